@@ -1,0 +1,151 @@
+"""Settings: environment over ``$GATEWAY_HOME/gateway.json`` over defaults; every value also from ``<NAME>_FILE``.
+
+Nothing is read at import: ``RuntimeSettings.load()`` reads. A service declares its own class on ``Settings`` with the
+prefix ``GATEWAY_<SERVICE>_`` and gets the same habits.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from services.runtime.errors import UsageError
+
+GIB = 1 << 30
+HOME_FILE = "gateway.json"
+DEFAULT_HOME = ".gateway"
+
+
+class FileVariables(PydanticBaseSettingsSource):
+    """``<NAME>_FILE`` variables: the value is the content of the file, its last line end removed (mounted secrets)."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The content of the file that ``<PREFIX><FIELD>_FILE`` names. Raises ``UsageError`` if it is unreadable."""
+        variable = f"{self.config.get('env_prefix', '')}{field_name}_FILE".upper()
+        path = os.environ.get(variable)
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{variable}={path}: cannot be read as text ({error}); name a readable file") from error
+
+    def __call__(self) -> dict[str, Any]:
+        """All values given by file."""
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class HomeFile(PydanticBaseSettingsSource):
+    """``gateway.json`` of the home folder, by which a command in another shell finds the running gateway."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: the file is read as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The file's values under the names of the settings; empty if there is no such file."""
+        home = self.current_state.get("home") or DEFAULT_HOME
+        path = Path(home) / HOME_FILE
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: cannot be read ({error}); remove it or start the gateway again") from error
+        return home_values(found)
+
+
+def home_values(found: dict[str, Any]) -> dict[str, Any]:
+    """Settings named by the content of a ``gateway.json`` (pure)."""
+    values = {name: found[name] for name in ("database_url", "amqp_url", "objects_url", "aet") if found.get(name)}
+    if found.get("dicom"):
+        host, _, port = str(found["dicom"]).rpartition(":")
+        values |= {"dicom_host": host, "dicom_port": port}
+    if found.get("http"):
+        address = urlsplit(str(found["http"]))
+        values |= {"http_host": address.hostname, "http_port": address.port}
+    return values
+
+
+class Settings(BaseSettings):
+    """Base of the settings of a service: environment, ``<NAME>_FILE``, defaults."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of the sources, strongest first."""
+        return init_settings, env_settings, FileVariables(settings_cls)
+
+    @classmethod
+    def load(cls, **values: Any) -> Self:
+        """Read the settings. Raises ``UsageError`` that names every wrong variable (no values: they may be secret)."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            prefix = cls.model_config.get("env_prefix", "")
+            faults = [f"{prefix}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in error.errors()]
+            raise UsageError(f"settings: {'; '.join(faults)}; correct the environment or {HOME_FILE}") from None
+
+
+def _title(text: str) -> str:
+    if not 1 <= len(text.strip()) <= 16 or "\\" in text or not text.isascii() or not text.isprintable():
+        raise ValueError("an AE title has 1 to 16 printable ASCII characters without backslash (PS3.5 6.2)")
+    return text.strip()
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class RuntimeSettings(Settings):
+    """What every process needs. Sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    home: Path = Path(DEFAULT_HOME)
+    aet: Annotated[str, AfterValidator(_title)] = "GATEWAY"
+    dicom_host: str = "0.0.0.0"  # noqa: S104 - modalities call from other hosts; deploy/local binds loopback
+    dicom_port: Port = 11112
+    http_host: str = "127.0.0.1"
+    http_port: Port = 8080
+    health_port: Port | None = None  # None: only the process that runs admin serves HTTP at http_host:http_port
+    database_url: str = Field("postgresql://gateway@127.0.0.1:5432/gateway", repr=False)
+    amqp_url: str = Field("amqp://guest:guest@127.0.0.1:5672/", repr=False)
+    objects_url: str = ""
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str = Field("", repr=False)
+    s3_secret_access_key: str = Field("", repr=False)
+    profile: Literal["gateway", "xeleris"] = "gateway"
+    max_object_bytes: Annotated[int, Field(gt=0)] = 4 * GIB
+    drain_seconds: Annotated[float, Field(ge=0)] = 25
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    minimum_free_bytes: Annotated[int, Field(ge=0)] = 3 * GIB
+    minimum_free_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """As every service, then ``gateway.json``."""
+        return *super().settings_customise_sources(settings_cls, *sources, **named), HomeFile(settings_cls)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        object.__setattr__(self, "home", self.home.absolute())
+        if not self.objects_url:
+            object.__setattr__(self, "objects_url", (self.home / "objects").as_uri())
+        return self

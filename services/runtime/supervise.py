@@ -1,0 +1,81 @@
+"""Supervised tasks: the only place that starts asyncio tasks, keeps them, and starts them again when they fail."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from services.runtime.metrics import TASK_RESTARTS
+
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+def restart_delay(failures: int) -> float:
+    """Seconds to wait before the start after the ``failures``-th failure in a row: doubling, at most 30 (pure)."""
+    return float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(failures - 1, 10)))
+
+
+class Supervisor:
+    """Owner of a process's tasks. Create and use it inside the running loop."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()  # the process drains: loops end at their next pause
+        self.crashed = asyncio.Event()  # a task that is not restarted failed: the process has to end
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, name: str, work: Callable[[], Awaitable[None]], *, restart: bool = True) -> None:
+        """Run ``work``. With ``restart`` it may end only while stopping; otherwise it is started again after a delay.
+
+        Without ``restart`` it runs once and may return; an exception sets ``crashed``, which ends the process.
+        """
+        task = asyncio.create_task(self._restarting(name, work) if restart else self._once(name, work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait ``seconds`` or until the process stops; True = it stops."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return self.stopping.is_set()
+        return True
+
+    async def drain(self, seconds: float) -> list[str]:
+        """Set ``stopping``, wait for the tasks, cancel those that need longer; returns the names of the cancelled."""
+        self.stopping.set()
+        if not self._tasks:
+            return []
+        _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        return sorted(task.get_name() for task in late)
+
+    async def _restarting(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while not self.stopping.is_set():
+            started = loop.time()
+            try:
+                await work()
+                reason = "returned"
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+                log.warning("task_failed", task=name, exc_info=error)
+            if self.stopping.is_set():
+                return
+            failures = 1 if loop.time() - started > LONGEST_DELAY_SECONDS else failures + 1
+            TASK_RESTARTS.labels(name).inc()
+            log.warning("task_restarts", task=name, reason=reason, delay_seconds=restart_delay(failures))
+            await self.pause(restart_delay(failures))
+
+    async def _once(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception as error:
+            log.error("task_crashed", task=name, exc_info=error)
+            self.crashed.set()
