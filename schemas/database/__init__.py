@@ -1,0 +1,1 @@
+"""Schema, migrations and schema version of the PostgreSQL database."""

@@ -1,0 +1,21 @@
+"""Messages about deliveries."""
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from schemas.messages.envelope import Message
+
+
+class InstanceDelivered(Message):
+    """A delivery ended with the instance at its destination."""
+
+    TYPE: ClassVar[str] = "instance.delivered"
+    VERSION: ClassVar[int] = 1
+
+    delivery: int
+    job: UUID
+    destination: str
+    sop_instance_uid: str
+    revision: int
+    study_instance_uid: str
+    outcome: Literal["DELIVERED", "WARNED"]
