@@ -4,6 +4,7 @@ The interface is synchronous and thread-safe, because association threads write 
 use ``asyncio.to_thread``. Keys never contain anything from the wire.
 """
 
+import errno
 import os
 import re
 import threading
@@ -15,14 +16,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
-from services.runtime.errors import UsageError
+from services.runtime.errors import StoreFailed, StoreFull, UsageError
 
 if TYPE_CHECKING:
     from services.runtime.settings import RuntimeSettings
 
 PART_SUFFIX = ".part"
 SMALL_OBJECT_BYTES = 16 << 20
-_KEY = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)+")
+FOLDER_DEPTH = 5  # objects/<yyyy>/<mm>/<dd>/<hh>: the folders that hold objects have this many segments
+FULL_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
+MEDIUM_ERRORS = FULL_ERRORS | {errno.EIO, errno.EROFS, errno.EFBIG, errno.ENODEV, errno.ENXIO, errno.ESTALE}
+
+_SEGMENT = r"[a-z0-9][a-z0-9._-]*"
+_KEY = re.compile(rf"{_SEGMENT}(/{_SEGMENT})+")
+_FOLDER = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,27 @@ class ObjectWriter(Protocol):
     ) -> None: ...
 
 
+class DiscardsUnlessCommitted:
+    """The ``with`` block of a writer: discards, and gives an error of the medium inside it the store's name."""
+
+    key: str
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Discard. Raises ``StoreFull`` or ``StoreFailed`` for a full or broken disk; sockets' errors pass."""
+        self.discard()
+        if isinstance(error, OSError) and error.errno in MEDIUM_ERRORS:
+            raise store_error("write", self.key, error) from error
+
+
 class ObjectStore(Protocol):
     """What the services need of a store. Every method may raise ``StoreFailed`` (or ``Unavailable`` on S3)."""
 
@@ -107,7 +135,7 @@ class ObjectStore(Protocol):
         ...
 
     def folders(self, prefix: str) -> Iterator[Folder]:
-        """All folders below ``prefix`` (``objects/``) that can hold objects, in order of name."""
+        """The hour folders below ``prefix`` (``objects`` or narrower, ``objects/2026/11``), in order of name."""
         ...
 
     def list(self, folder: str) -> Iterator[ObjectStat]:
@@ -166,11 +194,30 @@ def new_object_key(now: datetime) -> str:
     return f"objects/{moment:%Y/%m/%d/%H}/{number:032x}.dcm"
 
 
+def is_key(text: str) -> bool:
+    """True for a key of a complete object (not absolute, no ``..``, no capitals, not ``.part``)."""
+    return bool(_KEY.fullmatch(text)) and not text.endswith(PART_SUFFIX)
+
+
 def checked_key(key: str) -> str:
-    """The key itself. Raises ``ValueError`` for what is no key of ours (absolute, ``..``, capitals, ``.part``)."""
-    if not _KEY.fullmatch(key) or key.endswith(PART_SUFFIX):
+    """The key itself. Raises ``ValueError`` for what is no key of ours."""
+    if not is_key(key):
         raise ValueError(f"{key!r} is no object key: lower-case path segments joined by '/'")
     return key
+
+
+def checked_folder(folder: str) -> str:
+    """The folder without slashes at its ends. Raises ``ValueError`` for what cannot hold keys of ours."""
+    name = folder.strip("/")
+    if not _FOLDER.fullmatch(name):
+        raise ValueError(f"{folder!r} is no folder of the object store: lower-case path segments joined by '/'")
+    return name
+
+
+def store_error(verb: str, key: str, error: OSError) -> StoreFull | StoreFailed:
+    """The store's word for an error of the operating system (pure)."""
+    text = f"{verb} {key}: {os.strerror(error.errno) if error.errno else error}"
+    return StoreFull(text) if error.errno in FULL_ERRORS else StoreFailed(text)
 
 
 def measured_skew(before: float, stored: float, after: float) -> float:
@@ -196,5 +243,5 @@ def open_store(settings: "RuntimeSettings") -> ObjectStore:
     if url.scheme == "file" and url.path.startswith("/") and url.netloc in ("", "localhost"):
         return LocalStore(unquote(url.path), watermark)
     if url.scheme == "s3" and url.netloc:
-        return S3Store.from_settings(settings, bucket=url.netloc, prefix=url.path.strip("/"), watermark=watermark)
+        return S3Store.from_settings(settings, bucket=url.netloc, prefix=url.path.strip("/"))
     raise UsageError(f"GATEWAY_OBJECTS_URL={settings.objects_url}: use file:///folder or s3://bucket/prefix")
