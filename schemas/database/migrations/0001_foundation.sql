@@ -275,9 +275,12 @@ create table index.patient (
     name_folded text not null default '',
     birth_date text not null default '',
     sex text not null default '',
+    only_study text not null default '',
     updated_at timestamptz not null default now(),
-    unique (patient_id, issuer)
+    unique (patient_id, issuer, only_study)
 );
+comment on column index.patient.only_study is
+    'Study Instance UID of a study without Patient ID, so that people without an ID are never taken for one; else empty.';
 create index patient_name on index.patient (name_folded text_pattern_ops);
 
 create table index.study (
@@ -289,12 +292,14 @@ create table index.study (
     study_id text not null default '',
     description text not null default '',
     referring_physician text not null default '',
+    demographics jsonb not null default '{}',
     patient_conflict boolean not null default false,
     updated_at timestamptz not null default now()
 );
 create index study_patient on index.study (patient);
 create index study_date on index.study (study_date);
 create index study_accession on index.study (accession_number text_pattern_ops);
+comment on column index.study.demographics is 'The first value of each demographic element within the study, to compare with.';
 comment on column index.study.patient_conflict is 'Demographics differ within the study: flagged, never merged.';
 
 create table index.series (
@@ -410,6 +415,7 @@ create table routing.delivery (
         ('PENDING', 'SENDING', 'DELIVERED', 'WARNED', 'FAILED', 'CANCELED', 'SUPERSEDED', 'UNKNOWN')),
     attempts int not null default 0,
     next_attempt_at timestamptz not null default now(),
+    waiting_since timestamptz not null default now(),
     lease_holder text,
     lease_until timestamptz,
     status int,
@@ -420,14 +426,17 @@ create table routing.delivery (
     unique (received_at, sop_instance_uid, revision, destination, request)
 ) partition by range (received_at);
 create table routing.delivery_default partition of routing.delivery default;
-create index delivery_work on routing.delivery (destination, priority desc, next_attempt_at, id) where state = 'PENDING';
+create index delivery_work on routing.delivery (destination, priority desc, next_attempt_at, id)
+    where state in ('PENDING', 'UNKNOWN');
 create index delivery_in_doubt on routing.delivery (destination, state) where state in ('SENDING', 'UNKNOWN');
 create index delivery_instance on routing.delivery (sop_instance_uid, destination);
 create index delivery_job on routing.delivery (job, state);
 create index delivery_study on routing.delivery (study_instance_uid);
 comment on table routing.delivery is
     'The ledger: one instance to one destination. request is zero for rules and the person''s request otherwise. '
-    'next_attempt_at is infinity until the job is released.';
+    'next_attempt_at is infinity until the job is released, and for UNKNOWN deliveries that are held.';
+comment on column routing.delivery.waiting_since is
+    'Since when it may be sent (creation, release of its job, a person''s retry): the station''s retry_hours count from here.';
 
 create table routing.attempt (
     at timestamptz not null default now(),
