@@ -1,0 +1,255 @@
+"""A whole gateway of real processes over private servers, whose parts tests may stop, kill and start again."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from private_servers.postgresql import PrivatePostgresql
+from private_servers.rabbitmq import PrivateRabbitmq
+from psycopg.rows import dict_row
+from tests.waiting import until
+
+SERVICES = ("storage", "index", "forwarder", "admin")
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Part:
+    """One process of the gateway."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process exists."""
+        return self.process.poll() is None
+
+
+@dataclass
+class RunningGateway:
+    """Private PostgreSQL and RabbitMQ, ``ingest_processes`` ingests on one socket, and one process a service."""
+
+    home: Path
+    ingest_processes: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.postgresql = PrivatePostgresql(self.home / "postgresql")
+        self.rabbitmq = PrivateRabbitmq(self.home / "rabbitmq")
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.parts: dict[str, Part] = {}
+
+    # ------------------------------------------------------------------------------------------- life
+
+    def start(self) -> None:
+        """Start everything, migrate, and wait until all parts are ready."""
+        self.start_servers()
+        self.cli("migrate")
+        self.start_parts()
+
+    def start_servers(self) -> None:
+        """Start the database and the broker and write down where they are."""
+        self.postgresql.start()
+        self.rabbitmq.start()
+        document = {
+            "database_url": self.postgresql.url,
+            "amqp_url": self.rabbitmq.url,
+            "aet": "GATEWAY",
+            "dicom": f"127.0.0.1:{self.dicom_port}",
+            "home": str(self.home),
+        }
+        target = self.home / "gateway.json"
+        target.write_text(json.dumps(document))
+        target.chmod(0o600)
+
+    def start_parts(self, names: Sequence[str] | None = None) -> None:
+        """Start these parts (default: all) and wait until they are ready."""
+        names = self.part_names if names is None else names
+        for name in names:
+            self.launch(name)
+        self.wait_ready(names)
+
+    @property
+    def part_names(self) -> list[str]:
+        """Every part: ``ingest-1`` …, then the other services."""
+        return [*self.ingests, *SERVICES]
+
+    @property
+    def ingests(self) -> list[str]:
+        """The ingest parts."""
+        return [f"ingest-{number + 1}" for number in range(self.ingest_processes)]
+
+    def launch(self, name: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Part:
+        """Start one part without waiting; ``prefix`` is a command to run it under (strace, faketime)."""
+        service = name.partition("-")[0]
+        log = (self.home / f"{name}.log").open("ab")
+        with log:
+            process = subprocess.Popen(
+                [*prefix, sys.executable, "-m", "services.cli", "run", service],
+                cwd=REPOSITORY,
+                env=self.environment(service) | dict(environment or {}),
+                stdout=log,
+                stderr=log,
+                pass_fds=[self.listener.fileno()] if service == "ingest" else [],
+                start_new_session=True,
+            )
+        self.parts[name] = Part(name, process)
+        return self.parts[name]
+
+    def environment(self, service: str = "") -> dict[str, str]:
+        """The environment of a process of this gateway."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+        chosen = {
+            "GATEWAY_HOME": str(self.home),
+            "GATEWAY_MINIMUM_FREE_BYTES": "50000000",
+            "GATEWAY_MINIMUM_FREE_FRACTION": "0.001",
+            "GATEWAY_HTTP_PORT": "0",
+            "GATEWAY_HEALTH_PORT": "0",
+        }
+        if service == "ingest":
+            chosen["GATEWAY_DICOM_FD"] = str(self.listener.fileno())
+        return kept | chosen | dict(self.settings)
+
+    def wait_ready(self, names: Sequence[str], limit: float = 60) -> None:
+        """Wait until each part answers /readyz with 200."""
+        for name in names:
+            until(lambda name=name: self.ready(name), limit=limit, what=f"{name} to be ready")  # type: ignore[misc]
+
+    def ready(self, name: str) -> bool:
+        """Whether the part says it is ready. Fails the test when its process has ended."""
+        part = self.parts[name]
+        if not part.alive:
+            raise AssertionError(f"{name} ended with {part.process.returncode}:\n{self.log_tail(name)}")
+        return self.health(name, "/readyz") == 200
+
+    def health(self, name: str, path: str) -> int:
+        """HTTP status of a part's health endpoint, 0 when it cannot be asked yet."""
+        address = self.http_address(name)
+        return 0 if address is None else _http_status(f"{address}{path}")
+
+    def http_address(self, name: str) -> str | None:
+        """Where a part answers HTTP, None until it has said so."""
+        service = name.partition("-")[0]
+        card = self.home / "run" / f"{service}-{self.parts[name].process.pid}.json"
+        try:
+            return str(json.loads(card.read_text())["http"])
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+
+    def log_tail(self, name: str) -> str:
+        """The end of a part's log."""
+        return (self.home / f"{name}.log").read_bytes()[-3000:].decode(errors="replace")
+
+    # ------------------------------------------------------------------------------------------ faults
+
+    def kill(self, name: str) -> None:
+        """kill -9 one part."""
+        part = self.parts[name]
+        if part.alive:
+            part.process.kill()
+        part.process.wait(10)
+
+    def stop(self, name: str) -> int:
+        """SIGTERM one part and wait; its exit status."""
+        part = self.parts[name]
+        if part.alive:
+            part.process.send_signal(signal.SIGTERM)
+        return part.process.wait(60)
+
+    def end(self) -> None:
+        """Kill what is left, in no order worth keeping."""
+        for name in list(self.parts):
+            self.kill(name)
+        self.rabbitmq.kill()
+        self.postgresql.stop()
+        self.listener.close()
+
+    # -------------------------------------------------------------------------------------------- use
+
+    @property
+    def dicom_port(self) -> int:
+        """The DICOM port."""
+        port: int = self.listener.getsockname()[1]
+        return port
+
+    def cli(self, *arguments: str, status: int = 0, limit: float = 60) -> str:
+        """Run ``gateway …`` in another process; its standard output. Fails unless it exits with ``status``."""
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+        outcome = f"gateway {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == status, outcome
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """The JSON answer of a command."""
+        return json.loads(self.cli(*arguments, "--json"))
+
+    def add_station(self, title: str, port: int = 104, *flags: str) -> None:
+        """Configure a station on this machine."""
+        self.cli("station", "add", title, "--host", "127.0.0.1", "--port", str(port), *flags)
+
+    def apply_rules(self, text: str) -> None:
+        """Make a rule file live and wait until ingest stamps it on receipts."""
+        target = self.home / "rules.yaml"
+        target.write_text(text)
+        self.cli("rules", "apply", str(target))
+        self.wait_configured()
+
+    def wait_configured(self) -> None:
+        """Wait until ingest's snapshot is the database's configuration."""
+        number = self.rows("select number from config.generation")[0]["number"]
+        copy = self.home / "config-snapshot.json"
+        until(
+            lambda: copy.exists() and json.loads(copy.read_text())["number"] >= number,
+            limit=10,
+            what=f"ingest to know configuration {number}",
+        )
+
+    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """What the database answers."""
+        with psycopg.connect(self.postgresql.url, row_factory=dict_row, autocommit=True) as connection:
+            return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+
+
+def _http_status(url: str) -> int:
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback address
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+@contextmanager
+def running_gateway(
+    home: Path, ingest_processes: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[RunningGateway]:
+    """A started gateway that is ended afterwards, whatever happened."""
+    gateway = RunningGateway(home, ingest_processes, settings or {})
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.end()
