@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -225,11 +224,6 @@ def measured_skew(before: float, stored: float, after: float) -> float:
     if stored < before:
         return before - stored
     return after - stored if stored > after else 0.0
-
-
-def wall_clock() -> float:
-    """This host's clock, seconds since 1970 (only to compare it with the store's)."""
-    return time.time()
 
 
 def open_store(settings: "RuntimeSettings") -> ObjectStore:

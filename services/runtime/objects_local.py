@@ -34,7 +34,6 @@ from services.runtime.objects import (
     is_key,
     measured_skew,
     store_error,
-    wall_clock,
 )
 
 FREE_SPACE_SECONDS = 1.0
@@ -215,9 +214,9 @@ class LocalStore:
     def _writer(self, key: str, part: Path, final: Path) -> "LocalWriter":
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
-            before = wall_clock()
+            before = time.time()
             writer = LocalWriter(self, key, part, final)
-            self._skew = measured_skew(before, os.fstat(writer.fd).st_mtime, wall_clock())
+            self._skew = measured_skew(before, os.fstat(writer.fd).st_mtime, time.time())
         except OSError as error:
             raise store_error("create", key, error) from error
         return writer

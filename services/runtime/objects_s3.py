@@ -33,7 +33,6 @@ from services.runtime.objects import (
     is_key,
     measured_skew,
     store_error,
-    wall_clock,
 )
 from services.runtime.settings import RuntimeSettings
 
@@ -152,7 +151,7 @@ class S3Store:
             self._write(key, source)
 
     def _write(self, key: str, data: BinaryIO | bytes) -> None:
-        before = wall_clock()
+        before = time.time()
         try:
             obstore.put(self.bucket, key, data, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
             self._measure_skew(key, before)
@@ -165,7 +164,7 @@ class S3Store:
     def _measure_skew(self, key: str, before: float) -> None:
         if time.monotonic() < self._skew_due:
             return
-        after = wall_clock()
+        after = time.time()
         stored = obstore.head(self.bucket, key)["last_modified"].timestamp()
         self._skew = measured_skew(before - 1, stored, after)  # LastModified has whole seconds
         self._skew_due = time.monotonic() + SKEW_EVERY_SECONDS

@@ -1,7 +1,8 @@
 """Supervised tasks: the only place that starts asyncio tasks, keeps them, and starts them again when they fail."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -23,13 +24,14 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()  # the process drains: loops end at their next pause
-        self.crashed = asyncio.Event()  # a task that is not restarted failed: the process has to end
+        self.crashed = False  # a task that is not restarted failed: the process ends
         self._tasks: set[asyncio.Task[None]] = set()
+        self._on_stop: list[Callable[[], None]] = []
 
     def spawn(self, name: str, work: Callable[[], Awaitable[None]], *, restart: bool = True) -> None:
         """Run ``work``. With ``restart`` it may end only while stopping; otherwise it is started again after a delay.
 
-        Without ``restart`` it runs once and may return; an exception sets ``crashed``, which ends the process.
+        Without ``restart`` it runs once and may return; an exception sets ``crashed`` and stops the process.
         """
         task = asyncio.create_task(self._restarting(name, work) if restart else self._once(name, work), name=name)
         self._tasks.add(task)
@@ -44,9 +46,28 @@ class Supervisor:
             return self.stopping.is_set()
         return True
 
-    async def drain(self, seconds: float) -> list[str]:
-        """Set ``stopping``, wait for the tasks, cancel those that need longer; returns the names of the cancelled."""
+    @contextmanager
+    def calling_on_stop(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Within the block, call back when the process begins to stop; at once if it already does."""
+        if self.stopping.is_set():
+            callback()
+        self._on_stop.append(callback)
+        try:
+            yield
+        finally:
+            self._on_stop.remove(callback)
+
+    def stop(self) -> None:
+        """Begin to stop: loops end at their next pause. Idempotent."""
+        if self.stopping.is_set():
+            return
         self.stopping.set()
+        for callback in self._on_stop:
+            callback()
+
+    async def drain(self, seconds: float) -> list[str]:
+        """Stop, wait for the tasks, cancel those that need longer; returns the names of the cancelled."""
+        self.stop()
         if not self._tasks:
             return []
         _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
@@ -64,7 +85,7 @@ class Supervisor:
                 await work()
                 reason = "returned"
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = "failed"
                 log.warning("task_failed", task=name, exc_info=error)
             if self.stopping.is_set():
                 return
@@ -78,4 +99,5 @@ class Supervisor:
             await work()
         except Exception as error:
             log.error("task_crashed", task=name, exc_info=error)
-            self.crashed.set()
+            self.crashed = True
+            self.stop()

@@ -1,0 +1,218 @@
+"""One process: settings, database, bus, object store, health; its services entered, and drained in reverse order."""
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import structlog
+
+from services.runtime import health, logs
+from services.runtime.bus import Bus
+from services.runtime.db import Database
+from services.runtime.errors import UsageError
+from services.runtime.health import Health, HealthServer
+from services.runtime.metrics import BUILD
+from services.runtime.objects import ObjectStore, open_store
+from services.runtime.outbox import Outbox
+from services.runtime.settings import RuntimeSettings
+from services.runtime.supervise import Supervisor
+
+ALL = "gateway"  # the name of a process that runs several services
+TASK_SECONDS = 5.0  # for tasks to end after the services have drained
+SETTLE_SECONDS = 3.0  # after the drain limit, before the process is ended whatever still runs
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Runtime:
+    """What a service stands on; one for all services of a process."""
+
+    settings: RuntimeSettings
+    db: Database
+    bus: Bus
+    outbox: Outbox
+    objects: ObjectStore
+    health: Health
+    supervisor: Supervisor
+    service: str
+    loop: asyncio.AbstractEventLoop
+
+
+Service = Callable[[Runtime], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest)."""
+
+    name: str
+    enter: Service
+    stands_alone: bool
+
+
+def resolve(target: str) -> Resolved:
+    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``. Raises ``UsageError``."""
+    module_name, _, attribute = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+        enter: Service = getattr(module, attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise UsageError(f"service {target}: {error}; name an existing service") from error
+    return Resolved(module_name.split(".")[-2], enter, bool(getattr(module, "STANDS_ALONE", False)))
+
+
+def run(targets: Sequence[str]) -> int:
+    """Run these services (``services.<name>.main:service``) until a signal or a crash; the exit status.
+
+    0 after a drain, 1 if a service failed or the drain was not done in time, 2 for wrong settings.
+    """
+    try:
+        settings = RuntimeSettings.load()
+        services = [resolve(target) for target in targets]
+        service = services[0].name if len(services) == 1 else ALL
+        logs.configure(service, settings.log_level)
+        os.umask(0o077)
+        settings.home.mkdir(parents=True, exist_ok=True)
+        return asyncio.run(_run(settings, service, services))
+    except UsageError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        return 2
+
+
+async def _run(settings: RuntimeSettings, service: str, services: Sequence[Resolved]) -> int:
+    return await _Process(settings, service, services).main()
+
+
+class _Process:
+    def __init__(self, settings: RuntimeSettings, service: str, services: Sequence[Resolved]) -> None:
+        self.settings, self.service, self.services = settings, service, services
+        self.supervisor = Supervisor()
+        self.stack = AsyncExitStack()
+
+    async def main(self) -> int:
+        """Enter, wait, drain; the exit status."""
+        self._handle_signals()
+        entered = False
+        try:
+            await self._enter_services(await self._open())
+            entered = True
+            await self.supervisor.stopping.wait()
+        except TimeoutError:
+            entered = self.supervisor.stopping.is_set()  # a signal while starting
+        except UsageError:
+            await self._drained()
+            raise
+        except Exception as error:
+            log.error("service_failed", exc_info=error)
+        fine = await self._drained() and entered and not self.supervisor.crashed
+        log.info("process_stopped", fine=fine)
+        return 0 if fine else 1
+
+    async def _open(self) -> Runtime:
+        """The runtime with its connections (made in the background) and its health endpoints."""
+        settings, supervisor = self.settings, self.supervisor
+        db = Database(settings.database_url, application=f"gateway-{self.service}")
+        bus = Bus(settings.amqp_url, supervisor)
+        outbox = Outbox(db, bus, supervisor)
+        runtime = Runtime(
+            settings=settings, db=db, bus=bus, outbox=outbox, objects=open_store(settings), health=Health(supervisor),
+            supervisor=supervisor, service=self.service, loop=asyncio.get_running_loop(),
+        )  # fmt: skip
+        server = self._serve_health(runtime.health)
+        self._add_checks(runtime)
+        await db.open()
+        self.stack.push_async_callback(db.close)
+        await bus.open()
+        self.stack.push_async_callback(bus.close)
+        self.stack.push_async_callback(self._end_tasks, server)
+        supervisor.spawn("outbox relay", outbox.relay)
+        return runtime
+
+    def _serve_health(self, checks: Health) -> HealthServer:
+        settings = self.settings
+        port = settings.http_port if settings.health_port is None else settings.health_port
+        sock = self.stack.enter_context(health.listen(settings.http_host, port))
+        self.stack.enter_context(health.announced(settings.home, self.service, health.url_of(sock)))
+        server = HealthServer.of(checks.app())
+        self.supervisor.spawn("heartbeat", checks.heartbeat)
+        self.supervisor.spawn("http", lambda: server.serve([sock]), restart=False)
+        return server
+
+    def _add_checks(self, runtime: Runtime) -> None:
+        BUILD.info({"version": _version(), "services": " ".join(resolved.name for resolved in self.services)})
+        runtime.health.add_readiness("objects", runtime.objects.ready)
+        if not all(resolved.stands_alone for resolved in self.services):
+            db, bus = runtime.db, runtime.bus
+            runtime.health.add_readiness("database", lambda: None if db.available else "the database does not answer")
+            runtime.health.add_readiness("broker", lambda: None if bus.available else "the broker does not answer")
+
+    async def _enter_services(self, runtime: Runtime) -> None:
+        """Raises ``TimeoutError`` when the process is to stop before all have started."""
+        async with asyncio.timeout(None) as starting:
+            with self.supervisor.calling_on_stop(lambda: starting.reschedule(0)):
+                for resolved in self.services:
+                    await self.stack.enter_async_context(resolved.enter(runtime))
+                    log.info("service_started", name=resolved.name)
+        runtime.health.started()
+
+    async def _drained(self) -> bool:
+        limit = self.settings.drain_seconds
+        log.info("process_draining", limit_seconds=limit)
+        self.supervisor.stop()
+        _end_process_after(limit + SETTLE_SECONDS)
+        try:
+            async with asyncio.timeout(limit):
+                await self.stack.aclose()
+        except TimeoutError:
+            log.warning("drain_limit_reached", limit_seconds=limit)
+            return False
+        except Exception as error:
+            log.error("drain_failed", exc_info=error)
+            return False
+        return True
+
+    async def _end_tasks(self, server: HealthServer) -> None:
+        server.should_exit = True
+        late = await self.supervisor.drain(TASK_SECONDS)
+        if late:
+            log.warning("tasks_canceled", tasks=late)
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def first(number: signal.Signals) -> None:
+            for handled in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(handled)
+                signal.signal(handled, signal.SIG_DFL)  # the second one kills
+            log.info("signal_received", signal=number.name)
+            self.supervisor.stop()
+
+        for handled in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(handled, first, handled)
+
+
+def _end_process_after(seconds: float) -> None:
+    """Threads that hang must not keep a drained process: this ends it hard, unless it has ended before."""
+
+    def end() -> None:
+        log.error("process_killed_by_drain_limit")
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _version() -> str:
+    try:
+        return version("dicom-gateway")
+    except PackageNotFoundError:
+        return "unknown"
