@@ -1,0 +1,1 @@
+"""DICOM data of our own: private elements of the GE Xeleris objects."""
