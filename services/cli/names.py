@@ -1,0 +1,19 @@
+"""The services there are. This is the only module that names them all, as strings: nothing is imported here."""
+
+from services.runtime.errors import UsageError
+
+SERVICES = ("ingest", "storage", "index", "forwarder", "admin")
+"""In the order in which one process enters them; ``up`` starts several processes of the first, one of each other."""
+
+
+def chosen(names: list[str]) -> list[str]:
+    """The services that ``gateway run`` was given, ``all`` meaning every one. Raises ``UsageError`` for another name."""
+    unknown = [name for name in names if name not in (*SERVICES, "all")]
+    if unknown:
+        raise UsageError(f"service {unknown[0]!r} does not exist; name one of {', '.join(SERVICES)}, or all")
+    return [name for name in SERVICES if name in names or "all" in names]
+
+
+def entry_point(name: str) -> str:
+    """Where the runtime finds a service."""
+    return f"services.{name}.main:service"

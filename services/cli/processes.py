@@ -1,0 +1,34 @@
+"""``gateway run`` and ``gateway up``: the processes of the gateway."""
+
+from typing import Annotated
+
+import typer
+
+from services.cli.names import SERVICES, chosen, entry_point
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("run")(run)
+    app.command("up")(up)
+
+
+def run(
+    services: Annotated[list[str], typer.Argument(metavar="SERVICE…|all", help=f"Any of: {', '.join(SERVICES)}; all.")],
+) -> None:
+    """Run one process with these services until SIGTERM or SIGINT (a second signal ends it at once)."""
+    # Imported here: commands that only ask must not load the broker's client and the HTTP server.
+    from services.runtime import app
+
+    raise typer.Exit(app.run([entry_point(name) for name in chosen(services)]))
+
+
+def up(
+    ingest_processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the listening socket and receive instances.")
+    ] = 2,
+) -> None:
+    """Run the whole gateway as supervised processes until SIGTERM or SIGINT; SIGHUP replaces the receiving ones."""
+    from services.runtime import processes
+
+    raise typer.Exit(processes.up(SERVICES, listening=SERVICES[0], listening_processes=ingest_processes))

@@ -1,0 +1,45 @@
+"""One command's connection to the gateway: its settings (environment, or gateway.json of the home) and database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from services.runtime.db import Database
+from services.runtime.errors import Unavailable
+from services.runtime.settings import RuntimeSettings
+
+T = TypeVar("T")
+
+
+def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run ``work`` with the gateway's database. Raises ``Unavailable`` that says where it looked and what to do."""
+    settings = RuntimeSettings.load()
+    try:
+        return asyncio.run(_run(settings.database_url, work))
+    except Unavailable as error:
+        raise Unavailable(f"{error}. {away(settings)}") from error
+
+
+def away(settings: RuntimeSettings) -> str:
+    """Where the gateway was looked for and the cure when nobody answers there (never a password)."""
+    return (
+        f"The database was looked for at {place(settings.database_url)} (home {settings.home}): start the gateway "
+        "(deploy/local/up), or name another one with GATEWAY_HOME or GATEWAY_DATABASE_URL"
+    )
+
+
+def place(url: str) -> str:
+    """Host, port and path of a URL, without user and password (pure)."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{host}{parts.path}" if host else f"{parts.path}?{parts.query}"
+
+
+async def _run(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    database = Database(url, application="gateway-cli", pool=1)
+    await database.open()
+    try:
+        return await work(database)
+    finally:
+        await database.close()
