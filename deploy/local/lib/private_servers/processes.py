@@ -1,0 +1,127 @@
+"""Child processes that end with us, and what the kernel knows about processes (/proc)."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic, sleep
+
+from private_servers.errors import PrivateServerError
+
+# PR_SET_PDEATHSIG follows the thread that forked, so one thread that lives as long as this process starts every server.
+_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="private-servers")
+_SHIM = Path(__file__).with_name("end_with_parent.py")
+_POLL_SECONDS = 0.02
+
+
+def start_with_us(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str],
+    privileges: Sequence[str] = (),
+    end_signal: signal.Signals = signal.SIGKILL,
+    keep_open: Sequence[int] = (),
+) -> "subprocess.Popen[bytes]":
+    """Start ``command`` in ``folder`` in its own session, output appended to ``log``, stdin empty.
+
+    ``privileges`` is a command prefix that drops privileges and executes the rest. ``end_signal`` is what the kernel
+    sends when this process ends. ``keep_open`` are file descriptors the child inherits.
+    """
+    shim = [interpreter(), "-I", "-S", str(_SHIM), str(os.getpid()), str(int(end_signal))]
+
+    def start() -> "subprocess.Popen[bytes]":
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [*privileges, *shim, *command],
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=tuple(keep_open),
+            )
+
+    return _starter.submit(start).result()
+
+
+def interpreter() -> str:
+    """The interpreter itself, not a virtual environment's link to it."""
+    return os.path.realpath(sys.executable)
+
+
+def wait_until(condition: Callable[[], bool], *, limit: float) -> bool:
+    """Whether ``condition`` became true within ``limit`` seconds."""
+    deadline = monotonic() + limit
+    while not condition():
+        if monotonic() > deadline:
+            return False
+        sleep(_POLL_SECONDS)
+    return True
+
+
+def end(process: "subprocess.Popen[bytes]", how: signal.Signals, *, limit: float) -> bool:
+    """Signal ``process`` and wait; after ``limit`` seconds kill it with everything below it. True if it went alone."""
+    if process.poll() is not None:
+        return True
+    process.send_signal(how)
+    try:
+        process.wait(limit)
+    except subprocess.TimeoutExpired:
+        kill_tree(process)
+        return False
+    return True
+
+
+def kill_tree(process: "subprocess.Popen[bytes]", *, limit: float = 10) -> None:
+    """kill -9 the process and all its descendants and wait until they are gone. Raises PrivateServerError."""
+    below = descendants(process.pid)
+    for pid in (process.pid, *below):
+        _signal(pid, signal.SIGKILL)
+    process.wait(limit)
+    if not wait_until(lambda: not any(is_running(pid) for pid in below), limit=limit):
+        raise PrivateServerError(f"processes {below} are still there {limit:.0f} s after kill -9")
+
+
+def signal_tree(process: "subprocess.Popen[bytes]", what: signal.Signals) -> None:
+    """Signal the process and all its descendants."""
+    for pid in (process.pid, *descendants(process.pid)):
+        _signal(pid, what)
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes below ``pid``, nearest first."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = list(children.get(pid, ()))
+    for child in found:
+        found.extend(children.get(child, ()))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process with this id exists and is not a zombie."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] not in "ZX"
+
+
+def _stat(pid: int) -> list[str] | None:
+    """State, parent and so on: /proc/PID/stat after the name in parentheses (proc(5)); None if there is no process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _signal(pid: int, what: signal.Signals) -> None:
+    try:
+        os.kill(pid, what)
+    except ProcessLookupError:
+        return

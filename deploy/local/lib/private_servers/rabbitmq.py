@@ -1,0 +1,175 @@
+"""A private RabbitMQ: the distribution's package started through the upstream script with an environment of its own.
+
+The distribution's wrapper insists on the user rabbitmq and the system's folders; the upstream script does not. Its
+Erlang port mapper (epmd) listens on a private port and runs as our child instead of as a daemon, so that both end with
+us. The data belong to the node name, which is therefore constant; a private epmd for each broker makes that possible.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from private_servers import processes
+from private_servers.errors import PrivateServerError
+from private_servers.ports import LOOPBACK, choose_port
+from private_servers.server import PrivateServer, write_private
+
+USER = "gateway"
+NODE = "gateway@localhost"
+_PACKAGES = Path("/usr/lib/rabbitmq/lib")
+_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
+_METHOD_FRAME = 1
+_CONTROL_SECONDS = 60
+
+
+class PrivateRabbitmq(PrivateServer):
+    """RabbitMQ with one administrator ``gateway`` and the virtual host ``/``."""
+
+    name = "RabbitMQ"
+    stop_signal = signal.SIGTERM
+    stop_seconds = 40
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._port_mapper: subprocess.Popen[bytes] | None = None
+        self._ports: dict[str, int] = {}
+
+    @property
+    def url(self) -> str:
+        """Connection URL of the virtual host ``/``."""
+        return self.virtual_host_url("/")
+
+    def virtual_host_url(self, name: str) -> str:
+        """Connection URL of some virtual host of this broker."""
+        return f"amqp://{USER}:{self.password}@{LOOPBACK}:{self.port}/{'%2F' if name == '/' else name}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where the broker shows its Prometheus metrics."""
+        return f"http://{LOOPBACK}:{self._ports['metrics']}/metrics"
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl with these arguments and return what it prints. Raises PrivateServerError."""
+        done = subprocess.run(
+            [str(find_scripts() / "rabbitmqctl"), "--quiet", "--node", NODE, *arguments],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_CONTROL_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise PrivateServerError(f"rabbitmqctl {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def add_virtual_host(self, name: str) -> str:
+        """Create a virtual host and return its connection URL."""
+        self.control("add_vhost", name)
+        self.control("set_permissions", "-p", name, USER, ".*", ".*", ".*")
+        return self.virtual_host_url(name)
+
+    def _load_state(self) -> None:
+        super()._load_state()
+        state = self._read_state()
+        taken = {self.port}
+        for use in ("distribution", "port_mapper", "metrics"):
+            port = choose_port(state.get(use))
+            while port in taken:
+                port = choose_port()
+            taken.add(port)
+            self._ports[use] = port
+        self._save_state({**state, **self._ports})
+
+    def _launch(self, lock: int) -> "subprocess.Popen[bytes]":
+        scripts = find_scripts()
+        self._write_configuration()
+        self._start_port_mapper(lock)
+        return processes.start_with_us(
+            [str(scripts / "rabbitmq-server")],
+            folder=self.folder,
+            log=self.log,
+            environment=self._environment(),
+            keep_open=[lock],
+        )
+
+    def _start_port_mapper(self, lock: int) -> None:
+        program = shutil.which("epmd")
+        if program is None:
+            raise PrivateServerError("epmd is missing; run: apt-get install erlang-base")
+        self._port_mapper = processes.start_with_us(
+            [program, "-address", LOOPBACK, "-port", str(self._ports["port_mapper"])],
+            folder=self.folder,
+            log=self.log,
+            environment=self._environment(),
+            keep_open=[lock],
+        )
+
+    def _ended(self) -> None:
+        if self._port_mapper is not None:
+            processes.end(self._port_mapper, signal.SIGTERM, limit=5)
+            self._port_mapper = None
+        super()._ended()
+
+    def _ready(self) -> bool:
+        """The listener opens last in the boot; it is ready when it answers a protocol header with Connection.Start."""
+        with suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=2) as connection:
+            connection.sendall(_PROTOCOL_HEADER)
+            return connection.recv(1) == bytes([_METHOD_FRAME])
+        return False
+
+    def _write_configuration(self) -> None:
+        lines = (
+            f"listeners.tcp.1 = {LOOPBACK}:{self.port}",
+            f"default_user = {USER}",
+            f"default_pass = {self.password}",
+            f"prometheus.tcp.ip = {LOOPBACK}",
+            f"prometheus.tcp.port = {self._ports['metrics']}",
+            "log.console = true",
+            "log.file = false",
+            "disk_free_limit.absolute = 50MB",
+        )
+        write_private(self.folder / "rabbitmq.conf", "\n".join(lines) + "\n")
+        write_private(self.folder / "enabled_plugins", "[rabbitmq_prometheus].\n")
+        cookie = self.folder / ".erlang.cookie"
+        if not cookie.exists():
+            write_private(cookie, secrets.token_hex(20))
+        for name in ("mnesia", "log", "generated"):
+            (self.folder / name).mkdir(exist_ok=True)
+
+    def _environment(self) -> dict[str, str]:
+        folder = self.folder
+        return {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "HOME": str(folder),  # the Erlang cookie is read from here
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the broker instead of waiting for it
+            "RABBITMQ_NODENAME": NODE,
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_DIST_PORT": str(self._ports["distribution"]),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ("-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false"),
+            "ERL_EPMD_PORT": str(self._ports["port_mapper"]),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_CRASH_DUMP": str(folder / "log" / "erl_crash.dump"),
+        }
+
+
+def find_scripts() -> Path:
+    """The folder of the upstream scripts. Raises PrivateServerError naming the cure."""
+    found = sorted(_PACKAGES.glob("rabbitmq_server-*/sbin/rabbitmq-server"))
+    if not found:
+        raise PrivateServerError("RabbitMQ is missing; run: apt-get install --no-install-recommends rabbitmq-server")
+    return found[-1].parent

@@ -1,0 +1,149 @@
+"""Fixtures of every tier: real private servers, started lazily once a run; fresh databases and virtual hosts; switches.
+
+``postgresql`` and ``rabbitmq`` are shared by the whole run: never stop them. A test that stops, kills or suspends a
+server takes its own with ``private_postgresql`` or ``private_rabbitmq``.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from private_servers.postgresql import PrivatePostgresql
+from private_servers.rabbitmq import PrivateRabbitmq
+from psycopg import sql
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+MIGRATIONS = CHECKOUT / "schemas" / "database" / "migrations"
+_TEMPLATE = "template_migrated"
+_SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faults": "--faults"}
+_numbers = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The switches of tests/run."""
+    group = parser.getgroup("dicom-gateway")
+    group.addoption("--seeds", type=int, default=2, help="how many seeds the randomised fault tests run with")
+    group.addoption("--faults", choices=["all"], default=None, help="all: the long list of faults too")
+    group.addoption("--storm", type=float, default=None, metavar="SECONDS", help="many associations at once")
+    group.addoption("--soak", type=float, default=None, metavar="SECONDS", help="long traffic")
+    group.addoption("--bench", nargs="?", const="all", default=None, help="measurements; a name runs only that one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing of the caller's environment decides a test."""
+    for name in list(os.environ):
+        if name.startswith(("GATEWAY_", "PG", "AWS_", "RABBITMQ_", "PROMETHEUS_")):
+            del os.environ[name]
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+    os.environ["TZ"] = "UTC"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marked tests run only when their switch is given."""
+    unwanted = [name for name, switch in _SWITCHES.items() if config.getoption(switch) is None]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in unwanted)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes ``seed`` runs once for every seed."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(1, metafunc.config.getoption("--seeds") + 1))
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePostgresql]:
+    """The run's PostgreSQL. Shared: never stop it."""
+    server = PrivatePostgresql(tmp_path_factory.mktemp("postgresql"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbitmq]:
+    """The run's RabbitMQ. Shared: never stop it."""
+    server = PrivateRabbitmq(tmp_path_factory.mktemp("rabbitmq"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def private_postgresql(tmp_path: Path) -> Iterator[PrivatePostgresql]:
+    """A PostgreSQL of the test's own, started, its database ``gateway`` migrated; may be stopped, killed, suspended."""
+    server = PrivatePostgresql(tmp_path / "postgresql")
+    server.start()
+    migrate(server.url)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def private_rabbitmq(tmp_path: Path) -> Iterator[PrivateRabbitmq]:
+    """A RabbitMQ of the test's own, started; may be stopped, killed, suspended."""
+    server = PrivateRabbitmq(tmp_path / "rabbitmq")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgresql: PrivatePostgresql) -> str:
+    """Name of a migrated database that others are copied from."""
+    execute(postgresql.url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
+    migrate(postgresql.database_url(_TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgresql: PrivatePostgresql, migrated_template: str) -> Iterator[str]:
+    """A fresh migrated database for one test."""
+    with fresh_database(postgresql, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgresql: PrivatePostgresql, migrated_template: str) -> Iterator[str]:
+    """A fresh migrated database for one test module."""
+    with fresh_database(postgresql, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def amqp_url(rabbitmq: PrivateRabbitmq) -> Iterator[str]:
+    """A fresh virtual host for one test module."""
+    name = f"tests-{next(_numbers)}"
+    yield rabbitmq.add_virtual_host(name)
+    rabbitmq.control("delete_vhost", name)
+
+
+@contextmanager
+def fresh_database(server: PrivatePostgresql, template: str) -> Iterator[str]:
+    """A copy of ``template`` that exists while the context does."""
+    name = f"test_{next(_numbers)}"
+    identifier = sql.Identifier(name)
+    execute(server.url, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(template)))
+    try:
+        yield server.database_url(name)
+    finally:
+        execute(server.url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+def execute(url: str, statement: sql.Composable) -> None:
+    """Run one statement outside a transaction."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def migrate(url: str) -> None:
+    """Apply all migrations."""
+    with psycopg.connect(url) as connection:
+        for file in sorted(MIGRATIONS.glob("*.sql")):
+            connection.execute(file.read_bytes())
