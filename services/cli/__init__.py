@@ -1,4 +1,4 @@
-"""The command ``gateway``: each command parses, calls one use case and prints. Exit status as ``services.cli.exits``."""
+"""The command ``gateway``: each command parses, calls one use case and prints (exit status: ``services.cli.exits``)."""
 
 import os
 import sys

@@ -3,11 +3,17 @@
 from services.runtime.errors import UsageError
 
 SERVICES = ("ingest", "storage", "index", "forwarder", "admin")
-"""In the order in which one process enters them; ``up`` starts several processes of the first, one of each other."""
+"""In the order in which one process enters them."""
+
+LISTENING = "ingest"
+"""Accepts associations: ``up`` keeps several processes of it on one socket."""
+
+WITH_PUBLIC_HTTP = "admin"
+"""Answers at GATEWAY_HTTP_HOST:GATEWAY_HTTP_PORT; the others at any free port."""
 
 
 def chosen(names: list[str]) -> list[str]:
-    """The services that ``gateway run`` was given, ``all`` meaning every one. Raises ``UsageError`` for another name."""
+    """The services given to ``gateway run``, ``all`` being every one. Raises ``UsageError`` for another name."""
     unknown = [name for name in names if name not in (*SERVICES, "all")]
     if unknown:
         raise UsageError(f"service {unknown[0]!r} does not exist; name one of {', '.join(SERVICES)}, or all")

@@ -1,10 +1,16 @@
 """``gateway run`` and ``gateway up``: the processes of the gateway."""
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.names import SERVICES, chosen, entry_point
+from services.cli.names import LISTENING, SERVICES, WITH_PUBLIC_HTTP, chosen, entry_point
+
+if TYPE_CHECKING:
+    from services.runtime.processes import Plan
+
+COMMAND = (sys.executable, "-m", "services.cli", "run")
 
 
 def register(app: typer.Typer) -> None:
@@ -31,4 +37,14 @@ def up(
     """Run the whole gateway as supervised processes until SIGTERM or SIGINT; SIGHUP replaces the receiving ones."""
     from services.runtime import processes
 
-    raise typer.Exit(processes.up(SERVICES, listening=SERVICES[0], listening_processes=ingest_processes))
+    raise typer.Exit(processes.up(plans(ingest_processes), COMMAND))
+
+
+def plans(ingest_processes: int) -> list["Plan"]:
+    """How many processes of which service ``up`` keeps running."""
+    from services.runtime.processes import Plan
+
+    return [
+        Plan(name, ingest_processes, listens=True) if name == LISTENING else Plan(name, http=name == WITH_PUBLIC_HTTP)
+        for name in SERVICES
+    ]
