@@ -1,0 +1,39 @@
+"""P2: purging every queue changes only delay."""
+
+from pathlib import Path
+
+import pytest
+from tests.factories import small_instances
+
+from schemas.topology import QUEUES
+from tests.faults.ledger import Ledger
+from tests.faults.traffic import Traffic
+from tests.running_gateway import running_gateway
+from tests.stations import StationReceiver
+
+RULES = """
+version: 1
+rules:
+  - name: everything
+    when: {all: []}
+    send: [{to: ARCHIVE1}]
+"""
+
+
+@pytest.mark.timeout(300)
+def test_only_delay(tmp_path: Path) -> None:
+    """Every queue is purged three times while 1,000 instances flow."""
+    ledger = Ledger()
+    with running_gateway(tmp_path, ingest_processes=2) as gateway, StationReceiver(title="ARCHIVE1") as archive:
+        gateway.add_station("SCANNER1")
+        gateway.add_station("ARCHIVE1", archive.port, "--store")
+        gateway.apply_rules(RULES)
+        traffic = Traffic(gateway.dicom_port, ledger)
+        instances = small_instances(1_000, seed=6)
+        for start in range(0, 1_000, 250):
+            traffic.send(instances[start : start + 250])
+            if start < 750:
+                for queue in QUEUES:
+                    gateway.rabbitmq.control("purge_queue", queue.name)
+        assert len(ledger.acknowledged) == 1_000
+        ledger.check(gateway, archive, limit=90)
