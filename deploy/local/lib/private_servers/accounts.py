@@ -64,8 +64,8 @@ def command_prefix(account: Account | None, must_reach: Sequence[Path]) -> list[
 
 def _reaches(prefix: Sequence[str], paths: Sequence[Path]) -> bool:
     """Whether a command with this prefix may search or execute each path."""
-    tests = " && ".join('test -x "$%d"' % (number + 1) for number in range(len(paths)))
-    command = [*prefix, "/bin/sh", "-c", tests, "sh", *map(str, paths)]
+    every_one = 'for path; do test -x "$path" || exit 1; done'
+    command = [*prefix, "/bin/sh", "-c", every_one, "sh", *map(str, paths)]
     return subprocess.run(command, cwd="/", capture_output=True, check=False, timeout=30).returncode == 0
 
 

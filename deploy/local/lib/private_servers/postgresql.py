@@ -97,10 +97,8 @@ class PrivatePostgresql(PrivateServer):
         if account is not None:
             os.chown(password_file, account.uid, account.gid)
         try:
-            self._run(
-                [*prefix, str(binaries / "initdb"), "-D", str(half), "-U", USER, "--auth=scram-sha-256"]
-                + [f"--pwfile={password_file}", "--locale=C.UTF-8", "--encoding=UTF8", "--data-checksums"]
-            )
+            initdb = [*prefix, str(binaries / "initdb"), "-D", str(half), "-U", USER, f"--pwfile={password_file}"]
+            self._run([*initdb, "--auth=scram-sha-256", "--locale=C.UTF-8", "--encoding=UTF8", "--data-checksums"])
             create = f"CREATE DATABASE {DATABASE};\n"
             self._run([*prefix, str(binaries / "postgres"), "--single", "-D", str(half), "template1"], create)
         finally:
