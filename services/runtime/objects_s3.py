@@ -39,9 +39,7 @@ from services.runtime.settings import RuntimeSettings
 PART_BYTES = 8 << 20
 PARTS_AT_ONCE = 2
 READ_AHEAD_BYTES = 1 << 20
-REQUEST_LIMIT = timedelta(seconds=30)
 CONNECT_LIMIT = timedelta(seconds=5)
-RETRY_LIMIT = timedelta(seconds=20)
 LIST_CHUNK = 1000
 SKEW_EVERY_SECONDS = 60.0
 UNREADY_SECONDS = 10.0  # after a failed write; then the next write decides, for nothing else would find it recovered
@@ -62,16 +60,17 @@ class S3Store:
         """With explicit keys if they are set, else with what the platform gives (role, web identity)."""
         keys = {"access_key_id": settings.s3_access_key_id, "secret_access_key": settings.s3_secret_access_key}
         place = {"endpoint": settings.s3_endpoint, "region": settings.s3_region}
+        limit = timedelta(seconds=settings.s3_timeout_seconds)
         store = Bucket(
             bucket,
             prefix=prefix or None,
             virtual_hosted_style_request=False,
             client_options={
-                "timeout": REQUEST_LIMIT,
-                "connect_timeout": CONNECT_LIMIT,
+                "timeout": limit,
+                "connect_timeout": min(limit, CONNECT_LIMIT),
                 "allow_http": settings.s3_endpoint.startswith("http://"),
             },
-            retry_config={"max_retries": 5, "retry_timeout": RETRY_LIMIT},
+            retry_config={"max_retries": 5, "retry_timeout": limit},
             **{name: value for name, value in (keys | place).items() if value},  # type: ignore[arg-type]
         )
         return cls(store, settings.home / "spool")

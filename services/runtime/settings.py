@@ -129,6 +129,7 @@ class RuntimeSettings(Settings):
     s3_region: str = "us-east-1"
     s3_access_key_id: str = Field("", repr=False)
     s3_secret_access_key: str = Field("", repr=False)
+    s3_timeout_seconds: Annotated[float, Field(gt=0)] = 30  # for one request, and for its repetitions together
     profile: Literal["gateway", "xeleris"] = "gateway"
     max_object_bytes: Annotated[int, Field(gt=0)] = 4 * GIB
     drain_seconds: Annotated[float, Field(ge=0)] = 25
