@@ -1,6 +1,7 @@
 -- One PostgreSQL schema per owner; a table has one writer, others read the views its owner publishes (suffix _view).
 -- Tables that grow are partitioned: identity by hash of the SOP Instance UID, the rest by month.
 -- Works on PostgreSQL 15 to 18; needs no extension.
+-- oldest-code: 1
 
 create schema runtime;
 create schema config;
@@ -42,6 +43,15 @@ language sql stable as $$
 $$;
 comment on function runtime.lease_expired is
     'A lease outlives a restart of the database by its own length, so that nobody who could not renew is overtaken.';
+
+create table runtime.version (
+    number int primary key,
+    name text not null,
+    oldest_code int not null,
+    applied_at timestamptz not null default now()
+);
+comment on table runtime.version is
+    'Applied migrations. oldest_code: the oldest SCHEMA_VERSION whose code still works on this schema.';
 
 create table runtime.outbox (
     id bigint generated always as identity,
@@ -387,7 +397,7 @@ create table routing.job (
     started_at timestamptz,
     finished_at timestamptz
 );
-create index job_open on routing.job (destination, study_instance_uid) where finished_at is null;
+create index job_study on routing.job (study_instance_uid, destination);
 create index job_unreleased on routing.job (last_received_at) where released_at is null;
 create index job_created on routing.job (created_at desc);
 create unique index job_collecting on routing.job (rule_set, rule, destination, group_uid) where released_at is null and request is null;

@@ -1,0 +1,234 @@
+"""PostgreSQL: a checked connection pool, transactions with one error boundary, notifications.
+
+Every wait for the server has a limit on both sides: statement, lock and idle time-outs in the session, and a limit of
+the client's own for a server that is frozen. Nothing here fails at start because the database is away.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg.abc import PQGen
+from psycopg.errors import _WaitTimeout
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from services.runtime.db_errors import is_lost, translate
+from services.runtime.db_metrics import AVAILABLE, ERRORS, TRANSACTION_SECONDS
+from services.runtime.errors import Conflict, GatewayError, Unavailable
+from services.runtime.queries import Queries, load_queries
+from services.runtime.schema import check_schema
+from services.runtime.supervise import Supervisor
+from services.runtime.wake import Wake
+
+__all__ = ["Connection", "Database", "Queries", "load_queries"]
+
+ANSWER_SECONDS = 20.0  # longer than the server's own statement time-out, so that only a frozen server meets it
+CHECK_SECONDS = 2.0
+PROBE_DOWN_SECONDS = 1.0
+PROBE_UP_SECONDS = 5.0
+SESSION = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s -c TimeZone=UTC"
+PARAMETERS: dict[str, Any] = {
+    "connect_timeout": 3,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "row_factory": dict_row,
+}
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # the probe tells when the database goes and comes
+
+
+class Connection(AsyncConnection[DictRow]):
+    """A connection that never waits for ever: a server without an answer loses it."""
+
+    answer_seconds: float = ANSWER_SECONDS
+
+    async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """As psycopg's; without ``timeout`` of the caller the connection is given up after ``answer_seconds``."""
+        if timeout is not None:
+            return await super().wait(gen, interval, timeout)
+        try:
+            return await super().wait(gen, interval, self.answer_seconds)
+        except _WaitTimeout:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"no answer within {self.answer_seconds} s") from None
+
+
+class Database:
+    """One process's way to PostgreSQL. ``available`` is the last word on whether it answers."""
+
+    def __init__(self, url: str, *, application: str, pool: int = 4) -> None:
+        self._url = url
+        self._parameters = PARAMETERS | {"application_name": application, "options": SESSION}
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            connection_class=Connection,
+            kwargs=self._parameters,
+            min_size=1,
+            max_size=pool,
+            open=False,
+            reconnect_timeout=2.0,  # then the next caller or probe asks for a connection again
+            name=application,
+        )
+        self._tasks = Supervisor()
+        self._up = asyncio.Event()
+        self._suspect = asyncio.Event()
+        self._answered_at = 0.0
+        self._fits = False
+        self.reason: str | None = "database not asked yet"  # why it is not available; for readiness
+        AVAILABLE.set(0)
+
+    @property
+    def available(self) -> bool:
+        """Whether the database answered when it was last asked, and its schema fits this code."""
+        return self._up.is_set()
+
+    async def wait_available(self) -> None:
+        """Return when the database answers and its schema fits."""
+        await self._up.wait()
+
+    async def open(self) -> None:
+        """Start to connect in the background; no error if the server is away."""
+        await self._pool.open(wait=False)
+        self._tasks.spawn("database-probe", self._probing)
+
+    async def close(self) -> None:
+        """End the probe, the listeners and the pool. Idempotent."""
+        await self._tasks.drain(0.0)
+        await self._pool.close(timeout=2.0)
+
+    @asynccontextmanager
+    async def transaction(self, *, timeout: float = 5) -> AsyncIterator[Connection]:
+        """A transaction: committed at the end of the block, rolled back when an exception leaves it.
+
+        ``timeout`` limits the wait for a connection, in seconds. An error of the database must leave the block: one
+        that was caught inside makes the end of the block raise, because PostgreSQL would turn COMMIT into ROLLBACK.
+
+        Raises:
+            Unavailable: the database is away, or went away; after a lost COMMIT the outcome is unknown and the work
+                must be safe to do again.
+            RefusedData: PostgreSQL refuses this data.
+            Conflict: run the transaction again.
+        """
+        started = time.monotonic()
+        try:
+            connection = await self._checkout(timeout)
+            try:
+                async with connection:
+                    yield connection
+                    _refuse_swallowed(connection)
+            finally:
+                await self._pool.putconn(connection)
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise self._translated(error) from error
+        self._answered()
+        TRANSACTION_SECONDS.observe(time.monotonic() - started)
+
+    async def retry(self, work: Callable[[Connection], Awaitable[T]], attempts: int = 5) -> T:
+        """Run ``work`` in a transaction, and again after ``Conflict`` with a short random pause."""
+        for attempt in range(1, attempts):
+            try:
+                async with self.transaction() as connection:
+                    return await work(connection)
+            except Conflict:
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads rivals, no secret
+        async with self.transaction() as connection:
+            return await work(connection)
+
+    async def listen(self, channel: str) -> Wake:
+        """Notifications of a channel, on a connection of its own that is made again when it is lost."""
+        wake = Wake(channel, self._connect, self._tasks)
+        self._tasks.spawn(f"listen-{channel}", wake.listening)
+        return wake
+
+    async def _connect(self) -> Connection:
+        return await Connection.connect(self._url, autocommit=True, **self._parameters)
+
+    async def _checkout(self, timeout: float) -> Connection:
+        deadline = time.monotonic() + timeout
+        while True:
+            connection = await self._pool.getconn(timeout=max(0.0, deadline - time.monotonic()))
+            try:
+                await _check(connection, min(CHECK_SECONDS, max(0.1, deadline - time.monotonic())))
+            except psycopg.OperationalError:
+                await self._pool.putconn(connection)  # a broken one is replaced
+                self._suspect.set()
+            except BaseException:
+                await self._pool.putconn(connection)
+                raise
+            else:
+                return connection
+
+    def _translated(self, error: Exception) -> GatewayError:
+        meaning = translate(error)
+        ERRORS.labels(type(meaning).__name__).inc()
+        if is_lost(error) and not isinstance(error, PoolTimeout):
+            self._lost(meaning)
+        if isinstance(meaning, Unavailable):
+            self._suspect.set()
+        return meaning
+
+    def _answered(self) -> None:
+        self._answered_at = time.monotonic()
+        if self._fits and not self._up.is_set():
+            self._up.set()
+            self.reason = None
+            AVAILABLE.set(1)
+            log.info("database_available")
+
+    def _lost(self, reason: Exception) -> None:
+        if self.reason != str(reason):
+            log.warning("database_unavailable", reason=str(reason))
+        self._up.clear()
+        self.reason = str(reason)
+        AVAILABLE.set(0)
+
+    async def _probing(self) -> None:
+        """Ask on a fresh connection: each second while the database is away, when in doubt, else when idle."""
+        while not self._tasks.stopping.is_set():
+            if self._suspect.is_set() or time.monotonic() - self._answered_at >= PROBE_UP_SECONDS:
+                await self._probe()
+            try:
+                async with asyncio.timeout(PROBE_UP_SECONDS if self.available else PROBE_DOWN_SECONDS):
+                    await (self._suspect.wait() if self.available else self._tasks.stopping.wait())
+            except TimeoutError:
+                continue
+
+    async def _probe(self) -> None:
+        self._suspect.clear()
+        try:
+            connection = await self._connect()
+            async with connection:
+                connection.answer_seconds = CHECK_SECONDS
+                await check_schema(connection)
+            self._fits = True
+            self._answered()
+        except psycopg.Error as error:
+            self._lost(translate(error))
+        except GatewayError as error:
+            self._fits = False
+            self._lost(error)
+
+
+async def _check(connection: Connection, seconds: float) -> None:
+    connection.answer_seconds = seconds
+    await AsyncConnectionPool.check_connection(connection)
+    connection.answer_seconds = ANSWER_SECONDS
+
+
+def _refuse_swallowed(connection: Connection) -> None:
+    if connection.info.transaction_status == TransactionStatus.INERROR:
+        raise GatewayError("a database error was caught inside its transaction; nothing was committed")

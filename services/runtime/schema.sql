@@ -1,0 +1,31 @@
+-- name: version_table
+select to_regclass('runtime.version') as version_table;
+
+-- name: select_version
+select coalesce(max(number), 0) as number, coalesce(max(oldest_code), 0) as oldest_code from runtime.version;
+
+-- name: insert_version
+insert into runtime.version (number, name, oldest_code) values (%(number)s, %(name)s, %(oldest_code)s);
+
+-- name: lock
+select pg_advisory_lock(hashtext('dicom-gateway migrate'));
+
+-- name: ensure_partitions
+select format('%%I.%%I', n.nspname, c.relname) as "table", runtime.ensure_partitions(n.nspname::text, c.relname::text) as made
+from pg_partitioned_table p
+join pg_class c on c.oid = p.partrelid
+join pg_namespace n on n.oid = c.relnamespace
+where p.partstrat = 'r' and (%(schema)s::text is null or n.nspname = %(schema)s)
+order by 1;
+
+-- name: old_partitions
+select format('%%I.%%I', n.nspname, c.relname) as "partition"
+from pg_inherits i
+join pg_class c on c.oid = i.inhrelid
+join pg_namespace n on n.oid = c.relnamespace
+join pg_class p on p.oid = i.inhparent
+where n.nspname = %(schema)s and p.relname = %(table)s
+  and c.relname ~ ('^' || %(table)s || '_[0-9]{6}$')
+  and to_date(right(c.relname, 6), 'YYYYMM')
+      < date_trunc('month', now() at time zone 'UTC') - make_interval(months => %(months)s)
+order by 1;
