@@ -1,0 +1,31 @@
+"""Routing rules as a document: what a rule file holds, independent of what its tags and stations mean."""
+
+from schemas.rules.document import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Node,
+    NoneOf,
+    Operator,
+    Rule,
+    RuleDocument,
+    Target,
+    seconds,
+)
+from schemas.rules.text import RuleTextError, dump, load
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Condition",
+    "Node",
+    "NoneOf",
+    "Operator",
+    "Rule",
+    "RuleDocument",
+    "RuleTextError",
+    "Target",
+    "dump",
+    "load",
+    "seconds",
+]

@@ -1,0 +1,209 @@
+"""The document model of a rule file, version 1.
+
+Validation reports every fault at once. The model knows the shape; what a tag, an operator on it, a value or a station
+means is asked from the ``Judge`` in the validation context, so that one pass finds all faults of a file.
+"""
+
+import re
+from typing import Annotated, Any, Final, Literal, Protocol, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+Operator = Literal[
+    "equals", "not_equals", "in", "contains", "starts_with", "wildcard", "regex",
+    "lt", "le", "gt", "ge", "between", "exists", "absent",
+]  # fmt: skip
+Scalar = StrictStr | StrictInt | StrictFloat
+
+_QUIET = re.compile(r"([1-9][0-9]{0,5})([smh])")
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+_MAX_QUIET_SECONDS: Final = 24 * 3600
+
+
+class Judge(Protocol):
+    """Knows what names and values in a document mean. Each method gives None, or the fault's field and cure."""
+
+    def condition(self, condition: "Condition") -> tuple[str, Any, str] | None:
+        """Field, value and cure of the first fault of a condition that is well formed."""
+
+    def station(self, title: str) -> str | None:
+        """Cure for the title of a station that does not exist."""
+
+
+def fault(field: str, value: Any, cure: str) -> PydanticCustomError:
+    """The error that carries a fault through pydantic; ``field`` is relative to where it is raised."""
+    return PydanticCustomError("rule_fault", "{cure}", {"field": field, "value": value, "cure": cure})
+
+
+def seconds(quiet: str) -> int:
+    """Seconds of a duration such as ``30s``, ``5m`` or ``1h``.
+
+    Raises:
+        ValueError: not a duration, or not between 1 second and 24 hours.
+    """
+    match = _QUIET.fullmatch(quiet)
+    length = int(match[1]) * _UNIT_SECONDS[match[2]] if match else 0
+    if not 1 <= length <= _MAX_QUIET_SECONDS:
+        raise ValueError("not a duration from 1s to 24h")
+    return length
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Condition(_Part):
+    """One comparison: the value of a tag or fact against ``value`` (exists and absent take none)."""
+
+    tag: StrictStr | None = None
+    fact: StrictStr | None = None
+    op: Operator
+    value: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=10_000)] | None = None
+    ignore_case: bool = True
+
+    @model_validator(mode="after")
+    def _judged(self, info: ValidationInfo) -> Self:
+        if self.tag is not None and self.fact is not None:
+            raise fault("fact", self.fact, "a condition has a tag or a fact, not both")
+        found = _value_of_the_right_shape(self)
+        judge: Judge | None = (info.context or {}).get("judge")
+        if found is None and judge is not None:
+            found = judge.condition(self)
+        if found is not None:
+            raise fault(*found)
+        return self
+
+
+def _value_of_the_right_shape(condition: Condition) -> tuple[str, Any, str] | None:
+    """exists and absent have no value, in has a list, between has two values, all others one."""
+    op, value = condition.op, condition.value
+    if op in ("exists", "absent"):
+        return ("value", value, f"remove the value: {op} takes none") if value is not None else None
+    if value is None:
+        return "value", "", f"give a value to compare with: {op} needs one"
+    if op == "in" and not isinstance(value, list):
+        return "value", value, "write a list, such as [NM, PT]"
+    if op == "between" and not (isinstance(value, list) and len(value) == 2):
+        return "value", value, "write a list of two values: the least and the greatest, both included"
+    if op not in ("in", "between") and isinstance(value, list):
+        return "value", value, "write one value, or use the operator in"
+    return None
+
+
+class AllOf(_Part):
+    """True if every node is; an empty list is always true."""
+
+    all: list["Node"] = Field(max_length=1000)
+
+
+class AnyOf(_Part):
+    """True if at least one node is; an empty list is never true."""
+
+    any: list["Node"] = Field(max_length=1000)
+
+
+class NoneOf(_Part):
+    """True if no node is: plain negation of any."""
+
+    none: list["Node"] = Field(max_length=1000)
+
+
+def _shape(node: Any) -> str | None:
+    if isinstance(node, _Part):
+        return next((shape for shape, model in _SHAPES.items() if type(node) is model), None)
+    if not isinstance(node, dict):
+        return None
+    return next((shape for shape in ("all", "any", "none") if shape in node), "condition")
+
+
+Node = Annotated[
+    Annotated[AllOf, Tag("all")]
+    | Annotated[AnyOf, Tag("any")]
+    | Annotated[NoneOf, Tag("none")]
+    | Annotated[Condition, Tag("condition")],
+    Discriminator(_shape),
+]
+
+_SHAPES: Final[dict[str, type[_Part]]] = {"all": AllOf, "any": AnyOf, "none": NoneOf, "condition": Condition}
+
+
+class Target(_Part):
+    """A station to send to. ``commit`` asks for storage commitment there."""
+
+    to: StrictStr
+    commit: bool = False
+
+    @field_validator("to")
+    @classmethod
+    def _station(cls, title: str, info: ValidationInfo) -> str:
+        judge: Judge | None = (info.context or {}).get("judge")
+        cure = judge.station(title) if judge is not None else None
+        if cure is not None:
+            raise fault("", title, cure)
+        return title
+
+    @field_validator("commit")
+    @classmethod
+    def _commit(cls, commit: bool) -> bool:
+        if commit:
+            raise fault("", commit, "leave commit out: it arrives with storage commitment")
+        return commit
+
+
+class Rule(_Part):
+    """One routing rule. ``quiet`` counts for series and study: complete after that long without a new instance."""
+
+    name: StrictStr = Field(min_length=1, max_length=100)
+    description: StrictStr = Field(default="", max_length=2000)
+    enabled: bool = True
+    when: Node
+    level: Literal["instance", "series", "study"] = "instance"
+    quiet: StrictStr = "30s"
+    send: list[Target] = Field(min_length=1, max_length=100)
+    priority: Literal["low", "normal", "high", "stat"] = "normal"
+    stop: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        if name != name.strip() or not name.isprintable():
+            raise fault("", name, "use printable characters, without blanks at either end")
+        return name
+
+    @field_validator("quiet")
+    @classmethod
+    def _quiet(cls, quiet: str) -> str:
+        try:
+            seconds(quiet)
+        except ValueError:
+            raise fault("", quiet, "write a duration from 1s to 24h, such as 30s, 5m or 1h") from None
+        return quiet
+
+    @field_validator("send")
+    @classmethod
+    def _once_each(cls, send: list[Target]) -> list[Target]:
+        titles = [target.to for target in send]
+        twice = next((title for title in titles if titles.count(title) > 1), None)
+        if twice is not None:
+            raise fault("", twice, "name each station once")
+        return send
+
+
+class RuleDocument(_Part):
+    """A whole rule file; rules are evaluated in their order."""
+
+    version: Literal[1]
+    rules: list[Rule] = Field(max_length=10_000)

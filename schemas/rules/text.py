@@ -1,0 +1,100 @@
+"""Rule files as YAML text.
+
+YAML as its version 1.2 core reads it, because rule files are full of words and numbers that YAML 1.1 turns into
+something else: ``NO`` and ``on`` are text, ``00123``, ``2026-01-31`` and ``12:30:00`` too. Aliases, tags, repeated keys
+and deep nesting are refused.
+"""
+
+import re
+from collections.abc import Hashable
+from typing import Any, Final, Protocol
+
+import yaml
+
+from schemas.rules.document import RuleDocument
+
+MAX_TEXT_BYTES: Final = 4 << 20
+MAX_NESTING: Final = 64
+
+
+class Mark(Protocol):
+    """A place in the text, counted from 0."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+
+
+class RuleTextError(ValueError):
+    """The text is no YAML that a rule file may hold; the message says what, where (line and column) and the cure."""
+
+    def __init__(self, problem: str, mark: Mark | None = None) -> None:
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "the file"
+        super().__init__(f"{place}: {problem}")
+        self.place, self.problem = place, problem
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with core scalars only, and without what could hide a mistake or use up memory."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise RuleTextError(f"the key {key.value!r} occurs twice; remove one", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)\Z"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z"), list("-0123456789"))
+"""Only integers written as they would be printed; all other numbers stay the text they are."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what any YAML reader, an older one too, would take for something other than text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def load(text: str) -> Any:
+    """The plain data of a rule file.
+
+    Raises:
+        RuleTextError: too large, not YAML, or YAML with aliases, tags, repeated keys or deep nesting.
+    """
+    if len(text.encode(errors="surrogatepass")) > MAX_TEXT_BYTES:
+        raise RuleTextError(f"larger than {MAX_TEXT_BYTES >> 20} MiB")
+    try:
+        _refuse_traps(text)
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as fault:
+        raise RuleTextError(fault.problem or "not YAML", fault.problem_mark) from fault
+    except yaml.YAMLError as fault:
+        raise RuleTextError("not YAML: it holds characters that YAML does not allow") from fault
+
+
+def dump(document: RuleDocument) -> str:
+    """The document as text that ``load`` reads back; defaults are left out."""
+    plain = document.model_dump(mode="json", exclude_defaults=True)
+    return yaml.dump({"version": document.version, **plain}, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def _refuse_traps(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise RuleTextError("aliases are not allowed; write the value out", event.start_mark)
+        if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) and event.tag is not None:
+            raise RuleTextError(f"the tag {event.tag} is not allowed; remove it", event.start_mark)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_NESTING:
+            raise RuleTextError(f"nested deeper than {MAX_NESTING} levels", event.start_mark)

@@ -1,0 +1,22 @@
+"""The rule language on DICOM: checking rule files, compiling, evaluating and explaining. Pure: no I/O, no clock."""
+
+from schemas.rules import RuleDocument, dump
+from services.dicom.rules.check import RuleFault, RuleFaults, check, parse
+from services.dicom.rules.compile import CompiledRules, Match, compile_rules
+from services.dicom.rules.explain import NodeExplanation, RuleExplanation
+from services.dicom.rules.subject import Subject
+
+__all__ = [
+    "CompiledRules",
+    "Match",
+    "NodeExplanation",
+    "RuleDocument",
+    "RuleExplanation",
+    "RuleFault",
+    "RuleFaults",
+    "Subject",
+    "check",
+    "compile_rules",
+    "dump",
+    "parse",
+]

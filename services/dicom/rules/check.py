@@ -1,0 +1,195 @@
+"""Checking rule files: all faults at once, each with rule, field, value and cure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from schemas.rules import AllOf, AnyOf, Condition, NoneOf, Rule, RuleDocument, RuleTextError, Target, load
+from services.dicom.rules.conditions import ImpossibleCondition, build, named
+from services.dicom.rules.names import UnknownName, nearest
+from services.runtime.errors import UsageError
+
+_PARTS: Final[dict[str, type[BaseModel]]] = {"all": AllOf, "any": AnyOf, "none": NoneOf, "condition": Condition}
+_MAX_FAULTS: Final = 1000
+
+
+@dataclass(frozen=True)
+class RuleFault:
+    """One fault: the rule's name (``rule 3`` when it has none, empty for the file), field, value there, and cure."""
+
+    rule: str
+    field: str
+    value: str
+    cure: str
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.rule, self.field) if part)
+        return f"{place} = {self.value}: {self.cure}" if self.value else f"{place}: {self.cure}"
+
+
+class RuleFaults(UsageError):
+    """All faults of a rule file."""
+
+    def __init__(self, faults: Sequence[RuleFault]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = list(faults)
+
+
+def parse(text: str, stations: Collection[str] | None = None) -> RuleDocument:
+    """Read a rule file. With ``stations``, the titles it may send to are checked too, in the same pass.
+
+    Raises:
+        RuleFaults: all faults of the file.
+    """
+    try:
+        data = load(text)
+    except RuleTextError as fault:
+        raise RuleFaults([RuleFault("", fault.place, "", fault.problem)]) from fault
+    return read(data, stations)
+
+
+def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
+    """Read a rule document from plain data, as it comes from JSON.
+
+    Raises:
+        RuleFaults: all faults of the document.
+    """
+    faults: list[RuleFault] = _repeated_names(data)
+    try:
+        document = RuleDocument.model_validate(data, context={"judge": _Judge(stations)})
+    except ValidationError as error:
+        found = [_translated(data, part) for part in error.errors()[:_MAX_FAULTS]]
+        raise RuleFaults(list(dict.fromkeys(faults + found))) from error
+    except RecursionError as error:
+        raise RuleFaults([RuleFault("", "when", "", "nest all, any and none less deeply")]) from error
+    if faults:
+        raise RuleFaults(faults)
+    return document
+
+
+def check(document: RuleDocument, stations: Collection[str]) -> list[RuleFault]:
+    """All faults of a document that was read before, against the stations there are."""
+    try:
+        read(document.model_dump(mode="json", exclude_none=True), stations)
+    except RuleFaults as found:
+        return found.faults
+    return []
+
+
+class _Judge:
+    """Says what tags, values and stations of a document mean."""
+
+    def __init__(self, stations: Collection[str] | None) -> None:
+        self._stations = stations
+
+    def condition(self, condition: Condition) -> tuple[str, Any, str] | None:
+        try:
+            build(named(condition), condition)
+        except UnknownName as fault:
+            field = "tag" if condition.fact is None else "fact"
+            return field, getattr(condition, field), str(fault)
+        except ImpossibleCondition as fault:
+            return fault.field, fault.value, fault.cure
+        return None
+
+    def station(self, title: str) -> str | None:
+        if self._stations is None or title in self._stations:
+            return None
+        return nearest(title, list(self._stations), "no such station; add it with gateway station add")
+
+
+def _repeated_names(data: Any) -> list[RuleFault]:
+    rules = data.get("rules") if isinstance(data, dict) else None
+    names = [rule.get("name") for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+    texts = [name for name in names if isinstance(name, str)]
+    repeated = sorted({name for name in texts if texts.count(name) > 1}) if len(set(texts)) < len(texts) else []
+    return [RuleFault(name, "name", name, "give each rule a name of its own") for name in repeated]
+
+
+def _translated(data: Any, error: Mapping[str, Any]) -> RuleFault:
+    """A fault of the model in the words of a person."""
+    place: tuple[str | int, ...] = tuple(error["loc"])
+    context: Mapping[str, Any] = error.get("ctx", {})
+    rule = _rule_name(data, place)
+    field = _field(place[2:] if place[:1] == ("rules",) and len(place) > 1 else place)
+    value = error.get("input")
+    if error["type"] == "rule_fault":
+        within = context["field"]
+        field = ".".join(part for part in (field, within) if part)
+        value = context["value"]
+    return RuleFault(rule, field, _shown(value, error["type"]), _cure(error, place, context))
+
+
+def _rule_name(data: Any, place: tuple[str | int, ...]) -> str:
+    if place[:1] != ("rules",) or len(place) < 2 or not isinstance(place[1], int):
+        return ""
+    rule = data["rules"][place[1]]
+    name = rule.get("name") if isinstance(rule, dict) else None
+    return name if isinstance(name, str) and name else f"rule {place[1] + 1}"
+
+
+def _field(place: tuple[str | int, ...]) -> str:
+    """``when.all[0].value`` from the model's way to say it, in which the shape of a node is a step of its own."""
+    if place[:1] != ("when",):
+        return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
+    text, rest = "when", list(place[1:])
+    while rest:
+        shape = rest.pop(0)
+        if rest:
+            text += f".{rest.pop(0)}"
+        if shape == "condition":
+            break
+        if rest:
+            text += f"[{rest.pop(0)}]"
+    return text
+
+
+def _shown(value: Any, kind: str) -> str:
+    if kind == "missing" or isinstance(value, dict):
+        return ""
+    text = ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mapping[str, Any]) -> str:
+    kind = error["type"]
+    if kind == "rule_fault":
+        return str(context["cure"])
+    if kind == "extra_forbidden":
+        return _known_field(str(place[-1]), place[:-1])
+    if kind == "missing":
+        return "this field is needed"
+    if kind == "literal_error":
+        choices = str(context["expected"]).replace("'", "").replace(" or ", ", ")
+        close = get_close_matches(str(error.get("input")), choices.split(", "), 1, 0.6)
+        return f"did you mean {close[0]}?" if close else f"write one of {choices}"
+    if kind.startswith("union_tag"):
+        return "write a condition {tag or fact, op, value} or one of all, any, none with a list"
+    if kind in ("string_type", "int_type", "float_type"):
+        return "write text or a number; put quotes around words such as true"
+    if kind == "list_type":
+        return "write a list"
+    if kind == "model_type":
+        return "write fields with values"
+    return str(error["msg"]).lower()
+
+
+def _known_field(name: str, parent: tuple[str | int, ...]) -> str:
+    model = _model_at(parent)
+    if model in (AllOf, AnyOf, NoneOf):
+        return "write one of all, any, none in a node, and nest another in its list"
+    known = list(model.model_fields)
+    return nearest(name, known, f"no such field here; there is {', '.join(known)}")
+
+
+def _model_at(place: tuple[str | int, ...]) -> type[BaseModel]:
+    """Which part of a document stands at that place."""
+    if len(place) < 2:
+        return RuleDocument
+    if "send" in place[2:3]:
+        return Target
+    shapes = [step for step in place if isinstance(step, str) and step in _PARTS]
+    return _PARTS[shapes[-1]] if shapes else Rule

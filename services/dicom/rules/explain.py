@@ -1,0 +1,79 @@
+"""Why a rule matched or did not, node by node."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.dicom.rules.conditions import Test
+from services.dicom.rules.names import Name
+from services.dicom.rules.subject import View
+
+_SHOWN_VALUES: Final = 8
+
+
+@dataclass(frozen=True)
+class CompiledNode:
+    """A node as a function, with what is needed to tell about it. ``name`` is None for all, any and none."""
+
+    described: str
+    test: Test
+    children: tuple["CompiledNode", ...]
+    name: Name | None = None
+
+    def names(self) -> Iterator[Name]:
+        """What the conditions of this node look at."""
+        if self.name is not None:
+            yield self.name
+        for child in self.children:
+            yield from child.names()
+
+
+@dataclass(frozen=True)
+class NodeExplanation:
+    """Outcome of a node. ``found`` says what the element held: values, missing, undecodable, not extracted."""
+
+    described: str
+    outcome: bool
+    found: str
+    children: tuple["NodeExplanation", ...]
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        children = [child.document() for child in self.children]
+        plain: dict[str, Any] = {"node": self.described, "outcome": self.outcome}
+        return plain | ({"found": self.found} if self.found else {}) | ({"nodes": children} if children else {})
+
+
+@dataclass(frozen=True)
+class RuleExplanation:
+    """Whether a rule matched. ``reason`` is set when it was not evaluated at all: disabled, or stopped before."""
+
+    rule: str
+    matched: bool
+    reason: str
+    when: NodeExplanation
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"rule": self.rule, "matched": self.matched, "reason": self.reason, "when": self.when.document()}
+
+
+def explain_node(node: CompiledNode, view: View) -> NodeExplanation:
+    """Evaluate a node and all below it."""
+    children = tuple(explain_node(child, view) for child in node.children)
+    found = _found(node.name, view) if node.name is not None else ""
+    return NodeExplanation(node.described, node.test(view), found, children)
+
+
+def _found(name: Name, view: View) -> str:
+    if view.undecodable(name.key):
+        return "undecodable"
+    found = view.find(name.key)
+    if found is None:
+        return "missing"
+    if not found.texts:
+        return "present, not extracted"
+    if not found.values:
+        return "present, empty"
+    more = "" if len(found.texts) <= _SHOWN_VALUES else f" and {len(found.texts) - _SHOWN_VALUES} more"
+    return " | ".join(found.texts[:_SHOWN_VALUES]) + more
