@@ -1,0 +1,204 @@
+"""One association: whole DIMSE messages in and out (PS3.7 6.3, PS3.8 annex E), for acceptor and requestor alike."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.dicom import commands, pdu
+from services.dicom.commands import Command, Value
+from services.dicom.contexts import PresentationContext, Roles
+from services.dicom.errors import AssociationError, DataSetTooLarge, ProtocolViolation
+from services.dicom.status import PENDING, classify
+from services.dicom.stream import Digest, PduStream
+
+LARGEST_CHUNK: Final = 256 * 1024
+"""What we send in one PDU at most, whatever the peer can take."""
+
+
+@dataclass(frozen=True)
+class Negotiated:
+    """What negotiation has left: the parameters of an association."""
+
+    calling_aet: str
+    called_aet: str
+    peer_address: str
+    contexts: Mapping[int, PresentationContext]
+    roles: Mapping[str, Roles]
+    """Role items answered, by abstract syntax; classes without one have the default roles."""
+    peer_max_pdu: int
+    """Largest P-DATA-TF the peer takes in bytes, 0 for no limit."""
+    peer_implementation: pdu.Implementation
+
+
+class Association:
+    """An established association. Only its own thread uses it, but for ``abort``."""
+
+    def __init__(self, stream: PduStream, negotiated: Negotiated, identity: str | None = None) -> None:
+        self.id = identity or uuid.uuid4().hex
+        self.negotiated = negotiated
+        self.calling_aet, self.called_aet = negotiated.calling_aet, negotiated.called_aet
+        self.peer_address, self.contexts = negotiated.peer_address, negotiated.contexts
+        self.peer_max_pdu = negotiated.peer_max_pdu
+        self.stream = stream
+        self.requests = 0
+
+    @property
+    def chunk(self) -> int:
+        """Data bytes of one PDU to the peer; even, as PS3.8 annex E.2 wants fragments."""
+        most = min(self.peer_max_pdu or LARGEST_CHUNK, LARGEST_CHUNK)
+        return (most - pdu.PDV_HEADER.size) & ~1
+
+    def abort(self) -> None:
+        """From any thread: the association's thread sends A-ABORT and ends, at once if it waits for the peer."""
+        self.stream.stop()
+
+    def read_command(self, wait_until: float) -> tuple[PresentationContext, Command] | None:
+        """The next command set; None for A-RELEASE-RQ. A data set that follows is left unread.
+
+        Raises AssociationAborted, PeerGone, PeerTooSlow, ProtocolViolation.
+        """
+        stream = self.stream
+        if not stream.remaining:
+            kind = stream.next_pdu(wait_until)
+            if kind == pdu.RELEASE_RQ:
+                stream.body()
+                return None
+            if kind != pdu.P_DATA:
+                stream.refuse(kind)
+        data, context_id = self._command_set()
+        context = self.contexts.get(context_id)
+        if context is None:
+            raise ProtocolViolation(f"presentation context {context_id} was not accepted")
+        command = commands.decode(data)
+        stream.data_set_open = command.has_data_set
+        return context, command
+
+    def _command_set(self) -> tuple[bytes, int]:
+        stream, data, context_id = self.stream, bytearray(), -1
+        while True:
+            stream.continue_message()
+            stream.next_fragment()
+            if not stream.flags & pdu.COMMAND or context_id not in (-1, stream.context_id):
+                raise ProtocolViolation("data set fragment where a command set is due")
+            if len(data) + stream.fragment > stream.guards.maximum_command:
+                raise ProtocolViolation(f"command set above {stream.guards.maximum_command} bytes")
+            context_id = stream.context_id
+            data += stream.fragment_bytes()
+            if stream.flags & pdu.LAST:
+                return bytes(data), context_id
+
+    def send_message(self, context_id: int, command: bytes, chunks: Iterator[bytes], size: int) -> None:
+        """A command set and ``size`` bytes of data set (0: none). The command leaves together with the first data."""
+        parts = list(self._fragments(context_id, pdu.COMMAND, command))
+        left = size
+        for chunk in chunks:
+            left -= len(chunk)
+            parts += (pdu.data_header(context_id, 0 if left else pdu.LAST, len(chunk)), chunk)
+            self.stream.send(parts)
+            parts = []
+            if left:
+                self.stream.notice()
+        if parts:
+            self.stream.send(parts)
+
+    def _fragments(self, context_id: int, kind: int, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), self.chunk):
+            piece = data[start : start + self.chunk]
+            last = pdu.LAST if start + self.chunk >= len(data) else 0
+            yield pdu.data_header(context_id, kind | last, len(piece))
+            yield piece
+
+    def chunks_of(self, data: bytes) -> Iterator[bytes]:
+        """A data set in memory as ``send_message`` wants it."""
+        return (data[start : start + self.chunk] for start in range(0, len(data), self.chunk))
+
+    def respond(
+        self, request: "Request", status: int, *, comment: str = "", data_set: bytes | None = None, **fields: Value
+    ) -> None:
+        """Send a response; ``fields`` are names of commands.FIELDS. Any status but Pending is the last one.
+
+        What is left of the request's data set is read first, so that both sides agree where the next message begins.
+        Raises the errors of the stream.
+        """
+        request.discard_data_set()
+        command = commands.encode_response(request.command, status, comment, bool(data_set), **fields)
+        data = data_set or b""
+        self.send_message(request.context.id, command, self.chunks_of(data), len(data))
+        request.answered = classify(status) is not PENDING
+
+    def cancelled(self, request: "Request") -> bool:
+        """A C-CANCEL for this request has come (PS3.7 9.3.2.3). Looks at the socket without waiting.
+
+        Raises AssociationAborted or PeerGone when that is what has come. Other requests stay unread.
+        """
+        if request.cancelled:
+            return True
+        self.stream.notice()
+        while self.stream.peek_pdu()[0] == pdu.P_DATA and (cancel := self._peek_cancel()):
+            size, message_id = cancel
+            self.stream.start += size
+            request.cancelled |= message_id == request.command.message_id
+        return request.cancelled
+
+    def _peek_cancel(self) -> tuple[int, int] | None:
+        """Size of the PDU and Message ID, if the buffered PDU is one whole C-CANCEL."""
+        stream = self.stream
+        _, size = stream.peek_pdu()
+        start = stream.start + pdu.PDU_HEADER.size
+        length, _, flags = pdu.PDV_HEADER.unpack_from(stream.view, start)
+        if flags & 3 != pdu.COMMAND | pdu.LAST or length + 4 != size - pdu.PDU_HEADER.size:
+            return None
+        command = commands.decode(bytes(stream.view[start + pdu.PDV_HEADER.size : stream.start + size]))
+        return (size, command.message_id) if command.command_field == commands.C_CANCEL else None
+
+
+class Request:
+    """A request a peer has made; lives while its handler runs."""
+
+    def __init__(self, association: Association, context: PresentationContext, command: Command) -> None:
+        self.association, self.context, self.command = association, context, command
+        self.answered = self.cancelled = False
+
+    def copy_data_set(self, descriptor: int, digest: Digest | None, limit: int) -> int:
+        """Write the data set to a file descriptor as it comes, hashing on the way. Returns its size in bytes.
+
+        Raises DataSetTooLarge after which the association is aborted, OSError of the file (the rest is then discarded
+        by ``respond``), and the errors of the stream.
+        """
+        return self._read(descriptor, digest, limit)
+
+    def read_data_set(self, limit: int) -> bytes:
+        """A small data set (identifier, action information) in memory. Raises as ``copy_data_set``."""
+        collected = _Collected()
+        self._read(None, collected, limit)
+        return bytes(collected.data)
+
+    def discard_data_set(self) -> None:
+        """Read what is left of the data set and forget it."""
+        self._read(None, None, self.association.stream.guards.maximum_object)
+
+    def _read(self, descriptor: int | None, digest: Digest | None, limit: int) -> int:
+        return self.association.stream.copy_data_set(self.context.id, descriptor, digest, limit)
+
+
+class _Collected:
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def update(self, data: memoryview, /) -> None:
+        self.data += data
+
+
+Handler = Callable[[Request], None]
+"""Serves one request: reads its data set if it wants it, calls ``respond``. Errors of the association pass through."""
+
+__all__ = [
+    "Association", "AssociationError", "DataSetTooLarge", "Handler", "Negotiated", "Request",
+]  # fmt: skip
+
+
+def after(seconds: float) -> float:
+    """The monotonic time that many seconds from here."""
+    return time.monotonic() + seconds

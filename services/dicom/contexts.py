@@ -1,0 +1,129 @@
+"""Presentation contexts, their negotiation (PS3.8 7.1.1.13-14, PS3.7 D.3) and the syntaxes and classes we know."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pynetdicom.presentation import StoragePresentationContexts
+from pynetdicom.sop_class import _STORAGE_CLASSES
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+IMPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
+DEFLATED_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+UNCOMPRESSED: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
+
+ACCEPTED, USER_REJECTION, ABSTRACT_SYNTAX_UNKNOWN, TRANSFER_SYNTAXES_UNKNOWN = 0, 1, 3, 4
+MAXIMUM_CONTEXTS: Final = 128
+
+STORAGE_CLASSES: Final[frozenset[str]] = frozenset(str(uid) for uid in _STORAGE_CLASSES.values()) | frozenset(
+    str(context.abstract_syntax) for context in StoragePresentationContexts
+)
+"""Storage SOP classes of PS3.4 B.5."""
+
+_RECEIVED_AS_IS = (
+    "1.2.840.10008.1.2.4.50 1.2.840.10008.1.2.4.51 1.2.840.10008.1.2.4.57 1.2.840.10008.1.2.4.70 "
+    "1.2.840.10008.1.2.4.80 1.2.840.10008.1.2.4.81 1.2.840.10008.1.2.4.90 1.2.840.10008.1.2.4.91 "
+    "1.2.840.10008.1.2.4.92 1.2.840.10008.1.2.4.93 1.2.840.10008.1.2.4.100 1.2.840.10008.1.2.4.100.1 "
+    "1.2.840.10008.1.2.4.101 1.2.840.10008.1.2.4.101.1 1.2.840.10008.1.2.4.102 1.2.840.10008.1.2.4.102.1 "
+    "1.2.840.10008.1.2.4.103 1.2.840.10008.1.2.4.103.1 1.2.840.10008.1.2.4.104 1.2.840.10008.1.2.4.104.1 "
+    "1.2.840.10008.1.2.4.105 1.2.840.10008.1.2.4.105.1 1.2.840.10008.1.2.4.106 1.2.840.10008.1.2.4.106.1 "
+    "1.2.840.10008.1.2.4.107 1.2.840.10008.1.2.4.108 1.2.840.10008.1.2.4.110 1.2.840.10008.1.2.4.111 "
+    "1.2.840.10008.1.2.4.112 1.2.840.10008.1.2.4.201 1.2.840.10008.1.2.4.202 1.2.840.10008.1.2.4.203 "
+    "1.2.840.10008.1.2.5 1.2.840.10008.1.2.8.1"
+)
+ALL_TRANSFER_SYNTAXES: Final[tuple[str, ...]] = (
+    *UNCOMPRESSED,
+    DEFLATED_LITTLE_ENDIAN,
+    EXPLICIT_BIG_ENDIAN,
+    *_RECEIVED_AS_IS.split(),
+)
+"""PS3.5 annex A, in the order we prefer them: what can be read everywhere first, then as received."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationContext:
+    """An accepted context."""
+
+    id: int
+    abstract_syntax: str
+    transfer_syntax: str
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """SCP/SCU role selection as seen from the association requestor (PS3.7 D.3.3.4)."""
+
+    scu: bool = True
+    scp: bool = False
+
+
+DEFAULT_ROLES: Final = Roles()
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedContext:
+    """What one presentation context proposes, by a peer or by us (then ``id`` is given by its place)."""
+
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextAnswer:
+    """The acceptor's answer for one context; ``transfer_syntax`` is not significant unless accepted."""
+
+    id: int
+    result: int
+    abstract_syntax: str
+    transfer_syntax: str
+
+
+def numbered(contexts: Sequence[ProposedContext]) -> list[ProposedContext]:
+    """The contexts with ids 1, 3, 5 … (PS3.8 7.1.1.13). Raises ValueError for none or more than 128."""
+    if not 1 <= len(contexts) <= MAXIMUM_CONTEXTS:
+        raise ValueError(f"{len(contexts)} presentation contexts; an association carries 1 to {MAXIMUM_CONTEXTS}")
+    return [
+        ProposedContext(context.abstract_syntax, context.transfer_syntaxes, 2 * place + 1)
+        for place, context in enumerate(contexts)
+    ]
+
+
+def negotiate(
+    proposed: Sequence[ProposedContext], accepts: Callable[[str], Sequence[str]]
+) -> tuple[ContextAnswer, ...]:
+    """Judge each context alone: the first syntax of ours, in our order, that the peer proposed."""
+    answers = []
+    for context in proposed:
+        ours = accepts(context.abstract_syntax)
+        chosen = next((syntax for syntax in ours if syntax in context.transfer_syntaxes), None)
+        if chosen is not None:
+            answers.append(ContextAnswer(context.id, ACCEPTED, context.abstract_syntax, chosen))
+            continue
+        result = TRANSFER_SYNTAXES_UNKNOWN if ours else ABSTRACT_SYNTAX_UNKNOWN
+        answers.append(ContextAnswer(context.id, result, context.abstract_syntax, context.transfer_syntaxes[0]))
+    return tuple(answers)
+
+
+def accepted(answers: Sequence[ContextAnswer]) -> dict[int, PresentationContext]:
+    """The contexts an association has, by id."""
+    return {
+        answer.id: PresentationContext(answer.id, answer.abstract_syntax, answer.transfer_syntax)
+        for answer in answers
+        if answer.result == ACCEPTED
+    }
+
+
+def answer_roles(
+    proposed: Mapping[str, Roles], supported: Mapping[str, Roles], contexts: Mapping[int, PresentationContext]
+) -> dict[str, Roles]:
+    """Role items of the A-ASSOCIATE-AC: for each proposed one of an accepted class, what both sides want."""
+    classes = {context.abstract_syntax for context in contexts.values()}
+    answers = {}
+    for abstract_syntax, roles in proposed.items():
+        if abstract_syntax in classes:
+            ours = supported.get(abstract_syntax, DEFAULT_ROLES)
+            answers[abstract_syntax] = Roles(roles.scu and ours.scu, roles.scp and ours.scp)
+    return answers

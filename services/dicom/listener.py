@@ -1,0 +1,221 @@
+"""Accepts connections and gives each a thread, within limits; drains without resetting anybody."""
+
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from services.dicom import pdu
+from services.dicom.acceptor import AcceptancePolicy, Acceptor, AssociationSummary, Outcome, Service
+from services.dicom.association import Handler
+from services.dicom.contexts import Roles
+from services.dicom.guards import Guards
+from services.dicom.slots import Slot, Slots
+from services.dicom.stream import PduStream
+from services.dicom.transport import prepare
+
+_log = structlog.get_logger(__name__)
+BACKLOG = 256
+_PAUSE_WITHOUT_DESCRIPTORS = 0.2
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket of our own; port 0 for any. Raises OSError."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def nobody_asks(summary: AssociationSummary) -> None:
+    """The default for ``ended``."""
+
+
+class Listener:
+    """Serves one listening socket, its own or one shared with other processes. ``start`` returns at once."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        policy: AcceptancePolicy,
+        handlers: Mapping[int, Handler],
+        guards: Guards,
+        *,
+        slots: Slots | None = None,
+        secure: Callable[[socket.socket], socket.socket] | None = None,
+        ended: Callable[[AssociationSummary], None] = nobody_asks,
+        roles: Mapping[str, Roles] | None = None,
+        implementation: pdu.Implementation = pdu.OURS,
+    ) -> None:
+        """``secure`` wraps a connection in TLS; it runs in the association's thread within the ARTIM time.
+
+        ``ended`` is called once for every connection that got a thread, in that thread. ``roles`` are what we support
+        beyond the default of PS3.7 D.3.3.4, by abstract syntax.
+        """
+        self._socket, self._guards, self._slots, self._secure, self._ended = sock, guards, slots, secure, ended
+        self._service = Service(policy, handlers, roles or {}, implementation)
+        self._changed = threading.Condition()
+        self._connections: dict[str, PduStream | None] = {}
+        self._addresses: Counter[str] = Counter()
+        self._associations: set[str] = set()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._thread = threading.Thread(target=self._accept_all, name="dicom-listener", daemon=True)
+        self.turned_away = 0
+        """Connections closed at once because of a cap."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port it listens on."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    @property
+    def active(self) -> int:
+        """Associations established at this moment."""
+        return len(self._associations)
+
+    @property
+    def connections(self) -> int:
+        """Connections that have a thread at this moment."""
+        return len(self._connections)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._socket.setblocking(False)
+        self._thread.start()
+
+    def drain(self, seconds: float) -> bool:
+        """Stop accepting, let associations end for so long, abort the others. True if none had to be aborted.
+
+        Connections that wait in the backlog of a shared socket stay there for the other processes.
+        """
+        os.eventfd_write(self._wake, 1)
+        self._thread.join()
+        self._socket.close()
+        os.close(self._wake)
+        limit = time.monotonic() + seconds
+        with self._changed:
+            clean = self._changed.wait_for(lambda: not self._connections, max(0.0, limit - time.monotonic()))
+            for stream in filter(None, self._connections.values()):
+                stream.stop()
+            grace = self._guards.pdu_seconds + self._guards.linger_seconds
+            if not clean and not self._changed.wait_for(lambda: not self._connections, grace):
+                _log.error("listener.threads_left", connections=len(self._connections))
+        return clean
+
+    def _accept_all(self) -> None:
+        waiter = select.poll()
+        waiter.register(self._wake, select.POLLIN)
+        waiter.register(self._socket.fileno(), select.POLLIN)
+        while self._wake not in (descriptor for descriptor, _ in waiter.poll()):
+            try:
+                connection, address = self._socket.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                continue
+            except OSError as error:
+                _log.error("listener.accept_failed", error=str(error))
+                only_wake = select.poll()
+                only_wake.register(self._wake, select.POLLIN)
+                only_wake.poll(_PAUSE_WITHOUT_DESCRIPTORS * 1000)
+                continue
+            self._take(connection, str(address[0]))
+
+    def _take(self, connection: socket.socket, address: str) -> None:
+        identity = uuid.uuid4().hex
+        with self._changed:
+            waiting = len(self._connections) - len(self._associations)
+            full = waiting >= self._guards.maximum_waiting
+            if full or self._addresses[address] >= self._guards.maximum_per_address:
+                self.turned_away += 1
+                connection.close()
+                return
+            self._connections[identity] = None
+            self._addresses[address] += 1
+        thread = threading.Thread(
+            target=self._serve, args=(connection, address, identity), name=f"association-{identity[:8]}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            _log.error("listener.no_thread", peer=address)
+            connection.close()
+            self._forget(identity, address)
+
+    def _serve(self, connection: socket.socket, address: str, identity: str) -> None:
+        summary = AssociationSummary(identity, address)
+        begun = time.monotonic()
+        try:
+            self._run(connection, summary)
+        except OSError as error:
+            summary.outcome, summary.detail = Outcome.LOST, str(error)
+        except Exception as error:  # noqa: BLE001 - the thread's last resort: nobody above would see it
+            summary.detail = type(error).__name__
+            _log.exception("association.crashed", association=identity)
+        finally:
+            connection.close()
+            self._forget(identity, address)
+        summary.seconds = time.monotonic() - begun
+        _log.info(
+            "association.ended", association=identity, peer=address, calling=summary.calling_aet,
+            called=summary.called_aet, outcome=summary.outcome.value, detail=summary.detail,
+        )  # fmt: skip
+        self._ended(summary)
+
+    def _run(self, connection: socket.socket, summary: AssociationSummary) -> None:
+        prepare(connection)
+        if self._secure is not None:
+            connection.settimeout(self._guards.artim_seconds)
+            connection = self._secure(connection)
+        stream = PduStream(connection, self._guards)
+        held: list[Slot] = []
+        acceptor = Acceptor(stream, self._service, summary)
+        try:
+            self._connections[summary.id] = stream
+            acceptor.serve(lambda: self._admit(summary.id, held))
+        finally:
+            for slot in held:
+                slot.release()
+            with self._changed:
+                self._associations.discard(summary.id)
+            stream.close(acceptor.farewell)
+            summary.received_bytes, summary.sent_bytes = stream.received, stream.sent
+
+    def _admit(self, identity: str, held: list[Slot]) -> bool:
+        with self._changed:
+            if self._slots is not None:
+                slot = self._slots.acquire()
+                if slot is None:
+                    return False
+                held.append(slot)
+            elif len(self._associations) >= self._guards.maximum_associations:
+                return False
+            self._associations.add(identity)
+        return True
+
+    def _forget(self, identity: str, address: str) -> None:
+        with self._changed:
+            del self._connections[identity]
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+            self._changed.notify_all()
+
+    def __enter__(self) -> "Listener":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ValueError):
+            self.drain(0)

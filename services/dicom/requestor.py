@@ -1,0 +1,340 @@
+"""The requestor's side: open an association, one request after the other, release it."""
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from services.dicom import commands, pdu
+from services.dicom.association import Association, Negotiated, after
+from services.dicom.commands import Command
+from services.dicom.contexts import (
+    VERIFICATION,
+    ContextAnswer,
+    PresentationContext,
+    ProposedContext,
+    Roles,
+    accepted,
+    numbered,
+)
+from services.dicom.errors import (
+    REASON_NOT_SPECIFIED,
+    REASON_UNEXPECTED_PDU,
+    SOURCE_USER,
+    AssociationAborted,
+    AssociationError,
+    AssociationRejected,
+    ConnectFailed,
+    ProtocolViolation,
+    SourceTruncated,
+)
+from services.dicom.guards import Guards
+from services.dicom.stream import PduStream
+from services.dicom.transport import prepare
+
+MEDIUM, HIGH, LOW = 0, 1, 2
+"""DIMSE priorities (PS3.7 9.3.1)."""
+_LARGEST_MESSAGE_ID: Final = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where to connect and under which titles."""
+
+    host: str
+    port: int
+    called_aet: str
+    calling_aet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a peer answered: classify ``status`` with services.dicom.status."""
+
+    status: int
+    comment: str
+    command: Command
+
+
+class Requestor:
+    """An open association we asked for. Use as context manager: released at its end, aborted after an exception."""
+
+    def __init__(self, association: Association) -> None:
+        """Use ``connect``."""
+        self._association = association
+        self._stream = association.stream
+        self._message_id = 0
+        self._open = True
+
+    @classmethod
+    def connect(
+        cls,
+        peer: Peer,
+        contexts: Sequence[ProposedContext],
+        guards: Guards,
+        *,
+        secure: Callable[[socket.socket], socket.socket] | None = None,
+        roles: Mapping[str, Roles] | None = None,
+        implementation: pdu.Implementation = pdu.OURS,
+    ) -> "Requestor":
+        """Propose 1 to 128 contexts, numbered in their order; ``roles`` adds role selection items.
+
+        Raises ConnectFailed, AssociationRejected, AssociationAborted, PeerGone, PeerTooSlow, ProtocolViolation, all
+        with a phase before ``request``; ValueError for what cannot be proposed.
+        """
+        proposed = numbered(contexts)
+        request = pdu.encode_request(
+            peer.calling_aet, peer.called_aet, proposed, roles or {}, guards.maximum_pdu, implementation
+        )
+        stream = PduStream(_connected(peer, guards, secure), guards)
+        try:
+            return cls(_negotiate(stream, peer, request, proposed))
+        except AssociationError as error:
+            error.phase = "negotiate"
+            stream.close(_last_words(error))
+            raise
+        except BaseException:
+            stream.close()
+            raise
+
+    @property
+    def association(self) -> Association:
+        """Titles, contexts, roles, the peer's implementation."""
+        return self._association
+
+    def context_for(self, abstract_syntax: str, transfer_syntax: str) -> PresentationContext | None:
+        """The accepted context for exactly these, None if the peer did not accept it."""
+        for context in self._association.contexts.values():
+            if context.abstract_syntax == abstract_syntax and context.transfer_syntax == transfer_syntax:
+                return context
+        return None
+
+    def echo(self) -> int:
+        """C-ECHO (PS3.7 9.1.5); returns the status. Raises ValueError without an accepted Verification context."""
+        context = next(
+            (each for each in self._association.contexts.values() if each.abstract_syntax == VERIFICATION), None
+        )
+        if context is None:
+            raise ValueError("the peer accepted no presentation context for Verification")
+        message_id = self._next_id()
+        command = commands.encode(
+            affected_sop_class_uid=VERIFICATION,
+            command_field=commands.C_ECHO,
+            message_id=message_id,
+            data_set_type=commands.NO_DATA_SET,
+        )
+        return self._exchange(context, commands.C_ECHO, message_id, command, iter(()), 0).status
+
+    def store(
+        self,
+        context: PresentationContext,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        source: BinaryIO,
+        offset: int,
+        size: int,
+        *,
+        priority: int = MEDIUM,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Response:
+        """C-STORE (PS3.7 9.1.1): ``size`` bytes of ``source`` from ``offset`` are the data set, sent as they are.
+
+        ``move_originator`` is the title and Message ID of the C-MOVE this belongs to. Any error ends the association:
+        with phase ``request`` the peer has not got it whole, with phase ``response`` its answer is unknown.
+        """
+        if size <= 0:
+            raise ValueError("a data set to be sent has at least one byte")
+        message_id = self._next_id()
+        origin: dict[str, commands.Value] = {}
+        if move_originator is not None:
+            origin = {"move_originator_aet": move_originator[0], "move_originator_id": move_originator[1]}
+        command = commands.encode(
+            affected_sop_class_uid=sop_class_uid,
+            affected_sop_instance_uid=sop_instance_uid,
+            command_field=commands.C_STORE,
+            message_id=message_id,
+            priority=priority,
+            data_set_type=commands.DATA_SET,
+            **origin,
+        )
+        chunks = _chunks(source, offset, size, self._association.chunk)
+        return self._exchange(context, commands.C_STORE, message_id, command, chunks, size)
+
+    def alive(self) -> bool:
+        """Whether an idle association is still there, without waiting. A peer that releases it is answered."""
+        if not self._open:
+            return False
+        try:
+            self._stream.notice()
+            kind, _ = self._stream.peek_pdu()
+        except AssociationError:
+            self._end()
+            return False
+        if kind == pdu.RELEASE_RQ:
+            self._end(pdu.RELEASE_RP_PDU)
+        return self._open
+
+    def release(self) -> None:
+        """A-RELEASE, waiting for the reply at most the ARTIM time; then closed, whatever the peer did. Idempotent."""
+        if not self._open:
+            return
+        reply = b""
+        with contextlib.suppress(AssociationError):
+            self._stream.send([pdu.RELEASE_RQ_PDU])
+            limit = after(self._stream.guards.artim_seconds)
+            while (kind := self._stream.next_pdu(limit, all_until=limit)) != pdu.RELEASE_RP:
+                if kind == pdu.RELEASE_RQ:  # both ask at once: PS3.8 9.2.3 AR-8, AR-9
+                    self._stream.send([pdu.RELEASE_RP_PDU])
+                elif kind != pdu.P_DATA:
+                    self._stream.refuse(kind)
+                self._stream.body()
+        self._end(reply)
+
+    def abort(self) -> None:
+        """A-ABORT and close. Idempotent; only from the thread that uses the requestor (others: association.abort)."""
+        self._end(pdu.abort_pdu(SOURCE_USER, REASON_NOT_SPECIFIED))
+
+    def __enter__(self) -> "Requestor":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.release()
+        else:
+            self.abort()
+
+    def _end(self, last_words: bytes = b"") -> None:
+        if self._open:
+            self._open = False
+            self._stream.close(last_words)
+
+    def _next_id(self) -> int:
+        self._message_id = self._message_id % _LARGEST_MESSAGE_ID + 1
+        return self._message_id
+
+    def _exchange(
+        self,
+        context: PresentationContext,
+        command_field: int,
+        message_id: int,
+        command: bytes,
+        chunks: Iterator[bytes],
+        size: int,
+    ) -> Response:
+        """One request, one response. Whatever goes wrong ends the association."""
+        if not self._open:
+            raise AssociationAborted(SOURCE_USER, REASON_NOT_SPECIFIED, local=True)
+        phase = "request"
+        try:
+            self._association.send_message(context.id, command, chunks, size)
+            phase = "response"
+            return self._response(context, command_field | commands.RESPONSE, message_id)
+        except AssociationError as error:
+            error.phase = phase
+            self._end(_last_words(error))
+            raise
+        except BaseException:
+            self.abort()
+            raise
+
+    def _response(self, context: PresentationContext, command_field: int, message_id: int) -> Response:
+        message = self._association.read_command(after(self._stream.guards.response_seconds))
+        if message is None:
+            raise ProtocolViolation("A-RELEASE-RQ instead of a response", REASON_UNEXPECTED_PDU)
+        got, command = message
+        if command.command_field != command_field or command.message_id != message_id or got.id != context.id:
+            raise ProtocolViolation(
+                f"response {command.command_field:04X} to message {command.message_id} on context {got.id} instead of "
+                f"{command_field:04X} to message {message_id} on context {context.id}"
+            )
+        if command.status is None:
+            raise ProtocolViolation("response without status")
+        if command.has_data_set:
+            self._stream.copy_data_set(got.id, None, None, self._stream.guards.maximum_command)
+        return Response(command.status, command.comment, command)
+
+
+def _connected(peer: Peer, guards: Guards, secure: Callable[[socket.socket], socket.socket] | None) -> socket.socket:
+    limit = time.monotonic() + guards.connect_seconds
+    try:
+        address = _resolved(peer, guards.connect_seconds)
+        sock = socket.create_connection((address, peer.port), timeout=max(limit - time.monotonic(), 0.001))
+    except OSError as error:
+        raise ConnectFailed(f"{peer.called_aet} at {peer.host}:{peer.port}: {error}") from error
+    try:
+        prepare(sock)
+        if secure is not None:
+            sock.settimeout(max(limit - time.monotonic(), 0.001))
+            sock = secure(sock)
+    except OSError as error:
+        sock.close()
+        raise ConnectFailed(f"{peer.called_aet} at {peer.host}:{peer.port}: {error}") from error
+    return sock
+
+
+def _resolved(peer: Peer, seconds: float) -> str:
+    """The peer's address. The resolver of the C library knows no limit, so names are asked for in a thread."""
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(peer.host))
+    found: list[str] = []
+
+    def ask() -> None:
+        with contextlib.suppress(OSError):
+            found.append(str(socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)[0][4][0]))
+
+    thread = threading.Thread(target=ask, name="resolve", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise OSError(f"the host name {peer.host} was not resolved")
+    return found[0]
+
+
+def _negotiate(stream: PduStream, peer: Peer, request: bytes, proposed: Sequence[ProposedContext]) -> Association:
+    limit = after(stream.guards.artim_seconds)
+    stream.send([request])
+    kind = stream.next_pdu(limit, all_until=limit)
+    if kind == pdu.ASSOCIATE_RJ:
+        body = stream.body()
+        raise AssociationRejected(body[1], body[2], body[3])
+    if kind != pdu.ASSOCIATE_AC:
+        stream.refuse(kind)
+    answer = pdu.decode_answer(stream.body())
+    syntaxes = {context.id: context for context in proposed}
+    answers = [
+        ContextAnswer(each.id, each.result, syntaxes[each.id].abstract_syntax, each.transfer_syntax)
+        for each in answer.contexts
+        if each.id in syntaxes and (each.result or each.transfer_syntax in syntaxes[each.id].transfer_syntaxes)
+    ]
+    if 0 < answer.maximum_pdu <= 2 * pdu.PDV_HEADER.size:
+        raise ProtocolViolation(f"the peer takes PDUs of at most {answer.maximum_pdu} bytes")
+    return Association(
+        stream,
+        Negotiated(
+            peer.calling_aet, peer.called_aet, peer.host, accepted(answers), answer.roles, answer.maximum_pdu,
+            pdu.Implementation("", ""),
+        ),
+    )  # fmt: skip
+
+
+def _chunks(source: BinaryIO, offset: int, size: int, chunk: int) -> Iterator[bytes]:
+    source.seek(offset)
+    left = size
+    while left:
+        data = source.read(min(chunk, left))
+        if not data:
+            raise SourceTruncated(f"the object ends {left} bytes early")
+        left -= len(data)
+        yield data
+
+
+def _last_words(error: AssociationError) -> bytes:
+    if isinstance(error, ProtocolViolation):
+        return pdu.abort_pdu(error.source, error.reason)
+    if isinstance(error, AssociationRejected) or (isinstance(error, AssociationAborted) and not error.local):
+        return b""
+    return pdu.abort_pdu(SOURCE_USER, REASON_NOT_SPECIFIED)

@@ -1,0 +1,77 @@
+"""DIMSE statuses: their class and their name (PS3.7 annex C, PS3.4 B.2.3, conformance data status_codes)."""
+
+from enum import Enum
+from typing import Final
+
+from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
+
+from services.dicom import commands
+
+
+class StatusClass(Enum):
+    """PS3.7 C.1 to C.5."""
+
+    SUCCESS = "success"
+    WARNING = "warning"
+    PENDING = "pending"
+    CANCEL = "cancel"
+    FAILURE = "failure"
+
+
+SUCCESS, WARNING, PENDING = StatusClass.SUCCESS, StatusClass.WARNING, StatusClass.PENDING
+CANCEL, FAILURE = StatusClass.CANCEL, StatusClass.FAILURE
+
+OUT_OF_RESOURCES: Final = 0xA700
+DATA_SET_MISMATCH: Final = 0xA900
+CANNOT_UNDERSTAND: Final = 0xC000
+COERCED, DISCARDED, MISMATCH_WARNING = 0xB000, 0xB006, 0xB007
+PROCESSING_FAILURE: Final = 0x0110
+INVALID_INSTANCE: Final = 0x0117
+SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
+DUPLICATE_INSTANCE: Final = 0x0111
+UNRECOGNIZED_OPERATION: Final = 0x0211
+
+_WARNINGS: Final = frozenset((0x0001, 0x0107, 0x0116))
+_PENDING: Final = frozenset((0xFF00, 0xFF01))
+
+STORE_NAMES: Final[dict[int, str]] = {
+    0xA700: "Refused: Out of resources",
+    0xA710: "Refused: Write to remote database failed",
+    0xA720: "Refused: Remote DICOM Toolkit problems",
+    0xA730: "Refused: Remote cannot understand received DICOM message",
+    0xA740: "Refused: Cannot find Pixel data",
+    0xA750: "Refused: remote archive device will not store the data",
+    0xA760: "Refused: no default destination set for redirecting PET raw data",
+    0xA780: "Refused: sender not defined on the remote station",
+    0xA900: "Error: Data set does not match SOP Class",
+    0xB000: "Coercion of Data Elements",
+    0xB006: "Elements Discarded",
+    0xB007: "Data Set does not match SOP Class",
+    0xC000: "Error: Cannot understand",
+}
+"""R47, R48: the private meanings of A710 to A780 are applied whatever vendor sent the code."""
+
+
+def classify(status: int) -> StatusClass:
+    """The class of any status of any service."""
+    if status == 0:
+        return SUCCESS
+    if status in _PENDING:
+        return PENDING
+    if status == 0xFE00:
+        return CANCEL
+    if status & 0xF000 == 0xB000 or status in _WARNINGS:
+        return WARNING
+    return FAILURE
+
+
+def name(status: int, service: int = commands.C_STORE) -> str:
+    """Words for people; "" for a plain success, the number for what nobody has defined."""
+    if service == commands.C_STORE:
+        if status in STORE_NAMES:
+            return STORE_NAMES[status]
+        if status in STORAGE_SERVICE_CLASS_STATUS:
+            return str(STORAGE_SERVICE_CLASS_STATUS[status][1])
+    if status in GENERAL_STATUS:
+        return str(GENERAL_STATUS[status][1])
+    return f"status {status:04X}"

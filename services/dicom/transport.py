@@ -1,0 +1,199 @@
+"""One TCP (or TLS) connection with absolute deadlines and one reused receive buffer. Knows nothing of DICOM."""
+
+import contextlib
+import math
+import mmap
+import select
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Iterable
+
+from services.dicom.errors import AssociationAborted, PeerGone, PeerTooSlow
+from services.dicom.guards import Guards
+
+BUFFER = 256 * 1024
+_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def prepare(sock: socket.socket) -> None:
+    """No Nagle delay, dead peers found within a minute by keep-alive (30/10/3) and TCP_USER_TIMEOUT (30 s)."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
+
+
+class Transport:
+    """``view[start:end]`` are the received bytes not yet used. One thread uses it; only ``stop`` is for others."""
+
+    def __init__(self, sock: socket.socket, guards: Guards) -> None:
+        sock.setblocking(False)
+        self.guards = guards
+        self._socket = sock
+        # An anonymous map costs no memory until bytes arrive: silent connections stay small.
+        self._memory = mmap.mmap(-1, BUFFER)
+        self.view = memoryview(self._memory)
+        self.start = self.end = 0
+        self.received = self.sent = 0
+        self._poll = select.poll()
+        self._poll.register(sock.fileno(), select.POLLIN)
+        self._lock = threading.Lock()
+        self._closed = self._stopped = self._writing = False
+
+    def fill(self, least: int, deadline: float) -> None:
+        """Return when ``least`` bytes lie in the buffer. May move the buffer's contents.
+
+        Raises PeerGone, PeerTooSlow, or AssociationAborted after ``stop``.
+        """
+        if self.start == self.end:
+            self.start = self.end = 0
+        elif self.start + least > BUFFER:
+            rest = bytes(self.view[self.start : self.end])
+            self.view[: len(rest)] = rest
+            self.start, self.end = 0, len(rest)
+        while self.end - self.start < least:
+            while not self.receive():
+                self._wait(select.POLLIN, deadline)
+
+    def receive(self) -> bool:
+        """Take what the socket has, without waiting: True if there was something."""
+        try:
+            count = self._socket.recv_into(self.view[self.end :])
+        except _WOULD_BLOCK:
+            return False
+        except OSError as error:
+            raise self._ended(f"connection lost: {error}") from error
+        if not count:
+            raise self._ended("connection closed by the peer")
+        self.end += count
+        self.received += count
+        # Delayed ACKs make Nagle senders pause 40 ms per message; the kernel drops this option by itself, so again.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return True
+
+    def send(self, parts: Iterable[bytes | memoryview]) -> None:
+        """Write all of it within the write deadline; what the peer sends meanwhile is looked at by ``noticed``."""
+        pending = [memoryview(part) for part in parts]
+        size = sum(map(len, pending))
+        deadline = time.monotonic() + self.guards.pdu_seconds + size / self.guards.minimum_rate
+        self._writing = True
+        while pending:
+            try:
+                count = self._write(pending)
+            except _WOULD_BLOCK:
+                self._wait_to_write(deadline)
+                continue
+            except OSError as error:
+                raise self._lost_while_sending(error) from error
+            self.sent += count
+            pending = _without(pending, count)
+        self._writing = False
+
+    def _write(self, pending: list[memoryview]) -> int:
+        if isinstance(self._socket, ssl.SSLSocket):
+            return self._socket.send(pending[0])
+        return self._socket.sendmsg(pending)
+
+    def noticed(self) -> None:
+        """Called when bytes have come while sending; raises if they mean that sending is useless."""
+
+    def notice(self) -> None:
+        """Look at what the peer has sent, without waiting."""
+        if self.start == self.end:
+            self.start = self.end = 0
+        if self.end < BUFFER and self.receive():
+            self.noticed()
+
+    def _wait_to_write(self, deadline: float) -> None:
+        watch_input = self.end < BUFFER
+        self._wait(select.POLLOUT | (select.POLLIN if watch_input else 0), deadline)
+        if watch_input:
+            self.notice()
+
+    def _wait(self, events: int, deadline: float) -> None:
+        self._poll.modify(self._socket.fileno(), events)
+        milliseconds = math.ceil((deadline - time.monotonic()) * 1000)
+        if milliseconds <= 0 or not self._poll.poll(milliseconds):
+            raise PeerTooSlow("deadline passed while waiting for the peer")
+
+    def _lost_while_sending(self, error: OSError) -> Exception:
+        """What the peer sent before it reset the connection is worth more than the reset: often an A-ABORT."""
+        try:
+            self.notice()
+        except AssociationAborted as abort:
+            return abort
+        except PeerGone:
+            pass
+        return self._ended(f"connection lost while sending: {error}")
+
+    def _ended(self, text: str) -> Exception:
+        return AssociationAborted(0, 0, local=True) if self._stopped else PeerGone(text)
+
+    @property
+    def stopped(self) -> bool:
+        """``stop`` was called."""
+        return self._stopped
+
+    def stop(self) -> None:
+        """From any thread: the owner's next or current read or write ends with AssociationAborted(local)."""
+        with self._lock:
+            self._stopped = True
+            if not self._closed:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RD)
+
+    def close(self, last_words: bytes = b"") -> None:
+        """Send ``last_words``, let the peer read them (linger), close. Never raises, never waits past the linger.
+
+        Closing with unread input resets the connection and the reset can overtake the last words: input is drained.
+        A connection in the middle of a write is reset, because nothing sent there would be understood.
+        """
+        if self._closed:
+            return
+        try:
+            self._farewell(last_words)
+        except (OSError, PeerTooSlow, PeerGone):
+            self._reset_on_close()
+        finally:
+            with self._lock:
+                self._closed = True
+                self._socket.close()
+            self.view.release()
+            self._memory.close()
+
+    def _farewell(self, last_words: bytes) -> None:
+        if self._writing:
+            self._reset_on_close()
+            return
+        deadline = time.monotonic() + self.guards.linger_seconds
+        if last_words:
+            self._socket.send(last_words)
+        self._socket.shutdown(socket.SHUT_WR)
+        while self._drained(deadline):
+            pass
+
+    def _drained(self, deadline: float) -> bool:
+        try:
+            return bool(self._socket.recv_into(self.view)) and time.monotonic() < deadline
+        except _WOULD_BLOCK:
+            self._wait(select.POLLIN, deadline)
+            return True
+
+    def _reset_on_close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+def _without(parts: list[memoryview], count: int) -> list[memoryview]:
+    while parts and count >= len(parts[0]):
+        count -= len(parts[0])
+        del parts[0]
+    if count:
+        parts[0] = parts[0][count:]
+    return parts
