@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli import database, exits, processes
+from services.cli import database, exits, processes, rules, station
 from services.runtime import logs
 from services.runtime.errors import GatewayError
 
@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 processes.register(app)
 database.register(app)
+app.add_typer(station.app, name="station")
+app.add_typer(rules.app, name="rules")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,12 +1,15 @@
 """One command's connection to the gateway: its settings (environment, or gateway.json of the home) and database."""
 
 import asyncio
+import os
+import pwd
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from services.runtime.db import Database
 from services.runtime.errors import Unavailable
+from services.runtime.schema import check_schema
 from services.runtime.settings import RuntimeSettings
 
 T = TypeVar("T")
@@ -19,6 +22,14 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
         return asyncio.run(_run(settings.database_url, work))
     except Unavailable as error:
         raise Unavailable(f"{error}. {away(settings)}") from error
+
+
+def actor() -> str:
+    """Who acts, for the audit: the account of the operating system that runs the command."""
+    try:
+        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:  # containers run under numbers that have no account
+        return f"cli:{os.getuid()}"
 
 
 def away(settings: RuntimeSettings) -> str:
@@ -40,6 +51,8 @@ async def _run(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
     database = Database(url, application="gateway-cli", pool=1)
     await database.open()
     try:
+        async with database.transaction() as connection:
+            await check_schema(connection)
         return await work(database)
     finally:
         await database.close()

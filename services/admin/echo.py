@@ -1,0 +1,91 @@
+"""C-ECHO to a station: is it there, and does it take us?"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.admin import stations
+from services.admin.station import Station
+from services.dicom.commands import C_ECHO
+from services.dicom.contexts import UNCOMPRESSED, VERIFICATION, ProposedContext
+from services.dicom.errors import AssociationAborted, AssociationError, AssociationRejected, ConnectFailed
+from services.dicom.guards import Guards
+from services.dicom.requestor import Peer, Requestor
+from services.dicom.status import SUCCESS, classify, name
+from services.runtime.db import Database
+
+LIMITS: Final = Guards(connect_seconds=5, artim_seconds=5, pdu_seconds=5, response_seconds=5)
+
+REJECTIONS: Final[Mapping[tuple[int, int], tuple[str, str]]] = {
+    (1, 1): ("no reason given", "ask its administrator"),
+    (1, 2): ("application context name not supported", "it does not speak DICOM's application context"),
+    (1, 3): ("calling AE title not recognised", "have {ours} added to the AEs it knows"),
+    (1, 7): ("called AE title not recognised", "correct the station's AE title here, or its own"),
+    (2, 1): ("no reason given by its provider", "ask its administrator"),
+    (2, 2): ("protocol version not supported", "it does not speak version 1 of the Upper Layer"),
+    (3, 1): ("temporary congestion", "try again later"),
+    (3, 2): ("local limit exceeded", "it has too many associations; try again later"),
+}
+"""PS3.8 table 9-21 by source and reason: what it means and what to do."""
+
+
+@dataclass(frozen=True)
+class Echo:
+    """What came of it; ``text`` says it to people, with the cure where there is one."""
+
+    title: str
+    ok: bool
+    text: str
+    milliseconds: int
+
+
+async def echo(database: Database, calling_aet: str, title: str) -> Echo:
+    """Ask a station for a C-ECHO. Raises ``NotFound``; a station that does not answer is an outcome, no error."""
+    station = await stations.show(database, title)
+    return await asyncio.to_thread(_ask, station, calling_aet)
+
+
+def _ask(station: Station, calling_aet: str) -> Echo:
+    started = time.monotonic()
+    try:
+        ok, text = _exchange(Peer(station.host, station.port, station.title, calling_aet))
+    except AssociationError as error:
+        ok, text = False, reason(error, calling_aet)
+    milliseconds = round((time.monotonic() - started) * 1000)
+    place = f"{station.title} ({station.host}:{station.port})"
+    return Echo(station.title, ok, f"{place}: {text} ({milliseconds} ms)", milliseconds)
+
+
+def _exchange(peer: Peer) -> tuple[bool, str]:
+    with Requestor.connect(peer, [ProposedContext(VERIFICATION, UNCOMPRESSED)], LIMITS) as requestor:
+        if not requestor.association.contexts:
+            return False, "accepted the association but not the Verification SOP class"
+        status = requestor.echo()
+    if classify(status) is SUCCESS:
+        return True, "C-ECHO answered with success"
+    return False, f"C-ECHO answered with status {status:04X} ({name(status, C_ECHO)})"
+
+
+def reason(error: AssociationError, calling_aet: str) -> str:
+    """Why an association failed, in words, with the cure where there is one (pure)."""
+    if isinstance(error, AssociationRejected):
+        meaning, cure = REJECTIONS.get((error.source, error.reason), ("unknown reason", "ask its administrator"))
+        length = "transient" if error.transient else "permanent"
+        codes = f"result {error.result}, source {error.source}, reason {error.reason}"
+        return f"rejected: {meaning} ({length}; {codes}); {cure.format(ours=calling_aet)}"
+    if isinstance(error, ConnectFailed):
+        return _no_connection(error.__cause__)
+    if isinstance(error, AssociationAborted):
+        return f"aborted by the peer (source {error.source}, reason {error.reason})"
+    return str(error)
+
+
+def _no_connection(cause: BaseException | None) -> str:
+    if isinstance(cause, ConnectionRefusedError):
+        return "refused the connection; check that it runs and that host and port are right"
+    if isinstance(cause, TimeoutError):
+        return f"no connection within {LIMITS.connect_seconds:g} s; check host, port and firewall"
+    words = (cause.strerror if isinstance(cause, OSError) else None) or "no connection"
+    return f"{words}; check host, port and network"

@@ -1,0 +1,191 @@
+-- Configuration: each change is made by one transaction that begins with lock_generation, so that changes are serial.
+
+-- name: lock_generation
+select number, rule_set from config.generation for update
+
+-- name: change_generation
+update config.generation set number = number + 1, rule_set = coalesce(%(rule_set)s, rule_set), changed_at = now()
+returning number
+
+-- name: notify_config_changed
+select pg_notify('config_changed', %(number)s)
+
+-- name: insert_audit_entry
+insert into audit.entry (actor, action, object, before, after)
+values (%(actor)s, %(action)s, %(object)s, %(before)s, %(after)s)
+
+-- name: list_stations
+select * from config.station order by title
+
+-- name: get_station
+select * from config.station where title = %(title)s
+
+-- name: insert_station
+insert into config.station (
+    title, host, port, description, enabled, store, query_retrieve, prefilter, pet_raw, commit_server, commit_on,
+    addresses, revision_policy, associations, unknown_policy, retry_hours
+) values (
+    %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
+    %(pet_raw)s, %(commit_server)s, %(commit_on)s, %(addresses)s, %(revision_policy)s, %(associations)s,
+    %(unknown_policy)s, %(retry_hours)s
+) returning *
+
+-- name: update_station
+update config.station set
+    host = %(host)s, port = %(port)s, description = %(description)s, enabled = %(enabled)s, store = %(store)s,
+    query_retrieve = %(query_retrieve)s, prefilter = %(prefilter)s, pet_raw = %(pet_raw)s,
+    commit_server = %(commit_server)s, commit_on = %(commit_on)s, addresses = %(addresses)s,
+    revision_policy = %(revision_policy)s, associations = %(associations)s, unknown_policy = %(unknown_policy)s,
+    retry_hours = %(retry_hours)s, updated_at = now()
+where title = %(title)s returning *
+
+-- name: delete_station
+delete from config.station where title = %(title)s
+
+-- name: unfinished_jobs_of
+select id, state, total - done - failed as waiting from routing.job_view
+where destination = %(title)s and finished_at is null order by created_at limit %(limit)s
+
+-- name: live_rule_set
+select number, document from config.rule_set_view where live
+
+-- name: get_rule_set
+select number, source, document, comment, created_by, created_at, live from config.rule_set_view
+where number = %(number)s
+
+-- name: get_live_rule_set
+select number, source, document, comment, created_by, created_at, live from config.rule_set_view where live
+
+-- name: insert_rule_set
+insert into config.rule_set (number, source, document, comment, created_by)
+select coalesce(max(number), 0) + 1, %(source)s, %(document)s, %(comment)s, %(actor)s from config.rule_set
+returning number
+
+-- name: insert_rule_set_activation
+insert into config.rule_set_activation (rule_set, activated_by) values (%(rule_set)s, %(actor)s)
+
+-- name: rule_set_history
+select r.number, r.comment, r.created_by, r.created_at, r.live, jsonb_array_length(r.document -> 'rules') as rules,
+       array(select a.activated_at from config.rule_set_activation a where a.rule_set = r.number order by a.id)
+           as activated_at
+from config.rule_set_view r order by r.number desc
+
+-- Requests: config.request is the truth, the message wakes the forwarder, routing.request_done_view is its answer.
+
+-- name: insert_request
+insert into config.request (id, kind, body, requested_by) values (%(id)s, %(kind)s, %(body)s, %(actor)s)
+
+-- name: request_result
+select result from routing.request_done_view where request = %(id)s
+
+-- name: instances_of
+select uid, (select count(*) from storage.identity_view i
+             where i.state = 'STORED' and uid in (i.study_instance_uid, i.sop_instance_uid))
+          + (select count(*) from index.instance_view x where x.series_instance_uid = uid) as instances
+from unnest(%(uids)s::text[]) as asked (uid)
+
+-- name: list_jobs
+select id, kind, state, destination, total, done, failed, reason, created_at, finished_at from routing.job_view
+where (%(state)s::text is null or state = %(state)s) and (%(destination)s::text is null or destination = %(destination)s)
+order by created_at desc, id limit %(limit)s
+
+-- name: get_job
+select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, study_instance_uid, rule_set,
+       rule, level, priority, request, released_at, started_at
+from routing.job_view where id = %(id)s
+
+-- name: deliveries_of_job
+select sop_instance_uid, revision, destination, job, state, attempts, next_attempt_at, status, reason, finished_at
+from routing.delivery_view where job = %(id)s order by received_at, id limit %(limit)s
+
+-- Where: one study, every instance of it, every delivery and attempt.
+
+-- name: study_of
+select study_instance_uid from storage.receipt_view where sop_instance_uid = %(uid)s or study_instance_uid = %(uid)s
+union
+select study_instance_uid from index.series_view where series_instance_uid = %(uid)s
+limit 1
+
+-- name: receipts_of
+select r.received_at, r.sop_instance_uid as uid, r.sha256, r.disposition, r.revision, r.status, r.findings, r.flags,
+       r.rule_set, r.calling_aet, r.called_aet, r.peer_address, r.object_key, r.object_state, r.identity_state,
+       r.series_instance_uid, e.matched, e.note, e.rule_set as evaluated_rule_set
+from storage.receipt_view r
+left join routing.evaluation_view e on e.received_at = r.received_at and e.object_key = r.object_key
+where r.study_instance_uid = %(study)s
+  and (%(uid)s in (r.study_instance_uid, r.series_instance_uid, r.sop_instance_uid))
+order by r.received_at, r.object_key limit %(limit)s
+
+-- name: deliveries_of
+select id, sop_instance_uid, revision, destination, job, state, status, reason, next_attempt_at, finished_at, created_at
+from routing.delivery_view where study_instance_uid = %(study)s and sop_instance_uid = any(%(instances)s)
+order by created_at, id limit %(limit)s
+
+-- name: attempts_of
+select delivery, at, status, outcome, reason, milliseconds from routing.attempt_view
+where delivery = any(%(deliveries)s) order by at, id
+
+-- Studies.
+
+-- name: list_studies
+select s.study_instance_uid, s.patient_id, s.patient_name, s.study_date, s.accession_number, s.description,
+       s.patient_conflict, s.updated_at,
+       array(select distinct e.modality from index.series_view e
+             where e.study_instance_uid = s.study_instance_uid and e.modality <> '' order by 1) as modalities,
+       (select count(*) from index.series_view e where e.study_instance_uid = s.study_instance_uid) as series,
+       (select count(*) from index.instance_view i where i.study_instance_uid = s.study_instance_uid and i.latest)
+           as instances
+from index.study_view s
+where (%(study)s::text is null or s.study_instance_uid = %(study)s)
+  and (%(patient_id)s::text is null or s.patient_id = %(patient_id)s)
+  and (%(accession)s::text is null or s.accession_number = %(accession)s)
+  and (%(date_from)s::text is null or s.study_date >= %(date_from)s)
+  and (%(date_to)s::text is null or s.study_date <= %(date_to)s)
+  and (%(modality)s::text is null or exists (select from index.series_view e
+       where e.study_instance_uid = s.study_instance_uid and e.modality = %(modality)s))
+order by s.updated_at desc, s.study_instance_uid limit %(limit)s
+
+-- name: series_of_study
+select s.series_instance_uid, s.modality, s.series_number, s.description,
+       (select count(*) from index.instance_view i where i.study_instance_uid = s.study_instance_uid
+        and i.series_instance_uid = s.series_instance_uid and i.latest) as instances
+from index.series_view s where s.study_instance_uid = %(study)s order by s.series_number, s.series_instance_uid
+
+-- Status.
+
+-- name: count_configuration
+select g.number, g.rule_set, g.changed_at, (select count(*) from config.station) as stations
+from config.generation_view g
+
+-- name: count_instances
+select count(*) filter (where state = 'STORED') as stored, count(distinct study_instance_uid) as studies
+from storage.identity_view
+
+-- name: recorded_through
+select recorded_through from storage.watermark_view
+
+-- name: received_lately
+select count(*) as received, max(received_at) as last_received_at from storage.receipt_view
+where received_at > now() - interval '1 hour'
+
+-- name: count_jobs
+select state, count(*) as jobs from routing.job_view group by state
+
+-- name: destinations
+select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit, d.last_success_at, d.last_failure_at,
+       coalesce(d.last_failure, '') as last_failure, d.retry_at, w.waiting, w.failed, w.oldest_waiting_at
+from config.station s
+left join routing.destination_view d on d.title = s.title
+left join lateral (
+    select count(*) filter (where v.state in ('PENDING', 'SENDING', 'UNKNOWN')) as waiting,
+           count(*) filter (where v.state = 'FAILED') as failed,
+           min(v.created_at) filter (where v.state in ('PENDING', 'SENDING', 'UNKNOWN')) as oldest_waiting_at
+    from routing.delivery_view v where v.destination = s.title
+) w on true
+where s.store or w.waiting > 0 order by s.title
+
+-- name: count_outbox
+select count(*) as unpublished, min(created_at) as oldest_at from runtime.outbox where published_at is null
+
+-- name: count_dead_letters
+select count(*) as parked from runtime.dead_letter where state = 'PARKED'

@@ -1,0 +1,81 @@
+"""Rule sets: numbered, immutable versions of all routing rules. Use cases: check, apply, show, history."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from services.admin.changes import Change, change
+from services.admin.errors import NotFound
+from services.admin.faults import FaultyRules
+from services.admin.sql import SQL
+from services.admin.station import Station
+from services.admin.station_rows import all_stations
+from services.dicom.rules import RuleDocument, RuleFaults, parse
+from services.runtime.db import Connection, Database
+
+
+async def check(database: Database, text: str) -> int:
+    """Check a rule file against the stations there are; the number of its rules. Raises ``FaultyRules``."""
+    async with database.transaction() as conn:
+        stations = await all_stations(conn)
+    return len(_accepted(text, stations.values()).rules)
+
+
+async def apply(database: Database, actor: str, text: str, comment: str) -> dict[str, Any]:
+    """Make a rule file the live rule set, under the next number, at once. Raises ``FaultyRules``."""
+
+    async def work(opened: Change) -> dict[str, Any]:
+        stations = await all_stations(opened.conn)
+        document = _accepted(text, stations.values())
+        values = {"source": text, "document": Jsonb(document.model_dump(mode="json")), "comment": comment}
+        cursor = await opened.conn.execute(SQL.insert_rule_set, values | {"actor": actor})
+        (row,) = await cursor.fetchall()
+        number = row["number"]
+        await opened.conn.execute(SQL.insert_rule_set_activation, {"rule_set": number, "actor": actor})
+        await opened.record("rules.apply", str(number), {"live": opened.rule_set}, {"live": number, "comment": comment})
+        opened.rule_set = number
+        return {"number": number, "rules": len(document.rules), "comment": comment}
+
+    return await change(database, actor, work)
+
+
+async def show(database: Database, number: int | None) -> dict[str, Any]:
+    """One rule set, the live one without a number. Raises ``NotFound``."""
+    async with database.transaction() as conn:
+        if number is None:
+            cursor = await conn.execute(SQL.get_live_rule_set)
+        else:
+            cursor = await conn.execute(SQL.get_rule_set, {"number": number})
+        row = await cursor.fetchone()
+    if row is None and number is None:
+        raise NotFound("no rule set is live; apply one with 'gateway rules apply FILE'")
+    if row is None:
+        raise NotFound(f"rule set {number} does not exist; 'gateway rules history' lists those there are")
+    return row
+
+
+async def history(database: Database) -> list[dict[str, Any]]:
+    """Every rule set, the newest first, with when it became live."""
+    async with database.transaction() as conn:
+        cursor = await conn.execute(SQL.rule_set_history)
+        return await cursor.fetchall()
+
+
+async def rules_naming(conn: Connection, title: str) -> list[tuple[int, str]]:
+    """Number of the live rule set and name of each of its rules that sends to a station, disabled rules too."""
+    cursor = await conn.execute(SQL.live_rule_set)
+    live = await cursor.fetchone()
+    if live is None:
+        return []
+    rules = live["document"]["rules"]
+    return [(live["number"], rule["name"]) for rule in rules if any(to["to"] == title for to in rule["send"])]
+
+
+def _accepted(text: str, stations: Iterable[Station]) -> RuleDocument:
+    known = {station.title: station for station in stations}
+    targets = {title for title, station in known.items() if station.store and station.enabled}
+    try:
+        return parse(text, targets)
+    except RuleFaults as error:
+        raise FaultyRules(error.faults, known) from None

@@ -1,0 +1,145 @@
+"""What a station is and what it may be (pure). Titles as PS3.5 section 6.2 (VR AE); roles as R35 to R41."""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from services.runtime.errors import UsageError
+
+_HOST_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+
+
+def valid_title(text: str) -> str:
+    """An AE title without the blanks around it, which mean nothing.
+
+    Raises:
+        ValueError: empty, longer than 16 characters, or with backslash, control or non-ASCII characters.
+    """
+    title = text.strip(" ")
+    if not title:
+        raise ValueError("an AE title has at least one character that is not a blank")
+    if len(title) > 16:
+        raise ValueError(f"an AE title has at most 16 characters, this one has {len(title)}")
+    if not title.isascii() or not title.isprintable() or "\\" in title:
+        raise ValueError("an AE title has printable ASCII characters only, and no backslash")
+    return title
+
+
+def valid_host(text: str) -> str:
+    """An IP address, or a host name (RFC 1123; underscores are met in the field). Raises ``ValueError``."""
+    host = text.strip()
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    name = host.removesuffix(".")
+    if not name or len(name) > 253 or re.fullmatch(r"[0-9.]+", name):
+        raise ValueError("give an IP address or a host name")
+    if not all(_HOST_LABEL.fullmatch(label) for label in name.split(".")):
+        raise ValueError("a host name has letters, digits, hyphens and dots only")
+    return host
+
+
+def valid_network(text: str) -> str:
+    """An address or network in CIDR notation, as network. Raises ``ValueError``."""
+    try:
+        return str(ipaddress.ip_network(text.strip(), strict=True))
+    except ValueError as fault:
+        raise ValueError(f"{text!r} is no network ({fault}); write one such as 10.1.2.0/24 or 10.1.2.3") from None
+
+
+def _valid_description(text: str) -> str:
+    if any(not letter.isprintable() for letter in text):
+        raise ValueError("a description is one line of printable characters")
+    return text.strip()
+
+
+class Station(BaseModel):
+    """A remote AE.
+
+    ``store``: instances may be sent to it (R37); ``query_retrieve``: it may be queried; ``prefilter``, ``pet_raw``
+    and ``commit_server``: as the conformance statement's flags; ``commit_on``: the commit server asked about what this
+    one was sent. ``addresses``: networks its associations come from (empty: its host if that is an address, else any).
+    ``associations``: outgoing ones at a time. ``retry_hours``: how long a delivery is tried.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    title: Annotated[str, AfterValidator(valid_title)]
+    host: Annotated[str, AfterValidator(valid_host)]
+    port: Annotated[int, Field(ge=1, le=65535)]
+    description: Annotated[str, Field(max_length=200), AfterValidator(_valid_description)] = ""
+    enabled: bool = True
+    store: bool = False
+    query_retrieve: bool = False
+    prefilter: bool = False
+    pet_raw: bool = False
+    commit_server: bool = False
+    commit_on: Annotated[str, AfterValidator(valid_title)] | None = None
+    addresses: list[Annotated[str, AfterValidator(valid_network)]] = Field(default_factory=list, max_length=100)
+    revision_policy: Literal["route", "keep", "hold", "refuse"] = "route"
+    associations: Annotated[int, Field(ge=1, le=16)] = 2
+    unknown_policy: Literal["resend", "hold"] = "resend"
+    retry_hours: Annotated[int, Field(ge=1, le=720)] = 72
+
+    @model_validator(mode="after")
+    def _commits_elsewhere(self) -> Self:
+        if self.commit_on == self.title:
+            raise ValueError("a station cannot commit on itself; name another station that is a commit server")
+        return self
+
+
+def build(fields: Mapping[str, Any]) -> Station:
+    """A station of these fields. Raises ``UsageError`` that lists every impossible value with its cure."""
+    try:
+        return Station.model_validate(dict(fields))
+    except ValidationError as error:
+        faults = [_fault(dict(fault)) for fault in error.errors(include_url=False)]
+        raise UsageError("\n".join(f"station {fields.get('title', '')!s}: {fault}" for fault in faults)) from None
+
+
+def changed(station: Station, fields: Mapping[str, Any]) -> Station:
+    """The station with some fields changed. Raises ``UsageError``."""
+    return build(station.model_dump() | dict(fields))
+
+
+def contradictions(station: Station, others: Iterable[Station]) -> list[str]:
+    """What the other stations do not allow this one to be, each with the cure; empty when it fits."""
+    known = {other.title: other for other in others}
+    found: list[str] = []
+    if station.commit_on is not None:
+        server = known.get(station.commit_on)
+        if server is None:
+            found.append(f"--commit-on {station.commit_on}: no such station; add it first with --commit-server")
+        elif not server.commit_server:
+            found.append(
+                f"--commit-on {station.commit_on}: that station is no commit server; "
+                f"'gateway station set {station.commit_on} --commit-server' first"
+            )
+    raw = next((other.title for other in known.values() if other.pet_raw and station.pet_raw), None)
+    if raw is not None:
+        found.append(
+            f"--pet-raw: station {raw} has it and only one may; 'gateway station set {raw} --no-pet-raw' first"
+        )
+    dependants = [] if station.commit_server else titles_pointing_at(station.title, known.values())
+    found += [
+        f"--no-commit-server: station {other} commits on it; 'gateway station set {other} --commit-on \"\"' first"
+        for other in dependants
+    ]
+    return [f"station {station.title}: {reason}" for reason in found]
+
+
+def titles_pointing_at(title: str, stations: Iterable[Station]) -> list[str]:
+    """Titles of the stations that commit on this one."""
+    return sorted(station.title for station in stations if station.commit_on == title)
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    """A fault of the model as a person reads it: option, value, cure."""
+    if not fault["loc"]:
+        return str(fault["msg"]).removeprefix("Value error, ")
+    option = "--" + str(fault["loc"][0]).replace("_", "-") if fault["loc"][0] != "title" else "AE title"
+    return f"{option} {fault['input']!r}: {str(fault['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,108 @@
+"""Stations: the remote AEs that the gateway knows. Use cases: add, change, remove, list, show."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from services.admin.changes import Change, change
+from services.admin.errors import Refused
+from services.admin.rule_sets import rules_naming
+from services.admin.sql import SQL
+from services.admin.station import Station, changed, contradictions, titles_pointing_at
+from services.admin.station_rows import all_stations, found, title_of
+from services.runtime.db import Connection, Database
+
+LISTED_JOBS: Final = 20
+
+
+async def add(database: Database, actor: str, station: Station) -> Station:
+    """Define a station. Raises ``Refused`` if the title is taken or the others contradict it."""
+
+    async def work(opened: Change) -> Station:
+        known = await all_stations(opened.conn)
+        if station.title in known:
+            raise Refused(f"station {station.title} is already defined; change it with 'gateway station set'")
+        _refuse(contradictions(station, known.values()))
+        await opened.conn.execute(SQL.insert_station, station.model_dump())
+        await opened.record("station.add", station.title, None, station.model_dump())
+        return station
+
+    return await change(database, actor, work)
+
+
+async def set_fields(database: Database, actor: str, title: str, fields: Mapping[str, Any]) -> Station:
+    """Change some fields of a station. Raises ``NotFound``; ``Refused`` if rules or other stations contradict."""
+    wanted = title_of(title)
+
+    async def work(opened: Change) -> Station:
+        known = await all_stations(opened.conn)
+        before = found(known, wanted)
+        after = changed(before, fields)
+        others = [station for station in known.values() if station.title != wanted]
+        _refuse(contradictions(after, others))
+        if before.store and not after.store:
+            await _refuse_if_rules_name(opened.conn, wanted, "stop sending to it (--no-store)")
+        await opened.conn.execute(SQL.update_station, after.model_dump())
+        await opened.record("station.set", wanted, before.model_dump(), after.model_dump())
+        return after
+
+    return await change(database, actor, work)
+
+
+async def remove(database: Database, actor: str, title: str) -> None:
+    """Forget a station. Raises ``Refused`` with the list of rules, stations and unfinished jobs that name it."""
+    wanted = title_of(title)
+
+    async def work(opened: Change) -> None:
+        known = await all_stations(opened.conn)
+        before = found(known, wanted)
+        _refuse(await _users(opened.conn, wanted, known.values()))
+        await opened.conn.execute(SQL.delete_station, {"title": wanted})
+        await opened.record("station.remove", wanted, before.model_dump(), None)
+
+    await change(database, actor, work)
+
+
+async def list_all(database: Database) -> list[Station]:
+    """Every station, by title."""
+    async with database.transaction() as conn:
+        return list((await all_stations(conn)).values())
+
+
+async def show(database: Database, title: str) -> Station:
+    """One station. Raises ``NotFound``."""
+    async with database.transaction() as conn:
+        return found(await all_stations(conn), title_of(title))
+
+
+async def _users(conn: Connection, title: str, known: Iterable[Station]) -> list[str]:
+    """Everything that names a station, each with what to do about it."""
+    reasons = [
+        f"the live rule set {number} sends to it in rule {rule!r}: apply rules without it"
+        for number, rule in await rules_naming(conn, title)
+    ]
+    reasons += [
+        f"station {other} commits on it: 'gateway station set {other} --commit-on \"\"'"
+        for other in titles_pointing_at(title, known)
+    ]
+    cursor = await conn.execute(SQL.unfinished_jobs_of, {"title": title, "limit": LISTED_JOBS})
+    reasons += [
+        f"job {job['id']} ({job['state']}, {job['waiting']} waiting) is not finished: wait, or "
+        f"'gateway jobs cancel {job['id']}'"
+        for job in await cursor.fetchall()
+    ]
+    return [f"station {title} cannot be removed: {reason}" for reason in reasons]
+
+
+async def _refuse_if_rules_name(conn: Connection, title: str, what: str) -> None:
+    _refuse(
+        [
+            f"station {title}: cannot {what}: the live rule set {number} sends to it in rule {rule!r}; apply rules "
+            "without it first"
+            for number, rule in await rules_naming(conn, title)
+        ]
+    )
+
+
+def _refuse(reasons: list[str]) -> None:
+    if reasons:
+        raise Refused("\n".join(reasons))

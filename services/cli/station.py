@@ -1,0 +1,164 @@
+"""``gateway station``: the remote AEs that the gateway knows."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+import typer
+
+from services.admin import echo as echoing
+from services.admin import stations
+from services.admin.station import Station, build
+from services.cli import exits
+from services.cli.output import Json, print_fields, print_json, print_table
+from services.cli.session import actor, with_database
+from services.runtime.settings import RuntimeSettings
+
+app = typer.Typer(help="Remote AEs: add, set, list, show, remove, echo.", no_args_is_help=True)
+
+Title = Annotated[str, typer.Argument(help="AE title: 1 to 16 printable ASCII characters, no backslash.")]
+Host = Annotated[str | None, typer.Option(help="Host name or IP address.")]
+Port = Annotated[int | None, typer.Option(help="TCP port it listens on, 1 to 65535.")]
+Description = Annotated[str | None, typer.Option(help="Free text, one line.")]
+Enabled = Annotated[bool | None, typer.Option("--enabled/--disabled", help="Whether it may call and be sent to.")]
+Store = Annotated[bool | None, typer.Option("--store/--no-store", help="Instances may be sent to it.")]
+QueryRetrieve = Annotated[
+    bool | None, typer.Option("--query-retrieve/--no-query-retrieve", help="It may be queried and retrieved from.")
+]
+Prefilter = Annotated[bool | None, typer.Option("--prefilter/--no-prefilter", help="Queries to it need a filter.")]
+PetRaw = Annotated[bool | None, typer.Option("--pet-raw/--no-pet-raw", help="It takes PET raw data; only one may.")]
+CommitServer = Annotated[
+    bool | None, typer.Option("--commit-server/--no-commit-server", help="It answers storage commitment requests.")
+]
+CommitOn = Annotated[str | None, typer.Option(help='Commit server that is asked about it; "" for none.')]
+Address = Annotated[
+    list[str] | None, typer.Option(metavar="CIDR", help='Network it calls from; may be repeated; "" for none.')
+]
+RevisionPolicy = Annotated[
+    Literal["route", "keep", "hold", "refuse"] | None,
+    typer.Option(help="What happens to an instance it sends again with other content."),
+]
+Associations = Annotated[int | None, typer.Option(help="Outgoing associations at a time, 1 to 16.")]
+UnknownPolicy = Annotated[
+    Literal["resend", "hold"] | None, typer.Option(help="What happens to a delivery whose answer was lost.")
+]
+RetryHours = Annotated[int | None, typer.Option(help="How long a delivery is tried, 1 to 720 hours.")]
+
+
+@app.command("add")
+def add(
+    title: Title,
+    host: Annotated[str, typer.Option(help="Host name or IP address.")],
+    port: Annotated[int, typer.Option(help="TCP port it listens on, 1 to 65535.")],
+    description: Description = None,
+    enabled: Enabled = None,
+    store: Store = None,
+    query_retrieve: QueryRetrieve = None,
+    prefilter: Prefilter = None,
+    pet_raw: PetRaw = None,
+    commit_server: CommitServer = None,
+    commit_on: CommitOn = None,
+    address: Address = None,
+    revision_policy: RevisionPolicy = None,
+    associations: Associations = None,
+    unknown_policy: UnknownPolicy = None,
+    retry_hours: RetryHours = None,
+    as_json: Json = False,
+) -> None:
+    """Define a station; it is known to every process within 2 seconds."""
+    station = build(_given(locals()))
+    added = with_database(lambda database: stations.add(database, actor(), station))
+    _print_done("added", added, as_json)
+
+
+@app.command("set")
+def set_fields(
+    title: Title,
+    host: Host = None,
+    port: Port = None,
+    description: Description = None,
+    enabled: Enabled = None,
+    store: Store = None,
+    query_retrieve: QueryRetrieve = None,
+    prefilter: Prefilter = None,
+    pet_raw: PetRaw = None,
+    commit_server: CommitServer = None,
+    commit_on: CommitOn = None,
+    address: Address = None,
+    revision_policy: RevisionPolicy = None,
+    associations: Associations = None,
+    unknown_policy: UnknownPolicy = None,
+    retry_hours: RetryHours = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is given of a station and leave the rest."""
+    fields = _given(locals())
+    name = fields.pop("title")
+    changed = with_database(lambda database: stations.set_fields(database, actor(), name, fields))
+    _print_done("changed", changed, as_json)
+
+
+@app.command("list")
+def list_all(as_json: Json = False) -> None:
+    """Every station."""
+    found = with_database(stations.list_all)
+    if as_json:
+        print_json([station.model_dump() for station in found])
+        return
+    print_table(
+        ("TITLE", "HOST", "PORT", "ENABLED", "ROLES", "COMMITS ON", "DESCRIPTION"),
+        [(s.title, s.host, s.port, s.enabled, _roles(s), s.commit_on, s.description) for s in found],
+    )
+
+
+@app.command("show")
+def show(title: Title, as_json: Json = False) -> None:
+    """All fields of a station."""
+    station = with_database(lambda database: stations.show(database, title))
+    if as_json:
+        print_json(station.model_dump())
+    else:
+        print_fields(station.model_dump())
+
+
+@app.command("remove")
+def remove(title: Title, as_json: Json = False) -> None:
+    """Forget a station; refused while rules, commit-on or unfinished jobs name it."""
+    with_database(lambda database: stations.remove(database, actor(), title))
+    if as_json:
+        print_json({"removed": title.strip()})
+    else:
+        typer.echo(f"removed {title.strip()}")
+
+
+@app.command("echo")
+def echo(title: Title, as_json: Json = False) -> None:
+    """Ask a station for a C-ECHO and say what came of it."""
+    ours = RuntimeSettings.load().aet
+    outcome = with_database(lambda database: echoing.echo(database, ours, title))
+    if as_json:
+        print_json(asdict(outcome))
+    else:
+        typer.echo(outcome.text)
+    raise typer.Exit(exits.DONE if outcome.ok else exits.FAILED)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a station among a command's options; an empty text empties."""
+    fields = {name: value for name, value in options.items() if value is not None and name != "as_json"}
+    if "address" in fields:
+        fields["addresses"] = [network for network in fields.pop("address") if network]
+    if "commit_on" in fields:
+        fields["commit_on"] = fields["commit_on"] or None
+    return fields
+
+
+def _roles(station: Station) -> str:
+    flags = ("store", "query_retrieve", "prefilter", "pet_raw", "commit_server")
+    return ", ".join(flag.replace("_", "-") for flag in flags if getattr(station, flag))
+
+
+def _print_done(verb: str, station: Station, as_json: bool) -> None:
+    if as_json:
+        print_json(station.model_dump())
+    else:
+        typer.echo(f"{verb} {station.title} ({station.host}:{station.port})")
