@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from private_servers import processes
 from private_servers.accounts import Account, account_for, command_prefix
@@ -47,7 +48,7 @@ class PrivatePostgresql(PrivateServer):
             processes.end(self._process, signal.SIGQUIT, limit=self.stop_seconds)
         self._ended()
 
-    def _launch(self, lock: int) -> "subprocess.Popen[bytes]":
+    def _launch(self, lock: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
         binaries = find_binaries(self.data)
         account = account_for(self.data)
         if account is not None:
@@ -60,7 +61,7 @@ class PrivatePostgresql(PrivateServer):
         return processes.start_with_us(
             [str(binaries / "postgres"), "-D", str(self.data), *options],
             folder=self.folder,
-            log=self.log,
+            stdout=log,
             environment=self._environment(),
             privileges=prefix,
             end_signal=signal.SIGQUIT,

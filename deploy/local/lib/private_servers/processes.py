@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic, sleep
+from typing import IO
 
 from private_servers.errors import PrivateServerError
 
@@ -21,13 +22,14 @@ def start_with_us(
     command: Sequence[str],
     *,
     folder: Path,
-    log: Path,
     environment: Mapping[str, str],
+    stdout: "IO[bytes] | int",
+    stderr: "IO[bytes] | int" = subprocess.STDOUT,
     privileges: Sequence[str] = (),
     end_signal: signal.Signals = signal.SIGKILL,
     keep_open: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
-    """Start ``command`` in ``folder`` in its own session, output appended to ``log``, stdin empty.
+    """Start ``command`` in ``folder`` in its own session, stdin empty.
 
     ``privileges`` is a command prefix that drops privileges and executes the rest. ``end_signal`` is what the kernel
     sends when this process ends. ``keep_open`` are file descriptors the child inherits.
@@ -35,17 +37,16 @@ def start_with_us(
     shim = [interpreter(), "-I", "-S", str(_SHIM), str(os.getpid()), str(int(end_signal))]
 
     def start() -> "subprocess.Popen[bytes]":
-        with log.open("ab") as output:
-            return subprocess.Popen(
-                [*privileges, *shim, *command],
-                cwd=folder,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=tuple(keep_open),
-            )
+        return subprocess.Popen(
+            [*privileges, *shim, *command],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            pass_fds=tuple(keep_open),
+        )
 
     return _starter.submit(start).result()
 

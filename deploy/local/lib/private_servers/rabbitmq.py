@@ -13,6 +13,7 @@ import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from private_servers import processes
 from private_servers.errors import PrivateServerError
@@ -87,26 +88,26 @@ class PrivateRabbitmq(PrivateServer):
             self._ports[use] = port
         self._save_state({**state, **self._ports})
 
-    def _launch(self, lock: int) -> "subprocess.Popen[bytes]":
+    def _launch(self, lock: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
         scripts = find_scripts()
         self._write_configuration()
-        self._start_port_mapper(lock)
+        self._start_port_mapper(lock, log)
         return processes.start_with_us(
             [str(scripts / "rabbitmq-server")],
             folder=self.folder,
-            log=self.log,
+            stdout=log,
             environment=self._environment(),
             keep_open=[lock],
         )
 
-    def _start_port_mapper(self, lock: int) -> None:
+    def _start_port_mapper(self, lock: int, log: IO[bytes]) -> None:
         program = shutil.which("epmd")
         if program is None:
             raise PrivateServerError("epmd is missing; run: apt-get install erlang-base")
         self._port_mapper = processes.start_with_us(
             [program, "-address", LOOPBACK, "-port", str(self._ports["port_mapper"])],
             folder=self.folder,
-            log=self.log,
+            stdout=log,
             environment=self._environment(),
             keep_open=[lock],
         )

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from private_servers import processes
 from private_servers.errors import PrivateServerError
@@ -53,15 +53,32 @@ class PrivateServer(ABC):
 
     def start(self, limit: float = 90) -> None:
         """Start and wait until it takes connections. Raises PrivateServerError after ``limit`` seconds."""
+        self.begin()
+        self.wait_ready(limit)
+
+    def begin(self) -> None:
+        """Start without waiting; nothing if it runs. Raises PrivateServerError."""
         if self.running:
             return
+        self._ended()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = self._lock_folder()
         try:
             self._load_state()
             self._rotate_log()
-            self._process = self._launch(self._lock)
-            self._wait_ready(self._process, limit)
+            with self.log.open("ab") as log:
+                self._process = self._launch(self._lock, log)
+        except BaseException:
+            self.kill()
+            raise
+
+    def wait_ready(self, limit: float = 90) -> None:
+        """Wait until it takes connections; it is killed when it does not. Raises PrivateServerError."""
+        try:
+            if not processes.wait_until(lambda: not self.running or self._ready(), limit=limit):
+                raise PrivateServerError(f"{self.name} takes no connections after {limit:.0f} s{self._tail()}")
+            if not self.running:
+                raise PrivateServerError(f"{self.name} ended while starting{self._tail()}")
         except BaseException:
             self.kill()
             raise
@@ -77,6 +94,11 @@ class PrivateServer(ABC):
         if self._process is not None:
             processes.kill_tree(self._process)
         self._ended()
+
+    def ask_to_stop(self) -> None:
+        """Begin to stop without waiting; ``stop`` waits."""
+        if self.running:
+            os.kill(self.pid, self.stop_signal)
 
     def restart(self) -> None:
         """Stop and start, same port, same data."""
@@ -94,7 +116,7 @@ class PrivateServer(ABC):
             processes.signal_tree(self._process, signal.SIGCONT)
 
     @abstractmethod
-    def _launch(self, lock: int) -> "subprocess.Popen[bytes]":
+    def _launch(self, lock: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
         """Start the process; it inherits ``lock``, so that the folder stays locked while anything of it lives."""
 
     @abstractmethod
@@ -106,13 +128,6 @@ class PrivateServer(ABC):
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def _wait_ready(self, process: "subprocess.Popen[bytes]", limit: float) -> None:
-        processes.wait_until(lambda: process.poll() is not None or self._ready(), limit=limit)
-        if process.poll() is not None:
-            raise PrivateServerError(f"{self.name} ended with status {process.returncode} while starting{self._tail()}")
-        if not self._ready():
-            raise PrivateServerError(f"{self.name} takes no connections after {limit:.0f} s{self._tail()}")
 
     def _lock_folder(self) -> int:
         """Lock the folder; a server whose parent was killed a moment ago is given time to end."""

