@@ -63,6 +63,7 @@ class Transport:
 
     def receive(self) -> bool:
         """Take what the socket has, without waiting: True if there was something."""
+        self._check_stopped()
         try:
             count = self._socket.recv_into(self.view[self.end :])
         except _WOULD_BLOCK:
@@ -79,6 +80,7 @@ class Transport:
 
     def send(self, parts: Iterable[bytes | memoryview]) -> None:
         """Write all of it within the write deadline; what the peer sends meanwhile is looked at by ``noticed``."""
+        self._check_stopped()
         pending = [memoryview(part) for part in parts]
         size = sum(map(len, pending))
         deadline = time.monotonic() + self.guards.pdu_seconds + size / self.guards.minimum_rate
@@ -131,6 +133,10 @@ class Transport:
         except PeerGone:
             pass
         return self._ended(f"connection lost while sending: {error}")
+
+    def _check_stopped(self) -> None:
+        if self._stopped:
+            raise AssociationAborted(0, 0, local=True)
 
     def _ended(self, text: str) -> Exception:
         return AssociationAborted(0, 0, local=True) if self._stopped else PeerGone(text)
