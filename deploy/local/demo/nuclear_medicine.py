@@ -1,8 +1,8 @@
 """Nuclear medicine images in the manner of a GE Xeleris: a static image and a gated tomographic acquisition.
 
-They follow the modules that the conformance data gives for the NM IOD (R149, R152, R153): presence by Image Type value 3,
-the Frame Increment Pointer with its vectors, nuclear medicine codes, and the private blocks of GEMS_GENIE_1. Everything
-follows from the seed: the same seed makes the same bytes. Needs pydicom and nothing else.
+They follow the modules that the conformance data gives for the NM IOD (R149, R152, R153): presence by Image Type value
+3, the Frame Increment Pointer with its vectors, nuclear medicine codes, and the private blocks of GEMS_GENIE_1.
+Everything follows from the seed: the same seed makes the same bytes. Needs pydicom and nothing else.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -62,7 +62,13 @@ def static(seed: int, *, matrix: int = 64, instance_number: int = 1, study: int 
 
 
 def gated_tomo(
-    seed: int, *, matrix: int = 64, views: int = 32, time_slots: int = 8, instance_number: int = 1, study: int | None = None
+    seed: int,
+    *,
+    matrix: int = 64,
+    views: int = 32,
+    time_slots: int = 8,
+    instance_number: int = 1,
+    study: int | None = None,
 ) -> Dataset:
     """A gated tomographic acquisition of the heart: one detector, one rotation, one R-R interval."""
     data_set = _image(seed, "GATED TOMO", instance_number, study)
@@ -92,7 +98,7 @@ def _image(seed: int, kind: str, instance_number: int, study: int | None) -> Dat
     """What all images have: patient, study, series, equipment, orientation, isotope."""
     data_set = Dataset()
     study = seed if study is None else study
-    chance = random.Random(study)
+    chance = random.Random(study)  # noqa: S311 - made-up images
     name, sex, born = _PATIENTS[study % len(_PATIENTS)]
     day = f"2026{chance.randint(1, 12):02d}{chance.randint(1, 28):02d}"
     if not name.isascii():
@@ -111,24 +117,20 @@ def _image(seed: int, kind: str, instance_number: int, study: int | None) -> Dat
     data_set.StationName = "NM1"
     data_set.StudyDescription = "Myocardial perfusion" if kind == "GATED TOMO" else "Bone scan"
     data_set.SeriesDescription = "Gated SPECT stress" if kind == "GATED TOMO" else "Static"
-    data_set.OperatorsName = "Operator"
+    data_set.OperatorsName = "Operator^Demo"
     data_set.ManufacturerModelName = "Generated for demonstration"
     data_set.PatientName, data_set.PatientSex, data_set.PatientBirthDate = name, sex, born
     data_set.PatientID = f"DEMO{study % 10**6:06d}"
     data_set.PatientAge = f"{2026 - int(born[:4]):03d}Y"
     data_set.PatientSize, data_set.PatientWeight = "1.7", str(chance.randint(50, 110))
+    data_set.BodyPartExamined = "HEART" if kind == "GATED TOMO" else "WHOLEBODY"
     data_set.SoftwareVersions = "1"
     data_set.ProtocolName = "Cardiac gated" if kind == "GATED TOMO" else "Bone"
-    data_set.PatientPosition = "HFS"
     data_set.AcquisitionTerminationCondition = "TIME"
     data_set.StudyInstanceUID = uid(study, "study")
     data_set.SeriesInstanceUID = uid(study, "series", kind)
     data_set.StudyID, data_set.SeriesNumber = str(study % 10**8), 1 if kind == "STATIC" else 2
     data_set.InstanceNumber = instance_number
-    data_set.Laterality = None
-    if kind != "STATIC":
-        data_set.FrameOfReferenceUID = data_set.SeriesInstanceUID
-        data_set.PositionReferenceIndicator = None
     _orientation(data_set)
     _isotope(data_set, kind)
     return data_set
@@ -195,7 +197,7 @@ def _rotation(data_set: Dataset, views: int) -> None:
 
 
 def _gating(data_set: Dataset, seed: int, time_slots: int) -> None:
-    rate = random.Random(seed).randint(55, 95)
+    rate = random.Random(seed).randint(55, 95)  # noqa: S311 - made-up images
     beat = 60_000 / rate
     slot = Dataset()
     slot.TimeSlotTime = f"{25_000 / time_slots:.2f}"
@@ -228,7 +230,7 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 
 def _pixels(data_set: Dataset, seed: int, matrix: int, frames: int) -> None:
     """Counts of a warm blob that moves a little from frame to frame, 16 bit unsigned."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - made-up images
     blob = array("H", _blob(chance, matrix))
     pixels = array("H")
     for frame in range(frames):
@@ -276,7 +278,7 @@ def _private_image(data_set: Dataset, seed: int, *, dataset_type: int, series_ty
             (0x10, "LO", name),
             (0x12, "LO", f"{name} {data_set.ImageType[2]}"),
             (0x13, "SL", dataset_type),
-            (0x55, "SL", 0),
+            (0x55, "FD", 0.0),
         ),
         0x0013: ((0x11, "SL", 4), (0x26, "LT", "Made for demonstration")),
     }
@@ -292,7 +294,9 @@ def _in_byte_order(data_set: Dataset, *, big: bool) -> Dataset:
         return data_set
     swapped = array("H", data_set.PixelData)
     swapped.byteswap()
-    copy = Dataset(data_set)
+    copy = Dataset()
+    for element in data_set:
+        copy.add(element)
     copy["PixelData"] = DataElement(data_set["PixelData"].tag, "OW", swapped.tobytes())
     return copy
 
