@@ -4,6 +4,7 @@
 server takes its own with ``private_postgresql`` or ``private_rabbitmq``.
 """
 
+import asyncio
 import itertools
 import os
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from private_servers.postgresql import PrivatePostgresql
 from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg import sql
 
+from services.runtime import migrate as migrations
+
 CHECKOUT = Path(__file__).resolve().parent.parent
-MIGRATIONS = CHECKOUT / "schemas" / "database" / "migrations"
 _TEMPLATE = "template_migrated"
 _SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faults": "--faults"}
 _numbers = itertools.count(1)
@@ -31,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--storm", type=float, default=None, metavar="SECONDS", help="many associations at once")
     group.addoption("--soak", type=float, default=None, metavar="SECONDS", help="long traffic")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements; a name runs only that one")
+    group.addoption("--failed-checks", default="", help="static checks that failed before, for the summary")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Static checks that failed are part of the result."""
+    if failed := config.getoption("--failed-checks"):
+        terminalreporter.write_sep("=", f"failed before pytest: {failed}", red=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -136,7 +145,7 @@ def fresh_database(server: PrivatePostgresql, template: str) -> Iterator[str]:
         execute(server.url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 
-def execute(url: str, statement: sql.Composable) -> None:
+def execute(url: str, statement: sql.Composed) -> None:
     """Run one statement outside a transaction."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)
@@ -144,6 +153,4 @@ def execute(url: str, statement: sql.Composable) -> None:
 
 def migrate(url: str) -> None:
     """Apply all migrations."""
-    with psycopg.connect(url) as connection:
-        for file in sorted(MIGRATIONS.glob("*.sql")):
-            connection.execute(file.read_bytes())
+    asyncio.run(migrations.migrate(url))

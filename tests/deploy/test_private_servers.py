@@ -50,8 +50,7 @@ async def publish_one(url: str) -> int:
     """Put one message into a durable quorum queue and return how many it holds."""
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
-        arguments = {"x-queue-type": "quorum"}
-        await channel.declare_queue("kept", durable=True, arguments=arguments)
+        await channel.declare_queue("kept", durable=True, arguments={"x-queue-type": "quorum"})
         message = aio_pika.Message(b"kept", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, "kept")
         queue = await channel.declare_queue("kept", passive=True)
