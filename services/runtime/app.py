@@ -151,7 +151,7 @@ class _Process:
         runtime.health.add_readiness("objects", runtime.objects.ready)
         if not all(resolved.stands_alone for resolved in self.services):
             db, bus = runtime.db, runtime.bus
-            runtime.health.add_readiness("database", lambda: None if db.available else "the database does not answer")
+            runtime.health.add_readiness("database", lambda: None if db.available else db.reason)
             runtime.health.add_readiness("broker", lambda: None if bus.available else "the broker does not answer")
 
     async def _enter_services(self, runtime: Runtime) -> None:

@@ -110,7 +110,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise UsageError(
-            f"HTTP address {host}:{port}: {error.strerror}; set GATEWAY_HEALTH_PORT (0 = any free port)"
+            f"HTTP address {host}:{port}: {os.strerror(error.errno or 0)}; set GATEWAY_HEALTH_PORT (0 = any free port)"
         ) from error
 
 

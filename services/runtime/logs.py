@@ -41,7 +41,9 @@ def configure(service: str, level: str = "info") -> None:
         structlog.processors.JSONRenderer(default=lambda value: f"<{type(value).__name__}>"),
     ]
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=finish))
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
     logging.captureWarnings(True)
     for name in SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -150,7 +150,9 @@ class Processes:
         try:
             sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
-            raise UsageError(f"DICOM address {host}:{port}: {error.strerror}; set GATEWAY_DICOM_PORT") from error
+            raise UsageError(
+                f"DICOM address {host}:{port}: {os.strerror(error.errno or 0)}; set GATEWAY_DICOM_PORT"
+            ) from error
         with sock:
             yield sock
 
