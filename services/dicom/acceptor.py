@@ -101,14 +101,15 @@ class Acceptor:
 
     def __init__(self, stream: PduStream, service: Service, summary: AssociationSummary) -> None:
         self._stream, self._service, self._summary = stream, service, summary
+        self.farewell = b""
+        """What the connection is to be closed with."""
 
     def serve(self, admit: Callable[[], bool]) -> None:
         """Until the association has ended and the peer was told why. ``admit`` takes a slot; False rejects (2,3,2).
 
-        Never raises an error of the association; the outcome is in the summary. The connection is still open for
-        ``close`` with the last words this returns through ``farewell``.
+        Never raises an error of the association; the outcome is in the summary. The connection stays open: the caller
+        gives the slot back and closes it with ``farewell``.
         """
-        self.farewell = b""
         try:
             association = self._negotiate(admit)
             self._serve(association)

@@ -35,9 +35,9 @@ class Guards:
     """Largest data set that is read to its end when nobody wants it."""
     maximum_associations: int = 50
     """Listener without slots: associations at once; more are rejected (2,3,2)."""
-    maximum_waiting: int = 256
+    maximum_waiting: int = 512
     """Listener: connections that have not sent their A-ASSOCIATE-RQ yet; more are closed at once."""
-    maximum_per_address: int = 128
+    maximum_per_address: int = 320
     """Listener: connections from one address; more are closed at once."""
     failure_status: int = 0x0110
     """Answer when a handler raises or forgets to answer (PS3.7 C.5.6: processing failure)."""

@@ -1,6 +1,5 @@
 """Accepts connections and gives each a thread, within limits; drains without resetting anybody."""
 
-import contextlib
 import os
 import select
 import socket
@@ -24,6 +23,8 @@ from services.dicom.transport import prepare
 _log = structlog.get_logger(__name__)
 BACKLOG = 256
 _PAUSE_WITHOUT_DESCRIPTORS = 0.2
+_SECONDS_BETWEEN_STRANGERS = 1.0
+"""Connections that never sent an A-ASSOCIATE-RQ (scanners, probes) get one log line in this time."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -72,6 +73,8 @@ class Listener:
         self._associations: set[str] = set()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._accept_all, name="dicom-listener", daemon=True)
+        self._next_stranger = 0.0
+        self._drained = False
         self.turned_away = 0
         """Connections closed at once because of a cap."""
 
@@ -99,8 +102,11 @@ class Listener:
     def drain(self, seconds: float) -> bool:
         """Stop accepting, let associations end for so long, abort the others. True if none had to be aborted.
 
-        Connections that wait in the backlog of a shared socket stay there for the other processes.
+        Connections that wait in the backlog of a shared socket stay there for the other processes. Idempotent.
         """
+        if self._drained:
+            return True
+        self._drained = True
         os.eventfd_write(self._wake, 1)
         self._thread.join()
         self._socket.close()
@@ -126,11 +132,15 @@ class Listener:
                 continue
             except OSError as error:
                 _log.error("listener.accept_failed", error=str(error))
-                only_wake = select.poll()
-                only_wake.register(self._wake, select.POLLIN)
-                only_wake.poll(_PAUSE_WITHOUT_DESCRIPTORS * 1000)
+                self._pause()
                 continue
             self._take(connection, str(address[0]))
+
+    def _pause(self) -> None:
+        """Out of descriptors or memory: connections wait in the backlog meanwhile."""
+        waiter = select.poll()
+        waiter.register(self._wake, select.POLLIN)
+        waiter.poll(_PAUSE_WITHOUT_DESCRIPTORS * 1000)
 
     def _take(self, connection: socket.socket, address: str) -> None:
         identity = uuid.uuid4().hex
@@ -161,17 +171,26 @@ class Listener:
         except OSError as error:
             summary.outcome, summary.detail = Outcome.LOST, str(error)
         except Exception as error:  # noqa: BLE001 - the thread's last resort: nobody above would see it
-            summary.detail = type(error).__name__
+            summary.outcome, summary.detail = Outcome.LOST, type(error).__name__
             _log.exception("association.crashed", association=identity)
         finally:
             connection.close()
-            self._forget(identity, address)
         summary.seconds = time.monotonic() - begun
-        _log.info(
-            "association.ended", association=identity, peer=address, calling=summary.calling_aet,
-            called=summary.called_aet, outcome=summary.outcome.value, detail=summary.detail,
-        )  # fmt: skip
-        self._ended(summary)
+        self._report(summary)
+        self._forget(identity, address)
+
+    def _report(self, summary: AssociationSummary) -> None:
+        if summary.calling_aet or time.monotonic() > self._next_stranger:
+            if not summary.calling_aet:
+                self._next_stranger = time.monotonic() + _SECONDS_BETWEEN_STRANGERS
+            _log.info(
+                "association.ended", association=summary.id, peer=summary.peer_address, calling=summary.calling_aet,
+                called=summary.called_aet, outcome=summary.outcome.value, detail=summary.detail,
+            )  # fmt: skip
+        try:
+            self._ended(summary)
+        except Exception:  # noqa: BLE001 - a fault in bookkeeping must not keep the connection on the books
+            _log.exception("association.report_failed", association=summary.id)
 
     def _run(self, connection: socket.socket, summary: AssociationSummary) -> None:
         prepare(connection)
@@ -217,5 +236,4 @@ class Listener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ValueError):
-            self.drain(0)
+        self.drain(0)

@@ -99,6 +99,8 @@ class PduStream(Transport):
         self.start += pdu.PDV_HEADER.size
         self.remaining -= length + 4
         self.fragment = length - 2
+        if not self.fragment and not self.flags & pdu.LAST:
+            raise ProtocolViolation("empty fragment that is not the last")  # no size limit would end a row of them
 
     def fragment_bytes(self) -> bytes:
         """The whole current fragment; only for those known to be small."""

@@ -162,21 +162,18 @@ class Transport:
         """
         if self._closed:
             return
-        try:
-            self._farewell(last_words)
-        except (OSError, PeerTooSlow, PeerGone):
-            self._reset_on_close()
-        finally:
-            with self._lock:
-                self._closed = True
-                self._socket.close()
-            self.view.release()
-            self._memory.close()
+        with contextlib.suppress(OSError, PeerTooSlow):
+            if self._writing:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            else:
+                self._farewell(last_words)
+        with self._lock:
+            self._closed = True
+            self._socket.close()
+        self.view.release()
+        self._memory.close()
 
     def _farewell(self, last_words: bytes) -> None:
-        if self._writing:
-            self._reset_on_close()
-            return
         deadline = time.monotonic() + self.guards.linger_seconds
         if last_words:
             self._socket.send(last_words)
@@ -190,10 +187,6 @@ class Transport:
         except _WOULD_BLOCK:
             self._wait(select.POLLIN, deadline)
             return True
-
-    def _reset_on_close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
 def _without(parts: list[memoryview], count: int) -> list[memoryview]:

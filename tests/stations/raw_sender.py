@@ -111,10 +111,12 @@ class RawSender:
         self._accepted: set[int] = set()
 
     @classmethod
-    def from_file(cls, port: int, path: Path, **titles: str) -> "RawSender":
+    def from_file(
+        cls, port: int, path: Path, calling_aet: str = "SCANNER1", called_aet: str = "GATEWAY"
+    ) -> "RawSender":
         """A sender with the one context of a Part 10 file."""
         file = part10(path)
-        return cls(port, contexts=[(file.sop_class, file.transfer_syntax)], **titles)
+        return cls(port, calling_aet, called_aet, [(file.sop_class, file.transfer_syntax)])
 
     def __enter__(self) -> "RawSender":
         self.socket = socket.create_connection(self._address, self._limit)
