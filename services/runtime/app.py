@@ -75,6 +75,8 @@ def run(targets: Sequence[str]) -> int:
     0 after a drain, 1 if a service failed or the drain was not done in time, 2 for wrong settings.
     """
     try:
+        if not targets:
+            raise UsageError("no service: name at least one")
         settings = RuntimeSettings.load()
         services = [resolve(target) for target in targets]
         service = services[0].name if len(services) == 1 else ALL
