@@ -1,0 +1,5 @@
+"""Forwarder: rules to jobs, deliveries and C-STORE as SCU.
+
+Consumes ``instance.stored`` and ``request.carry-out``; publishes ``instance.delivered``; owns the PostgreSQL schema
+``routing``; listens on nothing. Reads the views of storage, index and config.
+"""

@@ -1,0 +1,90 @@
+"""What an answer or a failure means for a delivery (pure).
+
+Statuses of C-STORE: PS3.4 B.2.3 and PS3.7 C; A7xx is out of resources and may pass, B0xx warns and has stored, A9xx
+and Cxxx refuse this very object. 0111 (duplicate SOP instance) says that the receiver has it.
+"""
+
+from dataclasses import dataclass
+
+from services.dicom.status import StatusClass, classify, name
+from services.forwarder.states import Event
+
+DUPLICATE_SOP_INSTANCE = 0x0111
+TRANSIENT = frozenset({0x0110, 0x0213})  # processing failure, resource limitation (PS3.7 C.5)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What happens to the delivery, and why in words for a person (status included)."""
+
+    event: Event
+    reason: str = ""
+    status: int | None = None
+
+
+def classify_status(status: int, comment: str = "", profile: str = "gateway") -> Verdict:
+    """The verdict on a C-STORE response. ``comment`` is the receiver's Error Comment (0000,0902).
+
+    Profile ``xeleris`` counts warnings as failures (R46).
+    """
+    if status == 0:
+        return Verdict(Event.DELIVER, "", status)
+    reason = _reason(status, comment)
+    if status == DUPLICATE_SOP_INSTANCE:
+        return Verdict(Event.DELIVER, reason, status)
+    if classify(status) is StatusClass.WARNING:
+        return Verdict(Event.REFUSE if profile == "xeleris" else Event.WARN, reason, status)
+    if status & 0xFF00 == 0xA700 or status in TRANSIENT:
+        return Verdict(Event.POSTPONE, reason, status)
+    return Verdict(Event.REFUSE, reason, status)
+
+
+def _reason(status: int, comment: str) -> str:
+    text = f"status {status:04X} {name(status)}"
+    printable = "".join(character if character.isprintable() else " " for character in comment).strip()
+    return f"{text}: {printable[:64]}" if printable else text
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What a failed association means for its destination.
+
+    ``slow``: trying again soon is useless (permanent rejection). ``alarm``: a person has to look.
+    """
+
+    reason: str
+    slow: bool = False
+    alarm: bool = False
+
+
+REJECTION_SOURCES = {1: "user", 2: "ACSE provider", 3: "presentation provider"}
+REJECTION_REASONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+
+
+def classify_rejection(result: int, source: int, reason: int) -> Trouble:
+    """An A-ASSOCIATE-RJ (PS3.8 9.3.4): result 1 is permanent, 2 transient."""
+    why = REJECTION_REASONS.get((source, reason), f"reason {reason} of {REJECTION_SOURCES.get(source, 'unknown')}")
+    kind = "transiently" if result == 2 else "permanently"
+    text = f"association rejected {kind} ({result},{source},{reason}): {why}"
+    return Trouble(text, slow=result != 2, alarm=result != 2)
+
+
+def classify_loss(phase: str, detail: str) -> Verdict:
+    """An association that ended under a C-STORE: only after the whole data set was sent may the receiver have it."""
+    if phase == "response":
+        return Verdict(Event.LOSE_ANSWER, f"the answer was lost: {detail}")
+    return Verdict(Event.POSTPONE, f"the association ended while sending: {detail}")
+
+
+def classify_context(sop_class_uid: str, transfer_syntax_uid: str) -> Verdict:
+    """The station accepted no presentation context for the object as it is stored."""
+    return Verdict(Event.REFUSE, f"not accepted: SOP class {sop_class_uid} with transfer syntax {transfer_syntax_uid}")

@@ -1,0 +1,85 @@
+"""What people configured, as the forwarder knows it: stations as they are, rule sets by number, compiled once."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from schemas.rules import RuleDocument
+from services.dicom.rules import CompiledRules, compile_rules
+from services.forwarder.outcomes import Policy
+from services.runtime.db import Database, load_queries
+
+QUERIES = load_queries(__package__, "evaluation.sql")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Station:
+    """A destination. ``associations`` may be open to it at a time."""
+
+    title: str
+    host: str
+    port: int
+    enabled: bool
+    associations: int
+    unknown_policy: str
+    retry_hours: int
+
+    @property
+    def policy(self) -> Policy:
+        """What becomes of deliveries that fail."""
+        return Policy(hold=self.unknown_policy == "hold", retry_hours=self.retry_hours)
+
+
+@dataclass
+class Configuration:
+    """Stations by title, refreshed when the generation moved; at most ``rule_sets`` compiled rule sets."""
+
+    database: Database
+    rule_sets: int
+    generation: int = -1
+    stations: dict[str, Station] = field(default_factory=dict)
+    _compiled: OrderedDict[int, CompiledRules] = field(default_factory=OrderedDict)
+
+    async def refresh(self) -> bool:
+        """Read the stations again if anything was changed; returns whether it was."""
+        async with self.database.transaction() as connection:
+            generation = await (await connection.execute(QUERIES.select_generation)).fetchone()
+            if generation is None or generation["number"] == self.generation:
+                return False
+            rows = await (await connection.execute(QUERIES.select_stations)).fetchall()
+        self.stations = {row["title"]: Station(**row) for row in rows}
+        self.generation = generation["number"]
+        log.info("configuration_read", generation=self.generation, stations=len(self.stations))
+        return True
+
+    def refusal(self, title: str) -> str | None:
+        """Why nothing can be sent to a title, or None."""
+        station = self.stations.get(title)
+        if station is None:
+            return f"destination {title} is not defined: add the station, then retry the job"
+        if not station.enabled:
+            return f"destination {title} is disabled: enable the station, then retry the job"
+        return None
+
+    def enabled(self) -> list[str]:
+        """Titles that may be sent to."""
+        return [station.title for station in self.stations.values() if station.enabled]
+
+    async def rules(self, connection: AsyncConnection[DictRow], number: int) -> CompiledRules | None:
+        """The rule set of that number, compiled; None if there is none (0: none was live; else it is lost)."""
+        if number in self._compiled:
+            self._compiled.move_to_end(number)
+            return self._compiled[number]
+        found = await (await connection.execute(QUERIES.select_rule_set, {"number": number})).fetchone()
+        if found is None:
+            return None
+        compiled = compile_rules(RuleDocument.model_validate(found["document"]))
+        self._compiled[number] = compiled
+        while len(self._compiled) > self.rule_sets:
+            self._compiled.popitem(last=False)
+        return compiled

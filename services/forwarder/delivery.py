@@ -1,0 +1,68 @@
+"""A claimed delivery, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.forwarder.classify import Verdict
+from services.forwarder.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row of the ledger that this process holds the lease of. Times are the database's."""
+
+    received_at: datetime
+    id: int
+    sop_instance_uid: str
+    revision: int
+    destination: str
+    job: UUID
+    study_instance_uid: str
+    object_key: str
+    data_set_offset: int
+    size: int
+    sha256: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    priority: int
+    attempts: int
+    reason: str
+    waiting_since: datetime
+    claimed_at: datetime
+    state_before: State
+
+    @property
+    def context(self) -> tuple[str, str]:
+        """What it needs of an association: (SOP class, transfer syntax)."""
+        return self.sop_class_uid, self.transfer_syntax_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an association made of a delivery. ``answered``: the destination itself said so."""
+
+    delivery: Delivery
+    verdict: Verdict
+    association: str = ""
+    milliseconds: int = 0
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is written: the state after, and when it may be tried again.
+
+    ``keep``: the delivery keeps its place in the order; ``delay`` in seconds, None: until a person decides.
+    ``tried`` is 1 when it counts as an attempt.
+    """
+
+    delivery: Delivery
+    state: State
+    status: int | None
+    reason: str
+    tried: int
+    keep: bool
+    delay: float | None
+    association: str
+    milliseconds: int

@@ -1,0 +1,202 @@
+"""Evaluating receipts: which rules of the rule set live at receipt match, and the jobs and deliveries that follow.
+
+The message handler and the reconciler use the same function; the row in ``routing.evaluation`` makes it happen once.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from services.dicom.elements import UnparsableDataSet
+from services.dicom.facts import read_elements
+from services.dicom.rules import CompiledRules, Match, Subject
+from services.forwarder import jobs, metrics, plans
+from services.forwarder.configuration import Configuration
+from services.forwarder.planning import Planned, instance, matched, plan
+from services.forwarder.plans import QUERIES
+from services.runtime.errors import GatewayError, ObjectMissing, RefusedData, UsageError
+from services.runtime.objects import ObjectStore
+
+Connection = AsyncConnection[DictRow]
+ROUTED = frozenset({"NEW", "REVISION"})
+NO_FACTS: dict[str, Any] = {"values": {}, "cut": [], "undecodable": []}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, order=True)
+class ReceiptKey:
+    """The key of a receipt's row."""
+
+    received_at: datetime
+    object_key: str
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A receipt with the rules that matched it; ``note`` says why none could."""
+
+    receipt: Mapping[str, Any]
+    matches: Sequence[Match]
+    note: str
+
+
+class Evaluator:
+    """The use case *evaluate*."""
+
+    def __init__(self, configuration: Configuration, objects: ObjectStore, reopen_seconds: float) -> None:
+        self._configuration = configuration
+        self._database = configuration.database
+        self._objects = objects
+        self._reopen_seconds = reopen_seconds
+
+    async def evaluate(self, keys: Sequence[ReceiptKey], *, by: str) -> None:
+        """Evaluate receipts that were not yet; a batch that the database refuses is taken one by one.
+
+        Raises:
+            RefusedData: a single receipt is refused.
+        """
+        try:
+            with metrics.EVALUATE_SECONDS.time():
+                count = await self._evaluate(keys)
+        except RefusedData:
+            if len(keys) == 1:
+                raise
+            for key in keys:
+                await self.evaluate([key], by=by)
+            return
+        metrics.EVALUATED.labels(by).inc(count)
+
+    async def _evaluate(self, keys: Sequence[ReceiptKey]) -> int:
+        receipts, rules = await self._read(keys)
+        evaluated = await asyncio.to_thread(self._evaluate_all, receipts, rules)
+        if not evaluated:
+            return 0
+
+        async def work(connection: Connection) -> int:
+            return await self._write(connection, evaluated)
+
+        return await self._database.retry(work)
+
+    async def _read(self, keys: Sequence[ReceiptKey]) -> tuple[list[DictRow], dict[int, CompiledRules]]:
+        """The receipts without evaluation and the rule sets they name."""
+        parameters = {"received_at": [key.received_at for key in keys], "object_key": [key.object_key for key in keys]}
+        async with self._database.transaction() as connection:
+            receipts = await (await connection.execute(QUERIES.select_receipts, parameters)).fetchall()
+            rules: dict[int, CompiledRules] = {}
+            for number in {row["rule_set"] for row in receipts if row["disposition"] in ROUTED} - {0}:
+                try:
+                    compiled = await self._configuration.rules(connection, number)
+                except (UsageError, ValueError) as error:
+                    log.error("rule_set_unreadable", rule_set=number, error=str(error))
+                    continue
+                if compiled is not None:
+                    rules[number] = compiled
+        return receipts, rules
+
+    def _evaluate_all(self, receipts: Sequence[DictRow], rules: Mapping[int, CompiledRules]) -> list[Evaluated]:
+        """In a thread: matching is work for the processor, and elements may be read from the object."""
+        found = [self._evaluate_one(receipt, rules) for receipt in receipts]
+        return [each for each in found if each is not None]
+
+    def _evaluate_one(self, receipt: DictRow, rules: Mapping[int, CompiledRules]) -> Evaluated | None:
+        """None: not now; the reconciler comes back to it."""
+        reason = unrouted(receipt)
+        if reason:
+            return Evaluated(receipt, [], reason)
+        compiled = rules.get(receipt["rule_set"])
+        if compiled is None:
+            metrics.UNEVALUABLE.inc()
+            log.error("rule_set_missing", rule_set=receipt["rule_set"], object_key=receipt["object_key"])
+            return None
+        try:
+            subject, note = self._subject(receipt, compiled)
+        except (GatewayError, OSError) as error:
+            log.warning("object_unreadable", object_key=receipt["object_key"], error=str(error))
+            return None
+        return Evaluated(receipt, compiled.evaluate(subject), note)
+
+    def _subject(self, receipt: DictRow, rules: CompiledRules) -> tuple[Subject, str]:
+        """What the rules look at, with elements from the object if they name what the facts do not hold."""
+        subject = Subject(
+            facts=receipt["facts"] or NO_FACTS,
+            calling_aet=receipt["calling_aet"],
+            called_aet=receipt["called_aet"],
+            peer_address=receipt["peer_address"],
+            transfer_syntax=receipt["transfer_syntax_uid"],
+            sop_class=receipt["sop_class_uid"],
+            received_at=receipt["received_at"],
+        )
+        asked = rules.needs_object(subject)
+        if not asked:
+            return subject, ""
+        try:
+            with self._objects.open(receipt["object_key"]) as source:
+                elements = read_elements(
+                    source, receipt["data_set_offset"], receipt["size"], receipt["transfer_syntax_uid"], asked
+                )
+        except (ObjectMissing, UnparsableDataSet) as error:
+            return subject, f"elements beyond the facts could not be read: {error}"
+        return subject.with_elements(elements, asked), ""
+
+    async def _write(self, connection: Connection, evaluated: Sequence[Evaluated]) -> int:
+        mine = await _insert_evaluations(connection, evaluated)
+        refusals = self._refusals(mine)
+        planned: list[Planned] = []
+        for each in mine:
+            planned += plan(instance(each.receipt), each.receipt["rule_set"], each.matches, refusals)
+        await plans.write(connection, planned, self._reopen_seconds)
+        await self._wake(connection, [each.receipt for each in mine if each.receipt["disposition"] == "DUPLICATE"])
+        return len(mine)
+
+    def _refusals(self, evaluated: Sequence[Evaluated]) -> dict[str, str]:
+        titles = {title for each in evaluated for match in each.matches for title in match.destinations}
+        refusals = {title: self._configuration.refusal(title) for title in titles}
+        return {title: refusal for title, refusal in refusals.items() if refusal}
+
+    async def _wake(self, connection: Connection, duplicates: Sequence[Mapping[str, Any]]) -> None:
+        if not duplicates:
+            return
+        parameters = {
+            "uids": [receipt["sop_instance_uid"] for receipt in duplicates],
+            "revisions": [receipt["revision"] for receipt in duplicates],
+            "destinations": self._configuration.enabled(),
+        }
+        rows = await (await connection.execute(QUERIES.wake_duplicates, parameters)).fetchall()
+        await jobs.recompute(connection, {row["job"] for row in rows})
+        await jobs.notify(connection, {row["destination"] for row in rows})
+
+
+def unrouted(receipt: Mapping[str, Any]) -> str:
+    """Why no rule is asked about a receipt; "" if rules are (pure)."""
+    if receipt["disposition"] == "DUPLICATE":
+        return "received before: its waiting and failed deliveries are tried at once"
+    if receipt["disposition"] not in ROUTED:
+        return f"{receipt['disposition']}: not routed"
+    if receipt["identity_state"] in ("DELETING", "DELETED"):
+        return "deleted before it was routed"
+    if receipt["rule_set"] == 0:
+        return "no rule set was live at receipt"
+    return ""
+
+
+async def _insert_evaluations(connection: Connection, evaluated: Sequence[Evaluated]) -> list[Evaluated]:
+    """Insert the effect rows; returns those that nobody else had evaluated."""
+    parameters: dict[str, Any] = {
+        column: [each.receipt[column] for each in evaluated]
+        for column in ("received_at", "object_key", "sop_instance_uid", "revision", "study_instance_uid", "rule_set")
+    }
+    parameters |= {
+        "matched": [json.dumps(matched(each.matches)) for each in evaluated],
+        "note": [each.note for each in evaluated],
+    }
+    rows = await (await connection.execute(QUERIES.insert_evaluations, parameters)).fetchall()
+    mine = {(row["received_at"], row["object_key"]) for row in rows}
+    return [each for each in evaluated if (each.receipt["received_at"], each.receipt["object_key"]) in mine]

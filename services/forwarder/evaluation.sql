@@ -1,0 +1,92 @@
+-- name: select_receipts
+-- The receipts of a batch that have no evaluation yet, with their facts.
+select r.received_at, r.object_key, r.sop_instance_uid, r.revision, r.disposition, r.sha256, r.size,
+       r.sop_class_uid, r.study_instance_uid, r.series_instance_uid, r.transfer_syntax_uid, r.peer_address,
+       r.calling_aet, r.called_aet, r.rule_set, r.data_set_offset, r.identity_state, f.facts
+from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[]) as k(received_at, object_key)
+join storage.receipt_view r on r.received_at = k.received_at and r.object_key = k.object_key
+left join storage.fact_view f on f.received_at = k.received_at and f.object_key = k.object_key
+where not exists (select from routing.evaluation e
+                  where e.received_at = k.received_at and e.object_key = k.object_key)
+order by r.received_at, r.object_key
+
+-- name: insert_evaluations
+insert into routing.evaluation (received_at, object_key, sop_instance_uid, revision, study_instance_uid, rule_set,
+                                matched, note)
+select * from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[], %(sop_instance_uid)s::text[],
+                     %(revision)s::int[], %(study_instance_uid)s::text[], %(rule_set)s::int[], %(matched)s::jsonb[],
+                     %(note)s::text[])
+on conflict (received_at, object_key) do nothing
+returning received_at, object_key
+
+-- name: lock_studies
+-- Two evaluators of one study would each open a job of their own.
+select pg_advisory_xact_lock(hashtextextended('routing.study:' || uid, 0))
+from (select unnest(%(studies)s::text[]) as uid order by 1) as studies
+
+-- name: insert_deliveries
+-- delay null: its job collects; it may go when the job is released.
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
+                              object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
+                              state, reason, next_attempt_at, finished_at)
+select u.received_at, u.sop_instance_uid, u.revision, u.destination,
+       coalesce(u.request, '00000000-0000-0000-0000-000000000000'), u.job, u.study_instance_uid, u.object_key,
+       u.data_set_offset, u.size, u.sha256, u.sop_class_uid, u.transfer_syntax_uid, u.priority, u.state, u.reason,
+       case when u.collecting then 'infinity'::timestamptz else now() end,
+       case when u.state = 'FAILED' then now() end
+from unnest(%(received_at)s::timestamptz[], %(sop_instance_uid)s::text[], %(revision)s::int[],
+            %(destination)s::text[], %(request)s::uuid[], %(job)s::uuid[], %(study_instance_uid)s::text[],
+            %(object_key)s::text[], %(data_set_offset)s::int[], %(size)s::bigint[], %(sha256)s::text[],
+            %(sop_class_uid)s::text[], %(transfer_syntax_uid)s::text[], %(priority)s::int[], %(state)s::text[],
+            %(reason)s::text[], %(collecting)s::boolean[])
+         as u(received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid, object_key,
+              data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority, state, reason, collecting)
+on conflict (received_at, sop_instance_uid, revision, destination, request) do nothing
+returning job, state, destination
+
+-- name: supersede
+update routing.delivery d set
+    state = 'SUPERSEDED', finished_at = now(), reason = 'a newer revision goes to the same destination'
+where d.sop_instance_uid = any(%(uids)s::text[]) and d.state in ('PENDING', 'UNKNOWN')
+  and exists (select from routing.delivery n
+              where n.sop_instance_uid = d.sop_instance_uid and n.destination = d.destination
+                and n.revision > d.revision and n.state <> 'CANCELED')
+returning d.job
+
+-- name: wake_duplicates
+-- The same instance came again: what waits or failed is tried at once (P5); a collecting job goes on collecting.
+update routing.delivery d set
+    state = case when d.state = 'FAILED' then 'PENDING' else d.state end,
+    next_attempt_at = now(), waiting_since = now(), finished_at = null,
+    attempts = case when d.state = 'FAILED' then 0 else d.attempts end
+from unnest(%(uids)s::text[], %(revisions)s::int[]) as u(uid, revision)
+where d.sop_instance_uid = u.uid and d.revision = u.revision and d.destination = any(%(destinations)s::text[])
+  and (d.state in ('FAILED', 'UNKNOWN') or (d.state = 'PENDING' and d.next_attempt_at < 'infinity'))
+returning d.job, d.destination
+
+-- name: begin_reconcile
+select greatest(through - make_interval(secs => %(overlap)s), '2000-01-01 00:00+00') as lower,
+       now() - make_interval(secs => %(age)s) as upper
+from routing.reconciled
+
+-- name: select_unevaluated
+select r.received_at, r.object_key, r.recorded_at
+from storage.receipt_view r
+where r.recorded_at >= %(lower)s and r.recorded_at <= %(upper)s
+  and (r.recorded_at, r.object_key) > (%(after_recorded_at)s::timestamptz, %(after_object_key)s::text)
+  and not exists (select from routing.evaluation e
+                  where e.received_at = r.received_at and e.object_key = r.object_key)
+order by r.recorded_at, r.object_key
+limit %(most)s
+
+-- name: advance_reconciled
+update routing.reconciled set through = greatest(through, %(through)s)
+
+-- name: select_rule_set
+select document from config.rule_set_view where number = %(number)s
+
+-- name: select_generation
+select number from config.generation_view
+
+-- name: select_stations
+select title, host, port, enabled, associations, unknown_policy, retry_hours from config.station_view

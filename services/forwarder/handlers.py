@@ -1,0 +1,139 @@
+"""Message handlers and reconcilers of the forwarder, and its loops over time."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from schemas.messages import Envelope, InstanceStored, RequestMade
+from services.forwarder import jobs, ledger, metrics
+from services.forwarder.configuration import Configuration
+from services.forwarder.evaluation import Evaluator, ReceiptKey
+from services.forwarder.plans import QUERIES
+from services.forwarder.requests import Requests
+from services.forwarder.settings import ForwarderSettings
+from services.runtime.db import Database
+from services.runtime.errors import RefusedData
+
+OVERLAP_SECONDS = 600.0
+SHORT_OVERLAP_SECONDS = 60.0
+FULL_EVERY = 6  # every sixth run looks at the whole overlap: under load each run would read 200,000 receipts again
+FIRST = (datetime(2000, 1, 1, tzinfo=UTC), "")
+UNKNOWN_STATION_RETRY_HOURS = 72
+
+log = structlog.get_logger(__name__)
+
+
+class Handlers:
+    """What comes by message, and by asking for what no message brought."""
+
+    def __init__(
+        self, database: Database, evaluator: Evaluator, requests: Requests, settings: ForwarderSettings
+    ) -> None:
+        self._database = database
+        self._evaluator = evaluator
+        self._requests = requests
+        self._settings = settings
+        self._runs = 0
+
+    async def stored(self, envelopes: Sequence[Envelope]) -> None:
+        """Evaluate the receipts of a batch of ``instance.stored``."""
+        bodies = [envelope.body for envelope in envelopes if isinstance(envelope.body, InstanceStored)]
+        await self._evaluator.evaluate([ReceiptKey(body.received_at, body.object_key) for body in bodies], by="message")
+
+    async def requested(self, envelopes: Sequence[Envelope]) -> None:
+        """Carry out what people ask for."""
+        for envelope in envelopes:
+            if isinstance(envelope.body, RequestMade):
+                await self._requests.carry_out(envelope.body.request)
+
+    async def reconcile(self, *, age_seconds: float) -> int:
+        """Do what no message brought. Returns how many receipts and requests."""
+        done = await self._requests.reconcile()
+        overlap = OVERLAP_SECONDS if self._runs % FULL_EVERY == 0 else SHORT_OVERLAP_SECONDS
+        async with self._database.transaction() as connection:
+            parameters = {"overlap": overlap, "age": age_seconds}
+            window = await (await connection.execute(QUERIES.begin_reconcile, parameters)).fetchone()
+        if window is None:
+            raise LookupError("routing.reconciled has no row: the database was not migrated")
+        count = await self._evaluate_window(window["lower"], window["upper"])
+        async with self._database.transaction() as connection:
+            await connection.execute(QUERIES.advance_reconciled, {"through": window["upper"]})
+        self._runs += 1
+        return done + count
+
+    async def _evaluate_window(self, lower: datetime, upper: datetime) -> int:
+        count = 0
+        after = FIRST
+        while True:
+            parameters = {
+                "lower": lower,
+                "upper": upper,
+                "after_recorded_at": after[0],
+                "after_object_key": after[1],
+                "most": self._settings.batch,
+            }
+            async with self._database.transaction() as connection:
+                rows = await (await connection.execute(QUERIES.select_unevaluated, parameters)).fetchall()
+            if rows:
+                await self._evaluate([ReceiptKey(row["received_at"], row["object_key"]) for row in rows])
+            count += len(rows)
+            if len(rows) < self._settings.batch:
+                return count
+            after = (rows[-1]["recorded_at"], rows[-1]["object_key"])
+
+    async def _evaluate(self, keys: list[ReceiptKey]) -> None:
+        try:
+            await self._evaluator.evaluate(keys, by="reconciler")
+        except RefusedData as error:
+            log.error("receipts_not_evaluated", count=len(keys), error=str(error))
+
+
+class Clocks:
+    """What happens because time passed. All times are the database's."""
+
+    def __init__(self, database: Database, configuration: Configuration, settings: ForwarderSettings) -> None:
+        self._database = database
+        self._configuration = configuration
+        self._settings = settings
+
+    async def release(self) -> None:
+        """Let jobs go whose quiet time has passed."""
+        released = await self._database.retry(jobs.release)
+        metrics.RELEASED.inc(len(released))
+
+    async def expire(self) -> None:
+        """Deliveries of workers that are gone become UNKNOWN."""
+        held = [station.title for station in self._configuration.stations.values() if station.policy.hold]
+        lease = self._settings.lease_seconds
+        async with self._database.transaction() as connection:
+            expired = await ledger.expire_leases(connection, held, lease)
+            await jobs.notify(connection, expired.keys())
+        for title, count in expired.items():
+            metrics.LEASES_EXPIRED.inc(count)
+            log.warning("leases_expired", destination=title, count=count)
+
+    async def give_up(self) -> None:
+        """Deliveries that waited for their station's retry hours have FAILED."""
+        async with self._database.transaction() as connection:
+            titles = await ledger.waiting_destinations(connection)
+        for title in titles:
+            station = self._configuration.stations.get(title)
+            await self._give_up(title, station.retry_hours if station else UNKNOWN_STATION_RETRY_HOURS)
+
+    async def _give_up(self, title: str, retry_hours: int) -> None:
+        async def work(connection: ledger.Connection) -> int:
+            return await ledger.give_up(connection, title, retry_hours)
+
+        if await self._database.retry(work):
+            log.warning("deliveries_given_up", destination=title, retry_hours=retry_hours)
+
+    async def measure(self) -> None:
+        """Metrics of every configured destination."""
+        for title in list(self._configuration.stations):
+            async with self._database.transaction() as connection:
+                age, count = await ledger.backlog(connection, title)
+                circuit = await ledger.circuit(connection, title)
+            metrics.OLDEST_SECONDS.labels(title).set(age)
+            metrics.WAITING.labels(title).set(count)
+            metrics.CIRCUIT_OPEN.labels(title).set(int(circuit.open))

@@ -1,0 +1,77 @@
+"""Jobs in PostgreSQL. Every function runs in its caller's transaction."""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from services.forwarder.states import JobState, Tally, job_state
+from services.runtime.db import load_queries
+
+Connection = AsyncConnection[DictRow]
+QUERIES = load_queries(__package__, "jobs.sql")
+
+
+async def lock(connection: Connection, jobs: Collection[UUID]) -> None:
+    """Lock rows in one order. Whoever changes deliveries of a job, or adds to it, does this first."""
+    if jobs:
+        await connection.execute(QUERIES.lock_jobs, {"jobs": sorted(jobs)})
+
+
+async def activate(connection: Connection, jobs: Collection[UUID]) -> None:
+    """An association is about to open for them."""
+    await connection.execute(QUERIES.activate_jobs, {"jobs": sorted(jobs)})
+
+
+async def recompute(connection: Connection, jobs: Collection[UUID], reasons: Mapping[UUID, str] | None = None) -> None:
+    """Set the state of jobs from their deliveries. ``reasons``: what went wrong lately, shown while a job waits."""
+    if not jobs:
+        return
+    await lock(connection, jobs)
+    rows = await (await connection.execute(QUERIES.tally_jobs, {"jobs": sorted(jobs)})).fetchall()
+    states = [job_state(_tally(row)) for row in rows]
+    parameters = {
+        "id": [row["id"] for row in rows],
+        "state": [state.value for state in states],
+        "reason": [reason(state, row, (reasons or {}).get(row["id"])) for state, row in zip(states, rows, strict=True)],
+        "finished": [state in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED) for state in states],
+    }
+    await connection.execute(QUERIES.update_jobs, parameters)
+
+
+def reason(state: JobState, tally: Mapping[str, object], lately: str | None) -> str | None:
+    """What a person reads beside the state; None leaves what is there."""
+    if state is JobState.FAILED:
+        return f"{tally['failed']} of {tally['total']} failed: {tally['reason']}"
+    if state in (JobState.COMPLETED, JobState.CANCELED):
+        return ""
+    return lately
+
+
+def _tally(row: DictRow) -> Tally:
+    return Tally(row["waiting"], row["failed"], row["canceled"], row["total"], row["started"])
+
+
+async def release(connection: Connection) -> dict[UUID, str]:
+    """Let the deliveries of collecting jobs go whose quiet time has passed below the watermark: job to destination."""
+    rows = await (await connection.execute(QUERIES.select_releasable)).fetchall()
+    released = {row["id"]: row["destination"] for row in rows}
+    if released:
+        await let_go(connection, released)
+    return released
+
+
+async def let_go(connection: Connection, released: Mapping[UUID, str]) -> None:
+    """Release these locked jobs: from now on their deliveries are due."""
+    parameters = {"jobs": sorted(released)}
+    await connection.execute(QUERIES.release_jobs, parameters)
+    await connection.execute(QUERIES.release_deliveries, parameters)
+    await recompute(connection, set(released))
+    await notify(connection, set(released.values()))
+
+
+async def notify(connection: Connection, destinations: Collection[str]) -> None:
+    """Wake the senders of destinations in every process when this transaction commits."""
+    if destinations:
+        await connection.execute(QUERIES.notify, {"titles": sorted(destinations)})

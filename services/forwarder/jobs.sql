@@ -1,0 +1,100 @@
+-- name: lock_jobs
+-- A statement of its own, so that the next one sees what the former holder committed.
+select id from routing.job where id = any(%(jobs)s::uuid[]) order by id for update
+
+-- name: activate_jobs
+-- Never waits for a job that someone else is working on: whoever that is sets its state.
+update routing.job set state = 'ACTIVE', started_at = coalesce(started_at, now())
+where id in (select id from routing.job where id = any(%(jobs)s::uuid[]) and state = 'QUEUED' for update skip locked)
+
+-- name: tally_jobs
+select j.id, j.state, j.started_at is not null as started, w.waiting,
+       coalesce(t.total, 0) as total, coalesce(t.failed, 0) as failed, coalesce(t.canceled, 0) as canceled,
+       coalesce(t.reason, '') as reason
+from routing.job j
+cross join lateral (
+    select exists (select from routing.delivery d
+                   where d.job = j.id and d.state in ('PENDING', 'SENDING', 'UNKNOWN')) as waiting
+) as w
+left join lateral (
+    select count(*) as total,
+           count(*) filter (where d.state = 'FAILED') as failed,
+           count(*) filter (where d.state = 'CANCELED') as canceled,
+           min(d.reason) filter (where d.state = 'FAILED') as reason
+    from routing.delivery d where d.job = j.id
+) as t on not w.waiting
+where j.id = any(%(jobs)s::uuid[])
+
+-- name: update_jobs
+-- reason null: leave what is there.
+update routing.job j set
+    state = u.state,
+    reason = coalesce(u.reason, j.reason),
+    finished_at = case when u.finished then now() end
+from unnest(%(id)s::uuid[], %(state)s::text[], %(reason)s::text[], %(finished)s::boolean[])
+         as u(id, state, reason, finished)
+where j.id = u.id and j.state <> 'CANCELED'
+  and (j.state <> u.state or j.reason <> coalesce(u.reason, j.reason))
+
+-- name: open_instance_jobs
+-- Jobs of level instance that take in more: open ones, and those completed so recently that the study still arrives.
+select id, rule_set, rule, destination, study_instance_uid
+from routing.job
+where (rule_set, rule, destination, study_instance_uid) in (
+        select * from unnest(%(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study)s::text[]))
+  and level = 'instance' and request is null
+  and (finished_at is null
+       or (state = 'COMPLETED' and finished_at > now() - make_interval(secs => %(reopen_seconds)s)))
+order by id
+for update
+
+-- name: reopen_jobs
+update routing.job set state = 'ACTIVE', finished_at = null
+where id = any(%(jobs)s::uuid[]) and state = 'COMPLETED'
+
+-- name: insert_instance_jobs
+insert into routing.job (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, priority,
+                         last_received_at, released_at)
+select u.id, 'send', u.destination, u.study, u.study, u.rule_set, u.rule, 'instance', u.priority, now(), now()
+from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study)s::text[],
+            %(priority)s::int[]) as u(id, rule_set, rule, destination, study, priority)
+
+-- name: collect_jobs
+-- The collecting job of each group, made or extended. A released one no longer conflicts: late arrivals make a new job.
+insert into routing.job as j (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, priority,
+                              quiet, last_received_at)
+select u.id, 'send', u.destination, u.study, u.group_uid, u.rule_set, u.rule, u.level, u.priority,
+       make_interval(secs => u.quiet), u.last_received_at
+from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study)s::text[],
+            %(group_uid)s::text[], %(level)s::text[], %(priority)s::int[], %(quiet)s::double precision[],
+            %(last_received_at)s::timestamptz[])
+         as u(id, rule_set, rule, destination, study, group_uid, level, priority, quiet, last_received_at)
+on conflict (rule_set, rule, destination, group_uid) where released_at is null and request is null
+do update set last_received_at = greatest(j.last_received_at, excluded.last_received_at)
+returning id, rule_set, rule, destination, group_uid
+
+-- name: select_releasable
+-- Collecting jobs whose quiet time lies wholly below storage's watermark (P7), with nothing of the study that is
+-- recorded and not evaluated yet.
+select j.id, j.destination
+from routing.job j, storage.watermark_view w
+where j.released_at is null and j.last_received_at <= w.recorded_through
+  and j.last_received_at + j.quiet <= w.recorded_through
+  and not exists (
+      select from storage.receipt_view r
+      where r.study_instance_uid = j.study_instance_uid and r.disposition in ('NEW', 'REVISION')
+        and not exists (select from routing.evaluation e
+                        where e.received_at = r.received_at and e.object_key = r.object_key))
+order by j.last_received_at
+limit 100
+for update of j skip locked
+
+-- name: release_jobs
+update routing.job set released_at = now() where id = any(%(jobs)s::uuid[])
+
+-- name: release_deliveries
+update routing.delivery set next_attempt_at = now(), waiting_since = now()
+where job = any(%(jobs)s::uuid[]) and state = 'PENDING' and next_attempt_at = 'infinity'
+
+-- name: notify
+select pg_notify('routing_work', title) from unnest(%(titles)s::text[]) as titles(title)

@@ -1,0 +1,107 @@
+"""Lanes: the supervised tasks that send, so many for each destination as associations may be open to it."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from services.dicom.guards import Guards
+from services.dicom.requestor import Peer
+from services.forwarder import ledger
+from services.forwarder.configuration import Configuration, Station
+from services.forwarder.sender import Destination, Means, Session
+from services.forwarder.transfer import Line
+from services.runtime.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+class Lane:
+    """The place of one association at a time to one destination."""
+
+    def __init__(self, number: int, means: Means, destination: Destination, line: Callable[[Station], Line]) -> None:
+        self.session: Session | None = None
+        self._number = number
+        self._means = means
+        self._destination = destination
+        self._line = line
+        self._news = asyncio.Event()
+        destination.listeners.append(self._news)
+
+    async def run(self) -> None:
+        """Open associations while something is due, until the process stops."""
+        supervisor = self._means.supervisor
+        with supervisor.calling_on_stop(self._news.set):
+            while not supervisor.stopping.is_set():
+                await self._news.wait()
+                self._news.clear()
+                try:
+                    while await self._session():
+                        continue
+                except Unavailable as error:
+                    log.info("sending_waits_for_the_database", destination=self._destination.title, error=str(error))
+                    await supervisor.pause(self._means.settings.poll_seconds)
+
+    async def _session(self) -> bool:
+        """One association from beginning to end; False if there is nothing to do."""
+        station = self._destination.station()
+        stopping = self._means.supervisor.stopping.is_set()
+        if stopping or station is None or not station.enabled or self._number >= station.associations:
+            return False
+        self.session = Session(self._means, self._destination, station, self._line(station))
+        try:
+            return await self.session.run()
+        finally:
+            self.session = None
+
+
+class Lanes:
+    """All lanes of this process."""
+
+    def __init__(self, means: Means, configuration: Configuration, aet: str, profile: str) -> None:
+        self._means = means
+        self._configuration = configuration
+        self._aet = aet
+        self._profile = profile
+        self._destinations: dict[str, Destination] = {}
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        settings = means.settings
+        self._guards = Guards(connect_seconds=settings.connect_seconds, response_seconds=settings.response_seconds)
+
+    def adjust(self) -> None:
+        """Start the lanes that the configuration asks for and that are not there yet."""
+        for station in self._configuration.stations.values():
+            destination = self._destinations.get(station.title)
+            if destination is None:
+                destination = Destination(station.title, self._current(station.title))
+                self._destinations[station.title] = destination
+            for number in range(station.associations):
+                if (station.title, number) not in self._lanes:
+                    lane = Lane(number, self._means, destination, self._line)
+                    self._lanes[station.title, number] = lane
+                    self._means.supervisor.spawn(f"send to {station.title} {number}", lane.run)
+
+    async def ring_due(self) -> None:
+        """Ask the database which destinations have something due, and wake their lanes."""
+        async with self._means.database.transaction() as connection:
+            due = await ledger.due(connection, self._configuration.enabled())
+        for title in due & self._destinations.keys():
+            self._destinations[title].ring()
+
+    async def drained(self, seconds: float) -> None:
+        """Wait for the associations to end; abort those that need longer than ``seconds``."""
+        waited = 0.0
+        while any(lane.session for lane in self._lanes.values()):
+            await asyncio.sleep(0.05)
+            waited += 0.05
+            if waited >= seconds:
+                for lane in self._lanes.values():
+                    if lane.session is not None:
+                        lane.session.abort()
+                waited = 0.0
+
+    def _current(self, title: str) -> Callable[[], Station | None]:
+        return lambda: self._configuration.stations.get(title)
+
+    def _line(self, station: Station) -> Line:
+        return Line(Peer(station.host, station.port, station.title, self._aet), self._guards, self._profile)

@@ -1,0 +1,182 @@
+-- name: lock_destination
+-- Claims and results of one destination follow one another, whichever process they come from.
+select pg_advisory_xact_lock(hashtextextended('routing.delivery:' || %(destination)s, 0))
+
+-- name: select_circuit
+select circuit, consecutive_failures, retry_at is null or retry_at <= now() as may_probe
+from routing.destination where title = %(destination)s
+
+-- name: due_destinations
+-- Those of the given destinations that have something due and whose circuit lets it go.
+select titles.title
+from unnest(%(titles)s::text[]) as titles(title)
+where exists (
+    select from (values (3), (2), (1), (0)) as p(priority)
+    cross join lateral (
+        select from routing.delivery w
+        where w.destination = titles.title and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
+          and w.next_attempt_at <= now()
+        order by w.next_attempt_at, w.id
+        limit 1
+    ) as due
+) and not exists (
+    select from routing.destination d
+    where d.title = titles.title and d.circuit = 'OPEN' and d.retry_at > now()
+)
+
+-- name: claim
+-- The next deliveries by priority and time, each instance at most once and never while it is being sent. What a newer
+-- revision overtook ends SUPERSEDED instead.
+with busy as materialized (
+    select sop_instance_uid from routing.delivery where destination = %(destination)s and state = 'SENDING'
+), due as materialized (
+    select d.*
+    from (values (3), (2), (1), (0)) as p(priority)
+    cross join lateral (
+        select w.received_at, w.id, w.sop_instance_uid, w.revision, w.state as state_before
+        from routing.delivery w
+        where w.destination = %(destination)s and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
+          and w.next_attempt_at <= now()
+          and w.sop_instance_uid not in (select sop_instance_uid from busy)
+        order by w.next_attempt_at, w.id
+        limit %(most)s
+        for update skip locked
+    ) as d
+    limit %(most)s
+), chosen as (
+    select distinct on (sop_instance_uid) received_at, id, state_before,
+           exists (select from routing.delivery n
+                   where n.sop_instance_uid = due.sop_instance_uid and n.destination = %(destination)s
+                     and n.revision > due.revision and n.state <> 'CANCELED') as overtaken
+    from due order by sop_instance_uid, revision, id
+)
+update routing.delivery d set
+    state = case when c.overtaken then 'SUPERSEDED' else 'SENDING' end,
+    reason = case when c.overtaken then 'a newer revision goes to the same destination' else d.reason end,
+    finished_at = case when c.overtaken then now() end,
+    lease_holder = %(holder)s,
+    lease_until = now() + make_interval(secs => %(lease)s)
+from chosen c
+where d.received_at = c.received_at and d.id = c.id
+returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.job, d.study_instance_uid,
+          d.object_key, d.data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
+          d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at
+
+-- name: hold_probe
+-- One association tries a destination whose circuit is open; nobody else does until its lease would end.
+update routing.destination set retry_at = now() + make_interval(secs => %(lease)s) where title = %(destination)s
+
+-- name: end_probe
+-- The probe ended without a word from the destination: the next one may try.
+update routing.destination set retry_at = now() where title = %(destination)s and circuit = 'OPEN'
+
+-- name: renew_leases
+update routing.delivery set lease_until = now() + make_interval(secs => %(lease)s)
+where destination = %(destination)s and state = 'SENDING' and lease_holder = %(holder)s
+
+-- name: record_results
+-- keep: the delivery stays where it was in the order; delay null: it waits for a person.
+-- Only the holder of the lease writes, and after it ran out (UNKNOWN) only that the receiver has the instance.
+update routing.delivery d set
+    state = case when r.state in ('PENDING', 'UNKNOWN') and j.state = 'CANCELED' then 'CANCELED' else r.state end,
+    status = r.status,
+    reason = r.reason,
+    attempts = d.attempts + r.tried,
+    next_attempt_at = case when r.keep then d.next_attempt_at
+                           when r.delay is null then 'infinity'
+                           else now() + make_interval(secs => r.delay) end,
+    lease_until = null,
+    finished_at = case when r.state in ('PENDING', 'UNKNOWN') and j.state <> 'CANCELED' then null else now() end
+from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[], %(state)s::text[], %(status)s::int[], %(reason)s::text[],
+            %(tried)s::int[], %(keep)s::boolean[], %(delay)s::double precision[])
+         as r(received_at, id, state, status, reason, tried, keep, delay), routing.job j
+where d.received_at = r.received_at and d.id = r.id and j.id = d.job and d.lease_holder = %(holder)s
+  and (d.state = 'SENDING' or (d.state = 'UNKNOWN' and r.state in ('DELIVERED', 'WARNED')))
+returning d.id, d.job, d.state, d.destination, d.sop_instance_uid, d.revision, d.study_instance_uid
+
+-- name: insert_attempts
+insert into routing.attempt (delivery, association, status, outcome, reason, milliseconds)
+select * from unnest(%(delivery)s::bigint[], %(association)s::text[], %(status)s::int[], %(outcome)s::text[],
+                     %(reason)s::text[], %(milliseconds)s::int[])
+
+-- name: close_circuit
+-- Written when it changes something, and else at most every ten seconds.
+insert into routing.destination as d (title, last_success_at) values (%(destination)s, now())
+on conflict (title) do update set
+    circuit = 'CLOSED', consecutive_failures = 0, retry_at = null, last_success_at = now()
+where d.circuit <> 'CLOSED' or d.consecutive_failures > 0 or d.last_success_at is null
+   or d.last_success_at < now() - interval '10 seconds'
+
+-- name: fail_destination
+insert into routing.destination as d (title, circuit, consecutive_failures, retry_at, last_failure, last_failure_at)
+values (%(destination)s, %(circuit)s, %(failures)s, now() + make_interval(secs => %(delay)s), %(reason)s, now())
+on conflict (title) do update set
+    circuit = excluded.circuit, consecutive_failures = excluded.consecutive_failures, retry_at = excluded.retry_at,
+    last_failure = excluded.last_failure, last_failure_at = excluded.last_failure_at
+
+-- name: expire_leases
+-- The worker died or could not renew: nobody knows whether its instances arrived.
+with expired as (
+    update routing.delivery set
+        state = 'UNKNOWN', attempts = attempts + 1, reason = %(reason)s, lease_until = null,
+        next_attempt_at = case when destination = any(%(held)s::text[]) then 'infinity'::timestamptz else now() end
+    where state = 'SENDING' and runtime.lease_expired(lease_until, make_interval(secs => %(lease)s))
+    returning id, destination
+), attempts as (
+    insert into routing.attempt (delivery, outcome, reason) select id, 'UNKNOWN', %(reason)s from expired
+)
+select destination, count(*) as deliveries from expired group by destination
+
+-- name: give_up
+-- What has waited in vain without being tried at the end: a disabled or unknown station, an open circuit.
+with given_up as (
+    select received_at, id from routing.delivery
+    where destination = %(destination)s and state in ('PENDING', 'UNKNOWN') and next_attempt_at < 'infinity'
+      and waiting_since <= now() - make_interval(hours => %(retry_hours)s)
+    limit 1000
+    for update skip locked
+)
+update routing.delivery d set
+    state = 'FAILED', finished_at = now(), lease_until = null,
+    reason = left('given up after ' || %(retry_hours)s::int || ' hours: ' || d.reason, 500)
+from given_up g where d.received_at = g.received_at and d.id = g.id
+returning d.job
+
+-- name: waiting_destinations
+-- Every destination with something due or waiting, found by jumping from title to title in the index of work.
+with recursive titles as (
+    (select min(destination) as title from routing.delivery where state in ('PENDING', 'UNKNOWN'))
+    union all
+    select (select min(d.destination) from routing.delivery d
+            where d.state in ('PENDING', 'UNKNOWN') and d.destination > titles.title)
+    from titles where titles.title is not null
+)
+select title from titles where title is not null
+
+-- name: oldest_pending
+-- Age in seconds of the oldest delivery that may go, by what it has waited; 0 if nothing waits.
+select coalesce(extract(epoch from now() - min(waiting_since)), 0)::double precision as age, count(*) as deliveries
+from routing.delivery
+where destination = %(destination)s and state in ('PENDING', 'UNKNOWN') and next_attempt_at < 'infinity'
+
+-- name: lock_slots
+select pg_advisory_xact_lock(hashtextextended('forwarder.association', 0))
+
+-- name: take_slot
+-- The lowest free slot of a row of them; nothing when all are taken.
+insert into runtime.lease as l (name, holder, lease_until)
+select %(prefix)s || n, %(holder)s, now() + make_interval(secs => %(lease)s)
+from generate_series(1, %(slots)s) as n
+left join runtime.lease taken on taken.name = %(prefix)s || n
+where taken.name is null
+   or runtime.lease_expired(taken.lease_until, make_interval(secs => %(lease)s))
+order by n
+limit 1
+on conflict (name) do update set holder = excluded.holder, lease_until = excluded.lease_until
+returning name
+
+-- name: renew_slots
+update runtime.lease set lease_until = now() + make_interval(secs => %(lease)s) where holder = %(holder)s
+
+-- name: free_slots
+delete from runtime.lease where holder = %(holder)s

@@ -1,0 +1,53 @@
+"""The forwarder as a part of a process."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from schemas.topology import FORWARDER_INSTANCE_STORED, FORWARDER_REQUEST
+from services.forwarder.configuration import Configuration
+from services.forwarder.evaluation import Evaluator
+from services.forwarder.handlers import Clocks, Handlers
+from services.forwarder.lanes import Lanes
+from services.forwarder.loops import spawn_loops
+from services.forwarder.requests import Requests
+from services.forwarder.sender import Means
+from services.forwarder.settings import ForwarderSettings
+from services.runtime import reconcile
+from services.runtime.app import Runtime
+
+DRAIN_MARGIN_SECONDS = 5.0  # of the process's drain time: for what was aborted to be recorded
+
+
+@asynccontextmanager
+async def service(runtime: Runtime) -> AsyncIterator[None]:
+    """Evaluate, send and keep the clocks until the block ends; then wait for associations to end."""
+    settings = ForwarderSettings.load()
+    configuration = Configuration(runtime.db, settings.rule_sets)
+    with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
+        means = Means(runtime.db, runtime.objects, settings, runtime.supervisor, threads)
+        lanes = Lanes(means, configuration, runtime.settings.aet, runtime.settings.profile)
+        evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
+        handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration), settings)
+        await spawn_loops(runtime, configuration, lanes, Clocks(runtime.db, configuration, settings), settings)
+        await consume(runtime, handlers, settings)
+        try:
+            yield
+        finally:
+            runtime.supervisor.stop()
+            await lanes.drained(max(0.0, runtime.settings.drain_seconds - DRAIN_MARGIN_SECONDS))
+
+
+async def consume(runtime: Runtime, handlers: Handlers, settings: ForwarderSettings) -> None:
+    """Subscribe, and reconcile what no message brings."""
+
+    def broker_away() -> bool:
+        return not runtime.bus.available
+
+    async def run_reconcile() -> int:
+        return await handlers.reconcile(age_seconds=0 if broker_away() else settings.reconcile_age_seconds)
+
+    bus, database = runtime.bus, runtime.db
+    await bus.consume(FORWARDER_INSTANCE_STORED, handlers.stored, batch=settings.batch, while_available=database)
+    await bus.consume(FORWARDER_REQUEST, handlers.requested, while_available=database)
+    reconcile.every(runtime, "forwarder", settings.reconcile_seconds, run_reconcile, broker_away)

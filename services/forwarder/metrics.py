@@ -1,0 +1,30 @@
+"""Metrics of the forwarder. Destinations are configured AE titles; nothing else from the wire is a label."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DELIVERIES = Counter("gateway_forwarder_deliveries_total", "Attempts by what they led to", ["destination", "outcome"])
+OLDEST_SECONDS = Gauge(
+    "gateway_forwarder_oldest_waiting_seconds", "Age of the oldest waiting delivery", ["destination"]
+)
+WAITING = Gauge("gateway_forwarder_waiting_deliveries", "Deliveries that may go and have not", ["destination"])
+CIRCUIT_OPEN = Gauge("gateway_forwarder_circuit_open", "1 while the destination is left alone", ["destination"])
+REJECTED = Counter(
+    "gateway_forwarder_permanent_rejections_total", "Associations the destination rejected for good", ["destination"]
+)
+OBJECT_FAULTS = Counter("gateway_forwarder_object_faults_total", "Objects that were missing or damaged when to be sent")
+SEND_SECONDS = Histogram(
+    "gateway_forwarder_send_seconds",
+    "C-STORE request to response",
+    ["destination"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120),
+)
+EVALUATE_SECONDS = Histogram(
+    "gateway_forwarder_evaluate_seconds",
+    "Time to evaluate one batch of receipts and write its jobs and deliveries",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
+)
+EVALUATED = Counter("gateway_forwarder_evaluated_total", "Receipts evaluated", ["by"])
+UNEVALUABLE = Counter("gateway_forwarder_unevaluable_total", "Receipts whose rule set does not exist")
+RELEASED = Counter("gateway_forwarder_released_jobs_total", "Series and study jobs whose quiet time passed")
+LEASES_EXPIRED = Counter("gateway_forwarder_leases_expired_total", "Deliveries whose worker died or could not renew")
+ASSOCIATIONS = Gauge("gateway_forwarder_associations", "Outgoing associations open or being opened by this process")

@@ -1,0 +1,96 @@
+"""From matches to jobs and deliveries (pure)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.dicom.rules import Match
+
+PRIORITIES = {"low": 0, "normal": 1, "high": 2, "stat": 3}
+
+
+@dataclass(frozen=True)
+class JobKey:
+    """What one job gathers: a rule's instances of a study (or series) for one destination."""
+
+    rule_set: int
+    rule: str
+    destination: str
+    study_instance_uid: str
+    group_uid: str
+    level: str
+
+    @property
+    def collects(self) -> bool:
+        """Levels series and study wait for the quiet time."""
+        return self.level != "instance"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What the ledger keeps of an instance."""
+
+    received_at: datetime
+    object_key: str
+    sop_instance_uid: str
+    revision: int
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    data_set_offset: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One delivery to be. ``refusal`` is not empty when it cannot go: it is FAILED at once, visible."""
+
+    instance: Instance
+    job: JobKey
+    priority: int
+    quiet_seconds: int
+    refusal: str = ""
+
+
+def instance(receipt: Mapping[str, Any]) -> Instance:
+    """The instance of a receipt's row."""
+    return Instance(**{name: receipt[name] for name in Instance.__dataclass_fields__})
+
+
+def plan(instance: Instance, rule_set: int, matches: Sequence[Match], refusals: Mapping[str, str]) -> Iterable[Planned]:
+    """Deliveries of one instance: one for each destination, in the job of the first rule that names it."""
+    taken: set[str] = set()
+    for match in matches:
+        for destination in match.destinations:
+            if destination not in taken:
+                taken.add(destination)
+                yield Planned(
+                    instance=instance,
+                    job=_key(instance, rule_set, match, destination),
+                    priority=PRIORITIES[match.priority],
+                    quiet_seconds=match.quiet_seconds,
+                    refusal=refusals.get(destination, ""),
+                )
+
+
+def matched(matches: Sequence[Match]) -> list[dict[str, Any]]:
+    """What is stored of the rules that matched."""
+    return [
+        {"rule": match.rule, "level": match.level, "to": list(match.destinations), "priority": match.priority}
+        for match in matches
+    ]
+
+
+def _key(instance: Instance, rule_set: int, match: Match, destination: str) -> JobKey:
+    series = match.level == "series"
+    return JobKey(
+        rule_set=rule_set,
+        rule=match.rule,
+        destination=destination,
+        study_instance_uid=instance.study_instance_uid,
+        group_uid=instance.series_instance_uid if series else instance.study_instance_uid,
+        level=match.level,
+    )

@@ -1,0 +1,123 @@
+"""Writing jobs and deliveries. Every function runs in its caller's transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from services.forwarder import jobs
+from services.forwarder.planning import JobKey, Planned
+from services.runtime.db import load_queries
+
+Connection = AsyncConnection[DictRow]
+QUERIES = load_queries(__package__, "evaluation.sql")
+_INSTANCE_COLUMNS = (
+    "received_at",
+    "sop_instance_uid",
+    "revision",
+    "study_instance_uid",
+    "object_key",
+    "data_set_offset",
+    "size",
+    "sha256",
+    "sop_class_uid",
+    "transfer_syntax_uid",
+)
+
+
+async def write(connection: Connection, planned: Sequence[Planned], reopen_seconds: float) -> None:
+    """Make or extend the jobs, insert the deliveries, supersede older revisions, wake the senders."""
+    if not planned:
+        return
+    studies = sorted({each.instance.study_instance_uid for each in planned})
+    await connection.execute(QUERIES.lock_studies, {"studies": studies})
+    found = await _instance_jobs(connection, planned, reopen_seconds)
+    found |= await _collecting_jobs(connection, planned)
+    inserted = await insert_deliveries(connection, planned, [found[each.job] for each in planned])
+    ended = {row["job"] for row in inserted if row["state"] == "FAILED"}
+    ended |= await _supersede(connection, {each.instance.sop_instance_uid for each in planned})
+    await jobs.recompute(connection, ended)
+    await jobs.notify(connection, {row["destination"] for row in inserted if row["state"] == "PENDING"})
+
+
+async def insert_deliveries(
+    connection: Connection, planned: Sequence[Planned], job_ids: Sequence[UUID], request: UUID | None = None
+) -> list[DictRow]:
+    """Insert what is not there yet; returns (job, state, destination) of the inserted."""
+    parameters: dict[str, Any] = {
+        column: [getattr(each.instance, column) for each in planned] for column in _INSTANCE_COLUMNS
+    }
+    parameters |= {
+        "destination": [each.job.destination for each in planned],
+        "request": [request] * len(planned),
+        "job": list(job_ids),
+        "priority": [each.priority for each in planned],
+        "state": ["FAILED" if each.refusal else "PENDING" for each in planned],
+        "reason": [each.refusal for each in planned],
+        "collecting": [each.job.collects for each in planned],
+    }
+    return await (await connection.execute(QUERIES.insert_deliveries, parameters)).fetchall()
+
+
+async def _instance_jobs(
+    connection: Connection, planned: Sequence[Planned], reopen_seconds: float
+) -> dict[JobKey, UUID]:
+    wanted = {each.job: each for each in planned if not each.job.collects}
+    if not wanted:
+        return {}
+    parameters = _job_parameters(wanted) | {"reopen_seconds": reopen_seconds}
+    rows = await (await connection.execute(jobs.QUERIES.open_instance_jobs, parameters)).fetchall()
+    by_identity = {(row["rule_set"], row["rule"], row["destination"], row["study_instance_uid"]): row for row in rows}
+    found = {key: by_identity[_identity(key)]["id"] for key in wanted if _identity(key) in by_identity}
+    if found:
+        await connection.execute(jobs.QUERIES.reopen_jobs, {"jobs": sorted(found.values())})
+    missing = {key: each for key, each in wanted.items() if key not in found}
+    if missing:
+        made = {key: uuid4() for key in missing}
+        parameters = _job_parameters(missing) | {
+            "id": list(made.values()),
+            "priority": [each.priority for each in missing.values()],
+        }
+        await connection.execute(jobs.QUERIES.insert_instance_jobs, parameters)
+        found |= made
+    return found
+
+
+async def _collecting_jobs(connection: Connection, planned: Sequence[Planned]) -> dict[JobKey, UUID]:
+    wanted = {each.job: each for each in planned if each.job.collects}
+    if not wanted:
+        return {}
+    last: dict[JobKey, Any] = {}
+    for each in planned:
+        last[each.job] = max(last.get(each.job, each.instance.received_at), each.instance.received_at)
+    parameters = _job_parameters(wanted) | {
+        "id": [uuid4() for _ in wanted],
+        "group_uid": [key.group_uid for key in wanted],
+        "level": [key.level for key in wanted],
+        "priority": [each.priority for each in wanted.values()],
+        "quiet": [each.quiet_seconds for each in wanted.values()],
+        "last_received_at": [last[key] for key in wanted],
+    }
+    rows = await (await connection.execute(jobs.QUERIES.collect_jobs, parameters)).fetchall()
+    by_identity = {(row["rule_set"], row["rule"], row["destination"], row["group_uid"]): row["id"] for row in rows}
+    return {key: by_identity[key.rule_set, key.rule, key.destination, key.group_uid] for key in wanted}
+
+
+async def _supersede(connection: Connection, uids: Collection[str]) -> set[UUID]:
+    rows = await (await connection.execute(QUERIES.supersede, {"uids": sorted(uids)})).fetchall()
+    return {row["job"] for row in rows}
+
+
+def _identity(key: JobKey) -> tuple[int, str, str, str]:
+    return key.rule_set, key.rule, key.destination, key.study_instance_uid
+
+
+def _job_parameters(wanted: Mapping[JobKey, Planned]) -> dict[str, Any]:
+    return {
+        "rule_set": [key.rule_set for key in wanted],
+        "rule": [key.rule for key in wanted],
+        "destination": [key.destination for key in wanted],
+        "study": [key.study_instance_uid for key in wanted],
+    }

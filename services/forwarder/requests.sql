@@ -1,0 +1,69 @@
+-- name: lock_request
+select pg_advisory_xact_lock(hashtextextended('routing.request:' || %(request)s::text, 0))
+
+-- name: select_request
+select r.id, r.kind, r.body, r.requested_by
+from config.request_view r
+where r.id = %(request)s and not exists (select from routing.request_done d where d.request = r.id)
+
+-- name: select_undone
+select r.id from config.request_view r
+where r.requested_at > now() - interval '7 days'
+  and not exists (select from routing.request_done d where d.request = r.id)
+order by r.requested_at
+limit 100
+
+-- name: insert_done
+insert into routing.request_done (request, result) values (%(request)s, %(result)s)
+
+-- name: select_instances
+-- The latest stored revision of every instance of the given studies, series and instances.
+with wanted as (
+    select i.sop_instance_uid from storage.identity_view i where i.study_instance_uid = any(%(uids)s::text[])
+    union
+    select i.sop_instance_uid from storage.identity_view i where i.sop_instance_uid = any(%(uids)s::text[])
+    union
+    select i.sop_instance_uid
+    from index.series_view s
+    join storage.identity_view i on i.study_instance_uid = s.study_instance_uid
+                                and i.series_instance_uid = s.series_instance_uid
+    where s.series_instance_uid = any(%(uids)s::text[])
+)
+select distinct on (i.sop_instance_uid)
+       i.received_at, i.object_key, i.sop_instance_uid, i.revision, i.study_instance_uid, i.series_instance_uid,
+       i.sop_class_uid, i.transfer_syntax_uid, i.data_set_offset, i.size, i.sha256
+from wanted w join storage.identity_view i using (sop_instance_uid)
+where i.state = 'STORED'
+order by i.sop_instance_uid, i.revision desc
+
+-- name: insert_request_job
+insert into routing.job (id, kind, destination, study_instance_uid, group_uid, level, priority, request,
+                         last_received_at, released_at)
+values (%(job)s, 'send', %(destination)s, %(study)s, %(study)s, 'instance', %(priority)s, %(request)s, now(), now())
+
+-- name: select_job
+select id, state, destination from routing.job where id = %(job)s for update
+
+-- name: retry_deliveries
+update routing.delivery set
+    state = case when state = 'UNKNOWN' then 'UNKNOWN' else 'PENDING' end,
+    next_attempt_at = now(), waiting_since = now(), attempts = 0, finished_at = null
+where job = %(job)s
+  and (state in ('FAILED', 'CANCELED', 'UNKNOWN') or (state = 'PENDING' and next_attempt_at < 'infinity'))
+returning id
+
+-- name: reopen_job
+update routing.job set state = 'QUEUED', reason = '', finished_at = null where id = %(job)s
+
+-- name: probe_now
+update routing.destination set retry_at = now() where title = %(destination)s and circuit = 'OPEN' and retry_at > now()
+
+-- name: cancel_deliveries
+update routing.delivery set state = 'CANCELED', finished_at = now(), reason = %(reason)s
+where job = %(job)s and state in ('PENDING', 'UNKNOWN')
+returning id
+
+-- name: cancel_job
+update routing.job set
+    state = 'CANCELED', reason = %(reason)s, finished_at = now(), released_at = coalesce(released_at, now())
+where id = %(job)s

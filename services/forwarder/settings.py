@@ -1,0 +1,35 @@
+"""Settings of the forwarder."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.runtime.settings import Settings
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ForwarderSettings(Settings):
+    """Environment ``GATEWAY_FORWARDER_…``. Times in seconds.
+
+    ``associations`` limits all outgoing associations of all forwarder processes together.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_FORWARDER_")
+
+    associations: Annotated[int, Field(ge=1, le=1000)] = 32
+    batch: Annotated[int, Field(ge=1, le=1000)] = 100
+    in_doubt: Annotated[int, Field(ge=1, le=1000)] = 16
+    lease_seconds: Seconds = 60
+    idle_seconds: Annotated[float, Field(ge=0)] = 2
+    poll_seconds: Seconds = 1
+    connect_seconds: Seconds = 10
+    response_seconds: Seconds = 120
+    slow_retry_seconds: Seconds = 300
+    reconcile_seconds: Seconds = 10
+    reconcile_age_seconds: Annotated[float, Field(ge=0)] = 10
+    reopen_seconds: Annotated[float, Field(ge=0)] = 60
+    rule_sets: Annotated[int, Field(ge=1, le=1000)] = 16
+    attempt_months: Annotated[int, Field(ge=1)] = 12
+    delivery_months: Annotated[int, Field(ge=1)] = 60

@@ -1,0 +1,27 @@
+"""The index as a part of a process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from schemas.topology import INDEX_INSTANCE_STORED
+from services.index.handlers import Indexer
+from services.index.settings import IndexSettings
+from services.runtime import reconcile
+from services.runtime.app import Runtime
+
+
+@asynccontextmanager
+async def service(runtime: Runtime) -> AsyncIterator[None]:
+    """Consume ``instance.stored`` and reconcile until the block ends."""
+    settings = IndexSettings.load()
+    indexer = Indexer(runtime.db, settings)
+
+    def broker_away() -> bool:
+        return not runtime.bus.available
+
+    async def run_reconcile() -> int:
+        return await indexer.reconcile(age_seconds=0 if broker_away() else settings.reconcile_age_seconds)
+
+    await runtime.bus.consume(INDEX_INSTANCE_STORED, indexer.handle, batch=settings.batch, while_available=runtime.db)
+    reconcile.every(runtime, "index", settings.reconcile_seconds, run_reconcile, broker_away)
+    yield
