@@ -78,51 +78,58 @@ insert into config.request (id, kind, body, requested_by) values (%(id)s, %(kind
 -- name: request_result
 select result from routing.request_done_view where request = %(id)s
 
--- name: instances_of
-select uid, (select count(*) from storage.identity_view i
-             where i.state = 'STORED' and uid in (i.study_instance_uid, i.sop_instance_uid))
-          + (select count(*) from index.instance_view x where x.series_instance_uid = uid) as instances
-from unnest(%(uids)s::text[]) as asked (uid)
+-- name: unknown_of
+-- Those of the given UIDs that name no stored instance, series or study.
+select uid from unnest(%(uids)s::text[]) as asked (uid)
+where not exists (select from storage.identity_view i where i.sop_instance_uid = uid and i.state = 'STORED')
+  and not exists (select from storage.identity_view i where i.study_instance_uid = uid and i.state = 'STORED')
+  and not exists (select from index.series_view s where s.series_instance_uid = uid)
 
 -- name: list_jobs
 select id, kind, state, destination, total, done, failed, reason, created_at, finished_at from routing.job_view
-where (%(state)s::text is null or state = %(state)s) and (%(destination)s::text is null or destination = %(destination)s)
+where (%(state)s::text is null or state = %(state)s)
+  and (%(destination)s::text is null or destination = %(destination)s)
 order by created_at desc, id limit %(limit)s
 
 -- name: get_job
-select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, study_instance_uid, rule_set,
-       rule, level, priority, request, released_at, started_at
+select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, study_instance_uid,
+       nullif(rule_set, 0) as rule_set, rule, level, priority, request, released_at, started_at
 from routing.job_view where id = %(id)s
 
 -- name: deliveries_of_job
-select sop_instance_uid, revision, destination, job, state, attempts, next_attempt_at, status, reason, finished_at
+select sop_instance_uid as instance, revision, state, attempts, status, reason, finished_at,
+       case when next_attempt_at < 'infinity' and finished_at is null then next_attempt_at end as next_attempt_at
 from routing.delivery_view where job = %(id)s order by received_at, id limit %(limit)s
 
--- Where: one study, every instance of it, every delivery and attempt.
+-- Where: one study, series or instance, every delivery and every attempt.
 
 -- name: study_of
-select study_instance_uid from storage.receipt_view where sop_instance_uid = %(uid)s or study_instance_uid = %(uid)s
-union
+select study_instance_uid from storage.identity_view where sop_instance_uid = %(uid)s
+union all
+select study_instance_uid from storage.identity_view where study_instance_uid = %(uid)s
+union all
 select study_instance_uid from index.series_view where series_instance_uid = %(uid)s
 limit 1
 
--- name: receipts_of
-select r.received_at, r.sop_instance_uid as uid, r.sha256, r.disposition, r.revision, r.status, r.findings, r.flags,
-       r.rule_set, r.calling_aet, r.called_aet, r.peer_address, r.object_key, r.object_state, r.identity_state,
-       r.series_instance_uid, e.matched, e.note, e.rule_set as evaluated_rule_set
-from storage.receipt_view r
+-- name: instances_at
+-- One row for each revision: the receipt that holds it, and how the rules took it.
+select i.sop_instance_uid as uid, i.revision, i.sha256, r.calling_aet as source, r.peer_address, r.received_at,
+       r.status, r.findings, r.flags, r.disposition, r.rule_set, e.matched, e.note
+from storage.identity_view i
+join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
 left join routing.evaluation_view e on e.received_at = r.received_at and e.object_key = r.object_key
-where r.study_instance_uid = %(study)s
-  and (%(uid)s in (r.study_instance_uid, r.series_instance_uid, r.sop_instance_uid))
-order by r.received_at, r.object_key limit %(limit)s
+where i.study_instance_uid = %(study)s
+  and %(uid)s in (i.study_instance_uid, i.series_instance_uid, i.sop_instance_uid)
+order by r.received_at, i.sop_instance_uid, i.revision limit %(limit)s
 
--- name: deliveries_of
-select id, sop_instance_uid, revision, destination, job, state, status, reason, next_attempt_at, finished_at, created_at
+-- name: deliveries_at
+select id, sop_instance_uid as instance, revision, destination, job, state, status, reason,
+       case when next_attempt_at < 'infinity' and finished_at is null then next_attempt_at end as next_attempt_at
 from routing.delivery_view where study_instance_uid = %(study)s and sop_instance_uid = any(%(instances)s)
-order by created_at, id limit %(limit)s
+order by created_at, id
 
--- name: attempts_of
-select delivery, at, status, outcome, reason, milliseconds from routing.attempt_view
+-- name: attempts_at
+select delivery, at, status, outcome, reason from routing.attempt_view
 where delivery = any(%(deliveries)s) order by at, id
 
 -- Studies.
@@ -151,41 +158,68 @@ select s.series_instance_uid, s.modality, s.series_number, s.description,
         and i.series_instance_uid = s.series_instance_uid and i.latest) as instances
 from index.series_view s where s.study_instance_uid = %(study)s order by s.series_number, s.series_instance_uid
 
--- Status.
+-- Overview.
 
--- name: count_configuration
+-- name: configuration
 select g.number, g.rule_set, g.changed_at, (select count(*) from config.station) as stations
 from config.generation_view g
 
--- name: count_instances
-select count(*) filter (where state = 'STORED') as stored, count(distinct study_instance_uid) as studies
-from storage.identity_view
+-- name: received_lately
+select count(*) as last_day, count(*) filter (where received_at > now() - interval '1 hour') as last_hour,
+       max(received_at) as last_received_at
+from storage.receipt_view where received_at > now() - interval '24 hours'
 
 -- name: recorded_through
-select recorded_through from storage.watermark_view
-
--- name: received_lately
-select count(*) as received, max(received_at) as last_received_at from storage.receipt_view
-where received_at > now() - interval '1 hour'
+select case when recorded_through > '-infinity' then recorded_through end as recorded_through
+from storage.watermark_view
 
 -- name: count_jobs
-select state, count(*) as jobs from routing.job_view group by state
+select state, count(*) as jobs from routing.job_view
+where finished_at is null or created_at > now() - interval '24 hours' group by state
 
 -- name: destinations
-select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit, d.last_success_at, d.last_failure_at,
-       coalesce(d.last_failure, '') as last_failure, d.retry_at, w.waiting, w.failed, w.oldest_waiting_at
+-- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter.
+select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit, d.retry_at, d.last_success_at, d.last_failure_at,
+       coalesce(d.last_failure, '') as last_failure, w.waiting, w.oldest_waiting_at, f.failed
 from config.station s
 left join routing.destination_view d on d.title = s.title
-left join lateral (
-    select count(*) filter (where v.state in ('PENDING', 'SENDING', 'UNKNOWN')) as waiting,
-           count(*) filter (where v.state = 'FAILED') as failed,
-           min(v.created_at) filter (where v.state in ('PENDING', 'SENDING', 'UNKNOWN')) as oldest_waiting_at
-    from routing.delivery_view v where v.destination = s.title
-) w on true
+cross join lateral (
+    select count(*) as waiting, min(v.created_at) as oldest_waiting_at from routing.delivery_view v
+    where v.destination = s.title and v.state in ('PENDING', 'SENDING', 'UNKNOWN')
+) w
+cross join lateral (
+    select count(*) as failed from routing.delivery_view v
+    where v.destination = s.title and v.state = 'FAILED' and v.received_at > now() - interval '24 hours'
+) f
 where s.store or w.waiting > 0 order by s.title
 
 -- name: count_outbox
-select count(*) as unpublished, min(created_at) as oldest_at from runtime.outbox where published_at is null
+select count(*) as waiting, min(created_at) as oldest_at from runtime.outbox where published_at is null
 
 -- name: count_dead_letters
 select count(*) as parked from runtime.dead_letter where state = 'PARKED'
+
+-- Dead letters.
+
+-- name: list_dead_letters
+select id, died_at, queue, reason, message_type, event_id, state, resolved_at, resolved_by from runtime.dead_letter
+where (%(state)s::text is null or state = %(state)s) and (%(queue)s::text is null or queue = %(queue)s)
+order by id desc limit %(limit)s
+
+-- name: get_dead_letter
+select id, died_at, queue, reason, message_type, event_id, state, resolved_at, resolved_by, headers, body
+from runtime.dead_letter where id = %(id)s
+
+-- name: lock_dead_letters
+select id, queue, state, event_id, headers, body from runtime.dead_letter where id = any(%(ids)s) order by id for update
+
+-- name: resolve_dead_letters
+update runtime.dead_letter set state = %(state)s, resolved_at = now(), resolved_by = %(actor)s where id = any(%(ids)s)
+
+-- name: insert_replay
+-- The default exchange takes it to the very queue it died in, past the other consumers of the event.
+insert into runtime.outbox (event_id, exchange, routing_key, headers, body)
+values (%(event_id)s, '', %(queue)s, %(headers)s, %(body)s)
+
+-- name: notify_outbox
+select pg_notify('outbox', '')

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli import database, exits, processes, rules, station
+from services.cli import database, dead, exits, processes, rules, station, status, studies, where
 from services.runtime import logs
 from services.runtime.errors import GatewayError
 
@@ -18,10 +18,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-processes.register(app)
-database.register(app)
-app.add_typer(station.app, name="station")
-app.add_typer(rules.app, name="rules")
+for command in (processes, database, where, status):
+    command.register(app)
+for noun, commands in {
+    "station": station.app,
+    "rules": rules.app,
+    "studies": studies.app,
+    "dead": dead.app,
+}.items():
+    app.add_typer(commands, name=noun)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,8 +6,8 @@ import typer
 
 from services.cli.output import Json, print_json
 from services.cli.session import away
-from services.runtime import migrate as migrations
 from services.runtime.errors import Unavailable
+from services.runtime.migrate import migrate as apply_migrations
 from services.runtime.settings import RuntimeSettings
 
 
@@ -20,7 +20,7 @@ def migrate(as_json: Json = False) -> None:
     """Apply the migrations that the database lacks; several at once wait for one another."""
     settings = RuntimeSettings.load()
     try:
-        applied = asyncio.run(migrations.migrate(settings.database_url))
+        applied = asyncio.run(apply_migrations(settings.database_url))
     except Unavailable as error:
         raise Unavailable(f"{error}. {away(settings)}") from error
     if as_json:

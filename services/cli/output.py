@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
 
 
 def print_json(value: Any) -> None:

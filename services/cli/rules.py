@@ -95,7 +95,7 @@ def _faults(file: Path, error: FaultyRules, as_json: bool) -> typer.Exit:
     if as_json:
         print_json({"ok": False, "faults": error.faults})
     else:
-        typer.echo(f"{file}: {len(error.faults)} faults, nothing was applied", err=True)
+        typer.echo(f"{file}: {len(error.faults)} faults", err=True)
         for fault in error.faults:
             typer.echo(f"  {line(fault)}", err=True)
     return typer.Exit(exits.FAILED)

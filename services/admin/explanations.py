@@ -1,0 +1,75 @@
+"""Where a study, series or instance is: from whom it came, which rules took it, how each delivery went (P8)."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from services.admin.errors import NotFound
+from services.admin.sql import SQL
+from services.admin.status_text import hexadecimal
+from services.runtime.db import Connection, Database
+
+MOST_INSTANCES: Final = 20_000
+
+
+async def where(database: Database, uid: str) -> dict[str, Any]:
+    """``{"study", "instances", "deliveries"}`` as the command line documents it. Raises ``NotFound``."""
+    async with database.transaction() as conn:
+        cursor = await conn.execute(SQL.study_of, {"uid": uid})
+        study = await cursor.fetchone()
+        if study is None:
+            raise NotFound(
+                f"no recorded study, series or instance has the UID {uid}; what was received just now is recorded "
+                "within seconds, see 'gateway status'"
+            )
+        asked = {"uid": uid, "study": study["study_instance_uid"], "limit": MOST_INSTANCES}
+        instances = await (await conn.execute(SQL.instances_at, asked)).fetchall()
+        deliveries, attempts = await _deliveries(conn, asked["study"], [row["uid"] for row in instances])
+    return {
+        "study": asked["study"],
+        "instances": [instance(row) for row in instances],
+        "deliveries": [delivery(row, attempts.get(row["id"], [])) for row in deliveries],
+    }
+
+
+async def _deliveries(
+    conn: Connection, study: str, instances: list[str]
+) -> tuple[list[dict[str, Any]], Mapping[int, list[dict[str, Any]]]]:
+    cursor = await conn.execute(SQL.deliveries_at, {"study": study, "instances": instances})
+    deliveries = await cursor.fetchall()
+    attempts: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    cursor = await conn.execute(SQL.attempts_at, {"deliveries": [row["id"] for row in deliveries]})
+    for row in await cursor.fetchall():
+        attempts[row["delivery"]].append(row)
+    return deliveries, attempts
+
+
+def instance(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One received revision of an instance (pure). ``findings`` holds what was remarkable about it."""
+    remarks = [row["disposition"]] if row["disposition"] not in ("NEW", "REVISION") else []
+    return {
+        "uid": row["uid"],
+        "sha256": row["sha256"],
+        "source": row["source"],
+        "received_at": row["received_at"],
+        "status": hexadecimal(row["status"]),
+        "findings": [*row["findings"], *row["flags"], *remarks],
+        "rule_set": row["rule_set"],
+        "matched": [match["rule"] for match in row["matched"] or []],
+        "archived": False,
+    }
+
+
+def delivery(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One delivery with all its attempts (pure). ``commitment`` is None: nobody asked for one."""
+    return {
+        "instance": row["instance"],
+        "destination": row["destination"],
+        "job": row["job"],
+        "state": row["state"],
+        "attempts": [
+            {"at": attempt["at"], "status": hexadecimal(attempt["status"]), "reason": attempt["reason"]}
+            for attempt in attempts
+        ],
+        "commitment": None,
+    }

@@ -1,0 +1,30 @@
+"""The job browser: what is sent where and how far it is."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from services.admin.errors import NotFound
+from services.admin.sql import SQL
+from services.admin.status_text import hexadecimal
+from services.runtime.db import Database
+
+STATES: Final = ("QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED")
+
+
+async def list_jobs(database: Database, state: str | None, destination: str | None, limit: int) -> list[dict[str, Any]]:
+    """The newest jobs, by state and destination where given."""
+    async with database.transaction() as conn:
+        cursor = await conn.execute(SQL.list_jobs, {"state": state, "destination": destination, "limit": limit})
+        return await cursor.fetchall()
+
+
+async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
+    """A job with its deliveries, at most ``limit`` of them. Raises ``NotFound``."""
+    async with database.transaction() as conn:
+        cursor = await conn.execute(SQL.get_job, {"id": job})
+        found = await cursor.fetchone()
+        if found is None:
+            raise NotFound(f"job {job} does not exist; 'gateway jobs list' shows the jobs there are")
+        cursor = await conn.execute(SQL.deliveries_of_job, {"id": job, "limit": limit})
+        deliveries = await cursor.fetchall()
+    return found | {"deliveries": [row | {"status": hexadecimal(row["status"])} for row in deliveries]}

@@ -1,0 +1,20 @@
+"""The service: metrics and partitions of its schemas; the runtime serves health and metrics over HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.admin.observation import observe
+from services.admin.settings import AdminSettings
+from services.runtime import partitions
+from services.runtime.app import Runtime
+
+
+@asynccontextmanager
+async def service(runtime: Runtime) -> AsyncIterator[None]:
+    """Run until the process drains."""
+    settings = AdminSettings.load()
+    runtime.supervisor.spawn(
+        "audit partitions", lambda: partitions.maintain(runtime, "audit", {"entry": settings.audit_months})
+    )
+    runtime.supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds))
+    yield

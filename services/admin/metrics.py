@@ -1,0 +1,9 @@
+"""What the service counts: the state of the whole gateway as its database tells it."""
+
+from prometheus_client import Gauge
+
+STATIONS = Gauge("gateway_admin_stations", "Stations that are defined")
+LIVE_RULE_SET = Gauge("gateway_admin_live_rule_set", "Number of the live rule set, 0 before the first is applied")
+CONFIGURATION = Gauge("gateway_admin_configuration", "Number of the configuration; every change adds one")
+JOBS = Gauge("gateway_admin_jobs", "Jobs that are open or were made within 24 hours", ["state"])
+DEAD_LETTERS = Gauge("gateway_admin_dead_letters", "Dead letters that nobody has replayed or discarded")

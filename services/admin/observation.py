@@ -1,0 +1,30 @@
+"""The state of the gateway as metrics, read from the database now and then."""
+
+import structlog
+
+from services.admin import jobs, metrics, overview
+from services.runtime.app import Runtime
+from services.runtime.errors import GatewayError
+
+log = structlog.get_logger(__name__)
+
+
+async def observe(runtime: Runtime, seconds: float) -> None:
+    """Read every ``seconds`` until the process stops; a supervised task. While the database is away nothing changes."""
+    stopping = False
+    while not stopping:
+        try:
+            await _observe_once(runtime)
+        except GatewayError as error:
+            log.warning("overview_not_read", reason=str(error))
+        stopping = await runtime.supervisor.pause(seconds)
+
+
+async def _observe_once(runtime: Runtime) -> None:
+    found = await overview.status(runtime.db)
+    metrics.STATIONS.set(found["configuration"]["stations"])
+    metrics.LIVE_RULE_SET.set(found["configuration"]["rule_set"])
+    metrics.CONFIGURATION.set(found["configuration"]["number"])
+    metrics.DEAD_LETTERS.set(found["dead_letters"])
+    for state in jobs.STATES:
+        metrics.JOBS.labels(state).set(found["jobs"].get(state, 0))

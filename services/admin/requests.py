@@ -1,0 +1,110 @@
+"""What people ask the forwarder to do: send, retry, cancel. The row is the truth, the message only wakes it up."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from uuid import UUID, uuid4
+
+from psycopg.types.json import Jsonb
+
+from schemas.messages import Envelope, RequestMade
+from services.admin.changes import audit
+from services.admin.errors import NotFound, Refused
+from services.admin.sql import SQL
+from services.admin.station_rows import all_stations, found, title_of
+from services.runtime.db import Connection, Database
+from services.runtime.errors import UsageError
+from services.runtime.outbox import enqueue
+
+ANSWER_SECONDS: Final = 10.0
+ASK_AGAIN_SECONDS: Final = 0.1
+MOST_UIDS: Final = 10_000
+
+OPEN_STATES: Final = frozenset({"QUEUED", "ACTIVE"})
+
+
+@dataclass(frozen=True)
+class Requested:
+    """A request that was made; ``result`` is None while nobody has carried it out: it is kept and will be done."""
+
+    id: UUID
+    result: dict[str, Any] | None
+
+
+async def send(database: Database, actor: str, uids: Sequence[str], title: str) -> Requested:
+    """Have studies, series or instances sent to a station, whether they were sent before or not.
+
+    Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to.
+    """
+    wanted = list(dict.fromkeys(uids))
+    if len(wanted) > MOST_UIDS:
+        raise UsageError(f"{len(wanted)} UIDs: at most {MOST_UIDS} in one request; name studies or series instead")
+
+    async def work(conn: Connection) -> UUID:
+        station = found(await all_stations(conn), title_of(title))
+        if not station.store:
+            raise Refused(
+                f"station {station.title} may not be sent to; 'gateway station set {station.title} --store' allows it"
+            )
+        cursor = await conn.execute(SQL.unknown_of, {"uids": wanted})
+        unknown = [row["uid"] for row in await cursor.fetchall()]
+        if unknown:
+            shown = ", ".join(unknown[:10])
+            raise NotFound(
+                f"no stored study, series or instance has the UID {shown}; 'gateway studies list' shows them"
+            )
+        return await _insert(conn, actor, "send", {"uids": wanted, "destination": station.title})
+
+    return await _carried_out(database, await database.retry(work))
+
+
+async def retry(database: Database, actor: str, job: UUID) -> Requested:
+    """Have the failed and undecided deliveries of a job tried again at once. Raises ``NotFound``."""
+    return await _about_job(database, actor, "retry", job)
+
+
+async def cancel(database: Database, actor: str, job: UUID) -> Requested:
+    """Have the deliveries of a job that wait given up. Raises ``NotFound``; ``Refused`` if the job has ended."""
+    return await _about_job(database, actor, "cancel", job)
+
+
+async def _about_job(database: Database, actor: str, kind: Literal["retry", "cancel"], job: UUID) -> Requested:
+    async def work(conn: Connection) -> UUID:
+        cursor = await conn.execute(SQL.get_job, {"id": job})
+        row = await cursor.fetchone()
+        if row is None:
+            raise NotFound(f"job {job} does not exist; 'gateway jobs list' shows the jobs there are")
+        if kind == "cancel" and row["state"] not in OPEN_STATES:
+            raise Refused(f"job {job} is {row['state']} already; only queued and active jobs can be canceled")
+        return await _insert(conn, actor, kind, {"job": str(job)})
+
+    return await _carried_out(database, await database.retry(work))
+
+
+async def _insert(conn: Connection, actor: str, kind: str, body: dict[str, Any]) -> UUID:
+    request = uuid4()
+    await conn.execute(SQL.insert_request, {"id": request, "kind": kind, "body": Jsonb(body), "actor": actor})
+    await audit(conn, actor, f"request.{kind}", str(request), None, body)
+    await enqueue(conn, Envelope.wrap(RequestMade(request=request), "admin", correlation=str(request)))
+    return request
+
+
+async def _carried_out(database: Database, request: UUID) -> Requested:
+    """Wait for the forwarder's answer. Raises ``Refused`` with its reason if it could not do it."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while (result := await _result(database, request)) is None:
+        if time.monotonic() > deadline:
+            return Requested(request, None)
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+    if result.get("error"):
+        raise Refused(str(result["error"]))
+    return Requested(request, result)
+
+
+async def _result(database: Database, request: UUID) -> dict[str, Any] | None:
+    async with database.transaction() as conn:
+        cursor = await conn.execute(SQL.request_result, {"id": request})
+        row = await cursor.fetchone()
+    return None if row is None else dict(row["result"])

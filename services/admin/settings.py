@@ -1,0 +1,17 @@
+"""Settings of the service."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.runtime.settings import Settings
+
+
+class AdminSettings(Settings):
+    """``GATEWAY_ADMIN_*``. Audit entries live ``audit_months``; the metrics are read every ``observe_seconds``."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")
+
+    audit_months: Annotated[int, Field(ge=1)] = 72
+    observe_seconds: Annotated[float, Field(gt=0)] = 15

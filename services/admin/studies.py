@@ -1,0 +1,41 @@
+"""Studies as the index knows them."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from services.admin.errors import NotFound
+from services.admin.sql import SQL
+from services.runtime.db import Connection, Database
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which studies; None takes all. Dates are DICOM dates (yyyymmdd), both included."""
+
+    study: str | None = None
+    patient_id: str | None = None
+    accession: str | None = None
+    modality: str | None = None
+    date_from: str | None = None
+    date_to: str | None = None
+
+
+async def list_studies(database: Database, wanted: Filter, limit: int) -> list[dict[str, Any]]:
+    """The studies that changed last."""
+    async with database.transaction() as conn:
+        return await _studies(conn, wanted, limit)
+
+
+async def show(database: Database, study: str) -> dict[str, Any]:
+    """A study with its series. Raises ``NotFound``."""
+    async with database.transaction() as conn:
+        found = await _studies(conn, Filter(study=study), 1)
+        if not found:
+            raise NotFound(f"study {study} is not in the index; 'gateway studies list' shows those that are")
+        cursor = await conn.execute(SQL.series_of_study, {"study": study})
+        return found[0] | {"series": await cursor.fetchall()}
+
+
+async def _studies(conn: Connection, wanted: Filter, limit: int) -> list[dict[str, Any]]:
+    cursor = await conn.execute(SQL.list_studies, asdict(wanted) | {"limit": limit})
+    return await cursor.fetchall()

@@ -1,0 +1,64 @@
+"""``gateway jobs``: the job browser."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import typer
+
+from services.admin import jobs, requests
+from services.cli.output import Json, Limit, print_fields, print_json, print_table
+from services.cli.requested import print_requested
+from services.cli.session import actor, with_database
+
+app = typer.Typer(help="Jobs: list, show, retry, cancel.", no_args_is_help=True)
+
+Job = Annotated[UUID, typer.Argument(metavar="JOB", help="Id of a job.")]
+State = Annotated[
+    Literal["QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED"] | None,
+    typer.Option(case_sensitive=False, help="Only jobs in this state."),
+]
+COLUMNS = ("id", "kind", "state", "destination", "total", "done", "failed", "reason", "created_at", "finished_at")
+
+
+@app.command("list")
+def list_jobs(
+    state: State = None,
+    destination: Annotated[str | None, typer.Option(help="Only jobs to this station.")] = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """The newest jobs."""
+    rows = with_database(lambda database: jobs.list_jobs(database, state, destination, limit))
+    if as_json:
+        print_json(rows)
+    else:
+        print_table([name.upper().replace("_", " ") for name in COLUMNS], [[r[name] for name in COLUMNS] for r in rows])
+
+
+@app.command("show")
+def show(job: Job, limit: Limit = 1000, as_json: Json = False) -> None:
+    """A job and its deliveries."""
+    found = with_database(lambda database: jobs.show(database, job, limit))
+    if as_json:
+        print_json(found)
+        return
+    print_fields({name: value for name, value in found.items() if name != "deliveries"})
+    print_table(
+        ("INSTANCE", "STATE", "ATTEMPTS", "STATUS", "NEXT ATTEMPT", "REASON"),
+        [
+            (d["instance"], d["state"], d["attempts"], d["status"], d["next_attempt_at"], d["reason"])
+            for d in found["deliveries"]
+        ],
+    )
+
+
+@app.command("retry")
+def retry(job: Job, as_json: Json = False) -> None:
+    """Try the failed and undecided deliveries of a job again, at once."""
+    print_requested("retry", with_database(lambda database: requests.retry(database, actor(), job)), as_json)
+
+
+@app.command("cancel")
+def cancel(job: Job, as_json: Json = False) -> None:
+    """Give up what of a job still waits; what is under way ends first."""
+    print_requested("cancel", with_database(lambda database: requests.cancel(database, actor(), job)), as_json)

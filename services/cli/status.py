@@ -1,0 +1,108 @@
+"""``gateway status``: the whole gateway at a glance."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from services.admin import overview
+from services.cli.output import Json, print_fields, print_json, print_table
+from services.cli.session import with_database
+from services.runtime.settings import RuntimeSettings
+
+PROBE_SECONDS = 2.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(status)
+
+
+def status(as_json: Json = False) -> None:
+    """Processes of this home, what came in, jobs, destinations, messages that wait or died."""
+    settings = RuntimeSettings.load()
+    found = with_database(overview.status)
+    place = {
+        "aet": settings.aet,
+        "dicom": f"{settings.dicom_host}:{settings.dicom_port}",
+        "http": f"http://{settings.http_host}:{settings.http_port}",
+        "home": str(settings.home),
+    }
+    report = place | found | {"processes": processes(settings.home / "run")}
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+
+
+def processes(folder: Path) -> list[dict[str, Any]]:
+    """Every process that announced itself in the home, and whether it says it is ready."""
+    found = []
+    for card in sorted(folder.glob("*-*.json")):
+        try:
+            known = json.loads(card.read_text(encoding="utf-8"))
+        except FileNotFoundError:  # it ended while we looked
+            continue
+        if known["http"]:
+            found.append(
+                {"service": known["service"], "pid": known["pid"], "http": known["http"]} | _ready(known["http"])
+            )
+    return found
+
+
+def _ready(url: str) -> dict[str, Any]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/readyz", timeout=PROBE_SECONDS) as answer:
+            return {"ready": True, "reasons": _reasons(answer.read())}
+    except urllib.error.HTTPError as refused:
+        return {"ready": False, "reasons": _reasons(refused.read())}
+    except OSError:
+        return {"ready": False, "reasons": {"process": "does not answer"}}
+
+
+def _reasons(body: bytes) -> dict[str, str]:
+    return {name: reason for name, reason in json.loads(body)["checks"].items() if reason}
+
+
+def _print(report: dict[str, Any]) -> None:
+    configuration, received = report["configuration"], report["received"]
+    print_fields(
+        {
+            "AE title": report["aet"],
+            "DICOM": report["dicom"],
+            "HTTP": report["http"],
+            "home": report["home"],
+            "rule set": configuration["rule_set"] or "none applied yet",
+            "stations": configuration["stations"],
+            "received": f"{received['last_hour']} in the last hour, {received['last_day']} in 24 hours",
+            "last received": received["last_received_at"],
+            "recorded through": received["recorded_through"],
+            "jobs": [f"{count} {state}" for state, count in sorted(report["jobs"].items())],
+            "outbox": report["outbox"]["waiting"],
+            "dead letters": report["dead_letters"],
+        }
+    )
+    print_table(
+        ("DESTINATION", "ENABLED", "CIRCUIT", "WAITING", "OLDEST", "FAILED (24 H)", "LAST SUCCESS", "LAST FAILURE"),
+        [
+            (
+                d["title"],
+                d["enabled"],
+                d["circuit"],
+                d["waiting"],
+                d["oldest_waiting_at"],
+                d["failed"],
+                d["last_success_at"],
+                f"{d['last_failure']}" if d["last_failure_at"] else None,
+            )
+            for d in report["destinations"]
+        ],
+    )
+    print_table(
+        ("PROCESS", "PID", "READY", "HTTP", "REASONS"),
+        [(p["service"], p["pid"], p["ready"], p["http"], list(p["reasons"].values())) for p in report["processes"]],
+    )

@@ -1,0 +1,46 @@
+"""``gateway where``: what happened to a study, series or instance."""
+
+from typing import Annotated
+
+import typer
+
+from services.admin import explanations
+from services.cli.output import Json, print_json, print_table
+from services.cli.session import with_database
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("where")(where)
+
+
+def where(
+    uid: Annotated[str, typer.Argument(metavar="UID", help="Study, Series or SOP Instance UID.")], as_json: Json = False
+) -> None:
+    """From whom and when it came, which rules took it, where it went and with what result."""
+    found = with_database(lambda database: explanations.where(database, uid))
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(f"study {found['study']}")
+    print_table(
+        ("INSTANCE", "FROM", "RECEIVED", "STATUS", "FINDINGS", "RULE SET", "MATCHED"),
+        [
+            (i["uid"], i["source"], i["received_at"], i["status"], i["findings"], i["rule_set"], i["matched"])
+            for i in found["instances"]
+        ],
+    )
+    print_table(
+        ("INSTANCE", "TO", "STATE", "ATTEMPTS", "LAST", "STATUS", "REASON", "JOB"),
+        [
+            (d["instance"], d["destination"], d["state"], len(d["attempts"]), *_last(d["attempts"]), d["job"])
+            for d in found["deliveries"]
+        ],
+    )
+
+
+def _last(attempts: list[dict[str, object]]) -> tuple[object, object, object]:
+    if not attempts:
+        return None, None, None
+    last = attempts[-1]
+    return last["at"], last["status"], last["reason"] or None
