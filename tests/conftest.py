@@ -7,6 +7,7 @@ server takes its own with ``private_postgresql`` or ``private_rabbitmq``.
 import asyncio
 import itertools
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,8 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marked tests run only when their switch is given."""
+    """Marked tests run only when their switch is given, or where their privilege is to be had."""
     unwanted = [name for name, switch in _SWITCHES.items() if config.getoption(switch) is None]
+    if os.geteuid() != 0 and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0:
+        unwanted.append("root")
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in unwanted)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

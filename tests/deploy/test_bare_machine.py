@@ -1,0 +1,119 @@
+"""Show 1: on a fresh Debian with only python3, git and ca-certificates, a clean clone runs the demo with one command.
+
+The machine is a debootstrap root with its own mounts and process ids (chroot(8), unshare(1)); it shares the network, so
+every port is still asked of this machine. Its tarball is kept in the temporary folder for the next run.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.launching import CHECKOUT
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
+
+SUITE = "bookworm"
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = "python3,git,ca-certificates"
+CACHE = Path(tempfile.gettempdir()) / "dicom-gateway-tests" / f"{SUITE}.tar"
+AUTHORITIES = Path("etc/ssl/certs/ca-certificates.crt")
+INSIDE = "opt/a checkout"
+UP_SECONDS = 300
+# $0 is the root, the rest the command; the shell stays behind as the first process and counts what is left over.
+ENTER = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" /bin/sh -c "$1"'
+LEFT_OVER = "cat /proc/[0-9]*/comm 2>/dev/null | grep -E '^(beam|epmd|postgres|gateway|python)' && exit 99"
+
+
+class Machine:
+    """A fresh root file system with a clean clone of this checkout in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir()
+        as_root("tar", "-C", str(root), "-xpf", str(CACHE))
+        shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
+        shutil.copyfile(Path("/") / AUTHORITIES, root / AUTHORITIES)
+        clone = root / INSIDE
+        as_root("git", "-c", "safe.directory=*", "clone", "--quiet", "--no-hardlinks", str(CHECKOUT), str(clone))
+
+    def run(self, command: str, *, limit: float) -> "subprocess.CompletedProcess[str]":
+        """Run a shell command inside, as root, with an empty environment."""
+        proxies = [f"{name}={value}" for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+        inside = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *proxies]
+        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", ENTER]
+        return subprocess.run(
+            [*privilege(), *inside, *apart, str(self.root), command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def tarball() -> Path:
+    """The packed root; made once."""
+    if not CACHE.exists():
+        CACHE.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder:
+            root, packed = Path(folder) / "root", Path(folder) / "packed"
+            as_root("debootstrap", f"--include={PACKAGES}", SUITE, str(root), MIRROR)
+            as_root("tar", "-C", str(root), "--numeric-owner", "-cf", str(packed), ".")
+            as_root("rm", "-rf", str(root))
+            packed.rename(CACHE)
+    return CACHE
+
+
+@pytest.fixture
+def machine(tarball: Path, tmp_path: Path) -> Iterator[Machine]:
+    """A fresh machine, removed afterwards (it is large)."""
+    root = tmp_path / "machine"
+    try:
+        yield Machine(root)
+    finally:
+        as_root("rm", "-rf", "--one-file-system", str(root))
+
+
+def privilege() -> Sequence[str]:
+    """What makes a command run as root."""
+    return () if os.geteuid() == 0 else ("sudo", "-n")
+
+
+def as_root(*command: str) -> None:
+    """Run a command as root; its output is shown if it fails."""
+    done = subprocess.run([*privilege(), *command], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout[-4000:]}{done.stderr[-4000:]}"
+
+
+def run_demo(machine: Machine, prefix: str = "") -> str:
+    """Run the demo; what it printed. Fails if it takes too long, goes wrong, or leaves anything behind."""
+    started = time.monotonic()
+    done = machine.run(f"{prefix} '/{INSIDE}/deploy/local/up' --demo --once || exit; {LEFT_OVER}; exit 0", limit=600)
+    assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-8000:]}"
+    assert time.monotonic() - started < UP_SECONDS
+    assert not (machine.root / "usr/sbin/policy-rc.d").exists()
+    assert not list((machine.root / "etc/systemd/system").rglob("rabbitmq-server.service"))
+    return done.stdout
+
+
+def test_root_runs_the_demo_with_one_command(machine: Machine) -> None:
+    assert "ready AET=GATEWAY dicom=127.0.0.1:" in run_demo(machine)
+
+
+def test_a_user_with_sudo_runs_the_demo_with_one_command(machine: Machine) -> None:
+    made = machine.run(
+        "apt-get -qq update && apt-get -qq install -y --no-install-recommends sudo && useradd --create-home operator "
+        f"&& echo 'operator ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/operator && chown -R operator: '/{INSIDE}'",
+        limit=200,
+    )
+    assert made.returncode == 0, made.stderr
+    prefix = "cd /home/operator && setpriv --reuid=operator --regid=operator --init-groups env HOME=/home/operator"
+    assert "ready AET=GATEWAY dicom=127.0.0.1:" in run_demo(machine, prefix)
+    assert (machine.root / "home/operator/.gateway/postgresql/data").stat().st_uid != 0

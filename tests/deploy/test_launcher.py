@@ -1,0 +1,145 @@
+"""deploy/local/up: nothing of it survives it, a second start finds everything, and odd places do not trouble it."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+from private_servers.processes import is_running
+
+from tests.deploy.launching import CHECKOUT, Launched, launched
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def remember(launcher: Launched) -> None:
+    """Leave a mark in the database."""
+    with psycopg.connect(launcher.addresses()["database_url"]) as connection:
+        connection.execute("CREATE TABLE public.mark AS SELECT 7 AS number")
+
+
+def remembers(launcher: Launched) -> bool:
+    """Whether the mark is there."""
+    with psycopg.connect(launcher.addresses()["database_url"]) as connection:
+        return connection.execute("SELECT number FROM public.mark").fetchone() == (7,)
+
+
+@pytest.fixture
+def closed_home(tmp_path: Path) -> Path:
+    """A home whose name has spaces, below a folder that only we may enter."""
+    closed = tmp_path / "only ours"
+    closed.mkdir(mode=0o700)
+    return closed / "the gateway's home"
+
+
+def test_killed_with_9_leaves_nothing_and_a_second_start_finds_its_data(closed_home: Path) -> None:
+    with launched(closed_home) as launcher:
+        launcher.wait_ready()
+        running = launcher.command_lines()
+        for program in ("bin/postgres", "beam.smp", "epmd"):
+            assert program in running
+        before = launcher.addresses()
+        remember(launcher)
+        assert launcher.end(signal.SIGKILL) == -signal.SIGKILL
+    with launched(closed_home) as launcher:
+        launcher.wait_ready()
+        assert remembers(launcher)
+        after = launcher.addresses()
+        assert (after["database_url"], after["amqp_url"]) == (before["database_url"], before["amqp_url"])
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_it_ends_everything(tmp_path: Path, how: signal.Signals) -> None:
+    with launched(tmp_path / "home") as launcher:
+        ready = launcher.wait_ready()
+        assert ready["home"] == str(tmp_path / "home")
+        assert ready["dicom"].startswith("127.0.0.1:")
+        assert launcher.end(how) == 0
+
+
+def test_asked_to_end_while_starting_it_ends_everything(tmp_path: Path) -> None:
+    with launched(tmp_path / "home") as launcher:
+        until(lambda: "beam.smp" in launcher.command_lines(), limit=60, what="the broker's start")
+        assert launcher.end(signal.SIGTERM) == 0
+
+
+def test_every_socket_is_on_loopback(tmp_path: Path) -> None:
+    with launched(tmp_path / "home") as launcher:
+        launcher.wait_ready()
+        listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True, timeout=30).stdout
+        ours = {str(pid) for pid in launcher.processes()}
+        addresses = [line.split()[3] for line in listening.splitlines() if ours & set(re.findall(r"pid=(\d+)", line))]
+        assert len(addresses) > 4
+        assert {address.rpartition(":")[0] for address in addresses} <= {"127.0.0.1", "[::1]"}
+        assert not {"5432", "5672", "4369"} & {address.rpartition(":")[2] for address in addresses}
+
+
+def test_a_server_that_dies_is_started_again_in_place(tmp_path: Path) -> None:
+    with launched(tmp_path / "home") as launcher:
+        launcher.wait_ready()
+        remember(launcher)
+        postmaster = int((launcher.home / "postgresql" / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        until(lambda: not is_running(postmaster), what="the database's end")
+        assert until(lambda: reconnects(launcher), limit=60, what="the database's return")
+
+
+def reconnects(launcher: Launched) -> bool:
+    """Whether the database answers and has its data."""
+    try:
+        return remembers(launcher)
+    except psycopg.OperationalError:
+        return False
+
+
+def test_taken_ports_are_replaced_and_named(tmp_path: Path) -> None:
+    with launched(tmp_path / "first") as first:
+        first.wait_ready()
+        with launched(tmp_path / "second") as second:
+            ready = second.wait_ready()
+            assert ready["dicom"] != first.addresses()["dicom"]
+            port = first.addresses()["dicom"].rpartition(":")[2]
+            if port == "11112":
+                assert "DICOM port 11112 is taken" in second.errors.read_text()
+
+
+def test_a_home_in_use_is_refused(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with launched(home) as first:
+        first.wait_ready()
+        with launched(home) as second:
+            assert second.process.wait(60) == 1
+            assert "already runs in" in second.errors.read_text()
+        assert first.process.poll() is None
+
+
+def test_a_bare_environment_is_made_from_nothing(tmp_path: Path) -> None:
+    """A clone at a path with spaces; HOME names no folder, pip's configuration is empty."""
+    clone = tmp_path / "a clone"
+    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True, timeout=60)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nowhere",
+        "PIP_CONFIG_FILE": os.devnull,
+        "GATEWAY_HOME": str(tmp_path / "home"),
+        "GATEWAY_MINIMUM_FREE_BYTES": "1000000",
+        **{name: value for name, value in os.environ.items() if name.endswith(("_CERT", "_CERT_FILE", "_proxy"))},
+    }
+    done = subprocess.run(
+        [str(clone / "deploy" / "local" / "up"), "--once"],
+        cwd="/",
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("ready AET=GATEWAY dicom=127.0.0.1:")
+    assert (clone / ".venv" / "bin" / "gateway").exists()
+    assert not Path("/nowhere").exists()
