@@ -12,7 +12,7 @@ from tests.factories import Instance, small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.running_gateway import RunningGateway, running_gateway
-from tests.stations import Answer, Refuse, Slow, StationReceiver
+from tests.stations import Accept, Answer, Refuse, Slow, StationReceiver
 from tests.waiting import until
 
 TITLES = ("HEALTHY", "REFUSING", "FULL", "SLOW")
@@ -62,7 +62,7 @@ def test_the_healthy_one_does_not_wait(tmp_path: Path, stations: dict[str, Stati
         delays = [healthy.received_at(uid) - at for uid, at in acknowledged.items()]
         assert statistics.median(delays) < 1.0
         assert_told_truly(gateway, instances[0])
-        stations["REFUSING"].behave(None)
+        stations["REFUSING"].behave(Accept())
         for title in TITLES:
             until(
                 lambda title=title: set(stations[title].uids) >= set(acknowledged),  # type: ignore[misc]

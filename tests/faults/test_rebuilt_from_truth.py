@@ -9,7 +9,7 @@ from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.running_gateway import running_gateway
-from tests.stations import Refuse, StationReceiver
+from tests.stations import Accept, Refuse, StationReceiver
 from tests.waiting import until
 
 RULES = """
@@ -48,7 +48,7 @@ def test_broker_data_and_local_files_may_vanish(tmp_path: Path) -> None:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         gateway.start_servers()
         gateway.start_parts()
-        archive.behave(None)
+        archive.behave(Accept())
         ledger.check(gateway, archive, limit=90)
         assert jobs <= {job["id"] for job in gateway.json("jobs", "list")}
         assert gateway.json("rules", "show") == rules
