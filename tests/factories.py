@@ -158,13 +158,10 @@ def _of_file(path: Path) -> Iterator[Instance]:
         return
     with pydicom.config.disable_value_validation(), warnings.catch_warnings(action="ignore"):
         data_set = pydicom.dcmread(path, stop_before_pixels=True)
-    identifiers = [
-        str(data_set.get(keyword) or "")
-        for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-    ]
-    if not all(identifiers):
-        return
-    yield Instance(*identifiers, syntax, data_set_bytes(path.read_bytes()), path)
+    keywords = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+    class_uid, instance_uid, study_uid, series_uid = (str(data_set.get(keyword) or "") for keyword in keywords)
+    if class_uid and instance_uid and study_uid and series_uid:
+        yield Instance(class_uid, instance_uid, study_uid, series_uid, syntax, data_set_bytes(path.read_bytes()), path)
 
 
 def data_set_bytes(part_10: bytes) -> bytes:

@@ -185,7 +185,7 @@ class Walker:
             self._delimiter(frame, tag, length)
             return None
         if start + length > frame.end and length != UNDEFINED:
-            raise self._fault("length-beyond-parent")
+            raise self._beyond(frame)
         if not vr:
             vr = self._resolve(tag, frame.depth)
         if length == UNDEFINED or (vr == "SQ" and length):
@@ -196,17 +196,25 @@ class Walker:
         return tag, vr, start, length, frame.depth
 
     def _unusual(self, frame: _Frame, group: int, code: bytes, index: int) -> tuple[str, int, int]:
-        """VR, length and value position where the VR is none of those with a 16 bit length."""
+        """VR, length and value position where the VR is none of those with a 16 bit length.
+
+        A VR nobody knows has a 32 bit length if its reserved bytes are zero (PS3.5 7.1.2), else one of 16 bits; what is
+        no text at all, or fits neither way, is taken for a length without VR.
+        """
         position, buffer, long = self._position, self._buffer, frame.encoding.long
-        if code in _LONG or (code.isalpha() and code.isupper() and buffer[index + 6 : index + 8] == b"\0\0"):
-            if index + 12 <= len(buffer):
-                length: int = long.unpack_from(buffer, index + 8)[0]
-                if code in _LONG or position + 12 + length <= frame.end:
-                    return _LONG.get(code, "UN"), length, position + 12
-            if code in _LONG:
+        room = frame.end - position
+        if code in _LONG:
+            if index + 12 > len(buffer):
                 raise self._fault("truncated")
-        if group != 0xFFFE and code.isalpha() and code.isupper():
-            return "UN", frame.encoding.header.unpack_from(buffer, index)[3], position + 8
+            return _LONG[code], long.unpack_from(buffer, index + 8)[0], position + 12
+        if group != 0xFFFE and code.isascii() and code.decode().isprintable():
+            if buffer[index + 6 : index + 8] == b"\0\0" and index + 12 <= len(buffer):
+                length: int = long.unpack_from(buffer, index + 8)[0]
+                if 12 + length <= room:
+                    return "UN", length, position + 12
+            length = frame.encoding.header.unpack_from(buffer, index)[3]
+            if 8 + length <= room:
+                return "UN", length, position + 8
         return "", long.unpack_from(buffer, index + 4)[0], position + 8
 
     def _delimiter(self, frame: _Frame, tag: int, length: int) -> None:
@@ -244,7 +252,7 @@ class Walker:
         undefined = length == UNDEFINED
         end = frame.end if undefined else start + length
         if tag != ITEM or end > frame.end:
-            raise self._fault("not-an-item" if tag != ITEM else "length-beyond-parent")
+            raise self._fault("not-an-item") if tag != ITEM else self._beyond(frame)
         if frame.depth >= MAX_DEPTH:
             raise self._fault("too-deep")
         self._frames.append(_Frame(end, frame.depth + 1, frame.encoding, items=False, undefined=undefined))
@@ -263,7 +271,7 @@ class Walker:
             if tag != ITEM:
                 raise self._fault("not-an-item")
             if self._position + length > frame.end:
-                raise self._fault("length-beyond-parent")
+                raise self._beyond(frame)
             self._position += length
             total += length if number else 0
         raise self._fault("too-many-elements")
@@ -303,6 +311,10 @@ class Walker:
                 raise _EndOfInflated
             raise self._fault("truncated")
         return 0
+
+    def _beyond(self, frame: _Frame) -> UnparsableDataSet:
+        """A length that reaches beyond what encloses it: beyond the end of the data set, that is truncation."""
+        return self._fault("truncated" if frame.end >= self._size else "length-beyond-parent")
 
     def _fault(self, reason: str) -> UnparsableDataSet:
         return UnparsableDataSet(reason, self._position)

@@ -6,7 +6,6 @@ Everything follows from the seed: the same seed makes the same bytes. Needs pydi
 """
 
 import hashlib
-import io
 import math
 import random
 import sys
@@ -19,7 +18,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 NUCLEAR_MEDICINE_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.20"
 
@@ -306,8 +305,8 @@ def part_10(data_set: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) ->
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = data_set.SOPClassUID
     meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
-    meta.TransferSyntaxUID = transfer_syntax
-    target = io.BytesIO()
-    target.write(bytes(128) + b"DICM")
+    meta.TransferSyntaxUID = UID(transfer_syntax)
+    target = DicomBytesIO(bytes(128) + b"DICM")
+    target.seek(132)
     write_file_meta_info(target, meta, enforce_standard=True)
     return target.getvalue() + encoded(data_set, transfer_syntax)
