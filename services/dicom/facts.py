@@ -204,7 +204,8 @@ class _Collector:
         else:
             key = f"{level.prefix}{tag:08X}"
         if vr == "UN":
-            vr = self.resolve(tag, depth)
+            known = self.resolve(tag, depth)
+            vr = known if known != "SQ" else "UN"
         if vr == "SQ":
             level.sequence, level.items = key + "/", None
         if self._wanted is None or key in self._wanted or tag == _CHARACTER_SET:
