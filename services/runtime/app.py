@@ -154,7 +154,7 @@ class _Process:
         if not all(resolved.stands_alone for resolved in self.services):
             db, bus = runtime.db, runtime.bus
             runtime.health.add_readiness("database", lambda: None if db.available else db.reason)
-            runtime.health.add_readiness("broker", lambda: None if bus.available else "the broker does not answer")
+            runtime.health.add_readiness("broker", lambda: None if bus.available else bus.reason)
 
     async def _enter_services(self, runtime: Runtime) -> None:
         """Raises ``TimeoutError`` when the process is to stop before all have started."""

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -129,6 +130,7 @@ class Processes:
         self.slots = [Slot(plan) for plan in plans for _ in range(plan.count)]
         self.run_folder = settings.home / "run"
         self._replacing: list[Slot] = []
+        self._http_port = settings.http_port
         self._stopping = self._announced = False
 
     def run(self) -> int:
@@ -221,13 +223,15 @@ class Processes:
         self._announced = True
         host, port = self.socket.getsockname()[:2]
         public = next((slot.current for slot in self.slots if slot.plan.http and slot.current), None)
-        place = {"aet": self.settings.aet, "dicom": f"{host}:{port}", "http": (public and public.url()) or ""}
+        http = (public and public.url()) or ""
+        self._http_port = urlsplit(http).port or self._http_port  # its successors have to be found at the same place
+        place = {"aet": self.settings.aet, "dicom": f"{host}:{port}", "http": http}
         write_home_file(self.settings.home, {**place, "home": str(self.settings.home)})
         sys.stdout.write("ready AET={aet} dicom={dicom} http={http} ".format(**place) + f"home={self.settings.home}\n")
         sys.stdout.flush()
 
     def _start(self, plan: Plan) -> Child:
-        port = self.settings.http_port if plan.http else 0
+        port = self._http_port if plan.http else 0
         environment = {**os.environ, "GATEWAY_HOME": str(self.settings.home), "GATEWAY_HEALTH_PORT": str(port)}
         inherited: tuple[int, ...] = ()
         if plan.listens:
@@ -264,7 +268,7 @@ def _only_one(run_folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UsageError(f"GATEWAY_HOME={run_folder.parent}: a gateway runs there; stop it first") from None
         for file in run_folder.glob("*-*.json"):
-            if not Path("/proc", file.stem.rpartition("-")[2]).exists():
+            if not _runs(file.stem.rpartition("-")[2]):
                 file.unlink()
         own = run_folder / f"up-{os.getpid()}.json"
         own.write_text(json.dumps({"service": "up", "pid": os.getpid(), "http": None}), encoding="utf-8")
@@ -286,6 +290,14 @@ def write_home_file(home: Path, values: Mapping[str, str]) -> None:
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         json.dump({**known, **values}, file, indent=2)
     part.replace(path)
+
+
+def _runs(pid: str) -> bool:
+    """Also False for a process that has ended and that nobody has waited for (a container without an init)."""
+    try:
+        return Path("/proc", pid, "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _answers(url: str) -> bool:

@@ -151,6 +151,16 @@ def test_a_process_that_dies_is_started_again(start: Start) -> None:
     assert gateway.process.poll() is None
 
 
+def test_who_serves_http_is_found_at_the_same_place_after_a_restart(start: Start) -> None:
+    gateway = start()
+    gateway.ready_line()
+    (killed,) = gateway.pids("public")
+    os.kill(killed, signal.SIGKILL)
+    (pid,) = until(lambda: gateway.pids("public") - {killed}, what="its successor")
+    file = gateway.home / "run" / f"public-{pid}.json"
+    assert json.loads(file.read_text())["http"] == gateway.found()["http"]
+
+
 def test_a_process_that_cannot_start_is_tried_again_and_no_ready_is_said_before(start: Start, tmp_path: Path) -> None:
     obstacle = tmp_path / "obstacle"
     obstacle.touch()
