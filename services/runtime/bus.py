@@ -1,0 +1,341 @@
+"""RabbitMQ: confirmed publishes, consumers in natural batches, dead letters with a reason, connections that come back.
+
+Two connections a process, one to publish and one to consume, so that a resource alarm on publishers does not stop
+consumers. Each is kept by a supervised loop of ours, which holds strong references to connection and channels and
+declares the topology anew each time. AMQP's message_id is never set: aiormq confirms wrongly on repeats.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
+from aio_pika.exceptions import (
+    CONNECTION_EXCEPTIONS,
+    ChannelInvalidStateError,
+    ChannelPreconditionFailed,
+    DeliveryError,
+    PublishError,
+)
+
+from schemas.messages import Envelope
+from schemas.topology import EXCHANGE, QUEUES, Queue
+from services.runtime import topology
+from services.runtime.bus_metrics import AVAILABLE, PUBLISH_SECONDS, PUBLISHED
+from services.runtime.consumer import Consumer, Delivery, Receiver, Subscribe
+from services.runtime.db import Database
+from services.runtime.dead_letters import DeadLetterConsumer
+from services.runtime.errors import Unavailable
+from services.runtime.settle import Handler
+from services.runtime.supervise import Supervisor
+from services.runtime.wire import message_headers, must_route
+
+CONNECT_SECONDS = 8.0
+RECONNECT_SECONDS = 1.0
+DECLARE_SECONDS = 10.0
+HEARTBEAT_SECONDS = 10
+MISDECLARED_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Bus:
+    """One process's way to RabbitMQ. ``reason`` says why it is not ``available``."""
+
+    def __init__(self, url: str, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._links = Supervisor()  # outlives the services: what they still publish while they drain must go out
+        self._publishing = _Link(url, "publish", self._opened)
+        self._consuming = _Link(url, "consume", None)
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._channel: AbstractChannel | None = None
+        self._stalled = False
+        self._redeclare = asyncio.Event()
+        self.topology_fault: str | None = None
+        AVAILABLE.set(0)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not available; None when it is."""
+        if self._channel is None:
+            return "the broker does not answer"
+        if self._stalled:
+            return "the broker does not confirm (resource alarm?)"
+        return self.topology_fault
+
+    @property
+    def available(self) -> bool:
+        """Whether the broker confirmed the last publish and holds the topology."""
+        return self.reason is None
+
+    async def open(self) -> None:
+        """Connect in the background; no error if the broker is away."""
+        self._links.spawn("bus-publish", self._publishing.keep)
+        self._links.spawn("bus-consume", self._consuming.keep)
+
+    async def close(self) -> None:
+        """Close both connections. Idempotent."""
+        await self._links.drain(0.0)
+
+    async def publish(self, envelope: Envelope, *, timeout: float = 5) -> None:
+        """Publish on the exchange ``gateway``; returns when the broker has confirmed that it is stored.
+
+        Raises ``Unavailable``: away, refused, returned without a queue, or no confirm within ``timeout`` seconds; in
+        the last case the outcome is unknown and the message may appear later.
+        """
+        await self.publish_raw(
+            EXCHANGE, envelope.routing_key, envelope.encode(), message_headers(envelope), timeout=timeout
+        )
+
+    async def publish_raw(
+        self, exchange: str, routing_key: str, body: bytes, headers: Mapping[str, str], *, timeout: float = 5
+    ) -> None:
+        """As ``publish``, for bytes that are already encoded. ``exchange`` "" routes by the name of the queue."""
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._publish(exchange, routing_key, body, headers)
+        except TimeoutError:
+            self._set_stalled(True)
+            raise self._failed("timed_out", f"no confirm within {timeout} s, outcome unknown") from None
+        except PublishError:
+            self._redeclare.set()
+            raise self._failed("returned", f"no queue takes {routing_key!r} from exchange {exchange!r}") from None
+        except DeliveryError:
+            raise self._failed("refused", f"the broker refused {routing_key!r} (queue full?)") from None
+        except CONNECTION_EXCEPTIONS as error:
+            raise self._failed("away", f"the broker went away ({type(error).__name__}), outcome unknown") from error
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            raise self._failed("away", "the connection was closed, outcome unknown") from None
+        PUBLISHED.labels("confirmed").inc()
+        PUBLISH_SECONDS.observe(time.monotonic() - started)
+        self._set_stalled(False)
+
+    async def consume(
+        self, queue: Queue, handler: Handler, *, batch: int = 1, prefetch: int = 200, while_available: Database
+    ) -> Consumer:
+        """Consume a queue until the process stops, subscribed only while the database answers.
+
+        The handler's outcome: it returns = all done; ``Reject``/``RefusedData`` = this message to the dead letters (a
+        batch is split into single messages first); ``Unavailable`` = messages go back, unsubscribe until the database
+        answers; ``Conflict`` = once more; anything else = logged, the message goes back (the queue's delivery limit
+        is the net). A batch is what arrived while the last one ran, at most ``batch``. The queue's dead letters are
+        drained into ``runtime.dead_letter`` of the same database.
+        """
+        consumer = Consumer(
+            queue, self._receiving(queue, queue.name, max(prefetch, batch)), self, while_available, self._supervisor,
+            handler=handler, batch=batch,
+        )  # fmt: skip
+        dead = DeadLetterConsumer(queue, self._receiving(queue, queue.dead, 50), while_available, self._supervisor)
+        self._supervisor.spawn(f"consume {queue.name}", consumer.run)
+        self._supervisor.spawn(f"consume {queue.dead}", dead.run)
+        return consumer
+
+    def _receiving(self, queue: Queue, name: str, prefetch: int) -> Subscribe:
+        @asynccontextmanager
+        async def subscribe(receiver: Receiver) -> AsyncIterator[None]:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS + DECLARE_SECONDS):
+                    connection = await self._consuming.connected()
+                    await self._declare(connection, (queue,))
+                    subscription = _Subscription(await connection.channel(publisher_confirms=False), receiver)
+                    await subscription.start(name, prefetch)
+            except (TimeoutError, asyncio.CancelledError, *CONNECTION_EXCEPTIONS) as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise
+                raise Unavailable(f"the broker does not answer ({type(error).__name__})") from error
+            try:
+                yield
+            finally:
+                await subscription.end()
+
+        return subscribe
+
+    async def _publish(self, exchange: str, routing_key: str, body: bytes, headers: Mapping[str, str]) -> None:
+        if self._channel is None:
+            raise ConnectionError
+        target = self._exchanges.get(exchange)
+        if target is None:
+            target = self._exchanges[exchange] = await self._channel.get_exchange(exchange, ensure=False)
+        message = aio_pika.Message(
+            body,
+            headers=dict(headers),
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )
+        await target.publish(message, routing_key, mandatory=must_route(exchange, routing_key))
+
+    def _failed(self, outcome: str, text: str) -> Unavailable:
+        PUBLISHED.labels(outcome).inc()
+        return Unavailable(f"broker: {text}")
+
+    def _set_stalled(self, stalled: bool) -> None:
+        if stalled != self._stalled:
+            log.warning("bus_stalled" if stalled else "bus_confirms_again")
+        self._stalled = stalled
+        AVAILABLE.set(self.available)
+
+    async def _opened(self, connection: AbstractConnection, lost: asyncio.Event) -> None:
+        """Have the topology and the publishing channel while the connection lasts."""
+        await self._declare(connection, QUEUES)
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        channel.close_callbacks.add(lambda *_: lost.set())
+        self._exchanges = {"": channel.default_exchange}
+        self._channel, self._stalled = channel, False
+        AVAILABLE.set(self.available)
+        try:
+            while not lost.is_set():
+                await self._tend(connection, lost)
+        finally:
+            self._channel = None
+            AVAILABLE.set(0)
+
+    async def _tend(self, connection: AbstractConnection, lost: asyncio.Event) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECONNECT_SECONDS):
+                await lost.wait()
+        if lost.is_set():
+            return
+        if self._stalled:
+            with suppress(Unavailable):
+                await self.publish_raw(EXCHANGE, "probe", b"{}", {})
+        if self._redeclare.is_set() or self.topology_fault:
+            await self._declare(connection, QUEUES)
+
+    async def _declare(self, connection: AbstractConnection, queues: tuple[Queue, ...]) -> None:
+        """On a channel of its own, because the broker closes the channel of a refused declaration."""
+        self._redeclare.clear()
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            async with asyncio.timeout(DECLARE_SECONDS):
+                await topology.declare(_Declarer(channel), queues)
+            self.topology_fault = None
+        except ChannelPreconditionFailed as error:
+            fault = str(topology.fault(str(error)))
+            if self.topology_fault != fault:
+                log.error("topology_fault", reason=fault)
+            self.topology_fault = fault
+        finally:
+            AVAILABLE.set(self.available)
+            with suppress(*CONNECTION_EXCEPTIONS):
+                await channel.close()
+
+
+class _Declarer:
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = channel
+
+    async def declare_exchange(self, name: str, kind: str) -> None:
+        await self._channel.declare_exchange(name, kind, durable=True)
+
+    async def declare_queue(self, name: str, arguments: Mapping[str, str | int]) -> None:
+        await self._channel.declare_queue(name, durable=True, arguments=dict(arguments))
+
+    async def bind(self, queue: str, exchange: str, routing_key: str) -> None:
+        await (await self._channel.get_queue(queue, ensure=False)).bind(exchange, routing_key)
+
+
+class _Link:
+    """A connection that is made again, each second with jitter, whenever it is lost."""
+
+    def __init__(
+        self, url: str, use: str, opened: Callable[[AbstractConnection, asyncio.Event], Awaitable[None]] | None
+    ) -> None:
+        self._url = url + ("&" if "?" in url else "?") + f"heartbeat={HEARTBEAT_SECONDS}"
+        self._use = use
+        self._opened = opened
+        self._connection: AbstractConnection | None = None
+        self._ready = asyncio.Event()
+        self._reported = ""
+
+    async def connected(self) -> AbstractConnection:
+        """The connection, as soon as there is one."""
+        while self._connection is None:
+            await self._ready.wait()
+        return self._connection
+
+    async def keep(self) -> None:
+        """Connect and connect again; a supervised task that only cancellation ends."""
+        while True:
+            try:
+                await self._session()
+                self._report("connection lost")
+            except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
+                self._report(type(error).__name__)
+            except asyncio.CancelledError:
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    raise
+                self._report("closed")
+            await asyncio.sleep(RECONNECT_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects
+
+    async def _session(self) -> None:
+        lost = asyncio.Event()
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await aio_pika.connect(
+                self._url, client_properties={"connection_name": f"gateway {self._use}"}
+            )
+        connection.close_callbacks.add(lambda *_: lost.set())
+        try:
+            log.info("bus_connected", use=self._use)
+            self._reported = ""
+            self._connection = connection
+            self._ready.set()
+            await (self._opened(connection, lost) if self._opened else lost.wait())
+        finally:
+            self._connection = None
+            self._ready.clear()
+            with suppress(TimeoutError, *CONNECTION_EXCEPTIONS):
+                async with asyncio.timeout(2.0):
+                    await connection.close()
+
+    def _report(self, reason: str) -> None:
+        if reason != self._reported:
+            log.warning("bus_disconnected", use=self._use, reason=reason)
+        self._reported = reason
+
+
+class _Subscription:
+    """One consumer on a channel of its own."""
+
+    def __init__(self, channel: AbstractChannel, receiver: Receiver) -> None:
+        self._channel = channel
+        self._receiver = receiver
+        self._queue: aio_pika.abc.AbstractQueue | None = None
+        self._tag = ""
+
+    async def start(self, name: str, prefetch: int) -> None:
+        await self._channel.set_qos(prefetch_count=prefetch)
+        self._channel.close_callbacks.add(lambda *_: self._receiver.ended())
+        underlay = await self._channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(lambda _: self._receiver.ended())
+        self._queue = await self._channel.get_queue(name, ensure=False)
+        self._tag = await self._queue.consume(self._arrived)
+
+    async def end(self) -> None:
+        """Unsubscribe; what was not settled goes back to the queue."""
+        with suppress(TimeoutError, *CONNECTION_EXCEPTIONS):
+            async with asyncio.timeout(2.0):
+                await self._channel.close()
+
+    async def _arrived(self, message: AbstractIncomingMessage) -> None:
+        self._receiver.arrived(_Received(message))
+
+
+class _Received(Delivery):
+    def __init__(self, message: AbstractIncomingMessage) -> None:
+        self.body, self.headers = message.body, dict(message.headers)
+        self._message = message
+
+    async def ack(self, *, multiple: bool = False) -> None:
+        with suppress(ChannelInvalidStateError):  # the connection was lost: it is delivered again
+            await self._message.ack(multiple=multiple)
+
+    async def reject(self, *, requeue: bool) -> None:
+        with suppress(ChannelInvalidStateError):
+            await self._message.reject(requeue=requeue)

@@ -1,0 +1,24 @@
+-- name: insert_events
+insert into runtime.outbox (event_id, exchange, routing_key, headers, body)
+select event_id, exchange, routing_key, headers::jsonb, body
+from unnest(%(event_ids)s::uuid[], %(exchanges)s::text[], %(routing_keys)s::text[], %(headers)s::text[], %(bodies)s::text[])
+    as event (event_id, exchange, routing_key, headers, body);
+
+-- name: notify
+select pg_notify('outbox', '');
+
+-- name: claim
+select created_at, id, exchange, routing_key, headers, body
+from runtime.outbox
+where published_at is null
+order by id
+limit %(limit)s
+for update skip locked;
+
+-- name: mark_published
+update runtime.outbox o set published_at = now()
+from unnest(%(created_at)s::timestamptz[], %(id)s::bigint[]) as done (created_at, id)
+where o.created_at = done.created_at and o.id = done.id;
+
+-- name: count_unpublished
+select count(*) as count from (select 1 from runtime.outbox where published_at is null limit 100000) waiting;
