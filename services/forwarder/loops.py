@@ -1,6 +1,7 @@
-"""The supervised loops of the forwarder: configuration, waking lanes, clocks, partitions."""
+"""The supervised loops of the forwarder: configuration, waking lanes, clocks."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -8,9 +9,9 @@ from services.forwarder.configuration import Configuration
 from services.forwarder.handlers import Clocks
 from services.forwarder.lanes import Lanes
 from services.forwarder.settings import ForwarderSettings
-from services.runtime import partitions
-from services.runtime.app import Runtime
+from services.runtime.db import Database
 from services.runtime.errors import GatewayError
+from services.runtime.supervise import Supervisor
 from services.runtime.wake import Wake
 
 RELEASE_SECONDS = 1.0
@@ -21,58 +22,60 @@ GIVE_UP_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What the loops stand on."""
+
+    database: Database
+    supervisor: Supervisor
+
+
 async def spawn_loops(
-    runtime: Runtime, configuration: Configuration, lanes: Lanes, clocks: Clocks, settings: ForwarderSettings
+    ground: Ground, configuration: Configuration, lanes: Lanes, clocks: Clocks, settings: ForwarderSettings
 ) -> None:
     """Start all loops as supervised tasks."""
-    changed = await runtime.db.listen("config_changed")
-    work = await runtime.db.listen("routing_work")
+    changed = await ground.database.listen("config_changed")
+    work = await ground.database.listen("routing_work")
 
     async def refresh() -> None:
         if await configuration.refresh():
             lanes.adjust()
 
-    spawn = runtime.supervisor.spawn
-    spawn("forwarder configuration", lambda: on_wake(runtime, changed, settings.poll_seconds, refresh))
-    spawn("forwarder wake", lambda: on_wake(runtime, work, settings.poll_seconds, lanes.ring_due))
+    spawn = ground.supervisor.spawn
+    spawn("forwarder configuration", lambda: on_wake(ground, changed, settings.poll_seconds, refresh))
+    spawn("forwarder wake", lambda: on_wake(ground, work, settings.poll_seconds, lanes.ring_due))
     for name, seconds, step in (
         ("release", RELEASE_SECONDS, clocks.release),
         ("expire leases", EXPIRE_SECONDS, clocks.expire),
         ("measure", MEASURE_SECONDS, clocks.measure),
         ("give up", GIVE_UP_SECONDS, clocks.give_up),
     ):
-        spawn(f"forwarder {name}", _every(runtime, seconds, step))
-    kept = {
-        "attempt": settings.attempt_months,
-        "evaluation": settings.delivery_months,
-        "delivery": settings.delivery_months,
-    }
-    spawn("routing partitions", lambda: partitions.maintain(runtime, "routing", kept))
+        spawn(f"forwarder {name}", _every(ground, seconds, step))
 
 
-def _every(runtime: Runtime, seconds: float, step: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    return lambda: every(runtime, seconds, step)
+def _every(ground: Ground, seconds: float, step: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    return lambda: every(ground, seconds, step)
 
 
-async def every(runtime: Runtime, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+async def every(ground: Ground, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
     """Do ``step`` every ``seconds`` until the process stops."""
     while True:
-        await attempt(runtime, step)
-        if await runtime.supervisor.pause(seconds):
+        await attempt(ground, step)
+        if await ground.supervisor.pause(seconds):
             return
 
 
-async def on_wake(runtime: Runtime, wake: Wake, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+async def on_wake(ground: Ground, wake: Wake, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
     """Do ``step`` when notified, and at least every ``seconds``, until the process stops."""
-    with runtime.supervisor.calling_on_stop(wake.ring):
-        while not runtime.supervisor.stopping.is_set():
-            await attempt(runtime, step)
+    with ground.supervisor.calling_on_stop(wake.ring):
+        while not ground.supervisor.stopping.is_set():
+            await attempt(ground, step)
             await wake.wait(seconds)
 
 
-async def attempt(runtime: Runtime, step: Callable[[], Awaitable[None]]) -> None:
+async def attempt(ground: Ground, step: Callable[[], Awaitable[None]]) -> None:
     """Do ``step``; while the database is away, nothing."""
-    if not runtime.db.available:
+    if not ground.database.available:
         return
     try:
         await step()

@@ -9,11 +9,11 @@ from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.lanes import Lanes
-from services.forwarder.loops import spawn_loops
+from services.forwarder.loops import Ground, spawn_loops
 from services.forwarder.requests import Requests
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
-from services.runtime import reconcile
+from services.runtime import partitions, reconcile
 from services.runtime.app import Runtime
 
 DRAIN_MARGIN_SECONDS = 5.0  # of the process's drain time: for what was aborted to be recorded
@@ -29,7 +29,8 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         lanes = Lanes(means, configuration, runtime.settings.aet, runtime.settings.profile)
         evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
         handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration), settings)
-        await spawn_loops(runtime, configuration, lanes, Clocks(runtime.db, configuration, settings), settings)
+        clocks = Clocks(runtime.db, configuration, settings)
+        await spawn_loops(Ground(runtime.db, runtime.supervisor), configuration, lanes, clocks, settings)
         await consume(runtime, handlers, settings)
         try:
             yield
@@ -50,4 +51,10 @@ async def consume(runtime: Runtime, handlers: Handlers, settings: ForwarderSetti
     bus, database = runtime.bus, runtime.db
     await bus.consume(FORWARDER_INSTANCE_STORED, handlers.stored, batch=settings.batch, while_available=database)
     await bus.consume(FORWARDER_REQUEST, handlers.requested, while_available=database)
+    kept = {
+        "attempt": settings.attempt_months,
+        "evaluation": settings.ledger_months,
+        "delivery": settings.ledger_months,
+    }
+    runtime.supervisor.spawn("routing partitions", lambda: partitions.maintain(runtime, "routing", kept))
     reconcile.every(runtime, "forwarder", settings.reconcile_seconds, run_reconcile, broker_away)

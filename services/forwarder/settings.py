@@ -32,4 +32,4 @@ class ForwarderSettings(Settings):
     reopen_seconds: Annotated[float, Field(ge=0)] = 60
     rule_sets: Annotated[int, Field(ge=1, le=1000)] = 16
     attempt_months: Annotated[int, Field(ge=1)] = 12
-    delivery_months: Annotated[int, Field(ge=1)] = 60
+    ledger_months: Annotated[int, Field(ge=1)] = 60
