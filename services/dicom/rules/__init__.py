@@ -1,7 +1,7 @@
 """The rule language on DICOM: checking rule files, compiling, evaluating and explaining. Pure: no I/O, no clock."""
 
 from schemas.rules import RuleDocument, dump
-from services.dicom.rules.check import RuleFault, RuleFaults, check, parse
+from services.dicom.rules.check import RuleFault, RuleFaults, check, parse, read
 from services.dicom.rules.compile import CompiledRules, Match, compile_rules
 from services.dicom.rules.explain import NodeExplanation, RuleExplanation
 from services.dicom.rules.subject import Subject
@@ -19,4 +19,5 @@ __all__ = [
     "compile_rules",
     "dump",
     "parse",
+    "read",
 ]

@@ -1,0 +1,148 @@
+"""Checking rule files: every fault at once, each with rule, field, value and cure."""
+
+import pytest
+
+from services.dicom.rules import RuleFault, RuleFaults, check, parse
+
+STATIONS = ["XELERIS2", "ARCHIVE"]
+
+FAULTY = """
+version: 1
+rules:
+  - name: nm
+    when:
+      all:
+        - {tag: Modality, op: in, value: [NM, PT]}
+        - {fact: calling_ae, op: equals, value: GAMMA1}
+    send: [{to: XELERIS2}, {to: ARCHIVE, commit: true}]
+    stp: true
+  - name: nm
+    when:
+      all:
+        - {tag: Modalty, op: equals, value: CT}
+        - {tag: Rows, op: contains, value: 3}
+        - {tag: Rows, op: gtt, value: 3}
+        - any: [{tag: StudyDate, op: ge, value: 2026-13-01}]
+        - {none: [], any: []}
+        - 7
+        - {tag: Modality, opp: x, op: equals, value: true}
+    send: [{to: XELERIS}]
+    priority: hi
+    quiet: 5
+  - {name: sop, when: {fact: sop_class, op: equals, value: Nuclear Medicine Storage}, send: [{to: ARCHIVE}]}
+  - {name: bulk, when: {tag: PixelData, op: equals, value: 3}, send: []}
+  - {name: pattern, when: {tag: PatientID, op: regex, value: "(?=a)"}, send: [{to: ARCHIVE}]}
+  - {name: long, when: {tag: Modality, op: equals, value: Nuclear Medicine Image}, send: [{to: ARCHIVE}]}
+  - {when: {tag: "(0009,1010)", op: exists}, send: [{to: ARCHIVE}]}
+vresion: 1
+"""
+
+
+def faults(text: str) -> list[RuleFault]:
+    with pytest.raises(RuleFaults) as caught:
+        parse(text, STATIONS)
+    return caught.value.faults
+
+
+def rule(when: str, **fields: str) -> str:
+    more = "".join(f"\n    {key}: {value}" for key, value in fields.items())
+    return f"version: 1\nrules:\n  - name: r\n    when: {when}\n    send: [{{to: ARCHIVE}}]{more}\n"
+
+
+def test_all_faults_of_a_file_come_at_once() -> None:
+    found = {(fault.rule, fault.field, fault.value): fault.cure for fault in faults(FAULTY)}
+    numeric = "a binary number (US) takes equals, not_equals, in, lt, le, gt, ge, between, exists, absent"
+    expected = {
+        ("nm", "name", "nm"): "give each rule a name of its own",
+        ("nm", "when.all[1].fact", "calling_ae"): "did you mean calling_aet?",
+        ("nm", "send[1].commit", "True"): "leave commit out: it arrives with storage commitment",
+        ("nm", "stp", "True"): "did you mean stop?",
+        ("nm", "when.all[0].tag", "Modalty"): "did you mean Modality?",
+        ("nm", "when.all[1].op", "contains"): numeric,
+        ("nm", "when.all[2].op", "gtt"): "did you mean gt?",
+        ("nm", "when.all[3].any[0].value", "2026-13-01"): "write a date as 20260131 or 2026-01-31",
+        ("nm", "when.all[4].any", ""): "",
+        ("nm", "when.all[5]", "7"): "write a condition {tag or fact, op, value} or one of all, any, none with a list",
+        ("nm", "when.all[6].opp", "x"): "did you mean op?",
+        ("nm", "send[0].to", "XELERIS"): "did you mean XELERIS2?",
+        ("nm", "priority", "hi"): "did you mean high?",
+        ("sop", "when.value", "Nuclear Medicine Storage"): "did you mean Nuclear Medicine Image Storage?",
+        ("bulk", "when.op", "equals"): "binary data or a sequence (OW) takes exists, absent",
+        ("pattern", "when.value", "(?=a)"): ("write a regular expression that RE2 knows (invalid perl operator: (?=)"),
+        ("long", "when.value", "Nuclear Medicine Image"): "use at most 16 characters: CS holds no more",
+        ("rule 7", "name", ""): "this field is needed",
+        ("rule 7", "when.tag", "(0009,1010)"): 'name the private creator: (0009,"CREATOR",10)',
+        ("", "vresion", "1"): "did you mean version?",
+    }
+    del expected[("nm", "when.all[4].any", "")]
+    assert {key: found.get(key) for key in expected} == expected
+    assert {"quiet", "send", "when.all[6].value"} <= {field for _, field, _ in found}
+    assert any(field.startswith("when.all[4]") for _, field, _ in found)
+
+
+@pytest.mark.parametrize(
+    ("when", "field", "cure"),
+    [
+        ("{tag: Modality, op: in, value: NM}", "when.value", "write a list, such as [NM, PT]"),
+        ("{tag: Modality, op: equals, value: [NM]}", "when.value", "write one value, or use the operator in"),
+        ("{tag: Modality, op: equals}", "when.value", "give a value to compare with: equals needs one"),
+        ("{tag: Modality, op: exists, value: NM}", "when.value", "remove the value: exists takes none"),
+        ("{tag: Rows, op: between, value: [1]}", "when.value", "write a list of two values"),
+        ("{tag: Rows, op: between, value: [2, 1]}", "when.value", "write the least value first"),
+        ("{tag: Rows, op: equals, value: many}", "when.value", "write a number"),
+        ("{tag: SliceThickness, op: lt, value: nan}", "when.value", "write a number"),
+        ("{tag: StudyTime, op: lt, value: 25:00}", "when.value", "write a time"),
+        ("{tag: PatientAge, op: lt, value: 18}", "when.value", "write an age"),
+        ("{tag: AcquisitionDateTime, op: lt, value: tomorrow}", "when.value", "write a date and time"),
+        ("{tag: StudyInstanceUID, op: equals, value: 1.2.x}", "when.value", "write a UID"),
+        ("{tag: Modality, op: lt, value: NM}", "when.op", "a text (CS) takes equals"),
+        ("{tag: Modality/CodeValue, op: exists}", "when.tag", "Modality is no sequence"),
+        ("{tag: modality, op: exists}", "when.tag", "write Modality"),
+        ("{tag: Study Description, op: exists}", "when.tag", "write StudyDescription"),
+        ("{tag: '(0008,9999)', op: exists}", "when.tag", "no element of the DICOM dictionary"),
+        ("{tag: '(0008,\"GEMS_GENIE_1\",10)', op: exists}", "when.tag", "odd group"),
+        ("{fact: peer_address, op: equals, value: 10.1.2.300}", "when.value", "write an IP address"),
+        ("{fact: received_at, op: gt, value: soon}", "when.value", "write a date and time"),
+        ("{fact: calling_aet, tag: Modality, op: exists}", "when.fact", "a tag or a fact, not both"),
+        ("{op: exists}", "when.tag", "write a keyword"),
+    ],
+)
+def test_impossible_conditions_name_field_and_cure(when: str, field: str, cure: str) -> None:
+    found = faults(rule(when))
+    assert [fault.field for fault in found] == [field]
+    assert cure in found[0].cure
+    assert found[0].rule == "r"
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("version: 1\nrules: [}", "line 2"),
+        ("version: 1\nversion: 1\nrules: []", "occurs twice"),
+        ("version: 1\nrules: &a [*a]", "aliases"),
+        ("version: 1\nrules: !!python/object:os.system []", "tag"),
+        ("[" * 200 + "]" * 200, "nested deeper"),
+        ("version: 2\nrules: []", "1"),
+        ("- 1", "fields"),
+        ("", "fields"),
+        ("version: 1\nrules: []\n\x07", "characters"),
+    ],
+)
+def test_texts_that_are_no_rule_file(text: str, cure: str) -> None:
+    assert any(cure in str(fault) for fault in faults(text))
+
+
+def test_quiet_is_a_duration() -> None:
+    for quiet in ("0s", "25h", "5", "5 m", "soon"):
+        assert [fault.field for fault in faults(rule("{all: []}", quiet=quiet))] == ["quiet"]
+    assert parse(rule("{all: []}", quiet="24h"), STATIONS).rules[0].quiet == "24h"
+
+
+def test_a_stored_document_is_checked_against_the_stations_of_today() -> None:
+    document = parse(rule("{all: []}"), STATIONS)
+    assert check(document, STATIONS) == []
+    assert check(document, ["ARCHIVE2"]) == [RuleFault("r", "send[0].to", "ARCHIVE", "did you mean ARCHIVE2?")]
+
+
+def test_without_stations_titles_are_not_checked() -> None:
+    assert parse(rule("{all: []}")).rules[0].send[0].to == "ARCHIVE"
