@@ -19,6 +19,7 @@ from typing import BinaryIO
 import structlog
 
 from services.runtime.errors import ObjectMissing, StoreFailed, StoreFull
+from services.runtime.metrics import OBJECT_COMMIT, OBJECTS_FREE
 from services.runtime.objects import (
     FOLDER_DEPTH,
     FULL_ERRORS,
@@ -148,6 +149,7 @@ class LocalStore:
                 raise store_error("measure free space of", str(self.root), error) from error
             space = FreeSpace(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
             self._space = (time.monotonic(), space)
+            OBJECTS_FREE.set(found.f_bavail * found.f_frsize)
             return space
 
     def skew(self) -> float | None:
@@ -276,6 +278,10 @@ class LocalWriter(DiscardsUnlessCommitted):
 
     def commit(self) -> None:
         """Durable under its key when this returns. Raises ``StoreFull``, ``StoreFailed``."""
+        with OBJECT_COMMIT.time():
+            self._commit()
+
+    def _commit(self) -> None:
         self._store.check_failure()
         self._store.sync(self.fd, os.fdatasync, self.key)
         try:

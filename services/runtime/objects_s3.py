@@ -21,6 +21,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import S3Store as Bucket
 
 from services.runtime.errors import ObjectMissing, StoreFailed, Unavailable
+from services.runtime.metrics import OBJECT_COMMIT
 from services.runtime.objects import (
     FOLDER_DEPTH,
     SMALL_OBJECT_BYTES,
@@ -191,7 +192,8 @@ class S3Writer(DiscardsUnlessCommitted):
 
     def commit(self) -> None:
         """Upload; the object exists when this returns. Raises ``StoreFailed``."""
-        self._store.upload(self.key, self.fd)
+        with OBJECT_COMMIT.time():
+            self._store.upload(self.key, self.fd)
         self.discard()
 
     def discard(self) -> None:

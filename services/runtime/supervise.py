@@ -84,7 +84,9 @@ class Supervisor:
             try:
                 await work()
                 reason = "returned"
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if _is_canceled():
+                    raise
                 reason = "failed"
                 log.warning("task_failed", task=name, exc_info=error)
             if self.stopping.is_set():
@@ -97,7 +99,15 @@ class Supervisor:
     async def _once(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_canceled():
+                raise
             log.error("task_crashed", task=name, exc_info=error)
             self.crashed = True
             self.stop()
+
+
+def _is_canceled() -> bool:
+    """True if this task itself was canceled; a canceled future of a library that it awaited is only a failure."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -78,7 +79,8 @@ def traced(tmp_path: Path, *keys: str, inject: str = "") -> tuple[list[str], lis
     command += ["-e", "trace=write,pwrite64,fdatasync,fsync,rename,openat,unlink"]
     command += ["-e", f"inject={inject}"] if inject else []
     command += [sys.executable, "-c", WRITE, store, *keys]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == (0 if "signal=KILL" not in inject else -signal.SIGKILL), ended.stderr
     found = [
         re.match(r"""\d+ +((\w+)\((?:AT_FDCWD[^,]*, )?(?:\d+<|")([^">]*).*)""", line)
         for line in trace.read_text().splitlines()
@@ -133,6 +135,24 @@ def test_a_failed_fsync_of_the_folder_ends_the_store(tmp_path: Path) -> None:
     printed, calls = traced(tmp_path, KEY, OTHER, inject="fsync:error=EIO:when=1")
     assert [line.partition(" |")[0] for line in printed] == ["StoreFailed", "StoreFailed"]
     assert len([call for call in calls if call.name == "fsync"]) == 1
+
+
+@pytest.mark.parametrize("call", ["write", "pwrite64", "fdatasync", "rename"])
+def test_a_process_killed_before_the_rename_leaves_no_object(tmp_path: Path, call: str) -> None:
+    printed, _ = traced(tmp_path, KEY, inject=f"{call}:signal=KILL:when=1")
+    assert printed == []
+    store = LocalStore(tmp_path / "store", NO_WATERMARK)
+    assert list(store.list(HOUR)) == []
+    age(tmp_path / "store" / f"{KEY}.part", 1000)
+    assert store.sweep_abandoned(900) == 1
+
+
+def test_a_process_killed_between_rename_and_fsync_leaves_a_whole_object(tmp_path: Path) -> None:
+    printed, _ = traced(tmp_path, KEY, inject="fsync:signal=KILL:when=1")
+    assert printed == []
+    store = LocalStore(tmp_path / "store", NO_WATERMARK)
+    assert store.get_bytes(KEY) == b"receiptst"
+    assert store.sweep_abandoned(0) == 0
 
 
 def test_no_room_at_the_fdatasync_loses_only_that_object(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_delays_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [restart_delay(n) for n in (1, 2, 3, 6, 7, 8, 10_000)] == [0.5, 1, 2, 16, 30, 30, 30]
 
 
-@pytest.mark.parametrize("ending", ["raises", "returns"])
+@pytest.mark.parametrize("ending", ["raises", "returns", "awaits a canceled future"])
 async def test_a_task_that_ends_is_started_again_and_counted(ending: str) -> None:
     supervisor, starts = Supervisor(), 0
 
@@ -29,6 +29,10 @@ async def test_a_task_that_ends_is_started_again_and_counted(ending: str) -> Non
         starts += 1
         if starts < 4 and ending == "raises":
             raise ValueError("not yet")
+        if starts < 4 and ending == "awaits a canceled future":
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
         if starts >= 4:
             await supervisor.stopping.wait()
 
