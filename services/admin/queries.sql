@@ -198,28 +198,3 @@ select count(*) as waiting, min(created_at) as oldest_at from runtime.outbox whe
 
 -- name: count_dead_letters
 select count(*) as parked from runtime.dead_letter where state = 'PARKED'
-
--- Dead letters.
-
--- name: list_dead_letters
-select id, died_at, queue, reason, message_type, event_id, state, resolved_at, resolved_by from runtime.dead_letter
-where (%(state)s::text is null or state = %(state)s) and (%(queue)s::text is null or queue = %(queue)s)
-order by id desc limit %(limit)s
-
--- name: get_dead_letter
-select id, died_at, queue, reason, message_type, event_id, state, resolved_at, resolved_by, headers, body
-from runtime.dead_letter where id = %(id)s
-
--- name: lock_dead_letters
-select id, queue, state, event_id, headers, body from runtime.dead_letter where id = any(%(ids)s) order by id for update
-
--- name: resolve_dead_letters
-update runtime.dead_letter set state = %(state)s, resolved_at = now(), resolved_by = %(actor)s where id = any(%(ids)s)
-
--- name: insert_replay
--- The default exchange takes it to the very queue it died in, past the other consumers of the event.
-insert into runtime.outbox (event_id, exchange, routing_key, headers, body)
-values (%(event_id)s, '', %(queue)s, %(headers)s, %(body)s)
-
--- name: notify_outbox
-select pg_notify('outbox', '')

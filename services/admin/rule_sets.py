@@ -28,7 +28,11 @@ async def apply(database: Database, actor: str, text: str, comment: str) -> dict
     async def work(opened: Change) -> dict[str, Any]:
         stations = await all_stations(opened.conn)
         document = _accepted(text, stations.values())
-        values = {"source": text, "document": Jsonb(document.model_dump(mode="json")), "comment": comment}
+        values = {
+            "source": text,
+            "document": Jsonb(document.model_dump(mode="json", exclude_none=True)),
+            "comment": comment,
+        }
         cursor = await opened.conn.execute(SQL.insert_rule_set, values | {"actor": actor})
         (row,) = await cursor.fetchall()
         number = row["number"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli import database, dead, exits, processes, rules, station, status, studies, where
+from services.cli import check, database, dead, exits, jobs, processes, rules, send, station, status, studies, where
 from services.runtime import logs
 from services.runtime.errors import GatewayError
 
@@ -18,11 +18,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (processes, database, where, status):
+for command in (processes, database, check, send, where, status):
     command.register(app)
 for noun, commands in {
     "station": station.app,
     "rules": rules.app,
+    "jobs": jobs.app,
     "studies": studies.app,
     "dead": dead.app,
 }.items():
@@ -31,7 +32,7 @@ for noun, commands in {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script: run one command and return its exit status; no error shows a traceback."""
-    logs.configure("cli", "error")
+    logs.configure("cli", "critical")  # what a command has to say goes out as its answer or its error
     try:
         app(arguments, prog_name="gateway")
     except SystemExit as end:

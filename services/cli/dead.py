@@ -18,13 +18,12 @@ def list_letters(
     state: Annotated[
         Literal["PARKED", "REPLAYED", "DISCARDED", "all"], typer.Option(case_sensitive=False, help="In this state.")
     ] = "PARKED",
-    queue: Annotated[str | None, typer.Option(help="Only those of this queue.")] = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
     """The newest dead letters."""
     wanted = None if state == "all" else state
-    rows = with_database(lambda database: dead_letters.list_letters(database, wanted, queue, limit))
+    rows = with_database(lambda database: dead_letters.list_letters(database, wanted, limit))
     if as_json:
         print_json(rows)
         return

@@ -1,0 +1,116 @@
+"""Can a gateway run here? Object store, database, schema and broker, each tried for real."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import uuid4
+
+from schemas.topology import QUEUES
+from services.runtime.bus import Bus
+from services.runtime.db import Database
+from services.runtime.errors import GatewayError, StoreFull, Unavailable
+from services.runtime.objects import open_store
+from services.runtime.schema import applied, check_schema
+from services.runtime.settings import RuntimeSettings
+from services.runtime.supervise import Supervisor
+
+BROKER_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 0.05
+
+State = Literal["ok", "failed", "not reachable"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried; ``text`` says what was found, or what is wrong and how to cure it."""
+
+    name: str
+    state: State
+    text: str
+
+
+async def verify(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:
+    """Try everything; ``place`` tells a URL without its secrets. Never raises a ``GatewayError``."""
+    return [
+        Finding("settings", "ok", f"AE title {settings.aet}, profile {settings.profile}, home {settings.home}"),
+        await _found("objects", _objects(settings)),
+        *await _database(settings, place),
+        *await _broker(settings, place),
+    ]
+
+
+async def _objects(settings: RuntimeSettings) -> str:
+    """Write, read and delete a small object, as durable as every other."""
+    store = open_store(settings)
+    key, content = f"config/check-{uuid4().hex}", uuid4().bytes
+
+    def attempt() -> str:
+        store.put_bytes(key, content)
+        same = store.get_bytes(key) == content
+        store.delete(key)
+        if not same:
+            raise GatewayError(f"{settings.objects_url} gave back other bytes than were written")
+        if reason := store.ready():
+            raise StoreFull(f"{settings.objects_url}: {reason}")
+        free = store.free().free
+        return f"{settings.objects_url} is writable" + ("" if free is None else f", {free >> 20} MiB free")
+
+    return await asyncio.to_thread(attempt)
+
+
+async def _database(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:
+    where = place(settings.database_url)
+    database = Database(settings.database_url, application="gateway-check", pool=1)
+    await database.open()
+    try:
+        reached = await _found("database", _answers(database, where))
+        if reached.state != "ok":
+            return [reached]
+        return [reached, await _found("schema", _schema(database))]
+    finally:
+        await database.close()
+
+
+async def _answers(database: Database, where: str) -> str:
+    async with database.transaction():
+        return f"{where} answers"
+
+
+async def _schema(database: Database) -> str:
+    async with database.transaction() as connection:
+        await check_schema(connection)
+        number, _ = await applied(connection)
+    return f"version {number} fits this code"
+
+
+async def _broker(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:
+    where = place(settings.amqp_url)
+    supervisor = Supervisor()
+    bus = Bus(settings.amqp_url, supervisor)
+    await bus.open()
+    try:
+        deadline = time.monotonic() + BROKER_SECONDS
+        while not bus.available and bus.topology_fault is None and time.monotonic() < deadline:
+            await supervisor.pause(LOOK_SECONDS)
+        if bus.topology_fault is not None:
+            return [Finding("broker", "ok", f"{where} answers"), Finding("topology", "failed", bus.topology_fault)]
+        if bus.reason is not None:
+            cure = "start it, or name another one with GATEWAY_AMQP_URL"
+            return [Finding("broker", "not reachable", f"{where}: {bus.reason}; {cure}")]
+    finally:
+        await bus.close()
+    return [
+        Finding("broker", "ok", f"{where} answers"),
+        Finding("topology", "ok", f"{len(QUEUES)} queues with their dead letter queues are as they should be"),
+    ]
+
+
+async def _found(name: str, attempt: Awaitable[str]) -> Finding:
+    try:
+        return Finding(name, "ok", await attempt)
+    except Unavailable as error:
+        return Finding(name, "not reachable", str(error))
+    except GatewayError as error:
+        return Finding(name, "failed", str(error))
