@@ -58,7 +58,7 @@ class CompiledRules:
 
         See ``services.dicom.facts.read_elements`` and ``Subject.with_elements``.
         """
-        return frozenset(name.key for name in self._names if _beyond_facts(name, subject))
+        return frozenset(name.key for name in self._names if _beyond_facts(name, subject)) - subject.completed
 
     def explain(self, subject: Subject) -> list[RuleExplanation]:
         """For every rule whether it matched, and why or why not. The text holds values of the data set."""

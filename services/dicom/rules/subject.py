@@ -15,7 +15,10 @@ _ASSOCIATION_FACTS: Final = ("calling_aet", "called_aet", "peer_address", "trans
 
 @dataclass(frozen=True)
 class Subject:
-    """One instance as rules see it; ``facts`` as services.dicom.facts makes them, UIDs as text."""
+    """One instance as rules see it; ``facts`` as services.dicom.facts makes them, UIDs as text.
+
+    ``completed`` are the keys that were read from the object because the facts lack them.
+    """
 
     facts: Mapping[str, Any]
     calling_aet: str
@@ -24,9 +27,10 @@ class Subject:
     transfer_syntax: str
     sop_class: str
     received_at: datetime
+    completed: frozenset[str] = frozenset()
 
     def with_elements(self, elements: Mapping[str, Any], asked: frozenset[str]) -> "Subject":
-        """The subject with what ``read_elements`` found for the keys asked for; these count as not cut any more."""
+        """The subject with what ``read_elements`` found for the keys asked for, instead of what the facts say."""
         values = {key: found for key, found in self.facts.get("values", {}).items() if key not in asked}
         undecodable = [key for key in self.facts.get("undecodable", ()) if key not in asked]
         merged = {
@@ -34,7 +38,7 @@ class Subject:
             "cut": [key for key in self.facts.get("cut", ()) if key not in asked],
             "undecodable": undecodable + [key for key in elements["undecodable"] if key in asked],
         }
-        return replace(self, facts=merged)
+        return replace(self, facts=merged, completed=self.completed | asked)
 
     def cut(self, key: str) -> bool:
         """Whether the facts do not hold all of that element because of their limits."""

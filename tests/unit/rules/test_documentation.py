@@ -1,0 +1,52 @@
+"""docs/rules.md is true: its examples are accepted, every operator and fact is told, its faults are real."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from schemas.rules import Operator
+from services.dicom.rules import RuleFaults, compile_rules, parse
+from services.dicom.rules.names import FACTS
+
+TEXT = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_are_accepted(example: str) -> None:
+    assert compile_rules(parse(example, ["XELERIS2", "ARCHIVE"]))
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 3
+
+
+@pytest.mark.parametrize("word", [*get_args(Operator), *FACTS])
+def test_every_operator_and_fact_is_told(word: str) -> None:
+    assert re.search(rf"^\|.*`{word}`", TEXT, re.MULTILINE)
+
+
+def test_the_defaults_of_the_first_example_are_the_real_ones() -> None:
+    rule = parse(EXAMPLES[0]).rules[0]
+    least = parse("version: 1\nrules: [{name: r, when: {all: []}, send: [{to: A}]}]").rules[0]
+    for field in ("enabled", "level", "quiet", "priority", "stop"):
+        assert getattr(rule, field) == getattr(least, field)
+
+
+def test_the_faults_shown_are_the_real_ones() -> None:
+    text = """
+version: 1
+rules:
+  - name: nm-to-workstation
+    when:
+      all:
+        - {tag: Modalty, op: equals, value: NM}
+        - {tag: StudyDate, op: equals, value: 2026-13-01}
+    send: [{to: XELERIS3}, {to: ARCHIVE, commit: true}]
+"""
+    with pytest.raises(RuleFaults) as caught:
+        parse(text, ["XELERIS2", "ARCHIVE"])
+    (shown,) = re.findall(r"```text\n(.*?)```", TEXT, re.DOTALL)
+    assert sorted(str(caught.value).splitlines()) == sorted(shown.splitlines())
