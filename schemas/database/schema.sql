@@ -1,0 +1,1354 @@
+-- The whole schema as the migrations make it, without month partitions. Generated: python -m tests.schema_dump
+CREATE SCHEMA audit;
+CREATE SCHEMA config;
+CREATE SCHEMA index;
+CREATE SCHEMA routing;
+CREATE SCHEMA runtime;
+CREATE SCHEMA storage;
+CREATE FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_ahead integer DEFAULT 3) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+    made int := 0;
+    month date;
+    partition_name text;
+begin
+    for month in
+        select generate_series(date_trunc('month', now() at time zone 'UTC') - interval '1 month',
+                               date_trunc('month', now() at time zone 'UTC') + make_interval(months => months_ahead),
+                               interval '1 month')::date
+    loop
+        partition_name := format('%s_%s', in_table, to_char(month, 'YYYYMM'));
+        if to_regclass(format('%I.%I', in_schema, partition_name)) is null then
+            execute format('create table %I.%I partition of %I.%I for values from (%L) to (%L)',
+                           in_schema, partition_name, in_schema, in_table,
+                           month::text || ' 00:00:00+00', (month + interval '1 month')::date::text || ' 00:00:00+00');
+            made := made + 1;
+        end if;
+    end loop;
+    return made;
+end $$;
+COMMENT ON FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_ahead integer) IS 'Makes the month partitions of a table from last month on; every such table also has a default partition.';
+CREATE FUNCTION runtime.lease_expired(lease_until timestamp with time zone, lease interval) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    select now() > greatest(lease_until, pg_postmaster_start_time() + lease)
+$$;
+COMMENT ON FUNCTION runtime.lease_expired(lease_until timestamp with time zone, lease interval) IS 'A lease outlives a restart of the database by its own length, so that nobody who could not renew is overtaken.';
+CREATE TABLE audit.entry (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    before jsonb,
+    after jsonb
+)
+PARTITION BY RANGE (at);
+CREATE TABLE audit.entry_default (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    before jsonb,
+    after jsonb
+);
+ALTER TABLE audit.entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME audit.entry_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE config.generation (
+    only_row boolean DEFAULT true NOT NULL,
+    number bigint DEFAULT 1 NOT NULL,
+    rule_set integer DEFAULT 0 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT generation_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE config.generation IS 'Counts every change of stations or rules; rule_set is the live one (0: none applied yet). One row.';
+CREATE VIEW config.generation_view AS
+ SELECT generation.number,
+    generation.rule_set,
+    generation.changed_at
+   FROM config.generation;
+CREATE TABLE config.request (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    body jsonb NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text])))
+);
+COMMENT ON TABLE config.request IS 'What people ask the forwarder to do; it answers in routing.request_done.';
+CREATE VIEW config.request_view AS
+ SELECT request.id,
+    request.kind,
+    request.body,
+    request.requested_by,
+    request.requested_at
+   FROM config.request;
+CREATE TABLE config.rule_set (
+    number integer NOT NULL,
+    source text NOT NULL,
+    document jsonb NOT NULL,
+    comment text DEFAULT ''::text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE config.rule_set IS 'Numbered, immutable, never deleted: receipts refer to the number.';
+CREATE TABLE config.rule_set_activation (
+    id bigint NOT NULL,
+    rule_set integer NOT NULL,
+    activated_by text NOT NULL,
+    activated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE config.rule_set_activation ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME config.rule_set_activation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE VIEW config.rule_set_view AS
+ SELECT r.number,
+    r.source,
+    r.document,
+    r.comment,
+    r.created_by,
+    r.created_at,
+    (g.rule_set = r.number) AS live
+   FROM (config.rule_set r
+     CROSS JOIN config.generation g);
+CREATE TABLE config.station (
+    title text NOT NULL,
+    host text NOT NULL,
+    port integer NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    store boolean DEFAULT false NOT NULL,
+    query_retrieve boolean DEFAULT false NOT NULL,
+    prefilter boolean DEFAULT false NOT NULL,
+    pet_raw boolean DEFAULT false NOT NULL,
+    commit_server boolean DEFAULT false NOT NULL,
+    commit_on text,
+    addresses text[] DEFAULT '{}'::text[] NOT NULL,
+    revision_policy text DEFAULT 'route'::text NOT NULL,
+    associations integer DEFAULT 2 NOT NULL,
+    unknown_policy text DEFAULT 'resend'::text NOT NULL,
+    retry_hours integer DEFAULT 72 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
+    CONSTRAINT station_check CHECK (((commit_on IS NULL) OR (commit_on <> title))),
+    CONSTRAINT station_port_check CHECK (((port >= 1) AND (port <= 65535))),
+    CONSTRAINT station_retry_hours_check CHECK (((retry_hours >= 1) AND (retry_hours <= 720))),
+    CONSTRAINT station_revision_policy_check CHECK ((revision_policy = ANY (ARRAY['route'::text, 'keep'::text, 'hold'::text, 'refuse'::text]))),
+    CONSTRAINT station_title_check CHECK (((title ~ '^[\x20-\x5b\x5d-\x7e]{1,16}$'::text) AND (title = btrim(title)) AND (title <> ''::text))),
+    CONSTRAINT station_unknown_policy_check CHECK ((unknown_policy = ANY (ARRAY['resend'::text, 'hold'::text])))
+);
+COMMENT ON COLUMN config.station.store IS 'R37: the station is offered as a send target.';
+COMMENT ON COLUMN config.station.addresses IS 'Networks (CIDR) its associations come from; empty: its host only if an IP address, else any.';
+COMMENT ON COLUMN config.station.associations IS 'Outgoing associations to the station at a time.';
+COMMENT ON COLUMN config.station.unknown_policy IS 'What happens to a delivery whose answer was lost.';
+CREATE VIEW config.station_view AS
+ SELECT station.title,
+    station.host,
+    station.port,
+    station.description,
+    station.enabled,
+    station.store,
+    station.query_retrieve,
+    station.prefilter,
+    station.pet_raw,
+    station.commit_server,
+    station.commit_on,
+    station.addresses,
+    station.revision_policy,
+    station.associations,
+    station.unknown_policy,
+    station.retry_hours,
+    station.created_at,
+    station.updated_at
+   FROM config.station;
+CREATE TABLE index.instance (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    sop_class_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    instance_number text DEFAULT ''::text NOT NULL,
+    image_type text DEFAULT ''::text NOT NULL,
+    row_count integer,
+    column_count integer,
+    frame_count integer,
+    latest boolean DEFAULT true NOT NULL,
+    indexed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON COLUMN index.instance.latest IS 'The revision that queries answer with.';
+CREATE VIEW index.instance_view AS
+ SELECT instance.sop_instance_uid,
+    instance.revision,
+    instance.received_at,
+    instance.object_key,
+    instance.study_instance_uid,
+    instance.series_instance_uid,
+    instance.sop_class_uid,
+    instance.transfer_syntax_uid,
+    instance.instance_number,
+    instance.image_type,
+    instance.row_count,
+    instance.column_count,
+    instance.frame_count,
+    instance.latest,
+    instance.indexed_at
+   FROM index.instance;
+CREATE TABLE index.patient (
+    id bigint NOT NULL,
+    patient_id text NOT NULL,
+    issuer text DEFAULT ''::text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    name_folded text DEFAULT ''::text NOT NULL,
+    birth_date text DEFAULT ''::text NOT NULL,
+    sex text DEFAULT ''::text NOT NULL,
+    only_study text DEFAULT ''::text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON COLUMN index.patient.only_study IS 'Study Instance UID of a study without Patient ID, so that people without an ID are never taken for one; else empty.';
+ALTER TABLE index.patient ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME index.patient_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE index.reconciled (
+    only_row boolean DEFAULT true NOT NULL,
+    through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT reconciled_only_row_check CHECK (only_row)
+);
+CREATE TABLE index.series (
+    series_instance_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    modality text DEFAULT ''::text NOT NULL,
+    series_number text DEFAULT ''::text NOT NULL,
+    series_date text DEFAULT ''::text NOT NULL,
+    series_time text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL
+);
+CREATE VIEW index.series_view AS
+ SELECT series.series_instance_uid,
+    series.study_instance_uid,
+    series.modality,
+    series.series_number,
+    series.series_date,
+    series.series_time,
+    series.description
+   FROM index.series;
+CREATE TABLE index.study (
+    study_instance_uid text NOT NULL,
+    patient bigint NOT NULL,
+    study_date text DEFAULT ''::text NOT NULL,
+    study_time text DEFAULT ''::text NOT NULL,
+    accession_number text DEFAULT ''::text NOT NULL,
+    study_id text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    referring_physician text DEFAULT ''::text NOT NULL,
+    demographics jsonb DEFAULT '{}'::jsonb NOT NULL,
+    patient_conflict boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON COLUMN index.study.demographics IS 'The first value of each demographic element within the study, to compare with.';
+COMMENT ON COLUMN index.study.patient_conflict IS 'Demographics differ within the study: flagged, never merged.';
+CREATE VIEW index.study_view AS
+ SELECT s.study_instance_uid,
+    p.patient_id,
+    p.issuer,
+    p.name AS patient_name,
+    p.birth_date,
+    p.sex,
+    s.study_date,
+    s.study_time,
+    s.accession_number,
+    s.study_id,
+    s.description,
+    s.referring_physician,
+    s.patient_conflict,
+    s.updated_at
+   FROM (index.study s
+     JOIN index.patient p ON ((p.id = s.patient)));
+CREATE TABLE routing.attempt (
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    id bigint NOT NULL,
+    delivery bigint NOT NULL,
+    association text DEFAULT ''::text NOT NULL,
+    status integer,
+    outcome text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    milliseconds integer
+)
+PARTITION BY RANGE (at);
+CREATE TABLE routing.attempt_default (
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    id bigint NOT NULL,
+    delivery bigint NOT NULL,
+    association text DEFAULT ''::text NOT NULL,
+    status integer,
+    outcome text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    milliseconds integer
+);
+ALTER TABLE routing.attempt ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME routing.attempt_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE VIEW routing.attempt_view AS
+ SELECT attempt.at,
+    attempt.id,
+    attempt.delivery,
+    attempt.association,
+    attempt.status,
+    attempt.outcome,
+    attempt.reason,
+    attempt.milliseconds
+   FROM routing.attempt;
+CREATE TABLE routing.delivery (
+    id bigint NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    destination text NOT NULL,
+    request uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    job uuid NOT NULL,
+    study_instance_uid text NOT NULL,
+    object_key text NOT NULL,
+    data_set_offset integer NOT NULL,
+    size bigint NOT NULL,
+    sha256 text NOT NULL,
+    sop_class_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    priority integer DEFAULT 1 NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    waiting_since timestamp with time zone DEFAULT now() NOT NULL,
+    lease_holder text,
+    lease_until timestamp with time zone,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
+)
+PARTITION BY RANGE (received_at);
+COMMENT ON TABLE routing.delivery IS 'The ledger: one instance to one destination. request is zero for rules and the person''s request otherwise. next_attempt_at is infinity until the job is released, and for UNKNOWN deliveries that are held.';
+COMMENT ON COLUMN routing.delivery.waiting_since IS 'Since when it may be sent (creation, release of its job, a person''s retry): the station''s retry_hours count from here.';
+CREATE VIEW routing.delivered_view AS
+ SELECT DISTINCT delivery.sop_instance_uid,
+    delivery.destination
+   FROM routing.delivery
+  WHERE (delivery.state = ANY (ARRAY['DELIVERED'::text, 'WARNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
+COMMENT ON VIEW routing.delivered_view IS 'Which station may hold which instance from us: storage ends loops with it (P5).';
+CREATE TABLE routing.delivery_default (
+    id bigint NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    destination text NOT NULL,
+    request uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    job uuid NOT NULL,
+    study_instance_uid text NOT NULL,
+    object_key text NOT NULL,
+    data_set_offset integer NOT NULL,
+    size bigint NOT NULL,
+    sha256 text NOT NULL,
+    sop_class_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    priority integer DEFAULT 1 NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    waiting_since timestamp with time zone DEFAULT now() NOT NULL,
+    lease_holder text,
+    lease_until timestamp with time zone,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
+);
+ALTER TABLE routing.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME routing.delivery_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE VIEW routing.delivery_view AS
+ SELECT delivery.id,
+    delivery.received_at,
+    delivery.sop_instance_uid,
+    delivery.revision,
+    delivery.destination,
+    delivery.request,
+    delivery.job,
+    delivery.study_instance_uid,
+    delivery.object_key,
+    delivery.data_set_offset,
+    delivery.size,
+    delivery.sha256,
+    delivery.sop_class_uid,
+    delivery.transfer_syntax_uid,
+    delivery.priority,
+    delivery.state,
+    delivery.attempts,
+    delivery.next_attempt_at,
+    delivery.waiting_since,
+    delivery.lease_holder,
+    delivery.lease_until,
+    delivery.status,
+    delivery.reason,
+    delivery.created_at,
+    delivery.finished_at
+   FROM routing.delivery;
+CREATE TABLE routing.destination (
+    title text NOT NULL,
+    circuit text DEFAULT 'CLOSED'::text NOT NULL,
+    consecutive_failures integer DEFAULT 0 NOT NULL,
+    retry_at timestamp with time zone,
+    last_failure text DEFAULT ''::text NOT NULL,
+    last_failure_at timestamp with time zone,
+    last_success_at timestamp with time zone,
+    CONSTRAINT destination_circuit_check CHECK ((circuit = ANY (ARRAY['CLOSED'::text, 'OPEN'::text])))
+);
+CREATE VIEW routing.destination_view AS
+ SELECT destination.title,
+    destination.circuit,
+    destination.consecutive_failures,
+    destination.retry_at,
+    destination.last_failure,
+    destination.last_failure_at,
+    destination.last_success_at
+   FROM routing.destination;
+CREATE TABLE routing.evaluation (
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    study_instance_uid text NOT NULL,
+    rule_set integer NOT NULL,
+    matched jsonb DEFAULT '[]'::jsonb NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    evaluated_at timestamp with time zone DEFAULT now() NOT NULL
+)
+PARTITION BY RANGE (received_at);
+COMMENT ON TABLE routing.evaluation IS 'The effect row of each receipt: which rules of which rule set matched (P8).';
+CREATE TABLE routing.evaluation_default (
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    study_instance_uid text NOT NULL,
+    rule_set integer NOT NULL,
+    matched jsonb DEFAULT '[]'::jsonb NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    evaluated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE VIEW routing.evaluation_view AS
+ SELECT evaluation.received_at,
+    evaluation.object_key,
+    evaluation.sop_instance_uid,
+    evaluation.revision,
+    evaluation.study_instance_uid,
+    evaluation.rule_set,
+    evaluation.matched,
+    evaluation.note,
+    evaluation.evaluated_at
+   FROM routing.evaluation;
+CREATE TABLE routing.job (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'QUEUED'::text NOT NULL,
+    destination text NOT NULL,
+    study_instance_uid text NOT NULL,
+    group_uid text DEFAULT ''::text NOT NULL,
+    rule_set integer,
+    rule text DEFAULT ''::text NOT NULL,
+    level text DEFAULT 'instance'::text NOT NULL,
+    priority integer DEFAULT 1 NOT NULL,
+    request uuid,
+    reason text DEFAULT ''::text NOT NULL,
+    quiet interval DEFAULT '00:00:00'::interval NOT NULL,
+    last_received_at timestamp with time zone,
+    released_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
+    CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
+    CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
+    CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['QUEUED'::text, 'ACTIVE'::text, 'COMPLETED'::text, 'FAILED'::text, 'CANCELED'::text])))
+);
+COMMENT ON COLUMN routing.job.group_uid IS 'What the job collects: the study''s or series'' UID for those levels, the study''s for level instance.';
+COMMENT ON COLUMN routing.job.released_at IS 'When its deliveries may go: at once for level instance, else when the quiet time has passed below storage''s watermark (P7).';
+CREATE VIEW routing.job_view AS
+ SELECT j.id,
+    j.kind,
+    j.state,
+    j.destination,
+    j.study_instance_uid,
+    j.group_uid,
+    j.rule_set,
+    j.rule,
+    j.level,
+    j.priority,
+    j.request,
+    j.reason,
+    j.quiet,
+    j.last_received_at,
+    j.released_at,
+    j.created_at,
+    j.started_at,
+    j.finished_at,
+    COALESCE(d.total, (0)::bigint) AS total,
+    COALESCE(d.done, (0)::bigint) AS done,
+    COALESCE(d.failed, (0)::bigint) AS failed
+   FROM (routing.job j
+     LEFT JOIN LATERAL ( SELECT count(*) AS total,
+            count(*) FILTER (WHERE (delivery.state = ANY (ARRAY['DELIVERED'::text, 'WARNED'::text, 'SUPERSEDED'::text]))) AS done,
+            count(*) FILTER (WHERE (delivery.state = 'FAILED'::text)) AS failed
+           FROM routing.delivery
+          WHERE (delivery.job = j.id)) d ON (true));
+CREATE TABLE routing.reconciled (
+    only_row boolean DEFAULT true NOT NULL,
+    through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT reconciled_only_row_check CHECK (only_row)
+);
+CREATE TABLE routing.request_done (
+    request uuid NOT NULL,
+    done_at timestamp with time zone DEFAULT now() NOT NULL,
+    result jsonb NOT NULL
+);
+CREATE VIEW routing.request_done_view AS
+ SELECT request_done.request,
+    request_done.done_at,
+    request_done.result
+   FROM routing.request_done;
+CREATE TABLE runtime.dead_letter (
+    id bigint NOT NULL,
+    died_at timestamp with time zone DEFAULT now() NOT NULL,
+    queue text NOT NULL,
+    reason text NOT NULL,
+    event_id uuid,
+    message_type text,
+    headers jsonb NOT NULL,
+    body bytea NOT NULL,
+    fingerprint bytea NOT NULL,
+    state text DEFAULT 'PARKED'::text NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by text,
+    CONSTRAINT dead_letter_state_check CHECK ((state = ANY (ARRAY['PARKED'::text, 'REPLAYED'::text, 'DISCARDED'::text])))
+);
+COMMENT ON COLUMN runtime.dead_letter.fingerprint IS 'SHA-256 of queue and body: the same dead message is parked once.';
+ALTER TABLE runtime.dead_letter ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME runtime.dead_letter_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE runtime.lease (
+    name text NOT NULL,
+    holder text NOT NULL,
+    lease_until timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE runtime.lease IS 'Work that one process does at a time (such as the sweep), and the slots of outgoing associations.';
+CREATE TABLE runtime.outbox (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    event_id uuid NOT NULL,
+    exchange text NOT NULL,
+    routing_key text NOT NULL,
+    headers jsonb NOT NULL,
+    body text NOT NULL,
+    published_at timestamp with time zone
+)
+PARTITION BY RANGE (created_at);
+CREATE TABLE runtime.outbox_default (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    event_id uuid NOT NULL,
+    exchange text NOT NULL,
+    routing_key text NOT NULL,
+    headers jsonb NOT NULL,
+    body text NOT NULL,
+    published_at timestamp with time zone
+);
+ALTER TABLE runtime.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME runtime.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE runtime.version (
+    number integer NOT NULL,
+    name text NOT NULL,
+    oldest_code integer NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE runtime.version IS 'Applied migrations. oldest_code: the oldest SCHEMA_VERSION whose code still works on this schema.';
+CREATE TABLE storage.fact (
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    facts jsonb NOT NULL
+)
+PARTITION BY RANGE (received_at);
+CREATE TABLE storage.fact_default (
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    facts jsonb NOT NULL
+);
+CREATE VIEW storage.fact_view AS
+ SELECT fact.received_at,
+    fact.object_key,
+    fact.facts
+   FROM storage.fact;
+CREATE TABLE storage.folder (
+    folder text NOT NULL,
+    closed_at timestamp with time zone DEFAULT now() NOT NULL,
+    objects bigint NOT NULL,
+    modified_at timestamp with time zone
+);
+COMMENT ON TABLE storage.folder IS 'Hour folders that are reconciled and closed; reopened when their modification time changes.';
+CREATE TABLE storage.identity (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+)
+PARTITION BY HASH (sop_instance_uid);
+COMMENT ON TABLE storage.identity IS 'One row per SOP Instance UID and content (P5). (received_at, object_key) names the receipt and object that hold it.';
+CREATE TABLE storage.identity_00 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_01 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_02 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_03 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_04 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_05 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_06 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_07 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_08 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_09 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_10 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_11 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_12 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_13 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_14 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE TABLE storage.identity_15 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sha256 text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    size bigint NOT NULL,
+    data_set_offset integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    state text DEFAULT 'STORED'::text NOT NULL,
+    state_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT identity_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT identity_sha256_check CHECK ((length(sha256) = 64)),
+    CONSTRAINT identity_state_check CHECK ((state = ANY (ARRAY['STORED'::text, 'DELETING'::text, 'DELETED'::text, 'DAMAGED'::text])))
+);
+CREATE VIEW storage.identity_view AS
+ SELECT identity.sop_instance_uid,
+    identity.revision,
+    identity.sha256,
+    identity.received_at,
+    identity.object_key,
+    identity.size,
+    identity.data_set_offset,
+    identity.sop_class_uid,
+    identity.study_instance_uid,
+    identity.series_instance_uid,
+    identity.transfer_syntax_uid,
+    identity.state,
+    identity.state_at
+   FROM storage.identity;
+CREATE TABLE storage.receipt (
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    disposition text NOT NULL,
+    flags text[] DEFAULT '{}'::text[] NOT NULL,
+    sha256 text NOT NULL,
+    size bigint NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    peer_address text NOT NULL,
+    calling_aet text NOT NULL,
+    called_aet text NOT NULL,
+    association text NOT NULL,
+    configuration bigint NOT NULL,
+    rule_set integer NOT NULL,
+    status integer NOT NULL,
+    findings jsonb DEFAULT '[]'::jsonb NOT NULL,
+    object_state text DEFAULT 'PRESENT'::text NOT NULL,
+    absent_sweeps integer DEFAULT 0 NOT NULL,
+    CONSTRAINT receipt_disposition_check CHECK ((disposition = ANY (ARRAY['NEW'::text, 'REVISION'::text, 'KEPT'::text, 'HELD'::text, 'DUPLICATE'::text, 'RETURNED'::text, 'RECOVERED'::text]))),
+    CONSTRAINT receipt_object_state_check CHECK ((object_state = ANY (ARRAY['PRESENT'::text, 'REDUNDANT'::text, 'DELETING'::text, 'DELETED'::text])))
+)
+PARTITION BY RANGE (received_at);
+COMMENT ON COLUMN storage.receipt.object_state IS 'REDUNDANT: a duplicate''s object, deleted once the first one''s hash was verified. DELETED rows are tombstones.';
+CREATE TABLE storage.receipt_default (
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    disposition text NOT NULL,
+    flags text[] DEFAULT '{}'::text[] NOT NULL,
+    sha256 text NOT NULL,
+    size bigint NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    peer_address text NOT NULL,
+    calling_aet text NOT NULL,
+    called_aet text NOT NULL,
+    association text NOT NULL,
+    configuration bigint NOT NULL,
+    rule_set integer NOT NULL,
+    status integer NOT NULL,
+    findings jsonb DEFAULT '[]'::jsonb NOT NULL,
+    object_state text DEFAULT 'PRESENT'::text NOT NULL,
+    absent_sweeps integer DEFAULT 0 NOT NULL,
+    CONSTRAINT receipt_disposition_check CHECK ((disposition = ANY (ARRAY['NEW'::text, 'REVISION'::text, 'KEPT'::text, 'HELD'::text, 'DUPLICATE'::text, 'RETURNED'::text, 'RECOVERED'::text]))),
+    CONSTRAINT receipt_object_state_check CHECK ((object_state = ANY (ARRAY['PRESENT'::text, 'REDUNDANT'::text, 'DELETING'::text, 'DELETED'::text])))
+);
+CREATE VIEW storage.receipt_view AS
+ SELECT r.received_at,
+    r.object_key,
+    r.recorded_at,
+    r.sop_instance_uid,
+    r.revision,
+    r.disposition,
+    r.flags,
+    r.sha256,
+    r.size,
+    r.sop_class_uid,
+    r.study_instance_uid,
+    r.series_instance_uid,
+    r.transfer_syntax_uid,
+    r.peer_address,
+    r.calling_aet,
+    r.called_aet,
+    r.association,
+    r.configuration,
+    r.rule_set,
+    r.status,
+    r.findings,
+    r.object_state,
+    r.absent_sweeps,
+    i.state AS identity_state,
+    i.data_set_offset
+   FROM (storage.receipt r
+     JOIN storage.identity i USING (sop_instance_uid, revision));
+CREATE TABLE storage.watermark (
+    only_row boolean DEFAULT true NOT NULL,
+    recorded_through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    full_sweep_cursor text DEFAULT ''::text NOT NULL,
+    full_sweep_started_at timestamp with time zone,
+    full_sweep_finished_at timestamp with time zone,
+    CONSTRAINT watermark_only_row_check CHECK (only_row)
+);
+COMMENT ON COLUMN storage.watermark.recorded_through IS 'Everything received up to then is recorded (P7).';
+CREATE VIEW storage.watermark_view AS
+ SELECT watermark.recorded_through
+   FROM storage.watermark;
+ALTER TABLE ONLY audit.entry ATTACH PARTITION audit.entry_default DEFAULT;
+ALTER TABLE ONLY routing.attempt ATTACH PARTITION routing.attempt_default DEFAULT;
+ALTER TABLE ONLY routing.delivery ATTACH PARTITION routing.delivery_default DEFAULT;
+ALTER TABLE ONLY routing.evaluation ATTACH PARTITION routing.evaluation_default DEFAULT;
+ALTER TABLE ONLY runtime.outbox ATTACH PARTITION runtime.outbox_default DEFAULT;
+ALTER TABLE ONLY storage.fact ATTACH PARTITION storage.fact_default DEFAULT;
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_00 FOR VALUES WITH (modulus 16, remainder 0);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_01 FOR VALUES WITH (modulus 16, remainder 1);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_02 FOR VALUES WITH (modulus 16, remainder 2);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_03 FOR VALUES WITH (modulus 16, remainder 3);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_04 FOR VALUES WITH (modulus 16, remainder 4);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_05 FOR VALUES WITH (modulus 16, remainder 5);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_06 FOR VALUES WITH (modulus 16, remainder 6);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_07 FOR VALUES WITH (modulus 16, remainder 7);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_08 FOR VALUES WITH (modulus 16, remainder 8);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_09 FOR VALUES WITH (modulus 16, remainder 9);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_10 FOR VALUES WITH (modulus 16, remainder 10);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_11 FOR VALUES WITH (modulus 16, remainder 11);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_12 FOR VALUES WITH (modulus 16, remainder 12);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_13 FOR VALUES WITH (modulus 16, remainder 13);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_14 FOR VALUES WITH (modulus 16, remainder 14);
+ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_15 FOR VALUES WITH (modulus 16, remainder 15);
+ALTER TABLE ONLY storage.receipt ATTACH PARTITION storage.receipt_default DEFAULT;
+ALTER TABLE ONLY audit.entry
+    ADD CONSTRAINT entry_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY audit.entry_default
+    ADD CONSTRAINT entry_default_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY config.generation
+    ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY config.request
+    ADD CONSTRAINT request_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.rule_set_activation
+    ADD CONSTRAINT rule_set_activation_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.rule_set
+    ADD CONSTRAINT rule_set_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY config.station
+    ADD CONSTRAINT station_pkey PRIMARY KEY (title);
+ALTER TABLE ONLY index.instance
+    ADD CONSTRAINT instance_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY index.patient
+    ADD CONSTRAINT patient_patient_id_issuer_only_study_key UNIQUE (patient_id, issuer, only_study);
+ALTER TABLE ONLY index.patient
+    ADD CONSTRAINT patient_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY index.reconciled
+    ADD CONSTRAINT reconciled_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY index.series
+    ADD CONSTRAINT series_pkey PRIMARY KEY (study_instance_uid, series_instance_uid);
+ALTER TABLE ONLY index.study
+    ADD CONSTRAINT study_pkey PRIMARY KEY (study_instance_uid);
+ALTER TABLE ONLY routing.attempt
+    ADD CONSTRAINT attempt_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY routing.attempt_default
+    ADD CONSTRAINT attempt_default_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY routing.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (received_at, id);
+ALTER TABLE ONLY routing.delivery_default
+    ADD CONSTRAINT delivery_default_pkey PRIMARY KEY (received_at, id);
+ALTER TABLE ONLY routing.delivery
+    ADD CONSTRAINT delivery_received_at_sop_instance_uid_revision_destination__key UNIQUE (received_at, sop_instance_uid, revision, destination, request);
+ALTER TABLE ONLY routing.delivery_default
+    ADD CONSTRAINT delivery_default_received_at_sop_instance_uid_revision_dest_key UNIQUE (received_at, sop_instance_uid, revision, destination, request);
+ALTER TABLE ONLY routing.destination
+    ADD CONSTRAINT destination_pkey PRIMARY KEY (title);
+ALTER TABLE ONLY routing.evaluation
+    ADD CONSTRAINT evaluation_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY routing.evaluation_default
+    ADD CONSTRAINT evaluation_default_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY routing.job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY routing.reconciled
+    ADD CONSTRAINT reconciled_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY routing.request_done
+    ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
+ALTER TABLE ONLY runtime.dead_letter
+    ADD CONSTRAINT dead_letter_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY runtime.lease
+    ADD CONSTRAINT lease_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY runtime.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (created_at, id);
+ALTER TABLE ONLY runtime.outbox_default
+    ADD CONSTRAINT outbox_default_pkey PRIMARY KEY (created_at, id);
+ALTER TABLE ONLY runtime.version
+    ADD CONSTRAINT version_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY storage.fact
+    ADD CONSTRAINT fact_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY storage.fact_default
+    ADD CONSTRAINT fact_default_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY storage.folder
+    ADD CONSTRAINT folder_pkey PRIMARY KEY (folder);
+ALTER TABLE ONLY storage.identity
+    ADD CONSTRAINT identity_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_00
+    ADD CONSTRAINT identity_00_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity
+    ADD CONSTRAINT identity_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_00
+    ADD CONSTRAINT identity_00_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_01
+    ADD CONSTRAINT identity_01_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_01
+    ADD CONSTRAINT identity_01_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_02
+    ADD CONSTRAINT identity_02_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_02
+    ADD CONSTRAINT identity_02_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_03
+    ADD CONSTRAINT identity_03_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_03
+    ADD CONSTRAINT identity_03_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_04
+    ADD CONSTRAINT identity_04_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_04
+    ADD CONSTRAINT identity_04_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_05
+    ADD CONSTRAINT identity_05_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_05
+    ADD CONSTRAINT identity_05_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_06
+    ADD CONSTRAINT identity_06_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_06
+    ADD CONSTRAINT identity_06_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_07
+    ADD CONSTRAINT identity_07_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_07
+    ADD CONSTRAINT identity_07_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_08
+    ADD CONSTRAINT identity_08_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_08
+    ADD CONSTRAINT identity_08_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_09
+    ADD CONSTRAINT identity_09_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_09
+    ADD CONSTRAINT identity_09_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_10
+    ADD CONSTRAINT identity_10_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_10
+    ADD CONSTRAINT identity_10_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_11
+    ADD CONSTRAINT identity_11_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_11
+    ADD CONSTRAINT identity_11_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_12
+    ADD CONSTRAINT identity_12_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_12
+    ADD CONSTRAINT identity_12_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_13
+    ADD CONSTRAINT identity_13_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_13
+    ADD CONSTRAINT identity_13_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_14
+    ADD CONSTRAINT identity_14_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_14
+    ADD CONSTRAINT identity_14_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.identity_15
+    ADD CONSTRAINT identity_15_pkey PRIMARY KEY (sop_instance_uid, revision);
+ALTER TABLE ONLY storage.identity_15
+    ADD CONSTRAINT identity_15_sop_instance_uid_sha256_key UNIQUE (sop_instance_uid, sha256);
+ALTER TABLE ONLY storage.receipt
+    ADD CONSTRAINT receipt_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY storage.receipt_default
+    ADD CONSTRAINT receipt_default_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY storage.watermark
+    ADD CONSTRAINT watermark_pkey PRIMARY KEY (only_row);
+CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
+CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
+CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
+CREATE INDEX patient_name ON index.patient USING btree (name_folded text_pattern_ops);
+CREATE INDEX study_accession ON index.study USING btree (accession_number text_pattern_ops);
+CREATE INDEX study_date ON index.study USING btree (study_date);
+CREATE INDEX study_patient ON index.study USING btree (patient);
+CREATE INDEX attempt_delivery ON ONLY routing.attempt USING btree (delivery);
+CREATE INDEX attempt_default_delivery_idx ON routing.attempt_default USING btree (delivery);
+CREATE INDEX delivery_work ON ONLY routing.delivery USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
+CREATE INDEX delivery_default_destination_priority_next_attempt_at_id_idx ON routing.delivery_default USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
+CREATE INDEX delivery_in_doubt ON ONLY routing.delivery USING btree (destination, state) WHERE (state = ANY (ARRAY['SENDING'::text, 'UNKNOWN'::text]));
+CREATE INDEX delivery_default_destination_state_idx ON routing.delivery_default USING btree (destination, state) WHERE (state = ANY (ARRAY['SENDING'::text, 'UNKNOWN'::text]));
+CREATE INDEX delivery_job ON ONLY routing.delivery USING btree (job, state);
+CREATE INDEX delivery_default_job_state_idx ON routing.delivery_default USING btree (job, state);
+CREATE INDEX delivery_instance ON ONLY routing.delivery USING btree (sop_instance_uid, destination);
+CREATE INDEX delivery_default_sop_instance_uid_destination_idx ON routing.delivery_default USING btree (sop_instance_uid, destination);
+CREATE INDEX delivery_study ON ONLY routing.delivery USING btree (study_instance_uid);
+CREATE INDEX delivery_default_study_instance_uid_idx ON routing.delivery_default USING btree (study_instance_uid);
+CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_instance_uid);
+CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_default USING btree (sop_instance_uid);
+CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule_set, rule, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL));
+CREATE INDEX job_created ON routing.job USING btree (created_at DESC);
+CREATE INDEX job_study ON routing.job USING btree (study_instance_uid, destination);
+CREATE INDEX job_unreleased ON routing.job USING btree (last_received_at) WHERE (released_at IS NULL);
+CREATE UNIQUE INDEX dead_letter_once ON runtime.dead_letter USING btree (queue, fingerprint) WHERE (state = 'PARKED'::text);
+CREATE INDEX outbox_unpublished ON ONLY runtime.outbox USING btree (id) WHERE (published_at IS NULL);
+CREATE INDEX outbox_default_id_idx ON runtime.outbox_default USING btree (id) WHERE (published_at IS NULL);
+CREATE INDEX identity_study ON ONLY storage.identity USING btree (study_instance_uid);
+CREATE INDEX identity_00_study_instance_uid_idx ON storage.identity_00 USING btree (study_instance_uid);
+CREATE INDEX identity_01_study_instance_uid_idx ON storage.identity_01 USING btree (study_instance_uid);
+CREATE INDEX identity_02_study_instance_uid_idx ON storage.identity_02 USING btree (study_instance_uid);
+CREATE INDEX identity_03_study_instance_uid_idx ON storage.identity_03 USING btree (study_instance_uid);
+CREATE INDEX identity_04_study_instance_uid_idx ON storage.identity_04 USING btree (study_instance_uid);
+CREATE INDEX identity_05_study_instance_uid_idx ON storage.identity_05 USING btree (study_instance_uid);
+CREATE INDEX identity_06_study_instance_uid_idx ON storage.identity_06 USING btree (study_instance_uid);
+CREATE INDEX identity_07_study_instance_uid_idx ON storage.identity_07 USING btree (study_instance_uid);
+CREATE INDEX identity_08_study_instance_uid_idx ON storage.identity_08 USING btree (study_instance_uid);
+CREATE INDEX identity_09_study_instance_uid_idx ON storage.identity_09 USING btree (study_instance_uid);
+CREATE INDEX identity_10_study_instance_uid_idx ON storage.identity_10 USING btree (study_instance_uid);
+CREATE INDEX identity_11_study_instance_uid_idx ON storage.identity_11 USING btree (study_instance_uid);
+CREATE INDEX identity_12_study_instance_uid_idx ON storage.identity_12 USING btree (study_instance_uid);
+CREATE INDEX identity_13_study_instance_uid_idx ON storage.identity_13 USING btree (study_instance_uid);
+CREATE INDEX identity_14_study_instance_uid_idx ON storage.identity_14 USING btree (study_instance_uid);
+CREATE INDEX identity_15_study_instance_uid_idx ON storage.identity_15 USING btree (study_instance_uid);
+CREATE INDEX receipt_object_key ON ONLY storage.receipt USING btree (object_key);
+CREATE INDEX receipt_default_object_key_idx ON storage.receipt_default USING btree (object_key);
+CREATE INDEX receipt_to_delete ON ONLY storage.receipt USING btree (object_state) WHERE (object_state <> 'PRESENT'::text);
+CREATE INDEX receipt_default_object_state_idx ON storage.receipt_default USING btree (object_state) WHERE (object_state <> 'PRESENT'::text);
+CREATE INDEX receipt_recorded_at ON ONLY storage.receipt USING btree (recorded_at);
+CREATE INDEX receipt_default_recorded_at_idx ON storage.receipt_default USING btree (recorded_at);
+CREATE INDEX receipt_instance ON ONLY storage.receipt USING btree (sop_instance_uid);
+CREATE INDEX receipt_default_sop_instance_uid_idx ON storage.receipt_default USING btree (sop_instance_uid);
+CREATE INDEX receipt_study ON ONLY storage.receipt USING btree (study_instance_uid);
+CREATE INDEX receipt_default_study_instance_uid_idx ON storage.receipt_default USING btree (study_instance_uid);
+ALTER INDEX audit.entry_pkey ATTACH PARTITION audit.entry_default_pkey;
+ALTER INDEX routing.attempt_delivery ATTACH PARTITION routing.attempt_default_delivery_idx;
+ALTER INDEX routing.attempt_pkey ATTACH PARTITION routing.attempt_default_pkey;
+ALTER INDEX routing.delivery_work ATTACH PARTITION routing.delivery_default_destination_priority_next_attempt_at_id_idx;
+ALTER INDEX routing.delivery_in_doubt ATTACH PARTITION routing.delivery_default_destination_state_idx;
+ALTER INDEX routing.delivery_job ATTACH PARTITION routing.delivery_default_job_state_idx;
+ALTER INDEX routing.delivery_pkey ATTACH PARTITION routing.delivery_default_pkey;
+ALTER INDEX routing.delivery_received_at_sop_instance_uid_revision_destination__key ATTACH PARTITION routing.delivery_default_received_at_sop_instance_uid_revision_dest_key;
+ALTER INDEX routing.delivery_instance ATTACH PARTITION routing.delivery_default_sop_instance_uid_destination_idx;
+ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_study_instance_uid_idx;
+ALTER INDEX routing.evaluation_pkey ATTACH PARTITION routing.evaluation_default_pkey;
+ALTER INDEX routing.evaluation_instance ATTACH PARTITION routing.evaluation_default_sop_instance_uid_idx;
+ALTER INDEX runtime.outbox_unpublished ATTACH PARTITION runtime.outbox_default_id_idx;
+ALTER INDEX runtime.outbox_pkey ATTACH PARTITION runtime.outbox_default_pkey;
+ALTER INDEX storage.fact_pkey ATTACH PARTITION storage.fact_default_pkey;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_00_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_00_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_00_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_01_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_01_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_01_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_02_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_02_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_02_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_03_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_03_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_03_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_04_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_04_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_04_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_05_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_05_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_05_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_06_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_06_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_06_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_07_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_07_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_07_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_08_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_08_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_08_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_09_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_09_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_09_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_10_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_10_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_10_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_11_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_11_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_11_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_12_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_12_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_12_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_13_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_13_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_13_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_14_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_14_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_14_study_instance_uid_idx;
+ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_15_pkey;
+ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_15_sop_instance_uid_sha256_key;
+ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_15_study_instance_uid_idx;
+ALTER INDEX storage.receipt_object_key ATTACH PARTITION storage.receipt_default_object_key_idx;
+ALTER INDEX storage.receipt_to_delete ATTACH PARTITION storage.receipt_default_object_state_idx;
+ALTER INDEX storage.receipt_pkey ATTACH PARTITION storage.receipt_default_pkey;
+ALTER INDEX storage.receipt_recorded_at ATTACH PARTITION storage.receipt_default_recorded_at_idx;
+ALTER INDEX storage.receipt_instance ATTACH PARTITION storage.receipt_default_sop_instance_uid_idx;
+ALTER INDEX storage.receipt_study ATTACH PARTITION storage.receipt_default_study_instance_uid_idx;
+ALTER TABLE ONLY config.rule_set_activation
+    ADD CONSTRAINT rule_set_activation_rule_set_fkey FOREIGN KEY (rule_set) REFERENCES config.rule_set(number);
+ALTER TABLE ONLY config.station
+    ADD CONSTRAINT station_commit_on_fkey FOREIGN KEY (commit_on) REFERENCES config.station(title);
+ALTER TABLE ONLY index.instance
+    ADD CONSTRAINT instance_study_instance_uid_series_instance_uid_fkey FOREIGN KEY (study_instance_uid, series_instance_uid) REFERENCES index.series(study_instance_uid, series_instance_uid);
+ALTER TABLE ONLY index.series
+    ADD CONSTRAINT series_study_instance_uid_fkey FOREIGN KEY (study_instance_uid) REFERENCES index.study(study_instance_uid);
+ALTER TABLE ONLY index.study
+    ADD CONSTRAINT study_patient_fkey FOREIGN KEY (patient) REFERENCES index.patient(id);
