@@ -18,7 +18,7 @@ SPEAKING_ERRORS = (
     GatewayError, OSError, RuntimeError, TypeError, AttributeError, NameError, ImportError, AssertionError,
 )  # fmt: skip
 SILENT = ("pydicom", "pynetdicom", "py.warnings")  # their texts quote element values
-TERSE = ("uvicorn", "aio_pika", "aiormq", "psycopg")
+REPORTED = ("aio_pika", "aiormq", "psycopg")  # bus and db report an outage once; these repeat it with every attempt
 
 
 def configure(service: str, level: str = "info") -> None:
@@ -45,10 +45,9 @@ def configure(service: str, level: str = "info") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
-    for name in SILENT:
+    for name in SILENT + REPORTED:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    for name in TERSE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def bound(**ids: object) -> AbstractContextManager[None]:

@@ -1,11 +1,15 @@
 """What only S3 does: it can be away, it must not take memory, and its errors must not tell secrets."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -66,6 +70,57 @@ def test_a_silent_server_is_waited_for_with_a_limit_and_recovers(
             assert SECRET_ACCESS_KEY not in text
             assert ACCESS_KEY_ID not in text
             assert "http" not in text
+
+
+@contextmanager
+def losing_first_answer(endpoint: str) -> Iterator[str]:
+    """A proxy that delivers every request, and cuts the connection instead of the first answer it gets."""
+    target = urlsplit(endpoint)
+    losses = iter([True])
+
+    def pass_on(client: socket.socket, server: socket.socket, *, answers: bool) -> None:
+        with suppress(OSError):
+            while data := client.recv(1 << 16):
+                if answers and next(losses, False):
+                    break
+                server.sendall(data)
+        for end in (client, server):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection((target.hostname, target.port))
+                sockets.extend((client, server))
+                for ends, answers in (((client, server), False), ((server, client), True)):
+                    Thread(target=pass_on, args=ends, kwargs={"answers": answers}, daemon=True).start()
+
+    sockets: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        accepting = Thread(target=accept)
+        accepting.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assert next(losses, None) is None, "no answer was lost"
+        listener.shutdown(socket.SHUT_RDWR)
+        accepting.join()
+    for end in sockets:
+        end.close()
+
+
+@pytest.mark.parametrize("size", [1000, 20 << 20])
+def test_a_write_whose_answer_was_lost_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    data = os.urandom(size)
+    with s3_server() as server, losing_first_answer(server.endpoint) as endpoint:
+        direct = open_s3(server, tmp_path, monkeypatch)
+        store = open_s3(S3Server(endpoint, server.process), tmp_path, monkeypatch)
+        with store.create(KEY) as writer:
+            for start in range(0, size, 1 << 20):
+                os.write(writer.fd, data[start : start + (1 << 20)])
+            writer.commit()
+        assert direct.get_bytes(KEY, limit=size) == data
+        assert [found.key for found in direct.list("objects/2026/11/23/20")] == [KEY]
 
 
 def test_a_server_that_is_gone_fails_every_call_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
