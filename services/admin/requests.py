@@ -55,7 +55,7 @@ async def send(database: Database, actor: str, uids: Sequence[str], title: str) 
             raise NotFound(
                 f"no stored study, series or instance has the UID {shown}; 'gateway studies list' shows them"
             )
-        return await _insert(conn, actor, "send", {"uids": wanted, "destination": station.title})
+        return await _insert(conn, actor, "send", {"uids": wanted, "to": station.title})
 
     return await _carried_out(database, await database.retry(work))
 

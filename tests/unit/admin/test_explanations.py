@@ -1,0 +1,60 @@
+"""The documented shape of ``gateway where``."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from services.admin.explanations import delivery, instance
+
+AT = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+ROW: dict[str, Any] = {
+    "uid": "1.2.3",
+    "sha256": "0" * 64,
+    "source": "SCANNER1",
+    "received_at": AT,
+    "status": 0,
+    "findings": ["odd"],
+    "flags": ["TRANSFER_SYNTAX"],
+    "disposition": "HELD",
+    "rule_set": 3,
+    "matched": [{"rule": "b", "to": ["X"]}, {"rule": "a", "to": ["Y"]}],
+}
+
+
+def test_an_instance_has_exactly_the_documented_fields() -> None:
+    assert instance(ROW) == {
+        "uid": "1.2.3",
+        "sha256": "0" * 64,
+        "source": "SCANNER1",
+        "received_at": AT,
+        "status": "0000",
+        "findings": ["odd", "TRANSFER_SYNTAX", "HELD"],
+        "rule_set": 3,
+        "matched": ["b", "a"],
+        "archived": False,
+    }
+
+
+def test_an_instance_that_was_not_evaluated_yet_matched_nothing() -> None:
+    found = instance(ROW | {"matched": None, "disposition": "NEW", "flags": [], "status": 0xB007})
+    assert (found["matched"], found["findings"], found["status"]) == ([], ["odd"], "B007")
+
+
+def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
+    job = uuid4()
+    attempts = [
+        {"delivery": 7, "at": AT, "status": 0xA700, "outcome": "RETRY", "reason": "Refused: Out of resources"},
+        {"delivery": 7, "at": AT, "status": None, "outcome": "UNKNOWN", "reason": "the answer was lost"},
+    ]
+    row = {"id": 7, "instance": "1.2.3", "destination": "ARCHIVE1", "job": job, "state": "UNKNOWN"}
+    assert delivery(row, attempts) == {
+        "instance": "1.2.3",
+        "destination": "ARCHIVE1",
+        "job": job,
+        "state": "UNKNOWN",
+        "attempts": [
+            {"at": AT, "status": "A700", "reason": "Refused: Out of resources"},
+            {"at": AT, "status": None, "reason": "the answer was lost"},
+        ],
+        "commitment": None,
+    }
