@@ -63,7 +63,7 @@ def decode(raw: bytes, using: Charset, vr: str) -> tuple[str, bool]:
     values may be split at backslashes afterwards, also where the second byte of a character has that code.
     """
     if raw.isascii() and _ESCAPE not in raw:
-        return clean(raw.decode("ascii")), True
+        return raw.decode("ascii").replace("\0", ""), True
     if not using.known or using.ascii_only:
         return clean(_guess(raw)), False
     try:

@@ -47,6 +47,7 @@ _LAST_COMMAND_OR_META: Final = 0x0002FFFF
 _TEXT: Final = frozenset({"SH", "LO", "PN", "UC", "ST", "LT", "UT"})
 _SINGLE: Final = frozenset({"ST", "LT", "UT", "UR"})
 _ASCII: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
+_READABLE: Final = _TEXT | _ASCII | {"AT"}
 _KEEPS_LEADING_BLANKS: Final = frozenset({"ST", "LT", "UT", "UC", "UR"})
 _NUMBERS: Final = {
     vr: (Struct("<" + code), Struct(">" + code))
@@ -184,6 +185,10 @@ class _Collector:
     def facts(self) -> Facts:
         """The facts, the most important first, within the limit for all."""
         kept: dict[str, list[Value]] = {}
+        if sum(rank.bytes for rank in self._ranks) <= self._limits.total_bytes and not self._undecodable:
+            for rank in self._ranks:
+                kept |= rank.values
+            return {"values": kept, "cut": list(self._cut), "undecodable": []}
         total = 0
         for rank in self._ranks:
             for key, values in rank.values.items():
@@ -235,23 +240,23 @@ class _Collector:
                 self._mark_cut(key)
                 return []
             values = rank.values[key] = []
+        found: list[Value] = []
+        room = self._limits.values - len(values)
         if vr == "SQ":
             level.items = values
-            return []
-        found = self._decoded(walker, level, key, vr, position, length) if length else []
-        if key in self._cut and len(values) == self._limits.values:
-            return found
+        elif length and room:
+            found = self._decoded(walker, level, key, vr, position, length)
+        if len(found) > room or (length and not room):
+            found = found[:room]
+            self._mark_cut(key)
         if found != [None] or values != [None]:
             values += found
-        if len(values) > self._limits.values:
-            del values[self._limits.values :]
-            self._mark_cut(key)
         rank.bytes += _cost(key, found)
         return found
 
     def _decoded(self, walker: Walker, level: _Level, key: str, vr: str, position: int, length: int) -> list[Value]:
         numbers = _NUMBERS.get(vr)
-        if numbers is None and vr not in _TEXT and vr not in _ASCII and vr != "AT":
+        if numbers is None and vr not in _READABLE:
             return [None]
         raw = walker.value(position, min(length, self._limits.element_bytes))
         if len(raw) < length:
