@@ -148,5 +148,3 @@ class Ledger:
             raise AssertionError(
                 f"{self.states(destination)} instead of {expected}: {self.deliveries(destination)[:5]}"
             ) from None
-
-
