@@ -9,6 +9,7 @@ import itertools
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -155,5 +156,6 @@ def execute(url: str, statement: sql.Composed) -> None:
 
 
 def migrate(url: str) -> None:
-    """Apply all migrations."""
-    asyncio.run(migrations.migrate(url))
+    """Apply all migrations, on a loop of their own: a fixture may be asked for while a test's loop runs."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(migrations.migrate(url))).result()
