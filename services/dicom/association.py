@@ -131,6 +131,7 @@ class Association:
     def cancelled(self, request: "Request") -> bool:
         """A C-CANCEL for this request has come (PS3.7 9.3.2.3). Looks at the socket without waiting.
 
+        The request's data set must have been read: what lies behind it cannot be seen before.
         Raises AssociationAborted or PeerGone when that is what has come. Other requests stay unread.
         """
         if request.cancelled:
@@ -140,6 +141,7 @@ class Association:
             size, message_id = cancel
             self.stream.start += size
             request.cancelled |= message_id == request.command.message_id
+        self.stream.noticed()
         return request.cancelled
 
     def _peek_cancel(self) -> tuple[int, int] | None:

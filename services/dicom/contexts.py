@@ -22,7 +22,7 @@ STORAGE_CLASSES: Final[frozenset[str]] = frozenset(str(uid) for uid in _STORAGE_
 )
 """Storage SOP classes of PS3.4 B.5."""
 
-_RECEIVED_AS_IS = (
+_COMPRESSED = (
     "1.2.840.10008.1.2.4.50 1.2.840.10008.1.2.4.51 1.2.840.10008.1.2.4.57 1.2.840.10008.1.2.4.70 "
     "1.2.840.10008.1.2.4.80 1.2.840.10008.1.2.4.81 1.2.840.10008.1.2.4.90 1.2.840.10008.1.2.4.91 "
     "1.2.840.10008.1.2.4.92 1.2.840.10008.1.2.4.93 1.2.840.10008.1.2.4.100 1.2.840.10008.1.2.4.100.1 "
@@ -34,12 +34,16 @@ _RECEIVED_AS_IS = (
     "1.2.840.10008.1.2.5 1.2.840.10008.1.2.8.1"
 )
 ALL_TRANSFER_SYNTAXES: Final[tuple[str, ...]] = (
+    *_COMPRESSED.split(),
     *UNCOMPRESSED,
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_BIG_ENDIAN,
-    *_RECEIVED_AS_IS.split(),
 )
-"""PS3.5 annex A, in the order we prefer them: what can be read everywhere first, then as received."""
+"""PS3.5 annex A in the order we prefer them.
+
+A peer that names a compressed syntax beside others holds such data. It is chosen first: else the peer would have
+to decompress (storescu cannot for JPEG 2000) and the bytes would not be the original ones.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ def negotiate(
             answers.append(ContextAnswer(context.id, ACCEPTED, context.abstract_syntax, chosen))
             continue
         result = TRANSFER_SYNTAXES_UNKNOWN if ours else ABSTRACT_SYNTAX_UNKNOWN
-        answers.append(ContextAnswer(context.id, result, context.abstract_syntax, context.transfer_syntaxes[0]))
+        # The syntax of a refused context means nothing (PS3.8 9.3.3.2); what a stranger sent is not repeated.
+        answers.append(ContextAnswer(context.id, result, context.abstract_syntax, IMPLICIT_LITTLE_ENDIAN))
     return tuple(answers)
 
 

@@ -1,5 +1,6 @@
-"""PDUs (PS3.8 9.3): fixed headers by struct, the A-ASSOCIATE items by pynetdicom's item classes.
+"""PDUs (PS3.8 9.3): what we send is built from pynetdicom's item classes, what strangers send is read by struct.
 
+pynetdicom's decoders answer broken items with tracebacks and warnings in the log: a stranger could fill a disk.
 Items of unknown type are skipped, as PS3.8 9.3.1 asks; extended negotiation, asynchronous window and user identity are
 known but not answered, which refuses them (PS3.7 D.3.3.3, D.3.3.5, D.3.3.7).
 """
@@ -28,7 +29,7 @@ RELEASE_RQ_PDU: Final = struct.pack(">BxI4x", RELEASE_RQ, 4)
 RELEASE_RP_PDU: Final = struct.pack(">BxI4x", RELEASE_RP, 4)
 
 _FIXED: Final = struct.Struct(">H2x16s16s32x")
-_DECODE_ERRORS = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
+_DECODE_ERRORS = (ValueError, struct.error)
 _MISSING_MAXIMUM: Final = 16 * 1024
 """Assumed when a peer forgets its mandatory Maximum Length item."""
 
@@ -111,7 +112,7 @@ def decode_request(body: bytes) -> AssociateRequest:
     try:
         for kind, data in _items(body, _FIXED.size):
             if kind == 0x10:
-                application_context = _application_context(data)
+                application_context = _uid(data)
             elif kind == 0x20:
                 contexts.append(_proposed(data))
             elif kind == 0x50:
@@ -132,9 +133,9 @@ def decode_answer(body: bytes) -> AssociateAnswer:
     try:
         for kind, data in _items(body, _FIXED.size):
             if kind == 0x21:
-                item = items.PresentationContextItemAC()
-                item.decode(data)
-                contexts.append(ContextAnswer(data[4], data[6], "", str(item.transfer_syntax or "")))
+                context_id, result = struct.unpack_from(">BxBx", data)
+                syntaxes = [_uid(syntax) for sub_kind, syntax in _items(data, 4) if sub_kind == 0x40 and not result]
+                contexts.append(ContextAnswer(context_id, result, "", "".join(syntaxes)))
             elif kind == 0x50:
                 maximum_pdu, roles, _ = _user_information(data)
     except _DECODE_ERRORS as error:
@@ -143,41 +144,51 @@ def decode_answer(body: bytes) -> AssociateAnswer:
 
 
 def _items(data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+    """Type and body of each item. Raises ValueError or struct.error when they do not fit."""
     while offset < len(data):
         kind, length = struct.unpack_from(">BxH", data, offset)
-        if offset + 4 + length > len(data):
+        offset += 4
+        if offset + length > len(data):
             raise ValueError("item longer than its parent")
-        yield kind, data[offset : offset + 4 + length]
-        offset += 4 + length
+        yield kind, data[offset : offset + length]
+        offset += length
 
 
-def _application_context(data: bytes) -> str:
-    item = items.ApplicationContextItem()
-    item.decode(data)
-    return str(item.application_context_name)
+def _uid(data: bytes) -> str:
+    return data.decode("ascii").rstrip("\0 ")
 
 
 def _proposed(data: bytes) -> ProposedContext:
-    item = items.PresentationContextItemRQ()
-    item.decode(data)
-    return ProposedContext(str(item.abstract_syntax or ""), tuple(map(str, item.transfer_syntax)), data[4])
+    (context_id,) = struct.unpack_from(">B3x", data)
+    abstract_syntax, transfer_syntaxes = "", []
+    for kind, body in _items(data, 4):
+        if kind == 0x30:
+            abstract_syntax = _uid(body)
+        elif kind == 0x40:
+            transfer_syntaxes.append(_uid(body))
+    return ProposedContext(abstract_syntax, tuple(transfer_syntaxes), context_id)
 
 
 def _user_information(data: bytes) -> tuple[int, dict[str, Roles], Implementation]:
     maximum_pdu, class_uid, version_name = _MISSING_MAXIMUM, "", ""
     roles: dict[str, Roles] = {}
-    for kind, sub_item in _items(data, 4):
+    for kind, body in _items(data, 0):
         if kind == 0x51:
-            (maximum_pdu,) = struct.unpack(">I", sub_item[4:])
+            (maximum_pdu,) = struct.unpack(">I", body)
         elif kind == 0x52:
-            class_uid = sub_item[4:].decode("ascii", "replace").rstrip("\0 ")
+            class_uid = _printable(body)
         elif kind == 0x54:
-            role = items.SCP_SCU_RoleSelectionSubItem()
-            role.decode(sub_item)
-            roles[str(role.sop_class_uid)] = Roles(bool(role.scu_role), bool(role.scp_role))
+            (length,) = struct.unpack_from(">H", body)
+            scu, scp = struct.unpack_from(">BB", body, 2 + length)
+            roles[_uid(body[2 : 2 + length])] = Roles(bool(scu), bool(scp))
         elif kind == 0x55:
-            version_name = sub_item[4:].decode("ascii", "replace").strip("\0 ")
+            version_name = _printable(body)
     return maximum_pdu, roles, Implementation(class_uid, version_name)
+
+
+def _printable(data: bytes) -> str:
+    """For people and logs only."""
+    return "".join(c if " " <= c <= "~" else "?" for c in data.decode("latin-1").strip("\0 "))[:64]
 
 
 def _check_contexts(contexts: Sequence[ProposedContext]) -> None:

@@ -103,14 +103,15 @@ class Transport:
         return self._socket.sendmsg(pending)
 
     def noticed(self) -> None:
-        """Called when bytes have come while sending; raises if they mean that sending is useless."""
+        """Called by ``notice``; raises if what lies in the buffer means that going on is useless."""
 
     def notice(self) -> None:
         """Look at what the peer has sent, without waiting."""
         if self.start == self.end:
             self.start = self.end = 0
-        if self.end < BUFFER and self.receive():
-            self.noticed()
+        if self.end < BUFFER:
+            self.receive()
+        self.noticed()
 
     def _wait_to_write(self, deadline: float) -> None:
         watch_input = self.end < BUFFER

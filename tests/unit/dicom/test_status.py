@@ -1,0 +1,53 @@
+"""Status classes of PS3.7 annex C and PS3.4 B.2.3, and the names a person reads."""
+
+import pytest
+
+from services.dicom import commands
+from services.dicom.status import CANCEL, FAILURE, PENDING, SUCCESS, WARNING, StatusClass, classify, name
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (0x0000, SUCCESS),
+        (0xFF00, PENDING),
+        (0xFF01, PENDING),
+        (0xFE00, CANCEL),
+        (0xB000, WARNING),
+        (0xB006, WARNING),
+        (0xB007, WARNING),
+        (0x0001, WARNING),
+        (0x0107, WARNING),
+        (0x0116, WARNING),
+        (0xA700, FAILURE),
+        (0xA780, FAILURE),
+        (0xA900, FAILURE),
+        (0xC000, FAILURE),
+        (0x0110, FAILURE),
+        (0x0111, FAILURE),
+        (0x0122, FAILURE),
+        (0xFFFF, FAILURE),
+        (0x1234, FAILURE),
+    ],
+)
+def test_class_of_each_status(status: int, expected: StatusClass) -> None:
+    assert classify(status) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0xA710, "Write to remote database failed"),
+        (0xA760, "no default destination"),
+        (0xA7FF, "Out of Resources"),
+        (0xC123, "Cannot Understand"),
+        (0x0122, "SOP Class Not Supported"),
+        (0x1234, "status 1234"),
+    ],
+)
+def test_names(status: int, words: str) -> None:
+    assert words in name(status)
+
+
+def test_private_store_codes_mean_nothing_elsewhere() -> None:
+    assert name(0xA710, commands.C_ECHO) == "status A710"
