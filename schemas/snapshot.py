@@ -1,0 +1,60 @@
+"""What ingest knows of the configuration: one numbered document that storage writes and ingest accepts and refuses by.
+
+It lies under ``KEY`` in the object store; ingest keeps a copy as ``LOCAL_COPY`` in its home folder.
+"""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+KEY = "config/snapshot.json"
+LOCAL_COPY = "config-snapshot.json"
+
+
+class SnapshotError(Exception):
+    """The bytes are no snapshot. The text names the places that are wrong."""
+
+
+def _network(text: str) -> str:
+    ip_network(text, strict=False)
+    return text
+
+
+class SnapshotStation(BaseModel):
+    """A remote AE. ``addresses`` are the networks (CIDR) its associations come from; empty: from anywhere."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    title: str
+    enabled: bool = True
+    addresses: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
+    revision_policy: Literal["route", "keep", "hold", "refuse"] = "route"
+
+    def networks(self) -> list[IPv4Network | IPv6Network]:
+        """The addresses as networks."""
+        return [ip_network(text, strict=False) for text in self.addresses]
+
+
+class Snapshot(BaseModel):
+    """``number`` counts configurations, ``rule_set`` is the live one; ``written_at`` is the database's time."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    number: int
+    rule_set: int
+    written_at: AwareDatetime
+    stations: list[SnapshotStation]
+
+    def encode(self) -> bytes:
+        """As it is written: UTF-8 JSON."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Snapshot":
+        """Read a snapshot. Raises ``SnapshotError``."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as fault:
+            places = sorted({".".join(str(part) for part in error["loc"]) for error in fault.errors()})
+            raise SnapshotError(f"no snapshot, wrong at: {', '.join(places)[:200] or 'the beginning'}") from fault

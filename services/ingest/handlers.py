@@ -1,0 +1,208 @@
+"""C-ECHO and C-STORE: receive into the store, check, write the receipt, make durable, answer, publish (promise P1)."""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import structlog
+
+from schemas.messages import AssociationEnded, InstanceReceived, Receipt
+from schemas.snapshot import Snapshot
+from services.dicom import commands
+from services.dicom.acceptor import AssociationSummary, Outcome
+from services.dicom.association import Handler, Request
+from services.dicom.elements import UnparsableDataSet
+from services.dicom.errors import AssociationError, DataSetTooLarge
+from services.dicom.facts import Header, read_header
+from services.dicom.part10 import ObjectMeta, begin_object, write_receipt
+from services.ingest import metrics
+from services.ingest.causes import ANSWERS, Cause, Refusal, check_command, check_data_set
+from services.ingest.publisher import Publisher
+from services.ingest.revisions import RevisionCheck
+from services.runtime import logs
+from services.runtime.clock import now
+from services.runtime.errors import StoreFailed, StoreFull
+from services.runtime.objects import ObjectStore, ObjectWriter, new_object_key
+
+SUCCESS = 0x0000
+ENDINGS = {
+    Outcome.RELEASED: "RELEASED",
+    Outcome.ABORTED_BY_PEER: "ABORTED_BY_PEER",
+    Outcome.ABORTED: "ABORTED",
+    Outcome.VIOLATION: "ABORTED",
+    Outcome.TIMED_OUT: "ABORTED",
+    Outcome.LOST: "CONNECTION_LOST",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Receiver:
+    """The handlers of the listener; one thread an association calls them."""
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        snapshot: Callable[[], Snapshot | None],
+        clock_wrong: Callable[[], str | None],
+        publisher: Publisher,
+        revisions: RevisionCheck,
+        largest: int,
+    ) -> None:
+        self._objects, self._snapshot, self._clock_wrong = objects, snapshot, clock_wrong
+        self._publisher, self._revisions, self._largest = publisher, revisions, largest
+        self._lock = threading.Lock()
+        self._counts: dict[str, list[int]] = {}
+
+    def handlers(self) -> Mapping[int, Handler]:
+        """By command field."""
+        return {commands.C_ECHO: self.echo, commands.C_STORE: self.store}
+
+    def echo(self, request: Request) -> None:
+        """C-ECHO (PS3.7 9.1.5)."""
+        request.association.respond(request, SUCCESS)
+
+    def store(self, request: Request) -> None:
+        """C-STORE (PS3.7 9.1.1)."""
+        started = time.monotonic()
+        with logs.bound(association=request.association.id):
+            try:
+                received = self._receive(request)
+            except Refusal as refusal:
+                self._refuse(request, refusal)
+                return
+            request.association.respond(request, SUCCESS)
+        metrics.STORE_SECONDS.observe(time.monotonic() - started)
+        metrics.STORED.inc()
+        metrics.STORED_BYTES.inc(received.receipt.size)
+        self._count(request.association.id, 0)
+        self._publisher.offer(received, correlation=request.association.id)
+
+    def ended(self, summary: AssociationSummary) -> None:
+        """Count and publish the end of a connection."""
+        with self._lock:
+            stored, failed = self._counts.pop(summary.id, (0, 0))
+        metrics.ASSOCIATIONS.labels(summary.outcome.name).inc()
+        if summary.outcome not in ENDINGS or not summary.requests:
+            return
+        event = AssociationEnded.model_validate(
+            {
+                "association": summary.id,
+                "calling_aet": summary.calling_aet,
+                "called_aet": summary.called_aet,
+                "peer_address": summary.peer_address,
+                "started_at": now() - timedelta(seconds=summary.seconds),
+                "outcome": ENDINGS[summary.outcome],
+                "stored": stored,
+                "failed": failed,
+            }
+        )
+        self._publisher.offer(event, correlation=summary.id)
+
+    def _receive(self, request: Request) -> InstanceReceived:
+        """Everything up to the durable object. Raises ``Refusal`` and the errors of the association."""
+        try:
+            check_command(request.command, request.context.abstract_syntax)
+            if self._clock_wrong():
+                raise Refusal(Cause.CLOCK_WRONG)
+            key = new_object_key(now())
+            with self._objects.create(key) as writer:
+                return self._write(request, key, writer)
+        except DataSetTooLarge:
+            self._note(request, Refusal(Cause.TOO_LARGE))
+            raise
+        except StoreFull as error:
+            raise Refusal(Cause.STORE_FULL, str(error)) from error
+        except StoreFailed as error:
+            raise Refusal(Cause.WRITE_FAILED, str(error)) from error
+        except (AssociationError, Refusal):
+            raise
+        except Exception as error:
+            log.exception("store_failed")
+            raise Refusal(Cause.FAULT, type(error).__name__) from error
+
+    def _write(self, request: Request, key: str, writer: ObjectWriter) -> InstanceReceived:
+        command = request.command
+        meta = ObjectMeta(
+            command.affected_sop_class_uid,
+            command.affected_sop_instance_uid,
+            request.context.transfer_syntax,
+            request.association.calling_aet,
+        )
+        offset = begin_object(writer.fd, meta)
+        digest = hashlib.sha256()
+        size = request.copy_data_set(writer.fd, digest, self._largest)
+        header = _header(writer.fd, offset, size, meta.transfer_syntax_uid)
+        check_data_set(command, header)
+        receipt = self._receipt(request, key, header, digest.hexdigest(), size, offset)
+        self._check_revision(receipt)
+        write_receipt(writer.fd, receipt)
+        writer.commit()
+        return InstanceReceived(receipt=receipt, facts=header.facts)
+
+    def _receipt(self, request: Request, key: str, header: Header, sha256: str, size: int, offset: int) -> Receipt:
+        association, snapshot = request.association, self._snapshot()
+        if snapshot is None:
+            raise Refusal(Cause.FAULT, "no snapshot")
+        return Receipt(
+            object_key=key,
+            received_at=now(),
+            sop_instance_uid=header.sop_instance_uid,
+            sop_class_uid=header.sop_class_uid,
+            study_instance_uid=header.study_instance_uid,
+            series_instance_uid=header.series_instance_uid,
+            transfer_syntax_uid=request.context.transfer_syntax,
+            sha256=sha256,
+            size=size,
+            offset=offset,
+            peer_address=association.peer_address,
+            calling_aet=association.calling_aet,
+            called_aet=association.called_aet,
+            association=association.id,
+            configuration=snapshot.number,
+            rule_set=snapshot.rule_set,
+            status=SUCCESS,
+        )
+
+    def _check_revision(self, receipt: Receipt) -> None:
+        snapshot = self._snapshot()
+        stations = snapshot.stations if snapshot else []
+        if any(s.title == receipt.calling_aet and s.revision_policy == "refuse" for s in stations):
+            self._revisions.check(receipt)
+
+    def _refuse(self, request: Request, refusal: Refusal) -> None:
+        self._note(request, refusal)
+        answer = ANSWERS[refusal.cause]
+        request.association.respond(request, answer.status, comment=answer.comment)
+
+    def _note(self, request: Request, refusal: Refusal) -> None:
+        metrics.REFUSED.labels(refusal.cause.value).inc()
+        self._count(request.association.id, 1)
+        log.warning(
+            "instance_refused",
+            association=request.association.id,
+            cause=refusal.cause.value,
+            detail=refusal.detail,
+            status=f"{ANSWERS[refusal.cause].status:04X}",
+            calling=request.association.calling_aet,
+            sop_class=request.command.affected_sop_class_uid[:80],
+            sop_instance=request.command.affected_sop_instance_uid[:80],
+        )
+
+    def _count(self, association: str, place: int) -> None:
+        with self._lock:
+            self._counts.setdefault(association, [0, 0])[place] += 1
+
+
+def _header(fd: int, offset: int, size: int, transfer_syntax: str) -> Header:
+    """The header facts of what was received. Raises ``Refusal``."""
+    if not size:
+        raise Refusal(Cause.EMPTY)
+    try:
+        with os.fdopen(os.dup(fd), "rb") as source:
+            return read_header(source, offset, size, transfer_syntax)
+    except UnparsableDataSet as error:
+        raise Refusal(Cause.UNPARSABLE, str(error)) from error

@@ -1,0 +1,129 @@
+"""What a received instance is, given what is known of its SOP Instance UID (promise P5). Pure.
+
+Identity is SOP Instance UID plus SHA-256 of the data set.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from schemas.messages.instance import Disposition
+
+Policy = Literal["route", "keep", "hold", "refuse"]
+IdentityChange = Literal["insert", "revive", "none"]
+
+LIVE: Final = frozenset({"STORED", "DAMAGED"})
+BY_POLICY: Final[dict[Policy, Disposition]] = {
+    "route": "REVISION",
+    "keep": "KEPT",
+    "hold": "HELD",
+    "refuse": "HELD",  # ingest refuses; one that slipped through while the first was being recorded is held
+}
+
+REVISION_FLAG: Final = "revision"
+TRANSFER_SYNTAX_FLAG: Final = "transfer-syntax-only"
+FACTS_REFUSED_FLAG: Final = "facts-refused"
+
+DEPENDS_ON_ENCODING: Final = frozenset(
+    {"00080008", "00280004", "00280006", "00282110", "00282112", "00282114", "00280106", "00280107"}
+)
+"""Image Type, Photometric Interpretation, Planar Configuration, lossy compression, smallest and largest pixel value."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A row of storage.identity with the facts of its receipt."""
+
+    revision: int
+    sha256: str
+    state: str
+    transfer_syntax_uid: str
+    facts: Mapping[str, Any] | None = None
+
+    @property
+    def live(self) -> bool:
+        """Not deleted and not about to be."""
+        return self.state in LIVE
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What of a receipt decides. ``delivered_to_sender``: we (may) have sent that UID to the station it came from."""
+
+    sha256: str
+    transfer_syntax_uid: str
+    facts: Mapping[str, Any]
+    policy: Policy = "route"
+    delivered_to_sender: bool = False
+    recovered: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``revision`` is the identity's; ``redundant`` objects are deleted once the first one was verified."""
+
+    disposition: Disposition
+    revision: int
+    identity: IdentityChange
+    flags: tuple[str, ...] = ()
+
+    @property
+    def redundant(self) -> bool:
+        """The object adds nothing to the one that is there."""
+        return self.identity == "none"
+
+
+def decide(arrival: Arrival, known: Sequence[Known]) -> Decision:
+    """The decision on one arrival, ``known`` being all rows of its UID.
+
+    Content that was deleted and comes again is new: its row is revived, because UID and hash are unique.
+    """
+    same = next((row for row in known if row.sha256 == arrival.sha256), None)
+    if same is not None and same.live:
+        return Decision("DUPLICATE", same.revision, "none")
+    live = [row for row in known if row.live]
+    flags = (REVISION_FLAG,) if live else ()
+    disposition = _disposition(arrival, live)
+    if live and disposition == "HELD" and _only_another_syntax(arrival, live):
+        flags = (TRANSFER_SYNTAX_FLAG,)
+    return Decision(disposition, _revision(same, known), "revive" if same else "insert", flags)
+
+
+def _disposition(arrival: Arrival, live: Sequence[Known]) -> Disposition:
+    if arrival.recovered:
+        return "RECOVERED"
+    if arrival.delivered_to_sender:
+        return "RETURNED"
+    if not live:
+        return "NEW"
+    return "HELD" if _only_another_syntax(arrival, live) else BY_POLICY[arrival.policy]
+
+
+def _revision(same: Known | None, known: Sequence[Known]) -> int:
+    """A revived row keeps its number unless a later one exists: revisions are in order of arrival."""
+    newest = max((row.revision for row in known), default=0)
+    return newest if same is not None and same.revision == newest else newest + 1
+
+
+def _only_another_syntax(arrival: Arrival, live: Sequence[Known]) -> bool:
+    return any(
+        row.transfer_syntax_uid != arrival.transfer_syntax_uid and same_facts(row.facts, arrival.facts) for row in live
+    )
+
+
+def same_facts(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
+    """Whether two data sets say the same in all that does not depend on their encoding.
+
+    Private elements do not count: implicit VR hides their type. Nothing to compare is not the same.
+    """
+    first, second = _comparable(one or {}), _comparable(other)
+    return bool(first) and first == second
+
+
+def _comparable(facts: Mapping[str, Any]) -> dict[str, Any]:
+    values: Mapping[str, Any] = facts.get("values", {})
+    return {
+        key: found
+        for key, found in values.items()
+        if ":" not in key and key not in DEPENDS_ON_ENCODING and None not in found
+    }

@@ -1,0 +1,36 @@
+"""Storage as a part of a process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from schemas.topology import STORAGE_INSTANCE_RECEIVED
+from services.runtime import partitions, reconcile
+from services.runtime.app import Runtime
+from services.storage.handlers import Recorder
+from services.storage.leadership import Leadership
+from services.storage.settings import StorageSettings
+from services.storage.snapshot_writer import SnapshotWriter
+from services.storage.sweep import Sweep
+
+OUTBOX_MONTHS = 1
+
+
+@asynccontextmanager
+async def service(runtime: Runtime) -> AsyncIterator[None]:
+    """Consume ``instance.received``, sweep, write snapshots until the block ends."""
+    settings, supervisor = StorageSettings.load(), runtime.supervisor
+    recorder = Recorder(runtime.db, runtime.objects, settings)
+    leadership = Leadership(runtime.db, settings.lease_seconds)
+    sweep = Sweep(runtime.db, runtime.objects, runtime.bus, recorder, leadership, settings, supervisor)
+    snapshot = SnapshotWriter(runtime.db, runtime.objects)
+    supervisor.spawn("storage leadership", lambda: leadership.keep(supervisor))
+    supervisor.spawn("snapshot", lambda: snapshot.run(supervisor))
+    supervisor.spawn("partitions of storage", lambda: partitions.maintain(runtime, "storage"))
+    supervisor.spawn(
+        "partitions of the outbox", lambda: partitions.maintain(runtime, "runtime", {"outbox": OUTBOX_MONTHS})
+    )
+    reconcile.every(runtime, "storage sweep", settings.sweep_seconds, sweep.run_once, lambda: not runtime.bus.available)
+    await runtime.bus.consume(
+        STORAGE_INSTANCE_RECEIVED, recorder.handle, batch=settings.batch, while_available=runtime.db
+    )
+    yield

@@ -1,0 +1,233 @@
+-- name: select_recorded
+-- Which of these objects have a row, tombstones included.
+select r.object_key from unnest(%(object_key)s::text[]) as k(object_key)
+join storage.receipt r on r.object_key = k.object_key
+
+-- name: select_identities
+-- All that is known of some UIDs, with the facts of each content.
+select i.sop_instance_uid, i.revision, i.sha256, i.state, i.transfer_syntax_uid, f.facts
+from storage.identity i
+left join storage.fact f on f.received_at = i.received_at and f.object_key = i.object_key
+where i.sop_instance_uid = any(%(sop_instance_uid)s::text[])
+
+-- name: select_delivered
+-- Which of these pairs of instance and sending station we may have delivered ourselves.
+select d.sop_instance_uid, d.destination
+from unnest(%(sop_instance_uid)s::text[], %(calling_aet)s::text[]) as k(sop_instance_uid, calling_aet)
+join routing.delivered_view d on d.sop_instance_uid = k.sop_instance_uid and d.destination = k.calling_aet
+
+-- name: select_policies
+select title, revision_policy from config.station_view where title = any(%(title)s::text[])
+
+-- name: insert_identities
+insert into storage.identity (sop_instance_uid, revision, sha256, received_at, object_key, size, data_set_offset,
+                              sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid)
+select * from unnest(%(sop_instance_uid)s::text[], %(revision)s::int[], %(sha256)s::text[],
+                     %(received_at)s::timestamptz[], %(object_key)s::text[], %(size)s::bigint[],
+                     %(data_set_offset)s::int[], %(sop_class_uid)s::text[], %(study_instance_uid)s::text[],
+                     %(series_instance_uid)s::text[], %(transfer_syntax_uid)s::text[])
+
+-- name: revive_identity
+-- Content that was deleted has come again. Its row points to the new object; the deletion of the old one goes on.
+update storage.identity set
+    revision = %(revision)s, received_at = %(received_at)s, object_key = %(object_key)s, size = %(size)s,
+    data_set_offset = %(data_set_offset)s, sop_class_uid = %(sop_class_uid)s,
+    study_instance_uid = %(study_instance_uid)s, series_instance_uid = %(series_instance_uid)s,
+    transfer_syntax_uid = %(transfer_syntax_uid)s, state = 'STORED', state_at = now()
+where sop_instance_uid = %(sop_instance_uid)s and sha256 = %(sha256)s
+
+-- name: insert_receipts
+insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, flags, sha256, size,
+                             sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid,
+                             peer_address, calling_aet, called_aet, association, configuration, rule_set, status,
+                             findings, object_state)
+select k.received_at, k.object_key, k.sop_instance_uid, k.revision, k.disposition,
+       array_remove(string_to_array(k.flags, ' '), ''), k.sha256, k.size, k.sop_class_uid, k.study_instance_uid,
+       k.series_instance_uid, k.transfer_syntax_uid, k.peer_address, k.calling_aet, k.called_aet, k.association,
+       k.configuration, k.rule_set, k.status, k.findings, k.object_state
+from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[], %(sop_instance_uid)s::text[],
+            %(revision)s::int[], %(disposition)s::text[], %(flags)s::text[], %(sha256)s::text[],
+            %(size)s::bigint[], %(sop_class_uid)s::text[], %(study_instance_uid)s::text[],
+            %(series_instance_uid)s::text[], %(transfer_syntax_uid)s::text[], %(peer_address)s::text[],
+            %(calling_aet)s::text[], %(called_aet)s::text[], %(association)s::text[],
+            %(configuration)s::bigint[], %(rule_set)s::int[], %(status)s::int[], %(findings)s::jsonb[],
+            %(object_state)s::text[])
+     as k(received_at, object_key, sop_instance_uid, revision, disposition, flags, sha256, size, sop_class_uid,
+          study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
+          association, configuration, rule_set, status, findings, object_state)
+
+-- name: insert_facts
+insert into storage.fact (received_at, object_key, facts)
+select * from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[], %(facts)s::jsonb[])
+
+-- name: database_time
+select clock_timestamp() as at
+
+-- name: take_lease
+-- Ours already, free, or its holder was silent for longer than the lease (and the database was up long enough to say so).
+insert into runtime.lease as l (name, holder, lease_until)
+values (%(name)s, %(holder)s, now() + make_interval(secs => %(seconds)s))
+on conflict (name) do update set holder = excluded.holder, lease_until = excluded.lease_until
+where l.holder = excluded.holder or runtime.lease_expired(l.lease_until, make_interval(secs => %(seconds)s))
+returning name
+
+-- name: give_lease_back
+delete from runtime.lease where name = %(name)s and holder = %(holder)s
+
+-- name: lock_snapshot
+-- One writer after the other, so that an older configuration never replaces a newer one.
+select pg_advisory_xact_lock(hashtextextended('storage snapshot', 0))
+
+-- name: select_generation
+select number, rule_set, clock_timestamp() as written_at from config.generation_view
+
+-- name: select_stations
+select title, host, addresses, enabled, revision_policy from config.station_view order by title
+
+-- name: select_closed_folders
+select folder, modified_at, objects from storage.folder where folder = any(%(folder)s::text[])
+
+-- name: close_folder
+insert into storage.folder (folder, objects, modified_at)
+values (%(folder)s, %(objects)s, %(modified_at)s)
+on conflict (folder) do update set closed_at = now(), objects = excluded.objects, modified_at = excluded.modified_at
+
+-- name: reopen_folder
+delete from storage.folder where folder = %(folder)s
+
+-- name: advance_watermark
+-- The margin covers the instant between the stamp of a receipt and the appearance of its object, and small clock errors.
+update storage.watermark set recorded_through = greatest(recorded_through, %(started)s::timestamptz - interval '2 seconds')
+returning recorded_through
+
+-- name: select_full_sweep
+select full_sweep_cursor as cursor, full_sweep_started_at as started_at, full_sweep_finished_at as finished_at,
+       full_sweep_started_at is null or (full_sweep_finished_at is not null
+           and full_sweep_started_at < now() - make_interval(secs => %(every)s)) as due
+from storage.watermark
+
+-- name: begin_full_sweep
+update storage.watermark set full_sweep_cursor = '', full_sweep_started_at = now(), full_sweep_finished_at = null
+
+-- name: advance_full_sweep
+update storage.watermark set full_sweep_cursor = %(cursor)s
+
+-- name: finish_full_sweep
+update storage.watermark set full_sweep_finished_at = now() returning full_sweep_finished_at as finished_at
+
+-- name: select_folder_receipts
+-- Receipts whose object belongs into a folder. The key is made when an instance begins to arrive, the receipt when it
+-- is complete: the span limits the search to some partitions.
+select received_at, object_key, object_state from storage.receipt
+where received_at >= %(since)s and received_at < %(until)s and starts_with(object_key, %(prefix)s)
+
+-- name: delete_again
+-- A restored copy of the store has brought back what was deleted.
+update storage.receipt set object_state = 'DELETING', absent_sweeps = 0
+where object_key = any(%(object_key)s::text[]) and object_state = 'DELETED'
+
+-- name: count_absent
+update storage.receipt set absent_sweeps = absent_sweeps + 1
+where object_key = any(%(object_key)s::text[]) and object_state = 'DELETED'
+
+-- name: forget_tombstones
+-- Two full sweeps found the object absent: nothing can bring it back.
+with gone as (
+    delete from storage.receipt
+    where object_key = any(%(object_key)s::text[]) and object_state = 'DELETED' and absent_sweeps >= 2
+    returning received_at, object_key, sop_instance_uid, revision
+), facts as (
+    delete from storage.fact f using gone g where f.received_at = g.received_at and f.object_key = g.object_key
+)
+delete from storage.identity i using gone g
+where i.sop_instance_uid = g.sop_instance_uid and i.revision = g.revision and i.state = 'DELETED'
+  and i.object_key = g.object_key
+
+-- name: mark_damaged
+-- The object a content lives in is gone or has another hash.
+update storage.identity set state = 'DAMAGED', state_at = now()
+where object_key = %(object_key)s and sop_instance_uid = %(sop_instance_uid)s and state = 'STORED'
+returning sop_instance_uid
+
+-- name: select_identity_of
+select i.sop_instance_uid, i.revision, i.object_key, i.sha256, i.size, i.data_set_offset
+from storage.receipt r
+join storage.identity i on i.sop_instance_uid = r.sop_instance_uid and i.object_key = r.object_key
+where r.object_key = any(%(object_key)s::text[]) and i.state = 'STORED'
+
+-- name: hide_instances
+-- First step of a deletion: every live content of these UIDs is hidden.
+update storage.identity set state = 'DELETING', state_at = now()
+where sop_instance_uid = any(%(sop_instance_uid)s::text[]) and state in ('STORED', 'DAMAGED')
+returning sop_instance_uid, revision
+
+-- name: hide_objects
+update storage.receipt r set object_state = 'DELETING'
+from unnest(%(sop_instance_uid)s::text[], %(revision)s::int[]) as k(sop_instance_uid, revision)
+where r.sop_instance_uid = k.sop_instance_uid and r.revision = k.revision
+  and r.object_state in ('PRESENT', 'REDUNDANT')
+returning r.object_key
+
+-- name: select_deletable
+-- Hidden for long enough, and no delivery wants the object any more. What was sent again meanwhile has another object.
+select r.received_at, r.object_key, r.sop_instance_uid, r.revision
+from storage.receipt r
+join storage.identity i on i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
+where r.object_state = 'DELETING' and i.state_at < now() - make_interval(secs => %(wait)s)
+  and not exists (select from routing.delivery_view d
+                  where d.sop_instance_uid = r.sop_instance_uid and d.object_key = r.object_key
+                    and d.state in ('PENDING', 'SENDING', 'UNKNOWN'))
+order by r.received_at, r.object_key
+limit %(most)s
+
+-- name: mark_deleted
+update storage.receipt set object_state = 'DELETED', absent_sweeps = 0
+where received_at = %(received_at)s and object_key = %(object_key)s and object_state = 'DELETING'
+
+-- name: mark_identity_deleted
+-- Once no object of a hidden content is left.
+update storage.identity i set state = 'DELETED', state_at = now()
+where i.sop_instance_uid = %(sop_instance_uid)s and i.revision = %(revision)s and i.state = 'DELETING'
+  and not exists (select from storage.receipt r
+                  where r.sop_instance_uid = i.sop_instance_uid and r.revision = i.revision
+                    and r.object_state in ('PRESENT', 'REDUNDANT', 'DELETING'))
+
+-- name: select_redundant
+-- Duplicates' objects beside the object their content lives in.
+select r.received_at, r.object_key, r.sop_instance_uid, r.revision, r.sha256, r.size,
+       i.object_key as first_key, i.received_at as first_received_at, i.data_set_offset as first_offset,
+       i.size as first_size, i.state as first_state
+from storage.receipt r
+join storage.identity i on i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
+where r.object_state = 'REDUNDANT' and i.state in ('STORED', 'DAMAGED')
+order by r.recorded_at
+limit %(most)s
+
+-- name: begin_redundant_deletion
+update storage.receipt r set object_state = 'DELETING'
+from storage.identity i
+where r.received_at = %(received_at)s and r.object_key = %(object_key)s and r.object_state = 'REDUNDANT'
+  and i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision and i.object_key = %(first_key)s
+  and i.state = 'STORED'
+returning r.object_key
+
+-- name: take_over
+-- The second object holds the content from here on.
+update storage.identity set object_key = %(object_key)s, received_at = %(received_at)s,
+    data_set_offset = %(data_set_offset)s, state = 'STORED', state_at = now()
+where sop_instance_uid = %(sop_instance_uid)s and revision = %(revision)s and object_key = %(first_key)s
+  and state in ('STORED', 'DAMAGED')
+returning object_key
+
+-- name: set_object_state
+update storage.receipt set object_state = %(state)s
+where received_at = %(received_at)s and object_key = %(object_key)s and object_state in ('PRESENT', 'REDUNDANT')
+
+-- name: select_to_scrub
+select sop_instance_uid, revision, object_key, sha256, size, data_set_offset from storage.identity
+where (sop_instance_uid, revision) > (%(sop_instance_uid)s, %(revision)s) and state = 'STORED'
+order by sop_instance_uid, revision limit %(most)s
+
+-- name: select_scrub_start
+-- Somewhere, so that a storage that restarts often comes to everything too.
+select sop_instance_uid from storage.identity tablesample system (1) limit 1

@@ -1,0 +1,33 @@
+"""Settings of storage."""
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+from pydantic_settings import SettingsConfigDict
+
+from services.runtime.settings import Settings
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class StorageSettings(Settings):
+    """Environment ``GATEWAY_STORAGE_…``. Times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_STORAGE_")
+
+    batch: Annotated[int, Field(ge=1, le=1000)] = 100
+    lease_seconds: Seconds = 10
+    """How long the process that sweeps may be silent before another takes over."""
+    sweep_seconds: Seconds = 5
+    folder_open_seconds: Seconds = 7200
+    """A folder without a change for so long is closed once everything in it is recorded."""
+    all_folders_seconds: Seconds = 600
+    """How often folders of earlier days are looked at for a changed modification time."""
+    full_sweep_seconds: Seconds = 86_400
+    deletion_wait_seconds: Annotated[float, Field(ge=0)] = 60
+    """Between hiding an instance and deleting its object: longer than any lease that may still use it."""
+    deletion_poll_seconds: Seconds = 5
+    scrub_bytes_per_second: Annotated[int, Field(ge=0)] = 5_000_000
+    """How fast stored objects are read again to check their hashes; 0: not at all."""
+    recovered_before: AwareDatetime | None = None
+    """Objects received before then that have no row are recorded as RECOVERED and not routed (set after a restore)."""
