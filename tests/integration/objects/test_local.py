@@ -44,6 +44,21 @@ for key in sys.argv[2:]:
         print(type(error).__name__, "|", store.ready())
 """
 
+WRITE_TOGETHER = (
+    WRITE.partition("for key")[0]
+    + """
+writers = [store.create(key) for key in sys.argv[2:]]
+for writer in writers:
+    try:
+        with writer:
+            os.write(writer.fd, b"x")
+            writer.commit()
+        print("durable")
+    except StoreFailed as error:
+        print(type(error).__name__)
+"""
+)
+
 HOLD = """
 import os, sys
 from services.runtime.objects import Watermark
@@ -72,13 +87,13 @@ class Call:
     line: str
 
 
-def traced(tmp_path: Path, *keys: str, inject: str = "") -> tuple[list[str], list[Call]]:
+def traced(tmp_path: Path, *keys: str, inject: str = "", program: str = WRITE) -> tuple[list[str], list[Call]]:
     """Run WRITE under strace; what it printed, and its system calls on the store."""
     trace, store = tmp_path / "trace", str(tmp_path / "store")
     command = ["strace", "-f", "-y", "-qq", "-o", str(trace)]
     command += ["-e", "trace=write,pwrite64,fdatasync,fsync,rename,openat,unlink"]
     command += ["-e", f"inject={inject}"] if inject else []
-    command += [sys.executable, "-c", WRITE, store, *keys]
+    command += [sys.executable, "-c", program, store, *keys]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == (0 if "signal=KILL" not in inject else -signal.SIGKILL), ended.stderr
     found = [
@@ -129,6 +144,12 @@ def test_a_failed_fdatasync_is_not_repeated_and_ends_the_store(tmp_path: Path) -
     assert len([call for call in calls if call.name == "fdatasync"]) == 1
     assert not [call for call in calls if call.name == "rename"]
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
+def test_after_a_failed_fdatasync_objects_begun_before_are_refused_too(tmp_path: Path) -> None:
+    printed, calls = traced(tmp_path, KEY, OTHER, inject="fdatasync:error=EIO:when=1", program=WRITE_TOGETHER)
+    assert printed == ["StoreFailed", "StoreFailed"]
+    assert not [call for call in calls if call.name == "rename"]
 
 
 def test_a_failed_fsync_of_the_folder_ends_the_store(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def main() -> int:
         return 3
     stop, stopping = socket.socketpair()
     signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C of a terminal must not reach a child
     stopping.setblocking(False)
     signal.set_wakeup_fd(stopping.fileno())
     http = ThreadingHTTPServer(("127.0.0.1", int(os.environ["GATEWAY_HEALTH_PORT"])), Ready)

@@ -64,7 +64,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         with (tmp_path / "log").open("a") as log:
             process = subprocess.Popen(
                 [sys.executable, "-c", UP, str(SMALL_SERVICE)], env={**os.environ, **values, **(environment or {})},
-                stdout=subprocess.PIPE, stderr=log, text=True,
+                stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
             )  # fmt: skip
         started.append(process)
         return Gateway(home, process)
@@ -112,7 +112,7 @@ def test_a_signal_drains_all_and_ends_with_0(start: Start, number: signal.Signal
     with socket.create_connection(gateway.address()) as client:
         client.sendall(b"?\n")
         served_by = int(client.recv(100))
-        gateway.process.send_signal(number)
+        os.killpg(gateway.process.pid, number)  # as a terminal does at Ctrl-C
         until(lambda: {pid for pid in pids if alive(pid)} == {served_by, gateway.process.pid}, what="the drain")
         client.sendall(b"?\n")
         assert int(client.recv(100)) == served_by
