@@ -16,6 +16,7 @@ keys (R137 to R148) go first, then the other standard elements, those inside seq
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import Any, BinaryIO, Final
 
@@ -228,7 +229,7 @@ class _Collector:
                 level.creators[tag >> 16 << 8 | element] = clean(creator.decode("latin_1")).strip()
             return f"{tag:08X}"
         creator_name = level.creators.get(tag >> 8)
-        return f"{tag >> 16:04X}:{creator_name}:{tag & 0xFF:02X}" if creator_name else f"{tag:08X}"
+        return _named_key(tag >> 16, creator_name, tag & 0xFF) if creator_name else f"{tag:08X}"
 
     def _keep(
         self, walker: Walker, level: _Level, rank: _Rank, key: str, vr: str, position: int, length: int
@@ -295,11 +296,18 @@ class _Collector:
 
 
 def _unpacked(number: Struct, raw: bytes) -> list[Value]:
-    whole = raw[: len(raw) - len(raw) % number.size]
-    values = [value for (value,) in number.iter_unpack(whole)]
+    if len(raw) == number.size:
+        values = number.unpack(raw)
+    else:
+        values = tuple(value for (value,) in number.iter_unpack(raw[: len(raw) - len(raw) % number.size]))
     if number.format[-1] in "fd":
         return [value if math.isfinite(value) else None for value in values]
     return list(values)
+
+
+@lru_cache(maxsize=8192)
+def _named_key(group: int, creator: str, element: int) -> str:
+    return f"{group:04X}:{creator}:{element:02X}"
 
 
 def _cost(key: str, values: list[Value]) -> int:
