@@ -30,6 +30,7 @@ GATEWAY = Path(sys.executable).with_name("gateway")
 READY_SECONDS = 180
 DRAIN_SECONDS = 60
 DEMO_SECONDS = 600
+DEMO_DRAIN_SECONDS = 10
 WATCH_SECONDS = 1
 # Title and DICOM port by profile (conformance data R10).
 PROFILES = {"gateway": ("GATEWAY", 11112), "xeleris": ("XELERIS", 104)}
@@ -49,6 +50,7 @@ class Launcher:
         self.rabbitmq = PrivateRabbitmq(home / "rabbitmq")
         self.environment = gateway_environment(home, environment)
         self.gateway: subprocess.Popen[bytes] | None = None
+        self.demo: subprocess.Popen[bytes] | None = None
         self._ready = threading.Event()
 
     @property
@@ -86,14 +88,19 @@ class Launcher:
 
     def demonstrate(self) -> int:
         """Run the demo against the gateway; its exit status."""
-        demo = subprocess.Popen([sys.executable, str(DEMO)], env=self.environment, start_new_session=True)
+        demo = self.start_demo()
         try:
             return demo.wait(DEMO_SECONDS)
         except subprocess.TimeoutExpired:
             say(f"the demo did not end within {DEMO_SECONDS} s")
             return 1
-        finally:
-            end(demo, signal.SIGTERM, limit=10)
+
+    def start_demo(self, *options: str) -> "subprocess.Popen[bytes]":
+        """Start the demo, which ``stop`` ends. With ``--keep`` its stations go on until then."""
+        self.demo = start_with_us(
+            [sys.executable, str(DEMO), *options], folder=Path.cwd(), environment=self.environment, stdout=1, stderr=2
+        )
+        return self.demo
 
     def forward(self, what: signal.Signals) -> None:
         """Send a signal to the gateway."""
@@ -101,7 +108,9 @@ class Launcher:
             self.gateway.send_signal(what)
 
     def stop(self) -> None:
-        """Drain the gateway, then end the servers."""
+        """End the demo, drain the gateway, then end the servers."""
+        if self.demo is not None:
+            end(self.demo, signal.SIGTERM, limit=DEMO_DRAIN_SECONDS)
         if self.gateway is not None:
             end(self.gateway, signal.SIGTERM, limit=DRAIN_SECONDS)
         for server in self.servers:
@@ -201,9 +210,9 @@ def run(launcher: Launcher, *, demo: bool, once: bool) -> int:
         if not launcher.wait_ready():
             say(f"the gateway did not become ready; see {launcher.home / 'logs' / 'gateway.log'}")
             return 1
-        status = launcher.demonstrate() if demo else 0
         if once:
-            return status
+            return launcher.demonstrate() if demo else 0
+        launcher.start_demo("--keep")
     return launcher.watch()
 
 
