@@ -31,7 +31,7 @@ class Leadership:
         """Whether this process leads at the moment."""
         return time.monotonic() < self._until
 
-    async def keep(self, supervisor: Supervisor) -> None:
+    async def run(self, supervisor: Supervisor) -> None:
         """Take and renew the lease until the process stops, then give it back; a supervised task."""
         while True:
             await self._renew()

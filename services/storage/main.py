@@ -2,17 +2,31 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Protocol
 
 from schemas.topology import STORAGE_INSTANCE_RECEIVED
 from services.runtime import partitions, reconcile
 from services.runtime.app import Runtime
+from services.runtime.supervise import Supervisor
+from services.storage.deletion import DeletionWorker
+from services.storage.full_sweep import FullSweep
 from services.storage.handlers import Recorder
 from services.storage.leadership import Leadership
+from services.storage.redundancy import RedundancyWorker
+from services.storage.scrub import Scrub
 from services.storage.settings import StorageSettings
 from services.storage.snapshot_writer import SnapshotWriter
 from services.storage.sweep import Sweep
 
 OUTBOX_MONTHS = 1
+
+
+class Worker(Protocol):
+    """What runs beside the consumer until the process stops."""
+
+    async def run(self, supervisor: Supervisor) -> None:
+        """A supervised task."""
 
 
 @asynccontextmanager
@@ -22,9 +36,17 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     recorder = Recorder(runtime.db, runtime.objects, settings)
     leadership = Leadership(runtime.db, settings.lease_seconds)
     sweep = Sweep(runtime.db, runtime.objects, runtime.bus, recorder, leadership, settings, supervisor)
-    snapshot = SnapshotWriter(runtime.db, runtime.objects)
-    supervisor.spawn("storage leadership", lambda: leadership.keep(supervisor))
-    supervisor.spawn("snapshot", lambda: snapshot.run(supervisor))
+    parts = runtime.db, runtime.objects
+    workers: dict[str, Worker] = {
+        "deletion": DeletionWorker(*parts, leadership, settings),
+        "duplicates": RedundancyWorker(*parts, leadership, settings),
+        "scrub": Scrub(*parts, leadership, settings),
+        "full sweep": FullSweep(*parts, sweep, leadership, settings),
+        "snapshot": SnapshotWriter(*parts),
+        "leadership": leadership,
+    }
+    for name, worker in workers.items():
+        supervisor.spawn(f"storage {name}", partial(worker.run, supervisor))
     supervisor.spawn("partitions of storage", lambda: partitions.maintain(runtime, "storage"))
     supervisor.spawn(
         "partitions of the outbox", lambda: partitions.maintain(runtime, "runtime", {"outbox": OUTBOX_MONTHS})

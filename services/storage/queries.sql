@@ -131,17 +131,19 @@ update storage.receipt set absent_sweeps = absent_sweeps + 1
 where object_key = any(%(object_key)s::text[]) and object_state = 'DELETED'
 
 -- name: forget_tombstones
--- Two full sweeps found the object absent: nothing can bring it back.
+-- Two full sweeps found the object absent and the content is deleted: nothing can bring it back.
 with gone as (
-    delete from storage.receipt
-    where object_key = any(%(object_key)s::text[]) and object_state = 'DELETED' and absent_sweeps >= 2
-    returning received_at, object_key, sop_instance_uid, revision
+    delete from storage.receipt r
+    where r.object_key = any(%(object_key)s::text[]) and r.object_state = 'DELETED' and r.absent_sweeps >= 2
+      and not exists (select from storage.identity i
+                      where i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
+                        and i.state <> 'DELETED')
+    returning r.received_at, r.object_key, r.sop_instance_uid, r.revision
 ), facts as (
     delete from storage.fact f using gone g where f.received_at = g.received_at and f.object_key = g.object_key
 )
 delete from storage.identity i using gone g
 where i.sop_instance_uid = g.sop_instance_uid and i.revision = g.revision and i.state = 'DELETED'
-  and i.object_key = g.object_key
 
 -- name: mark_damaged
 -- The object a content lives in is gone or has another hash.
@@ -173,7 +175,8 @@ returning r.object_key
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision
 from storage.receipt r
 join storage.identity i on i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
-where r.object_state = 'DELETING' and i.state_at < now() - make_interval(secs => %(wait)s)
+where r.object_state = 'DELETING' and (i.state = 'DELETING' or i.object_key <> r.object_key)
+  and i.state_at < now() - make_interval(secs => %(wait)s)
   and not exists (select from routing.delivery_view d
                   where d.sop_instance_uid = r.sop_instance_uid and d.object_key = r.object_key
                     and d.state in ('PENDING', 'SENDING', 'UNKNOWN'))
@@ -209,6 +212,9 @@ from storage.identity i
 where r.received_at = %(received_at)s and r.object_key = %(object_key)s and r.object_state = 'REDUNDANT'
   and i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision and i.object_key = %(first_key)s
   and i.state = 'STORED'
+  and not exists (select from routing.delivery_view d
+                  where d.sop_instance_uid = r.sop_instance_uid and d.object_key = r.object_key
+                    and d.state in ('PENDING', 'SENDING', 'UNKNOWN'))
 returning r.object_key
 
 -- name: take_over

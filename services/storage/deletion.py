@@ -1,0 +1,77 @@
+"""Deleting instances: hide, wait until nobody can be using them, delete the object, keep the row as tombstone.
+
+A row in DELETING or DELETED is never taken for a lost object by the sweep, so a crash anywhere brings nothing back.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from services.runtime.db import Database
+from services.runtime.errors import Conflict, GatewayError
+from services.runtime.objects import ObjectStore
+from services.runtime.supervise import Supervisor
+from services.storage import metrics
+from services.storage.leadership import Leadership
+from services.storage.records import QUERIES, Connection
+from services.storage.settings import StorageSettings
+
+AT_ONCE = 100
+
+log = structlog.get_logger(__name__)
+
+
+async def delete_instances(connection: Connection, sop_instance_uids: Sequence[str]) -> int:
+    """Hide every stored content of these SOP Instance UIDs and mark its objects; the worker does the rest.
+
+    Runs in the caller's transaction. Returns how many contents were hidden; doing it again hides none.
+    """
+    found = await connection.execute(QUERIES.hide_instances, {"sop_instance_uid": list(sop_instance_uids)})
+    hidden = await found.fetchall()
+    parameters = {
+        "sop_instance_uid": [row["sop_instance_uid"] for row in hidden],
+        "revision": [row["revision"] for row in hidden],
+    }
+    await connection.execute(QUERIES.hide_objects, parameters)
+    return len(hidden)
+
+
+class DeletionWorker:
+    """Deletes the objects of hidden instances once their time has come."""
+
+    def __init__(
+        self, database: Database, objects: ObjectStore, leadership: Leadership, settings: StorageSettings
+    ) -> None:
+        self._database, self._objects = database, objects
+        self._leadership, self._settings = leadership, settings
+
+    async def run(self, supervisor: Supervisor) -> None:
+        """Work until the process stops; a supervised task."""
+        while not await supervisor.pause(self._settings.deletion_poll_seconds):
+            if not self._leadership.held or not self._database.available:
+                continue
+            try:
+                await self.run_once()
+            except GatewayError as error:
+                log.warning("deletion_postponed", reason=str(error))
+
+    async def run_once(self) -> int:
+        """Delete what may be deleted; how many objects."""
+        parameters = {"wait": self._settings.deletion_wait_seconds, "most": AT_ONCE}
+        async with self._database.transaction() as connection:
+            rows = await (await connection.execute(QUERIES.select_deletable, parameters)).fetchall()
+        for row in rows:
+            await asyncio.to_thread(self._objects.delete, row["object_key"])
+            try:
+                await self._bury(row)
+            except Conflict:
+                continue  # the next run finds it again
+            metrics.DELETED.labels("instance").inc()
+            log.info("object_deleted", object_key=row["object_key"], sop_instance=row["sop_instance_uid"])
+        return len(rows)
+
+    async def _bury(self, row: dict[str, object]) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(QUERIES.mark_deleted, row)
+            await connection.execute(QUERIES.mark_identity_deleted, row)
