@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pynetdicom.presentation import StoragePresentationContexts
-from pynetdicom.sop_class import _STORAGE_CLASSES
+from pydicom._uid_dict import UID_dictionary
+from pynetdicom.presentation import AllStoragePresentationContexts
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 IMPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
@@ -17,10 +17,15 @@ UNCOMPRESSED: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
 ACCEPTED, USER_REJECTION, ABSTRACT_SYNTAX_UNKNOWN, TRANSFER_SYNTAXES_UNKNOWN = 0, 1, 3, 4
 MAXIMUM_CONTEXTS: Final = 128
 
-STORAGE_CLASSES: Final[frozenset[str]] = frozenset(str(uid) for uid in _STORAGE_CLASSES.values()) | frozenset(
-    str(context.abstract_syntax) for context in StoragePresentationContexts
+_COMPOSITE_ROOT: Final = "1.2.840.10008.5.1.4."
+STORAGE_CLASSES: Final[frozenset[str]] = frozenset(
+    str(context.abstract_syntax) for context in AllStoragePresentationContexts
+) | frozenset(
+    uid
+    for uid, (name, kind, *_) in UID_dictionary.items()
+    if kind == "SOP Class" and "Storage" in name and uid.startswith(_COMPOSITE_ROOT)
 )
-"""Storage SOP classes of PS3.4 B.5."""
+"""Storage SOP classes of PS3.4 B.5 and GG.3, retired ones included: stand-alone curves are still sent (R84)."""
 
 _COMPRESSED = (
     "1.2.840.10008.1.2.4.50 1.2.840.10008.1.2.4.51 1.2.840.10008.1.2.4.57 1.2.840.10008.1.2.4.70 "

@@ -79,7 +79,9 @@ def test_contexts_are_numbered_oddly_up_to_128() -> None:
 
 
 def test_known_classes_and_syntaxes() -> None:
-    assert {CT, NM} <= STORAGE_CLASSES
+    stand_alone_curve, retired_nm = "1.2.840.10008.5.1.4.1.1.9", "1.2.840.10008.5.1.4.1.1.5"
+    assert {CT, NM, stand_alone_curve, retired_nm} <= STORAGE_CLASSES
+    assert not STORAGE_CLASSES & {COMMITMENT, "1.2.840.10008.1.3.10"}
     assert "1.2.840.10008.1.1" not in STORAGE_CLASSES
     assert len(set(ALL_TRANSFER_SYNTAXES)) == len(ALL_TRANSFER_SYNTAXES)
     order = [ALL_TRANSFER_SYNTAXES.index(syntax) for syntax in (JPEG, EXPLICIT, IMPLICIT, "1.2.840.10008.1.2.2")]
