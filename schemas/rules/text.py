@@ -35,7 +35,7 @@ class RuleTextError(ValueError):
         self.place, self.problem = place, problem
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """SafeLoader with core scalars only, and without what could hide a mistake or use up memory."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012

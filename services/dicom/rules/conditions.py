@@ -196,14 +196,16 @@ def _pattern(op: str, text: str, fold: bool) -> _Matcher:
     parts = (
         ".*" if part == "*" else "." if part == "?" else re2.escape(part) for part in re.findall(r"[*?]|[^*?]+", wanted)
     )
-    return _searched(f"(?s)^{''.join(parts)}$", texts)
+    return _searched(f"(?s)^{''.join(parts)}$", texts, on="folded" if fold else "texts")
 
 
 def _regex(text: str, fold: bool) -> _Matcher:
     return _searched(text, lambda found: found.texts, case_sensitive=not fold)
 
 
-def _searched(text: str, texts: Callable[[Found], list[str]], *, case_sensitive: bool = True) -> _Matcher:
+def _searched(
+    text: str, texts: Callable[[Found], list[str]], *, on: str = "texts", case_sensitive: bool = True
+) -> _Matcher:
     options = re2.Options()
     options.log_errors = False
     options.case_sensitive = case_sensitive
@@ -212,7 +214,8 @@ def _searched(text: str, texts: Callable[[Found], list[str]], *, case_sensitive:
     except re2.error as fault:
         detail = fault.args[0].decode(errors="replace") if isinstance(fault.args[0], bytes) else str(fault)
         raise ImpossibleCondition("value", text, f"write a regular expression that RE2 knows ({detail})") from fault
-    return lambda found: any(search(text) is not None for text in texts(found))
+    key = (text, on, case_sensitive)
+    return lambda found: found.remembered(key, lambda: any(search(text) is not None for text in texts(found)))
 
 
 def _within(op: str, networks: Sequence[values.Network]) -> _Matcher:

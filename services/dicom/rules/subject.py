@@ -1,6 +1,6 @@
 """What rules look at: the header facts of one instance and how it came."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -52,12 +52,13 @@ class Found:
     ``texts`` is empty for values that were not extracted (binary data, sequences); an empty element has one empty text.
     """
 
-    __slots__ = ("_folded", "_meanings", "texts", "values")
+    __slots__ = ("_answers", "_folded", "_meanings", "texts", "values")
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.values = [value for value in values if value is not None]
         self.texts = [value if isinstance(value, str) else str(value) for value in self.values] if values else [""]
         self._folded: list[str] | None = None
+        self._answers: dict[Hashable, bool] = {}
         self._meanings: dict[Callable[[object], Any], list[Any]] = {}
 
     @property
@@ -66,6 +67,13 @@ class Found:
         if self._folded is None:
             self._folded = [text.casefold() for text in self.texts]
         return self._folded
+
+    def remembered(self, key: Hashable, answer: Callable[[], bool]) -> bool:
+        """An answer about this element that many rules may ask for and that costs to find."""
+        known = self._answers.get(key)
+        if known is None:
+            known = self._answers[key] = answer()
+        return known
 
     def meanings(self, reading: Callable[[object], Any]) -> list[Any]:
         """The values as that kind; those that are none of it are left out."""

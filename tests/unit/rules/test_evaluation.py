@@ -159,6 +159,11 @@ def test_conditions(condition: str, outcome: bool) -> None:
         ("{none: [{tag: Modality, op: equals, value: NM}]}", False),
         ("{all: [{any: [{tag: StudyID, op: exists}, {tag: Modality, op: exists}]}, {none: [{any: []}]}]}", True),
         ("{all: [{tag: Modality, op: exists}, {tag: StudyID, op: exists}]}", False),
+        (
+            "{all: [{tag: Modality, op: wildcard, value: '?m'}, "
+            "{tag: Modality, op: regex, value: '(?s)^.m$', ignore_case: false}]}",
+            False,
+        ),
     ],
 )
 def test_groups(when: str, outcome: bool) -> None:
