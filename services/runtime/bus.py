@@ -38,7 +38,6 @@ CONNECT_SECONDS = 8.0
 RECONNECT_SECONDS = 1.0
 DECLARE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10
-MISDECLARED_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -209,22 +208,29 @@ class Bus:
             await self._declare(connection, QUEUES)
 
     async def _declare(self, connection: AbstractConnection, queues: tuple[Queue, ...]) -> None:
-        """On a channel of its own, because the broker closes the channel of a refused declaration."""
+        """Declare these queues; a fault of one does not keep the others from being declared."""
         self._redeclare.clear()
-        channel = await connection.channel(publisher_confirms=False)
-        try:
-            async with asyncio.timeout(DECLARE_SECONDS):
-                await topology.declare(_Declarer(channel), queues)
-            self.topology_fault = None
-        except ChannelPreconditionFailed as error:
-            fault = str(topology.fault(str(error)))
-            if self.topology_fault != fault:
+        faults = [fault for queue in queues if (fault := await _declare_one(connection, queue))]
+        for fault in faults:
+            if fault not in (self.topology_fault or ""):
                 log.error("topology_fault", reason=fault)
-            self.topology_fault = fault
-        finally:
-            AVAILABLE.set(self.available)
-            with suppress(*CONNECTION_EXCEPTIONS):
-                await channel.close()
+        if faults or queues == QUEUES:
+            self.topology_fault = "; ".join(faults) or None
+        AVAILABLE.set(self.available)
+
+
+async def _declare_one(connection: AbstractConnection, queue: Queue) -> str | None:
+    """On a channel of its own, because the broker closes the channel of a refused declaration; the fault if any."""
+    channel = await connection.channel(publisher_confirms=False)
+    try:
+        async with asyncio.timeout(DECLARE_SECONDS):
+            await topology.declare(_Declarer(channel), (queue,))
+    except ChannelPreconditionFailed as error:
+        return str(topology.fault(str(error)))
+    finally:
+        with suppress(*CONNECTION_EXCEPTIONS):
+            await channel.close()
+    return None
 
 
 class _Declarer:

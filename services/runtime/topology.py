@@ -10,6 +10,7 @@ from services.runtime.errors import GatewayError
 INEQUIVALENT = re.compile(
     r"inequivalent arg '([^']+)' for (queue|exchange) '([^']+)'.*?received (.*?) but current is (.*)"
 )
+QUOTES = " '\n"
 
 
 class TopologyFault(GatewayError):
@@ -50,6 +51,6 @@ def fault(text: str) -> TopologyFault:
         return TopologyFault(f"the broker refuses a declaration: {text}")
     argument, kind, name, wanted, current = found.groups()
     return TopologyFault(
-        f"{kind} {name!r} exists with {argument} {current.strip()}, this gateway needs {wanted.strip()}: stop its "
-        f"publishers, delete it when it is empty (rabbitmqctl delete_{kind} {name}); it is declared again by itself"
+        f"{kind} {name!r} exists with {argument} {current.strip(QUOTES)}, this gateway needs {wanted.strip(QUOTES)}: stop "
+        f"its publishers, delete it when it is empty (rabbitmqctl delete_{kind} {name}); it is declared again by itself"
     )

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from private_servers.postgresql import PrivatePostgresql
-from tests.waiting import until_async
 
 from services.runtime.db import Connection, Database
 from services.runtime.errors import Conflict, GatewayError, RefusedData, Unavailable
+from tests.waiting import until_async
 
 
 @pytest_asyncio.fixture
@@ -57,19 +57,25 @@ async def test_errors_are_ours(
 
 
 async def test_rows_of_a_failed_block_are_gone(database: Database) -> None:
-    with pytest.raises(RuntimeError):
+    async def fail() -> None:
         async with database.transaction() as connection:
             await connection.execute("insert into runtime.lease values ('a', 'me', now())")
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     assert await count_leases(database) == 0
 
 
 async def test_a_swallowed_error_does_not_commit_silently(database: Database) -> None:
-    with pytest.raises(GatewayError, match="caught inside"):
+    async def swallow() -> None:
         async with database.transaction() as connection:
             await connection.execute("insert into runtime.lease values ('a', 'me', now())")
             with pytest.raises(Exception, match="division by zero"):
                 await connection.execute("select 1/0")
+
+    with pytest.raises(GatewayError, match="caught inside"):
+        await swallow()
     assert await count_leases(database) == 0
 
 
@@ -96,12 +102,16 @@ async def test_retry_runs_the_transaction_again_after_a_deadlock(database: Datab
 
 async def test_a_commit_whose_answer_is_lost_is_unavailable(database: Database) -> None:
     """The transaction may or may not be there: the caller must be able to do it again."""
-    with pytest.raises(Unavailable):
+
+    async def lose_the_connection() -> None:
         async with database.transaction() as connection:
             await connection.execute("insert into runtime.lease values ('a', 'me', now())")
             pid = connection.info.backend_pid
             async with database.transaction() as other:
                 await other.execute("select pg_terminate_backend(%s)", [pid])
+
+    with pytest.raises(Unavailable):
+        await lose_the_connection()
     assert await count_leases(database) in (0, 1)
 
 
@@ -149,10 +159,14 @@ async def test_a_frozen_database_is_given_up(
     await database.open()
     await asyncio.wait_for(database.wait_available(), 10)
     started = time.monotonic()
-    with pytest.raises(Unavailable):
+
+    async def ask_while_it_freezes() -> None:
         async with database.transaction() as connection:
             private_postgresql.suspend()
             await connection.execute("select 1")
+
+    with pytest.raises(Unavailable):
+        await ask_while_it_freezes()
     with pytest.raises(Unavailable):
         await count_leases(database, timeout=1)
     assert time.monotonic() - started < 15

@@ -1,0 +1,93 @@
+"""Migrations on a real PostgreSQL: from several processes at once, rolled back whole, checked at the start."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from private_servers.postgresql import PrivatePostgresql
+
+from services.runtime import migrate as module
+from services.runtime.db import Database
+from services.runtime.errors import GatewayError
+from services.runtime.migrate import Migration, migrate, migrations
+from services.runtime.partitions import maintain_once
+from tests.conftest import CHECKOUT, fresh_database
+from tests.waiting import until_async
+
+PROGRAM = "import asyncio, sys; from services.runtime.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
+
+
+def test_processes_that_migrate_at_once_apply_each_migration_once(postgresql: PrivatePostgresql) -> None:
+    with fresh_database(postgresql, "template1") as url:
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, url], cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                stdout=subprocess.PIPE, text=True,
+            )
+            for _ in range(3)
+        ]  # fmt: skip
+        printed = [process.communicate(timeout=60)[0].splitlines()[-1] for process in running]
+        assert [process.returncode for process in running] == [0, 0, 0]
+        numbers = [migration.number for migration in migrations()]
+        assert sorted(printed) == sorted(["[]", "[]", str(numbers)])
+        with psycopg.connect(url) as connection:
+            assert connection.execute("select array_agg(number order by number) from runtime.version").fetchall() == [
+                (numbers,)
+            ]
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Migration(len(migrations()) + 1, "broken", 1, "create table runtime.half (a int); select 1/0;")
+    monkeypatch.setattr(module, "migrations", lambda: [*migrations(), broken])
+    with pytest.raises(GatewayError, match="broken failed: division by zero"):
+        await migrate(database_url)
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("select to_regclass('runtime.half')").fetchone() == (None,)
+    monkeypatch.undo()
+    assert await migrate(database_url) == []
+
+
+async def test_a_database_is_not_available_until_it_is_migrated(postgresql: PrivatePostgresql) -> None:
+    with fresh_database(postgresql, "template1") as url:
+        database = Database(url, application="test")
+        await database.open()
+        await until_async(lambda: "run 'gateway migrate'" in str(database.reason))
+        assert not database.available
+        await migrate(url)
+        await asyncio.wait_for(database.wait_available(), 10)
+        assert database.reason is None
+        await database.close()
+
+
+async def test_partitions_are_made_ahead_and_dropped_after_their_life(database_url: str) -> None:
+    database = Database(database_url, application="test")
+    await database.open()
+    async with database.transaction() as connection:
+        await connection.execute("drop table runtime.outbox_" + await month(connection, 3))
+        await connection.execute(
+            "create table runtime.outbox_202001 partition of runtime.outbox "
+            "for values from ('2020-01-01') to ('2020-02-01')"
+        )
+    await maintain_once(database, "runtime", {"outbox": 1})
+    async with database.transaction() as connection:
+        names = {
+            row["relname"]
+            for row in await (
+                await connection.execute("select relname from pg_class where relname ~ '^outbox_[0-9]+$'")
+            ).fetchall()
+        }
+        assert names == {"outbox_" + await month(connection, ahead) for ahead in range(-1, 4)}
+    await database.close()
+
+
+async def month(connection: psycopg.AsyncConnection[dict[str, str]], ahead: int) -> str:
+    row = await (
+        await connection.execute(
+            "select to_char(now() at time zone 'UTC' + make_interval(months => %s), 'YYYYMM') as month", [ahead]
+        )
+    ).fetchone()
+    assert row is not None
+    return row["month"]
