@@ -177,7 +177,7 @@ class Acceptor:
         try:
             return decide()
         except Exception as error:
-            _log.exception("association.policy_failed", association=self._summary.id)
+            _log.exception("association_policy_failed", association=self._summary.id)
             raise Rejected(pdu.CONGESTION) from error
 
     def _serve(self, association: Association) -> None:
@@ -202,6 +202,6 @@ class Acceptor:
         except AssociationError:
             raise
         except Exception:  # noqa: BLE001 - whatever a handler raises, the peer gets an answer
-            _log.exception("association.handler_failed", association=association.id)
+            _log.exception("association_handler_failed", association=association.id)
         if not request.answered:
             association.respond(request, self._stream.guards.failure_status)

@@ -118,7 +118,7 @@ class Listener:
                 stream.stop()
             grace = self._guards.pdu_seconds + self._guards.linger_seconds
             if not clean and not self._changed.wait_for(lambda: not self._connections, grace):
-                _log.error("listener.threads_left", connections=len(self._connections))
+                _log.error("listener_threads_left", connections=len(self._connections))
         return clean
 
     def _accept_all(self) -> None:
@@ -131,7 +131,7 @@ class Listener:
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 continue
             except OSError as error:
-                _log.error("listener.accept_failed", error=str(error))
+                _log.error("listener_accept_failed", error=str(error))
                 self._pause()
                 continue
             self._take(connection, str(address[0]))
@@ -159,7 +159,7 @@ class Listener:
         try:
             thread.start()
         except RuntimeError:
-            _log.error("listener.no_thread", peer=address)
+            _log.error("listener_no_thread", peer=address)
             connection.close()
             self._forget(identity, address)
 
@@ -172,7 +172,7 @@ class Listener:
             summary.outcome, summary.detail = Outcome.LOST, str(error)
         except Exception as error:  # noqa: BLE001 - the thread's last resort: nobody above would see it
             summary.outcome, summary.detail = Outcome.LOST, type(error).__name__
-            _log.exception("association.crashed", association=identity)
+            _log.exception("association_crashed", association=identity)
         finally:
             connection.close()
         summary.seconds = time.monotonic() - begun
@@ -184,13 +184,13 @@ class Listener:
             if not summary.calling_aet:
                 self._next_stranger = time.monotonic() + _SECONDS_BETWEEN_STRANGERS
             _log.info(
-                "association.ended", association=summary.id, peer=summary.peer_address, calling=summary.calling_aet,
+                "association_ended", association=summary.id, peer=summary.peer_address, calling=summary.calling_aet,
                 called=summary.called_aet, outcome=summary.outcome.value, detail=summary.detail,
             )  # fmt: skip
         try:
             self._ended(summary)
         except Exception:  # noqa: BLE001 - a fault in bookkeeping must not keep the connection on the books
-            _log.exception("association.report_failed", association=summary.id)
+            _log.exception("association_report_failed", association=summary.id)
 
     def _run(self, connection: socket.socket, summary: AssociationSummary) -> None:
         prepare(connection)
