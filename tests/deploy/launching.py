@@ -39,7 +39,8 @@ class Launched:
                 start_new_session=True,
             )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def wait_ready(self) -> dict[str, str]:
         """The fields of the line that says ready."""
@@ -71,15 +72,17 @@ class Launched:
     def end(self, how: signal.Signals) -> int:
         """Signal it, wait until it and everything below it are gone, and return its exit status."""
         below = self.processes()
-        assert below
         self.process.send_signal(how)
         status = self.process.wait(90)
         until(lambda: not any(map(is_running, below)), limit=15, what="the end of every process below the launcher")
+        self._reader.join()
         return status
 
     def _read(self) -> None:
-        for line in self.process.stdout or ():
-            self._lines.put(line.rstrip("\n"))
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
 
     def _next_line(self, deadline: float) -> str | None:

@@ -58,6 +58,7 @@ def test_asked_to_end_it_ends_everything(tmp_path: Path, how: signal.Signals) ->
         ready = launcher.wait_ready()
         assert ready["home"] == str(tmp_path / "home")
         assert ready["dicom"].startswith("127.0.0.1:")
+        assert len(launcher.processes()) > 6
         assert launcher.end(how) == 0
 
 
