@@ -9,7 +9,7 @@ from typing import Final
 from services.dicom import commands, pdu
 from services.dicom.commands import Command, Value
 from services.dicom.contexts import PresentationContext, Roles
-from services.dicom.errors import AssociationError, DataSetTooLarge, ProtocolViolation
+from services.dicom.errors import ProtocolViolation
 from services.dicom.status import PENDING, classify
 from services.dicom.stream import Digest, PduStream
 
@@ -195,10 +195,6 @@ class _Collected:
 
 Handler = Callable[[Request], None]
 """Serves one request: reads its data set if it wants it, calls ``respond``. Errors of the association pass through."""
-
-__all__ = [
-    "Association", "AssociationError", "DataSetTooLarge", "Handler", "Negotiated", "Request",
-]  # fmt: skip
 
 
 def after(seconds: float) -> float:

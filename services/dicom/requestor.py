@@ -182,7 +182,6 @@ class Requestor:
         """A-RELEASE, waiting for the reply at most the ARTIM time; then closed, whatever the peer did. Idempotent."""
         if not self._open:
             return
-        reply = b""
         with contextlib.suppress(AssociationError):
             self._stream.send([pdu.RELEASE_RQ_PDU])
             limit = after(self._stream.guards.artim_seconds)
@@ -192,7 +191,7 @@ class Requestor:
                 elif kind != pdu.P_DATA:
                     self._stream.refuse(kind)
                 self._stream.body()
-        self._end(reply)
+        self._end()
 
     def abort(self) -> None:
         """A-ABORT and close. Idempotent; only from the thread that uses the requestor (others: association.abort)."""
