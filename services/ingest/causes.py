@@ -59,6 +59,14 @@ ANSWERS: Final[dict[Cause, Answer]] = {
 }
 
 
+IDENTIFIERS: Final = {
+    "SOP Class UID": "00080016",
+    "SOP Instance UID": "00080018",
+    "Study Instance UID": "0020000D",
+    "Series Instance UID": "0020000E",
+}
+
+
 class Refusal(Exception):
     """Ends the handling of a C-STORE before anything is durable. ``detail`` is for the log: names, never values."""
 
@@ -78,6 +86,9 @@ def check_command(command: Command, abstract_syntax: str) -> None:
 
 def check_data_set(command: Command, header: Header) -> None:
     """Compare the data set with its command. Raises ``Refusal``."""
+    for name, key in IDENTIFIERS.items():
+        if len(header.facts["values"].get(key, [])) > 1:
+            raise Refusal(Cause.UID_ILLEGAL, f"{name} with several values")
     if not header.sop_class_uid:
         raise Refusal(Cause.UID_MISSING, "SOP Class UID")
     if header.sop_class_uid != command.affected_sop_class_uid:
