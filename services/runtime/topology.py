@@ -51,6 +51,7 @@ def fault(text: str) -> TopologyFault:
         return TopologyFault(f"the broker refuses a declaration: {text}")
     argument, kind, name, wanted, current = found.groups()
     return TopologyFault(
-        f"{kind} {name!r} exists with {argument} {current.strip(QUOTES)}, this gateway needs {wanted.strip(QUOTES)}: stop "
-        f"its publishers, delete it when it is empty (rabbitmqctl delete_{kind} {name}); it is declared again by itself"
+        f"{kind} {name!r} exists with {argument} {current.strip(QUOTES)}, this gateway needs {wanted.strip(QUOTES)}: "
+        f"stop its publishers, delete it when it is empty (rabbitmqctl delete_{kind} {name}); "
+        "it is declared again by itself"
     )
