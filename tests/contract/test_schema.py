@@ -3,12 +3,12 @@
 import psycopg
 from private_servers.postgresql import PrivatePostgresql
 from psycopg import sql
-from tests.conftest import execute, fresh_database
-from tests.schema_dump import SCHEMA, catalog
 
 from schemas.database.version import SCHEMA_COMPATIBLE_FROM, SCHEMA_VERSION
 from services.runtime.migrate import migrations
 from services.runtime.schema import misfit
+from tests.conftest import execute, fresh_database
+from tests.schema_dump import SCHEMA, catalog
 
 
 def test_schema_sql_is_what_the_migrations_make(postgresql: PrivatePostgresql, database_url: str) -> None:
