@@ -1,0 +1,72 @@
+"""``gateway …`` as a process of its own, against a real database."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LIMIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Standard output as JSON."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The command line of one home folder."""
+
+    home: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str, **settings: str) -> Ran:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+        environment |= {"GATEWAY_HOME": str(self.home), **self.settings, **settings}
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def done(self, *arguments: str) -> Ran:
+        """Run a command that has to succeed."""
+        ran = self(*arguments)
+        assert ran.status == 0, ran
+        return ran
+
+    def station(self, title: str, *options: str, port: int = 104) -> None:
+        """Define a station on this machine."""
+        self.done("station", "add", title, "--host", "127.0.0.1", "--port", str(port), *options)
+
+    def file(self, name: str, text: str) -> str:
+        """A file in the home folder."""
+        path = self.home / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, database_url: str) -> Gateway:
+    """A home folder whose gateway.json names a migrated database."""
+    (tmp_path / "gateway.json").write_text(json.dumps({"database_url": database_url, "aet": "OURGATEWAY"}))
+    return Gateway(tmp_path)

@@ -1,0 +1,114 @@
+"""gateway station, as a person uses it."""
+
+import pytest
+
+from tests.integration.cli.conftest import Gateway
+from tests.stations import RejectAssociations, StationReceiver
+
+FIELDS = {
+    "title", "host", "port", "description", "enabled", "store", "query_retrieve", "prefilter", "pet_raw",
+    "commit_server", "commit_on", "addresses", "revision_policy", "associations", "unknown_policy", "retry_hours",
+}  # fmt: skip
+RULES = "version: 1\nrules:\n  - {name: to-archive, when: {all: []}, send: [{to: ARCHIVE1}]}\n"
+
+
+def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -> None:
+    gateway.station("COMMITTER", "--commit-server", "--no-store")
+    given = (
+        "--store --query-retrieve --prefilter --pet-raw --commit-on COMMITTER --disabled --address 10.0.0.0/8 "
+        "--address 192.168.1.1 --revision-policy hold --associations 4 --unknown-policy hold --retry-hours 24"
+    )
+    gateway.station("WS1", *given.split(), "--description", "The workstation")
+    added = gateway.done("station", "show", "WS1", "--json").json()
+    assert added == {
+        "title": "WS1", "host": "127.0.0.1", "port": 104, "description": "The workstation", "enabled": False,
+        "store": True, "query_retrieve": True, "prefilter": True, "pet_raw": True, "commit_server": False,
+        "commit_on": "COMMITTER", "addresses": ["10.0.0.0/8", "192.168.1.1/32"], "revision_policy": "hold",
+        "associations": 4, "unknown_policy": "hold", "retry_hours": 24,
+    }  # fmt: skip
+    changed = gateway.done(
+        "station", "set", "WS1", "--port", "11112", "--commit-on", "", "--address", "", "--json"
+    ).json()
+    assert changed == added | {"port": 11112, "commit_on": None, "addresses": []}
+    assert gateway.done("station", "show", "WS1", "--json").json() == changed
+
+
+def test_list_has_every_field_of_every_station_by_title(gateway: Gateway) -> None:
+    gateway.station("WS2")
+    gateway.station("A B")
+    listed = gateway.done("station", "list", "--json").json()
+    assert [station["title"] for station in listed] == ["A B", "WS2"]
+    assert all(set(station) == FIELDS for station in listed)
+    table = gateway.done("station", "list").out
+    assert "WS2" in table
+    assert "127.0.0.1" in table
+
+
+@pytest.mark.parametrize("title", ["SEVENTEENLETTERS1", "A\\B", "ÄRZTE", " ", "A\tB"])
+def test_an_impossible_title_is_a_usage_error_that_names_it(gateway: Gateway, title: str) -> None:
+    ran = gateway("station", "add", title, "--host", "127.0.0.1", "--port", "104")
+    assert (ran.status, "AE title" in ran.err, ran.out) == (2, True, "")
+    assert gateway.done("station", "list", "--json").json() == []
+
+
+def test_missing_and_wrong_options_are_usage_errors(gateway: Gateway) -> None:
+    assert gateway("station", "add", "WS1").status == 2
+    assert gateway("station", "add", "WS1", "--host", "h", "--port", "x").status == 2
+    assert gateway("station", "add", "WS1", "--host", "h", "--port", "104", "--revision-policy", "none").status == 2
+    assert gateway("station", "nonsense").status == 2
+    assert gateway("nonsense").status == 2
+
+
+def test_what_the_gateway_holds_decides_fails_with_1(gateway: Gateway) -> None:
+    gateway.station("WS1")
+    again = gateway("station", "add", "WS1", "--host", "127.0.0.1", "--port", "104")
+    assert (again.status, "already defined" in again.err) == (1, True)
+    for arguments in (("show", "NOBODY"), ("set", "NOBODY", "--port", "1"), ("remove", "NOBODY"), ("echo", "NOBODY")):
+        missing = gateway("station", *arguments)
+        assert (missing.status, "NOBODY" in missing.err) == (1, True), arguments
+
+
+def test_commit_on_needs_a_defined_commit_server(gateway: Gateway) -> None:
+    gateway.station("WS1")
+    unknown = gateway("station", "set", "WS1", "--commit-on", "ARCHIVE1")
+    assert (unknown.status, "no such station" in unknown.err) == (1, True)
+    gateway.station("ARCHIVE1")
+    plain = gateway("station", "set", "WS1", "--commit-on", "ARCHIVE1")
+    assert (plain.status, "no commit server" in plain.err) == (1, True)
+    gateway.done("station", "set", "ARCHIVE1", "--commit-server")
+    gateway.done("station", "set", "WS1", "--commit-on", "ARCHIVE1")
+    off = gateway("station", "set", "ARCHIVE1", "--no-commit-server")
+    assert (off.status, "WS1 commits on it" in off.err) == (1, True)
+    assert gateway("station", "set", "WS1", "--commit-on", "WS1").status == 2
+
+
+def test_removal_is_refused_with_everything_that_names_the_station(gateway: Gateway) -> None:
+    gateway.station("ARCHIVE1", "--store", "--commit-server")
+    gateway.station("WS1", "--commit-on", "ARCHIVE1")
+    gateway.done("rules", "apply", gateway.file("rules.yaml", RULES))
+    refused = gateway("station", "remove", "ARCHIVE1")
+    assert refused.status == 1
+    assert "rule 'to-archive'" in refused.err
+    assert "WS1 commits on it" in refused.err
+    assert gateway("station", "set", "ARCHIVE1", "--no-store").status == 1
+    gateway.done("rules", "apply", gateway.file("rules.yaml", "version: 1\nrules: []\n"))
+    gateway.done("station", "set", "WS1", "--commit-on", "")
+    assert gateway.done("station", "remove", "ARCHIVE1", "--json").json() == {"removed": "ARCHIVE1"}
+    assert [station["title"] for station in gateway.done("station", "list", "--json").json()] == ["WS1"]
+
+
+def test_echo_reaches_a_station_under_our_title(gateway: Gateway) -> None:
+    with StationReceiver("WS1") as receiver:
+        gateway.station("WS1", port=receiver.port)
+        answered = gateway.done("station", "echo", "WS1", "--json").json()
+        assert (answered["ok"], answered["title"]) == (True, "WS1")
+    assert [(each.calling_aet, each.called_aet) for each in receiver.associations] == [("OURGATEWAY", "WS1")]
+
+
+def test_echo_says_why_not(gateway: Gateway) -> None:
+    with StationReceiver("WS1", RejectAssociations(1, 1, 3)) as receiver:
+        gateway.station("WS1", port=receiver.port)
+        rejected = gateway("station", "echo", "WS1")
+        assert (rejected.status, "calling AE title not recognised" in rejected.out) == (1, True)
+    refused = gateway("station", "echo", "WS1")
+    assert (refused.status, "refused the connection" in refused.out) == (1, True)
