@@ -241,6 +241,7 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="exit after the demo, status 0 if all went as expected")
     options = parser.parse_args()
     home = Path(os.environ.get("GATEWAY_HOME") or ".gateway").absolute()
+    os.umask(0o077)  # what is received, and what is logged, is nobody else's
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         launcher = Launcher(home, os.environ)

@@ -152,7 +152,7 @@ class PrivateRabbitmq(PrivateServer):
             "HOME": str(folder),  # the Erlang cookie is read from here
             "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the broker instead of waiting for it
             "RABBITMQ_NODENAME": NODE,
-            # Our folder, whatever it is called: the disk monitor puts this path into a shell command between apostrophes.
+            # Our folder, whatever its name: the disk monitor puts this path between apostrophes into a shell command.
             "RABBITMQ_MNESIA_BASE": "/proc/self/cwd/mnesia",
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
