@@ -175,7 +175,7 @@ returning r.object_key
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision
 from storage.receipt r
 join storage.identity i on i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
-where r.object_state = 'DELETING' and (i.state = 'DELETING' or i.object_key <> r.object_key)
+where r.object_state = 'DELETING' and (i.state in ('DELETING', 'DELETED') or i.object_key <> r.object_key)
   and i.state_at < now() - make_interval(secs => %(wait)s)
   and not exists (select from routing.delivery_view d
                   where d.sop_instance_uid = r.sop_instance_uid and d.object_key = r.object_key

@@ -1,0 +1,90 @@
+"""P9: who may open an association."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.snapshot import Snapshot, SnapshotError, SnapshotStation
+from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, STORAGE_CLASSES
+from services.ingest.acceptance import judge, transfer_syntaxes
+from services.ingest.clock_watch import ahead_of_database
+from services.ingest.configuration import age_seconds
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+SNAPSHOT = Snapshot(
+    number=3,
+    rule_set=1,
+    written_at=AT,
+    stations=[
+        SnapshotStation(title="SCANNER1"),
+        SnapshotStation(title="OFF", enabled=False),
+        SnapshotStation(title="NEAR", addresses=["10.1.0.0/16", "fd00::/8"]),
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("calling", "called", "peer", "codes"),
+    [
+        ("SCANNER1", "GATEWAY", "192.0.2.1", None),
+        ("SCANNER1", "OTHER", "192.0.2.1", (1, 1, 7)),
+        ("SCANNER1", "gateway", "192.0.2.1", (1, 1, 7)),
+        ("NOBODY", "GATEWAY", "192.0.2.1", (1, 1, 3)),
+        ("scanner1", "GATEWAY", "192.0.2.1", (1, 1, 3)),
+        ("OFF", "GATEWAY", "192.0.2.1", (1, 1, 3)),
+        ("NEAR", "GATEWAY", "10.1.2.3", None),
+        ("NEAR", "GATEWAY", "::ffff:10.1.2.3", None),
+        ("NEAR", "GATEWAY", "fd12::1%eth0", None),
+        ("NEAR", "GATEWAY", "10.2.0.1", (1, 1, 3)),
+    ],
+)
+def test_who_is_let_in(calling: str, called: str, peer: str, codes: tuple[int, int, int] | None) -> None:
+    rejection = judge(SNAPSHOT, "GATEWAY", calling, called, peer)
+    assert (rejection and (rejection.result, rejection.source, rejection.reason)) == codes
+
+
+def test_nobody_without_a_snapshot() -> None:
+    rejection = judge(None, "GATEWAY", "SCANNER1", "GATEWAY", "10.1.2.3")
+    assert rejection is not None
+    assert (rejection.result, rejection.source, rejection.reason) == (2, 3, 1)
+
+
+def test_an_address_that_is_none_is_an_error_which_closes() -> None:
+    with pytest.raises(ValueError, match="does not appear to be"):
+        judge(SNAPSHOT, "GATEWAY", "NEAR", "GATEWAY", "somewhere")
+
+
+@pytest.mark.parametrize("private", ["1.2.840.113619.4.27", "1.2.840.113619.4.30"])
+def test_every_storage_class_in_every_transfer_syntax(private: str) -> None:
+    for abstract_syntax in (*STORAGE_CLASSES, private):
+        assert transfer_syntaxes(abstract_syntax) == ALL_TRANSFER_SYNTAXES
+    assert len(STORAGE_CLASSES) > 130
+    assert "1.2.840.10008.1.2" in transfer_syntaxes("1.2.840.10008.1.1")
+    assert transfer_syntaxes("1.2.840.10008.5.1.4.1.2.2.1") == ()
+
+
+def test_snapshot_survives_its_encoding() -> None:
+    assert Snapshot.decode(SNAPSHOT.encode()) == SNAPSHOT
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"number":1', b"\xff"])
+def test_what_is_no_snapshot(data: bytes) -> None:
+    with pytest.raises(SnapshotError, match="no snapshot"):
+        Snapshot.decode(data)
+
+
+def test_a_snapshot_with_an_impossible_network_is_none() -> None:
+    with pytest.raises(ValidationError):
+        SnapshotStation(title="X", addresses=["10.0.0.0/99"])
+
+
+@pytest.mark.parametrize(
+    ("of_store", "store_ahead", "expected"), [(None, 1.0, None), (1.0, None, None), (-3.0, 1.0, -2.0)]
+)
+def test_clock_by_way_of_the_store(of_store: float | None, store_ahead: float | None, expected: float | None) -> None:
+    assert ahead_of_database(of_store, store_ahead) == expected
+
+
+def test_age_on_a_wrong_clock() -> None:
+    assert age_seconds(AT, AT.replace(minute=10), 540.0) == 60.0
