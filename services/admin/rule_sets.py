@@ -12,7 +12,7 @@ from services.admin.sql import SQL
 from services.admin.station import Station
 from services.admin.station_rows import all_stations
 from services.dicom.rules import RuleDocument, RuleFaults, parse
-from services.runtime.db import Connection, Database
+from services.runtime.db import Database
 
 
 async def check(database: Database, text: str) -> int:
@@ -64,16 +64,6 @@ async def history(database: Database) -> list[dict[str, Any]]:
     async with database.transaction() as conn:
         cursor = await conn.execute(SQL.rule_set_history)
         return await cursor.fetchall()
-
-
-async def rules_naming(conn: Connection, title: str) -> list[tuple[int, str]]:
-    """Number of the live rule set and name of each of its rules that sends to a station, disabled rules too."""
-    cursor = await conn.execute(SQL.live_rule_set)
-    live = await cursor.fetchone()
-    if live is None:
-        return []
-    rules = live["document"]["rules"]
-    return [(live["number"], rule["name"]) for rule in rules if any(to["to"] == title for to in rule["send"])]
 
 
 def _accepted(text: str, stations: Iterable[Station]) -> RuleDocument:

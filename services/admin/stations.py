@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from services.admin.changes import Change, change
 from services.admin.errors import Refused
-from services.admin.rule_sets import rules_naming
+from services.admin.live_rules import rules_naming
 from services.admin.sql import SQL
 from services.admin.station import Station, changed, contradictions, titles_pointing_at
 from services.admin.station_rows import all_stations, found, title_of

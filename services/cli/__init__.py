@@ -1,40 +1,55 @@
 """The command ``gateway``: each command parses, calls one use case and prints (exit status: ``services.cli.exits``)."""
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from services.cli import check, database, dead, exits, jobs, processes, rules, send, station, status, studies, where
+from services.cli import exits
 from services.runtime import logs
 from services.runtime.errors import GatewayError
 
-app = typer.Typer(
-    name="gateway",
-    help="Event-driven DICOM routing gateway. Exit status: 0 done, 1 failed, 2 usage, 3 not reachable.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for command in (processes, database, check, send, where, status):
-    command.register(app)
-for noun, commands in {
-    "station": station.app,
-    "rules": rules.app,
-    "jobs": jobs.app,
-    "studies": studies.app,
-    "dead": dead.app,
-}.items():
-    app.add_typer(commands, name=noun)
+COMMANDS = {
+    "run": "processes",
+    "up": "processes",
+    "migrate": "database",
+    "check": "check",
+    "station": "station",
+    "rules": "rules",
+    "send": "send",
+    "jobs": "jobs",
+    "studies": "studies",
+    "where": "where",
+    "status": "status",
+    "dead": "dead",
+}
+"""Which module of this package holds a command. Only the one that is asked for is imported: commands start at once."""
+
+
+def command_line(word: str | None) -> typer.Typer:
+    """The command line with the command ``word``, or with all of them when it is none."""
+    app = typer.Typer(
+        name="gateway",
+        help="Event-driven DICOM routing gateway. Exit status: 0 done, 1 failed, 2 usage, 3 not reachable.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(lambda: None)  # keeps the commands' names, even where only one is there
+    for module in dict.fromkeys([COMMANDS[word]] if word in COMMANDS else COMMANDS.values()):
+        importlib.import_module(f"services.cli.{module}").register(app)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script: run one command and return its exit status; no error shows a traceback."""
     logs.configure("cli", "critical")  # what a command has to say goes out as its answer or its error
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(arguments, prog_name="gateway")
+        command_line(given[0] if given else None)(given, prog_name="gateway")
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else exits.FAILED)
     except GatewayError as error:

@@ -10,6 +10,12 @@ from services.cli.session import actor, with_database
 
 app = typer.Typer(help="Dead letters: list, show, replay, discard.", no_args_is_help=True)
 
+
+def register(whole: typer.Typer) -> None:
+    """Add the commands."""
+    whole.add_typer(app, name="dead")
+
+
 Numbers = Annotated[list[int], typer.Argument(metavar="NUMBER…", help="Numbers of dead letters.")]
 
 

@@ -5,12 +5,17 @@ from uuid import UUID
 
 import typer
 
-from services.admin import jobs, requests
+from services.admin import jobs
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
-from services.cli.requested import print_requested
 from services.cli.session import actor, with_database
 
 app = typer.Typer(help="Jobs: list, show, retry, cancel.", no_args_is_help=True)
+
+
+def register(whole: typer.Typer) -> None:
+    """Add the commands."""
+    whole.add_typer(app, name="jobs")
+
 
 Job = Annotated[UUID, typer.Argument(metavar="JOB", help="Id of a job.")]
 State = Annotated[
@@ -55,10 +60,18 @@ def show(job: Job, limit: Limit = 1000, as_json: Json = False) -> None:
 @app.command("retry")
 def retry(job: Job, as_json: Json = False) -> None:
     """Try the failed and undecided deliveries of a job again, at once."""
+    # Imported here: the broker's client comes with it, and the commands that only ask need none.
+    from services.admin import requests
+    from services.cli.requested import print_requested
+
     print_requested("retry", with_database(lambda database: requests.retry(database, actor(), job)), as_json)
 
 
 @app.command("cancel")
 def cancel(job: Job, as_json: Json = False) -> None:
     """Give up what of a job still waits; what is under way ends first."""
+    # Imported here: the broker's client comes with it, and the commands that only ask need none.
+    from services.admin import requests
+    from services.cli.requested import print_requested
+
     print_requested("cancel", with_database(lambda database: requests.cancel(database, actor(), job)), as_json)

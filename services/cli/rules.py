@@ -16,6 +16,12 @@ MAXIMUM_FILE_BYTES = 4 << 20
 
 app = typer.Typer(help="Routing rules: check, apply, show, history.", no_args_is_help=True)
 
+
+def register(whole: typer.Typer) -> None:
+    """Add the commands."""
+    whole.add_typer(app, name="rules")
+
+
 RuleFile = Annotated[Path, typer.Argument(metavar="FILE", help="Rules in YAML; - reads standard input.")]
 
 

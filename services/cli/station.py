@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from services.admin import echo as echoing
 from services.admin import stations
 from services.admin.station import Station, build
 from services.cli import exits
@@ -14,6 +13,12 @@ from services.cli.session import actor, with_database
 from services.runtime.settings import RuntimeSettings
 
 app = typer.Typer(help="Remote AEs: add, set, list, show, remove, echo.", no_args_is_help=True)
+
+
+def register(whole: typer.Typer) -> None:
+    """Add the commands."""
+    whole.add_typer(app, name="station")
+
 
 Title = Annotated[str, typer.Argument(help="AE title: 1 to 16 printable ASCII characters, no backslash.")]
 Host = Annotated[str | None, typer.Option(help="Host name or IP address.")]
@@ -133,6 +138,9 @@ def remove(title: Title, as_json: Json = False) -> None:
 @app.command("echo")
 def echo(title: Title, as_json: Json = False) -> None:
     """Ask a station for a C-ECHO and say what came of it."""
+    # Imported here: the other commands need nothing of the Upper Layer.
+    from services.admin import echo as echoing
+
     ours = RuntimeSettings.load().aet
     outcome = with_database(lambda database: echoing.echo(database, ours, title))
     if as_json:

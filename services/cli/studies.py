@@ -13,6 +13,11 @@ from services.cli.session import with_database
 app = typer.Typer(help="Studies: list, show.", no_args_is_help=True)
 
 
+def register(whole: typer.Typer) -> None:
+    """Add the commands."""
+    whole.add_typer(app, name="studies")
+
+
 def _dicom_date(text: str) -> str:
     if not re.fullmatch(r"[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         raise typer.BadParameter(f"{text!r} is no date; write 20261231 or 2026-12-31")

@@ -1,0 +1,227 @@
+"""What commands answer, for people and for programs, and how they fail."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.integration.cli.conftest import Gateway
+
+SHA = "ab" * 32
+JOB = "11111111-1111-1111-1111-111111111111"
+RECORDED = """
+insert into storage.identity values ('1.2.3.1', 1, 'SHA_256', '2026-11-23 20:00Z', 'objects/a.dcm', 10, 100, '1.2.840',
+    '1.2.3', '1.2.3.9', '1.2.840.10008.1.2.1');
+insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
+    sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
+    association, configuration, rule_set, status, findings) values ('2026-11-23 20:00Z', 'objects/a.dcm', '1.2.3.1', 1,
+    'NEW', 'SHA_256', 10, '1.2.840', '1.2.3', '1.2.3.9', '1.2.840.10008.1.2.1', '10.0.0.1', 'SCANNER1', 'GATEWAY', 'a',
+    5, 3, 0, '[]');
+insert into routing.evaluation values ('2026-11-23 20:00Z', 'objects/a.dcm', '1.2.3.1', 1, '1.2.3', 3,
+    '[{"rule": "to-archive", "level": "instance", "to": ["ARCHIVE1"], "priority": "normal"}]');
+insert into routing.job (id, kind, state, destination, study_instance_uid, created_at)
+    values ('JOB_ID', 'send', 'ACTIVE', 'ARCHIVE1', '1.2.3', '2026-11-23 20:00:01Z');
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
+    data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, attempts, status, reason, next_attempt_at)
+    values ('2026-11-23 20:00Z', '1.2.3.1', 1, 'ARCHIVE1', 'JOB_ID', '1.2.3', 'objects/a.dcm', 100, 10, 'SHA_256',
+    '1.2.840', '1.2.840.10008.1.2.1', 1, 42752, 'Refused: Out of resources', 'infinity');
+insert into routing.attempt (at, delivery, status, outcome, reason)
+    select '2026-11-23 20:00:02Z', id, 42752, 'RETRY', 'Refused: Out of resources' from routing.delivery;
+""".replace("SHA_256", SHA).replace("JOB_ID", JOB)
+DEAD = """
+insert into runtime.dead_letter (queue, reason, message_type, headers, body, fingerprint)
+    values ('index.instance-stored', 'not JSON', 'instance.stored.v1', '{"type": "instance.stored", "x-death": "1"}',
+            'nonsense', 'one'), ('index.instance-stored', 'not JSON', null, '{}', '\\xff00', 'two')
+"""
+
+
+def execute(url: str, statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statements.encode())
+
+
+def rows(url: str, query: str) -> list[Any]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+@pytest.mark.parametrize("uid", ["1.2.3", "1.2.3.1"])
+def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: str, uid: str) -> None:
+    execute(database_url, RECORDED)
+    assert gateway.done("where", uid, "--json").json() == {
+        "study": "1.2.3",
+        "instances": [
+            {
+                "uid": "1.2.3.1", "sha256": SHA, "source": "SCANNER1", "received_at": "2026-11-23T20:00:00Z",
+                "status": "0000", "findings": [], "rule_set": 3, "matched": ["to-archive"], "archived": False,
+            }
+        ],
+        "deliveries": [
+            {
+                "instance": "1.2.3.1", "destination": "ARCHIVE1", "job": JOB, "state": "PENDING", "commitment": None,
+                "attempts": [
+                    {"at": "2026-11-23T20:00:02Z", "status": "A700", "reason": "Refused: Out of resources"}
+                ],
+            }
+        ],
+    }  # fmt: skip
+    people = gateway.done("where", uid).out
+    assert all(word in people for word in ("1.2.3.1", "SCANNER1", "to-archive", "PENDING", "A700", JOB))
+
+
+def test_where_of_the_unknown_fails_with_the_uid(gateway: Gateway) -> None:
+    ran = gateway("where", "1.2.3.4", "--json")
+    assert (ran.status, ran.out, "1.2.3.4" in ran.err) == (1, "", True)
+
+
+def test_jobs_list_has_exactly_the_documented_shape(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, RECORDED)
+    job = {
+        "id": JOB, "kind": "send", "state": "ACTIVE", "destination": "ARCHIVE1", "total": 1, "done": 0, "failed": 0,
+        "reason": "", "created_at": "2026-11-23T20:00:01Z", "finished_at": None,
+    }  # fmt: skip
+    assert gateway.done("jobs", "list", "--json").json() == [job]
+    assert gateway.done("jobs", "list", "--json", "--state", "active", "--destination", "ARCHIVE1").json() == [job]
+    assert gateway.done("jobs", "list", "--json", "--state", "FAILED").json() == []
+    assert gateway.done("jobs", "list", "--json", "--destination", "WS1").json() == []
+    assert JOB in gateway.done("jobs", "list").out
+    shown = gateway.done("jobs", "show", JOB, "--json").json()
+    assert {name: shown[name] for name in job} == job
+    (delivery,) = shown["deliveries"]
+    assert (delivery["instance"], delivery["status"], delivery["next_attempt_at"]) == ("1.2.3.1", "A700", None)
+
+
+def test_jobs_that_do_not_exist(gateway: Gateway) -> None:
+    for command in ("show", "retry", "cancel"):
+        assert gateway("jobs", command, JOB).status == 1
+        assert gateway("jobs", command, "no-uuid").status == 2
+
+
+def test_a_request_waits_for_the_forwarder_and_says_so(gateway: Gateway, database_url: str) -> None:
+    gateway.station("ARCHIVE1", "--store")
+    gateway.station("WS1")
+    execute(database_url, RECORDED)
+    unknown = gateway("send", "1.2.3", "9.9", "--to", "ARCHIVE1")
+    assert (unknown.status, "9.9" in unknown.err) == (1, True)
+    assert gateway("send", "1.2.3", "--to", "WS1").status == 1
+    assert gateway("send", "1.2.3", "--to", "NOBODY").status == 1
+    assert gateway("send", "1.2.3").status == 2
+    assert rows(database_url, "select count(*) from config.request") == [(0,)]
+    sent = gateway.done("send", "1.2.3", "1.2.3", "--to", "ARCHIVE1", "--json").json()
+    assert sent["done"] is False
+    assert rows(database_url, "select id::text, kind, body from config.request") == [
+        (sent["request"], "send", {"uids": ["1.2.3"], "to": "ARCHIVE1"})
+    ]
+    ((exchange, key, body),) = rows(database_url, "select exchange, routing_key, body from runtime.outbox")
+    assert (exchange, key) == ("gateway", "request.carry-out.v1")
+    assert json.loads(body)["body"] == {"request": sent["request"]}
+
+
+def test_studies_list_and_show(gateway: Gateway, database_url: str) -> None:
+    execute(
+        database_url,
+        """
+        insert into index.patient (patient_id, name) values ('P1', 'Doe^Jane');
+        insert into index.study (study_instance_uid, patient, study_date, accession_number, description)
+            select '1.2.3', id, '20261123', 'A1', 'Bone scan' from index.patient;
+        insert into index.series (series_instance_uid, study_instance_uid, modality) values ('1.2.3.9', '1.2.3', 'NM');
+        insert into index.instance (sop_instance_uid, revision, received_at, object_key, study_instance_uid,
+            series_instance_uid, sop_class_uid, transfer_syntax_uid)
+            values ('1.2.3.1', 1, now(), 'objects/a.dcm', '1.2.3', '1.2.3.9', '1', '2')
+        """,
+    )
+    (study,) = gateway.done("studies", "list", "--json").json()
+    assert (study["study_instance_uid"], study["modalities"], study["series"], study["instances"]) == (
+        "1.2.3", ["NM"], 1, 1,
+    )  # fmt: skip
+    assert "Doe^Jane" in gateway.done("studies", "list").out
+    for matching in (
+        ["--patient-id", "P1"], ["--accession", "A1"], ["--modality", "NM"],
+        ["--since", "2026-11-23", "--until", "20261123"],
+    ):  # fmt: skip
+        assert len(gateway.done("studies", "list", "--json", *matching).json()) == 1, matching
+    for other in (["--patient-id", "P"], ["--accession", "A"], ["--modality", "CT"], ["--since", "20261124"]):
+        assert gateway.done("studies", "list", "--json", *other).json() == [], other
+    assert gateway("studies", "list", "--since", "yesterday").status == 2
+    shown = gateway.done("studies", "show", "1.2.3", "--json").json()
+    assert [(series["series_instance_uid"], series["instances"]) for series in shown["series"]] == [("1.2.3.9", 1)]
+    assert gateway("studies", "show", "1.2.4").status == 1
+
+
+def test_dead_letters_are_listed_shown_replayed_and_discarded(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, DEAD)
+    second, first = gateway.done("dead", "list", "--json").json()
+    assert (first["queue"], first["reason"], first["state"]) == ("index.instance-stored", "not JSON", "PARKED")
+    assert gateway.done("dead", "show", str(first["id"]), "--json").json()["body"] == "nonsense"
+    both = gateway("dead", "replay", str(first["id"]), str(second["id"]))
+    assert (both.status, "not text" in both.err) == (1, True)
+    assert rows(database_url, "select count(*) from runtime.outbox") == [(0,)]
+    assert gateway.done("dead", "replay", str(first["id"]), "--json").json() == {"replayed": 1}
+    assert rows(database_url, "select exchange, routing_key, body from runtime.outbox") == [
+        ("", "index.instance-stored", "nonsense")
+    ]
+    assert gateway.done("dead", "discard", str(second["id"]), "--json").json() == {"discarded": 1}
+    assert gateway("dead", "discard", str(second["id"])).status == 1
+    assert gateway("dead", "show", "99").status == 1
+    states = {row["id"]: row["state"] for row in gateway.done("dead", "list", "--state", "all", "--json").json()}
+    assert states == {first["id"]: "REPLAYED", second["id"]: "DISCARDED"}
+    assert gateway.done("dead", "list", "--json").json() == []
+
+
+def test_status_names_everything(gateway: Gateway, database_url: str) -> None:
+    gateway.station("ARCHIVE1", "--store")
+    execute(database_url, RECORDED + DEAD)
+    found = gateway.done("status", "--json").json()
+    assert (found["aet"], found["jobs"], found["dead_letters"]) == ("OURGATEWAY", {"ACTIVE": 1}, 2)
+    assert [(each["title"], each["waiting"]) for each in found["destinations"]] == [("ARCHIVE1", 1)]
+    assert found["configuration"]["stations"] == 1
+    assert "ARCHIVE1" in gateway.done("status").out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("station", "list"), ("rules", "history"), ("jobs", "list"), ("studies", "list"), ("where", "1.2"),
+        ("status",), ("dead", "list"), ("send", "1.2", "--to", "X"), ("migrate",),
+        ("station", "add", "WS1", "--host", "127.0.0.1", "--port", "104"),
+    ],
+)  # fmt: skip
+def test_an_unreachable_database_is_named_with_the_cure(tmp_path: Path, command: tuple[str, ...]) -> None:
+    ran = Gateway(tmp_path)(*command, GATEWAY_DATABASE_URL="postgresql://gateway:secret@127.0.0.1:1/gateway")
+    assert (ran.status, ran.out) == (3, "")
+    assert "127.0.0.1:1/gateway" in ran.err
+    assert "deploy/local/up" in ran.err
+    assert "secret" not in ran.err
+
+
+def test_a_database_without_schema_is_cured_by_migrate(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, "drop table runtime.version")
+    ran = gateway("jobs", "list")
+    assert (ran.status, "gateway migrate" in ran.err) == (1, True)
+
+
+def test_migrate_is_done_once(gateway: Gateway) -> None:
+    assert gateway.done("migrate", "--json").json() == {"applied": []}
+
+
+def test_wrong_settings_are_usage_errors(gateway: Gateway) -> None:
+    ran = gateway("jobs", "list", GATEWAY_DICOM_PORT="x")
+    assert (ran.status, "GATEWAY_DICOM_PORT" in ran.err) == (2, True)
+    assert gateway("run", "nonsense").status == 2
+
+
+def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: str) -> None:
+    good = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
+    states = {finding["name"]: finding["state"] for finding in good.json()}
+    names = ("settings", "objects", "database", "schema", "broker", "topology")
+    assert (good.status, states) == (0, dict.fromkeys(names, "ok"))
+    away = gateway("check", "--json", GATEWAY_AMQP_URL="amqp://u:secret@127.0.0.1:1/", GATEWAY_MINIMUM_FREE_BYTES="1")
+    states = {finding["name"]: finding["state"] for finding in away.json()}
+    assert (away.status, states["broker"], states["database"]) == (3, "not reachable", "ok")
+    assert "secret" not in away.out
+    execute(database_url, "drop table runtime.version")
+    old = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
+    states = {finding["name"]: finding["state"] for finding in old.json()}
+    assert (old.status, states["schema"]) == (1, "failed")
