@@ -32,7 +32,13 @@ async def configure(database: Database, ports: dict[str, int]) -> None:
             "another GATEWAY_HOME"
         )
     known = {station.title: station for station in await stations.list_all(database)}
-    for station in _wanted(ports):
+    wanted = _wanted(ports)
+    for station in wanted:
+        if station.title in known and known[station.title].description != MARK:
+            raise NotOurs(
+                f"station {station.title} is defined and is not the demo's; run the demo with another GATEWAY_HOME"
+            )
+    for station in wanted:
         await _define(database, station, known.get(station.title))
     text = RULES.read_text(encoding="utf-8")
     if live is None or live["source"] != text:
@@ -51,10 +57,6 @@ def _wanted(ports: dict[str, int]) -> list[Station]:
 async def _define(database: Database, wanted: Station, known: Station | None) -> None:
     if known is None:
         await stations.add(database, ACTOR, wanted)
-    elif known.description != MARK:
-        raise NotOurs(
-            f"station {wanted.title} is defined and is not the demo's; run the demo with another GATEWAY_HOME"
-        )
     elif known != wanted:
         await stations.set_fields(database, ACTOR, wanted.title, wanted.model_dump())
 
