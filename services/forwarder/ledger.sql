@@ -26,7 +26,7 @@ where exists (
 
 -- name: claim
 -- The next deliveries by priority and time, each instance at most once and never while it is being sent. What a newer
--- revision overtook ends SUPERSEDED instead.
+-- revision overtook ends SUPERSEDED instead. Where the object is, storage knows: it may have moved to a duplicate's.
 with busy as materialized (
     select sop_instance_uid from routing.delivery where destination = %(destination)s and state = 'SENDING'
 ), due as materialized (
@@ -44,7 +44,7 @@ with busy as materialized (
     ) as d
     limit %(most)s
 ), chosen as (
-    select distinct on (sop_instance_uid) received_at, id, state_before,
+    select distinct on (sop_instance_uid) received_at, id, sop_instance_uid, revision, state_before,
            exists (select from routing.delivery n
                    where n.sop_instance_uid = due.sop_instance_uid and n.destination = %(destination)s
                      and n.revision > due.revision and n.state <> 'CANCELED') as overtaken
@@ -57,9 +57,11 @@ update routing.delivery d set
     lease_holder = %(holder)s,
     lease_until = now() + make_interval(secs => %(lease)s)
 from chosen c
+left join storage.identity_view i on i.sop_instance_uid = c.sop_instance_uid and i.revision = c.revision
 where d.received_at = c.received_at and d.id = c.id
 returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.job, d.study_instance_uid,
-          d.object_key, d.data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
+          coalesce(i.object_key, d.object_key) as object_key,
+          coalesce(i.data_set_offset, d.data_set_offset) as data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
           d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at
 
 -- name: hold_probe

@@ -1,0 +1,161 @@
+"""Leases: one sender at a time, whoever dies, whatever the database does."""
+
+import asyncio
+from collections import Counter
+
+import psycopg
+import pytest
+
+from services.forwarder import ledger as rows
+from tests.factories import ct, small_instances
+from tests.integration.forwarder.bench import Ledger, forwarder
+from tests.recorded import Recorder, add_rule_set, add_station
+from tests.stations.receiver import Accept, Freeze, Slow, StationReceiver
+from tests.waiting import until_async
+
+TO_ARCHIVE = [{"send": [{"to": "ARCHIVE1"}]}]
+
+
+async def test_two_forwarders_never_send_the_same(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1", Slow(0.01)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, associations=4)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        recorded = recorder.record(*small_instances(150, seed=1))
+        async with forwarder(recorder) as one, forwarder(recorder) as other:
+            await asyncio.gather(one.evaluate(recorded), other.evaluate(recorded))
+            await until_async(lambda: len(archive.uids) > 20)
+            held = ledger.rows("select name from runtime.lease where name like 'association/ARCHIVE1/%'")
+            assert len(held) <= 4
+            await ledger.until_states({"DELIVERED": 150}, limit=30)
+        assert max(Counter(archive.uids).values()) == 1
+    holders = {row["lease_holder"] for row in ledger.deliveries()}
+    assert len(holders) > 1
+    assert len(ledger.jobs()) == len(
+        {row["study_instance_uid"] for row in ledger.rows("select * from storage.receipt")}
+    )
+
+
+async def test_all_associations_together_have_a_limit(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("A", Slow(0.2)) as a, StationReceiver("B", Slow(0.2)) as b:
+        for station in (a, b):
+            add_station(recorder.database_url, station.title, station.port, associations=2)
+        add_rule_set(recorder.database_url, 1, [{"send": [{"to": "A"}, {"to": "B"}]}])
+        async with forwarder(recorder, associations=1, idle_seconds=0.1) as running:
+            await running.evaluate(recorder.record(*small_instances(4, seed=1)))
+            held: list[int] = []
+
+            def all_sent() -> bool:
+                found = ledger.rows("select count(*) as n from runtime.lease where name like 'association//%'")
+                held.append(found[0]["n"])
+                return ledger.states() == {"DELIVERED": 8}
+
+            await until_async(all_sent, limit=20)
+            assert max(held) == 1
+
+
+async def test_what_a_dead_worker_was_sending_is_unknown_and_sent_again(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1") as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder, sending=False) as running:
+            await running.evaluate(recorder.record(*small_instances(3, seed=1)))
+            async with running.database.transaction() as connection:
+                claimed = await rows.claim(connection, "ARCHIVE1", 16, "a worker that died", 60)
+            assert len(claimed) == 3
+            await running.clocks.expire()
+            assert ledger.states() == {"SENDING": 3}
+        with psycopg.connect(recorder.database_url) as connection:
+            connection.execute("update routing.delivery set lease_until = now() - interval '1 second'")
+        async with forwarder(recorder, lease_seconds=0.5):
+            await ledger.until_states({"DELIVERED": 3})
+    for row in ledger.deliveries():
+        assert [attempt["outcome"] for attempt in ledger.attempts(row["id"])] == ["UNKNOWN", "DELIVERED"]
+
+
+async def test_a_lease_outlives_a_restart_of_the_database(recorder: Recorder, ledger: Ledger) -> None:
+    """runtime.lease_expired: nothing that a living worker could not renew meanwhile is taken from it."""
+    add_station(recorder.database_url, "ARCHIVE1", 104)
+    add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+    async with forwarder(recorder, sending=False, lease_seconds=10**6) as running:
+        await running.evaluate(recorder.record(ct(1)))
+        async with running.database.transaction() as connection:
+            await rows.claim(connection, "ARCHIVE1", 16, "a worker", 60)
+        ledger.execute("update routing.delivery set lease_until = now() - interval '1 hour'")
+        await running.clocks.expire()
+        assert ledger.states() == {"SENDING": 1}
+
+
+async def test_leases_are_renewed_while_an_answer_takes_long(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1", Slow(3)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder, lease_seconds=1.5) as running, forwarder(recorder, lease_seconds=1.5):
+            await running.evaluate(recorder.record(ct(1)))
+            await ledger.until_states({"DELIVERED": 1})
+        assert len(archive.uids) == 1
+
+
+async def test_a_worker_that_cannot_renew_aborts_before_its_lease_ends(
+    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StationReceiver("ARCHIVE1", Freeze()) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder, lease_seconds=3, idle_seconds=0.1) as running:
+            await running.evaluate(recorder.record(ct(1)))
+            await ledger.until_states({"SENDING": 1})
+            ledger.execute("alter table runtime.lease rename to lease_away")  # every renewal fails
+            await until_async(lambda: archive.associations, limit=10, what="the abort")
+            ledger.execute("alter table runtime.lease_away rename to lease")
+            archive.behave(Accept())
+            await ledger.until_states({"DELIVERED": 1}, limit=30)
+
+
+async def test_a_late_answer_of_an_expired_lease_is_recorded(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1", Slow(1.5)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, unknown_policy="hold")
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder) as running:
+            await running.evaluate(recorder.record(ct(1)))
+            await ledger.until_states({"SENDING": 1})
+            ledger.execute(
+                "update routing.delivery set state = 'UNKNOWN', next_attempt_at = 'infinity' where state = 'SENDING'"
+            )
+            await ledger.until_states({"DELIVERED": 1})
+
+
+async def test_stopping_ends_associations_and_gives_back_what_was_not_sent(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1", Slow(0.3)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, associations=1)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder) as running:
+            await running.evaluate(recorder.record(*small_instances(20, seed=1)))
+            await until_async(lambda: archive.uids)
+        states = ledger.states()
+        assert set(states) == {"DELIVERED", "PENDING"}
+        assert states["DELIVERED"] == len(archive.uids)
+        assert not ledger.rows("select 1 from runtime.lease")
+
+
+async def test_stopping_does_not_wait_for_a_frozen_receiver(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1", Freeze()) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder, drain_seconds=0.5) as running:
+            await running.evaluate(recorder.record(ct(1)))
+            await ledger.until_states({"SENDING": 1})
+    assert ledger.states() == {"UNKNOWN": 1}
+
+
+async def test_a_changed_station_is_in_force_at_once(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("OLD") as old, StationReceiver("NEW") as new:
+        add_station(recorder.database_url, "ARCHIVE1", old.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder, idle_seconds=60) as running:
+            await running.evaluate(recorder.record(ct(1)))
+            await ledger.until_states({"DELIVERED": 1})
+            add_station(recorder.database_url, "ARCHIVE1", new.port)
+            await until_async(lambda: running.configuration.stations["ARCHIVE1"].port == new.port, limit=2)
+            await running.evaluate(recorder.record(ct(2)))
+            await ledger.until_states({"DELIVERED": 2})
+        assert (len(old.uids), len(new.uids)) == (1, 1)
