@@ -109,11 +109,13 @@ def test_root_runs_the_demo_with_one_command(machine: Machine) -> None:
 
 def test_a_user_with_sudo_runs_the_demo_with_one_command(machine: Machine) -> None:
     made = machine.run(
-        "apt-get -qq update && apt-get -qq install -y --no-install-recommends sudo && useradd --create-home operator "
-        f"&& echo 'operator ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/operator && chown -R operator: '/{INSIDE}'",
+        "apt-get -qq update && apt-get -qq install -y --no-install-recommends sudo && useradd --create-home technician "
+        f"&& echo 'technician ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/technician && chown -R technician: '/{INSIDE}'",
         limit=200,
     )
     assert made.returncode == 0, made.stderr
-    prefix = "cd /home/operator && setpriv --reuid=operator --regid=operator --init-groups env HOME=/home/operator"
+    prefix = (
+        "cd /home/technician && setpriv --reuid=technician --regid=technician --init-groups env HOME=/home/technician"
+    )
     assert "ready AET=GATEWAY dicom=127.0.0.1:" in run_demo(machine, prefix)
-    assert (machine.root / "home/operator/.gateway/postgresql/data").stat().st_uid != 0
+    assert (machine.root / "home/technician/.gateway/postgresql/data").stat().st_uid != 0

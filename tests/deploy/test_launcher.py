@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -26,6 +27,14 @@ def remembers(launcher: Launched) -> bool:
     """Whether the mark is there."""
     with psycopg.connect(launcher.addresses()["database_url"]) as connection:
         return connection.execute("SELECT number FROM public.mark").fetchone() == (7,)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """A gateway for the tests that do not end it."""
+    with launched(tmp_path_factory.mktemp("shared") / "home") as launcher:
+        launcher.wait_ready()
+        yield launcher
 
 
 @pytest.fixture
@@ -68,25 +77,36 @@ def test_asked_to_end_while_starting_it_ends_everything(tmp_path: Path) -> None:
         assert launcher.end(signal.SIGTERM) == 0
 
 
-def test_every_socket_is_on_loopback(tmp_path: Path) -> None:
-    with launched(tmp_path / "home") as launcher:
-        launcher.wait_ready()
-        listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True, timeout=30).stdout
-        ours = {str(pid) for pid in launcher.processes()}
-        addresses = [line.split()[3] for line in listening.splitlines() if ours & set(re.findall(r"pid=(\d+)", line))]
-        assert len(addresses) > 4
-        assert {address.rpartition(":")[0] for address in addresses} <= {"127.0.0.1", "[::1]"}
-        assert not {"5432", "5672", "4369"} & {address.rpartition(":")[2] for address in addresses}
+def test_every_socket_is_on_loopback(shared: Launched) -> None:
+    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True, timeout=30).stdout
+    ours = {str(pid) for pid in shared.processes()}
+    addresses = [line.split()[3] for line in listening.splitlines() if ours & set(re.findall(r"pid=(\d+)", line))]
+    assert len(addresses) > 4
+    assert {address.rpartition(":")[0] for address in addresses} <= {"127.0.0.1", "[::1]"}
+    assert not {"5432", "5672", "4369"} & {address.rpartition(":")[2] for address in addresses}
 
 
-def test_a_server_that_dies_is_started_again_in_place(tmp_path: Path) -> None:
-    with launched(tmp_path / "home") as launcher:
-        launcher.wait_ready()
-        remember(launcher)
-        postmaster = int((launcher.home / "postgresql" / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(postmaster, signal.SIGKILL)
-        until(lambda: not is_running(postmaster), what="the database's end")
-        assert until(lambda: reconnects(launcher), limit=60, what="the database's return")
+def test_taken_ports_are_replaced_and_named(shared: Launched, tmp_path: Path) -> None:
+    with launched(tmp_path / "home") as second:
+        ready = second.wait_ready()
+        assert ready["dicom"] != shared.addresses()["dicom"]
+        assert ready["http"] != shared.addresses()["http"]
+        assert "DICOM port 11112 is taken" in second.errors.read_text()
+
+
+def test_a_home_in_use_is_refused(shared: Launched) -> None:
+    with launched(shared.home) as second:
+        assert second.process.wait(60) == 1
+        assert "already runs in" in second.errors.read_text()
+    assert shared.process.poll() is None
+
+
+def test_a_server_that_dies_is_started_again_in_place(shared: Launched) -> None:
+    remember(shared)
+    postmaster = int((shared.home / "postgresql" / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    until(lambda: not is_running(postmaster), what="the database's end")
+    assert until(lambda: reconnects(shared), limit=60, what="the database's return")
 
 
 def reconnects(launcher: Launched) -> bool:
@@ -95,27 +115,6 @@ def reconnects(launcher: Launched) -> bool:
         return remembers(launcher)
     except psycopg.OperationalError:
         return False
-
-
-def test_taken_ports_are_replaced_and_named(tmp_path: Path) -> None:
-    with launched(tmp_path / "first") as first:
-        first.wait_ready()
-        with launched(tmp_path / "second") as second:
-            ready = second.wait_ready()
-            assert ready["dicom"] != first.addresses()["dicom"]
-            port = first.addresses()["dicom"].rpartition(":")[2]
-            if port == "11112":
-                assert "DICOM port 11112 is taken" in second.errors.read_text()
-
-
-def test_a_home_in_use_is_refused(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    with launched(home) as first:
-        first.wait_ready()
-        with launched(home) as second:
-            assert second.process.wait(60) == 1
-            assert "already runs in" in second.errors.read_text()
-        assert first.process.poll() is None
 
 
 def test_a_bare_environment_is_made_from_nothing(tmp_path: Path) -> None:

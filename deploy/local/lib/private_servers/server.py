@@ -31,6 +31,7 @@ class PrivateServer(ABC):
         self._state_file = self.folder / "state.json"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
+        self._serving = False
         self.port = 0
         self.password = ""
 
@@ -79,15 +80,18 @@ class PrivateServer(ABC):
                 raise PrivateServerError(f"{self.name} takes no connections after {limit:.0f} s{self._tail()}")
             if not self.running:
                 raise PrivateServerError(f"{self.name} ended while starting{self._tail()}")
+            self._serving = True
         except BaseException:
             self.kill()
             raise
 
     def stop(self) -> None:
-        """End it in an orderly way; kill it when that takes longer than ``stop_seconds``. Idempotent."""
-        if self._process is not None:
+        """End it in an orderly way; kill it when it takes longer than ``stop_seconds`` or still starts. Idempotent."""
+        if self._process is not None and self._serving:
             processes.end(self._process, self.stop_signal, limit=self.stop_seconds)
-        self._ended()
+            self._ended()
+        else:
+            self.kill()
 
     def kill(self) -> None:
         """kill -9 it and everything it started. Idempotent."""
@@ -125,6 +129,7 @@ class PrivateServer(ABC):
 
     def _ended(self) -> None:
         self._process = None
+        self._serving = False
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
