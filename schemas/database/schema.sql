@@ -1222,6 +1222,7 @@ CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
 CREATE INDEX patient_name ON index.patient USING btree (name_folded text_pattern_ops);
+CREATE INDEX series_uid ON index.series USING btree (series_instance_uid);
 CREATE INDEX study_accession ON index.study USING btree (accession_number text_pattern_ops);
 CREATE INDEX study_date ON index.study USING btree (study_date);
 CREATE INDEX study_patient ON index.study USING btree (patient);

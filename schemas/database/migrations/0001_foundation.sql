@@ -322,6 +322,7 @@ create table index.series (
     description text not null default '',
     primary key (study_instance_uid, series_instance_uid)
 );
+create index series_uid on index.series (series_instance_uid);
 
 create table index.instance (
     sop_instance_uid text not null,
