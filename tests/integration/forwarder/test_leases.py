@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 import psycopg
-import pytest
+from prometheus_client import REGISTRY
 
 from services.forwarder import ledger as rows
 from tests.factories import ct, small_instances
@@ -95,9 +95,7 @@ async def test_leases_are_renewed_while_an_answer_takes_long(recorder: Recorder,
         assert len(archive.uids) == 1
 
 
-async def test_a_worker_that_cannot_renew_aborts_before_its_lease_ends(
-    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_worker_that_cannot_renew_aborts_before_its_lease_ends(recorder: Recorder, ledger: Ledger) -> None:
     with StationReceiver("ARCHIVE1", Freeze()) as archive:
         add_station(recorder.database_url, "ARCHIVE1", archive.port)
         add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
@@ -105,7 +103,7 @@ async def test_a_worker_that_cannot_renew_aborts_before_its_lease_ends(
             await running.evaluate(recorder.record(ct(1)))
             await ledger.until_states({"SENDING": 1})
             ledger.execute("alter table runtime.lease rename to lease_away")  # every renewal fails
-            await until_async(lambda: archive.associations, limit=10, what="the abort")
+            await until_async(lambda: not REGISTRY.get_sample_value("gateway_forwarder_associations"), what="the abort")
             ledger.execute("alter table runtime.lease_away rename to lease")
             archive.behave(Accept())
             await ledger.until_states({"DELIVERED": 1}, limit=30)

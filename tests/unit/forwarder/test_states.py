@@ -59,7 +59,7 @@ def test_the_table_above_is_whole() -> None:
 def test_what_was_delivered_is_never_sent_again_by_mistake() -> None:
     assert sources(Event.CLAIM) == {State.PENDING, State.UNKNOWN}
     assert not DONE & sources(Event.RETRY)
-    assert WAITING | ENDED == set(State)
+    assert set(State) == WAITING | ENDED
 
 
 @pytest.mark.parametrize(
