@@ -1,5 +1,6 @@
 """Who may open an association for what (promise P9): decided from the snapshot alone, closed when in doubt."""
 
+import time
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Final
@@ -17,6 +18,8 @@ PRIVATE_CLASSES: Final = frozenset({"1.2.840.113619.4.27", "1.2.840.113619.4.30"
 """GE private classes that Xeleris and PET scanners send (R8, R122)."""
 
 STORED_CLASSES: Final = STORAGE_CLASSES | PRIVATE_CLASSES
+
+DRAIN_GRACE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +59,14 @@ class SnapshotPolicy:
     def __init__(self, aet: str, snapshot: Callable[[], Snapshot | None]) -> None:
         self._aet = aet
         self._snapshot = snapshot
-        self.draining = False
+        self._closed_from = float("inf")
+
+    def drain(self) -> None:
+        """The process drains: who is already connected may still associate for a moment, then (2,3,1) answers.
+
+        With a shared socket the others go on accepting, so that a replacement is not noticed.
+        """
+        self._closed_from = time.monotonic() + DRAIN_GRACE_SECONDS
 
     def judge(self, proposal: AssociationProposal) -> Rejection | None:
         """None to accept; else the reason of PS3.8 9.3.4, counted and logged."""
@@ -78,6 +88,6 @@ class SnapshotPolicy:
         return transfer_syntaxes(abstract_syntax)
 
     def _decide(self, proposal: AssociationProposal) -> Rejection | None:
-        if self.draining:
+        if time.monotonic() >= self._closed_from:
             return pdu.CONGESTION
         return judge(self._snapshot(), self._aet, proposal.calling_aet, proposal.called_aet, proposal.peer_address)

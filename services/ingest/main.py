@@ -48,7 +48,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        policy.draining = True
+        policy.drain()
         await asyncio.to_thread(listener.drain, max(0.0, runtime.settings.drain_seconds - MARGIN_SECONDS))
         await publisher.close(PUBLISH_SECONDS)
 
