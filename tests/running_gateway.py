@@ -16,6 +16,7 @@ import psycopg
 from private_servers.postgresql import PrivatePostgresql
 from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg.rows import dict_row
+
 from tests.waiting import until
 
 SERVICES = ("storage", "index", "forwarder", "admin")

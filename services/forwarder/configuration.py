@@ -45,17 +45,20 @@ class Configuration:
     stations: dict[str, Station] = field(default_factory=dict)
     _compiled: OrderedDict[int, CompiledRules] = field(default_factory=OrderedDict)
 
-    async def refresh(self) -> bool:
-        """Read the stations again if anything was changed; returns whether it was."""
+    async def refresh(self) -> None:
+        """Read the stations again if anything was changed."""
         async with self.database.transaction() as connection:
-            generation = await (await connection.execute(QUERIES.select_generation)).fetchone()
-            if generation is None or generation["number"] == self.generation:
-                return False
-            rows = await (await connection.execute(QUERIES.select_stations)).fetchall()
+            await self.refresh_within(connection)
+
+    async def refresh_within(self, connection: AsyncConnection[DictRow]) -> None:
+        """As ``refresh``, in a transaction under way: what decides about a delivery asks before it decides."""
+        generation = await (await connection.execute(QUERIES.select_generation)).fetchone()
+        if generation is None or generation["number"] == self.generation:
+            return
+        rows = await (await connection.execute(QUERIES.select_stations)).fetchall()
         self.stations = {row["title"]: Station(**row) for row in rows}
         self.generation = generation["number"]
         log.info("configuration_read", generation=self.generation, stations=len(self.stations))
-        return True
 
     def refusal(self, title: str) -> str | None:
         """Why nothing can be sent to a title, or None."""

@@ -89,6 +89,7 @@ class Evaluator:
         """The receipts without evaluation and the rule sets they name."""
         parameters = {"received_at": [key.received_at for key in keys], "object_key": [key.object_key for key in keys]}
         async with self._database.transaction() as connection:
+            await self._configuration.refresh_within(connection)
             receipts = await (await connection.execute(QUERIES.select_receipts, parameters)).fetchall()
             rules: dict[int, CompiledRules] = {}
             for number in {row["rule_set"] for row in receipts if row["disposition"] in ROUTED} - {0}:

@@ -38,8 +38,8 @@ async def spawn_loops(
     work = await ground.database.listen("routing_work")
 
     async def refresh() -> None:
-        if await configuration.refresh():
-            lanes.adjust()
+        await configuration.refresh()
+        lanes.adjust()
 
     spawn = ground.supervisor.spawn
     spawn("forwarder configuration", lambda: on_wake(ground, changed, settings.poll_seconds, refresh))

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.factories import Instance, small_instances
 
+from tests.factories import Instance, small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.running_gateway import RunningGateway, running_gateway

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pydicom.data
 import pytest
-from tests.factories import Instance, nuclear_medicine_instances, storable_files
 
+from tests.factories import Instance, nuclear_medicine_instances, storable_files
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.running_gateway import RunningGateway, running_gateway
@@ -42,17 +42,17 @@ SYNTAX_OPTIONS = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def archive() -> Iterator[StationReceiver]:
     """A receiver of the suite's own."""
     with StationReceiver(title="ARCHIVE1") as receiver:
         yield receiver
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, archive: StationReceiver) -> Iterator[RunningGateway]:
-    """A gateway that sends everything on."""
-    with running_gateway(tmp_path_factory.mktemp("same-bytes")) as running:
+@pytest.fixture
+def gateway(tmp_path: Path, archive: StationReceiver) -> Iterator[RunningGateway]:
+    """A gateway that sends everything on; a fresh one each, because a duplicate is not routed again."""
+    with running_gateway(tmp_path / "home") as running:
         running.add_station("SCANNER1")
         running.add_station("STORESCU")
         running.add_station("ARCHIVE1", archive.port, "--store")
@@ -108,7 +108,7 @@ def test_dcmtk_on_both_sides(gateway: RunningGateway, tmp_path: Path) -> None:
             archive.terminate()
     written = {hashlib.sha256(data_set_of(file)).hexdigest() for file in received.iterdir()}
     stored = gateway.rows("select object_key, sha256 from storage.identity where sop_instance_uid = any(%s)", uids)
-    sent_objects = {data_set_digest(gateway.home / row["object_key"]) for row in stored if row["sha256"] in written}
+    sent_objects = {data_set_digest(gateway.home / "objects" / row["object_key"]) for row in stored if row["sha256"] in written}
     assert {row["sha256"] for row in stored if row["sha256"] in written} == sent_objects
     assert len(sent_objects) == len(uids)
 

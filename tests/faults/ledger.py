@@ -17,10 +17,6 @@ DELIVERED = """
 select sop_instance_uid as uid, count(*) as rows from routing.delivery
 where sop_instance_uid = any(%s) and state in ('DELIVERED', 'WARNED') group by 1
 """
-UNFINISHED = """
-select count(*) as rows from routing.delivery
-where destination = %s and state not in ('DELIVERED', 'WARNED', 'FAILED', 'CANCELED', 'SUPERSEDED')
-"""
 
 
 @dataclass
@@ -31,8 +27,8 @@ class Ledger:
     acknowledged: set[str] = field(default_factory=set)
 
     def settled(self, gateway: RunningGateway) -> bool:
-        """Whether every acknowledged instance has its successful delivery."""
-        return len(self.counts(gateway, DELIVERED)) == len(self.acknowledged)
+        """Whether every acknowledged instance is recorded, indexed and delivered."""
+        return all(len(self.counts(gateway, side)) == len(self.acknowledged) for side in (DELIVERED, INDEXED, RECORDED))
 
     def counts(self, gateway: RunningGateway, statement: str) -> dict[str, int]:
         """Rows by SOP Instance UID of the acknowledged instances."""
@@ -44,7 +40,11 @@ class Ledger:
         Each acknowledged instance is recorded once, indexed once, has exactly one successful delivery, and the
         destination holds its bytes. The destination may have got an instance twice only where an answer was lost.
         """
-        until(lambda: self.settled(gateway), limit=limit, what="every acknowledged instance to be delivered")
+        until(
+            lambda: self.settled(gateway),
+            limit=limit,
+            what="every acknowledged instance to be recorded, indexed, delivered",
+        )
         once = dict.fromkeys(self.acknowledged, 1)
         assert self.counts(gateway, RECORDED) == once
         assert self.counts(gateway, INDEXED) == once

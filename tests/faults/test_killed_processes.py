@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.factories import small_instances
 
+from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Beside, Traffic
 from tests.running_gateway import RunningGateway, running_gateway

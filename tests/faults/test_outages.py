@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.factories import Instance, small_instances
 
+from tests.factories import Instance, small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.running_gateway import RunningGateway, running_gateway

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.factories import small_instances
 
 from schemas.topology import QUEUES
+from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.running_gateway import running_gateway

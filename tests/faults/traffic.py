@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.factories import Instance
-
 from tests.faults.ledger import Ledger
 from tests.stations import RawSender
 
