@@ -1,5 +1,6 @@
 """Ingest and storage as real processes over real servers: with everything, and with the broker away."""
 
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,3 +112,17 @@ def test_the_watermark_moves_on(gateway: RunningGateway) -> None:
     statement = "select recorded_through as at from storage.watermark_view"
     before = gateway.rows(statement)[0]["at"]
     until(lambda: gateway.rows(statement)[0]["at"] > before, limit=15, what="the watermark to move")
+
+
+def test_the_end_of_an_association_is_published(gateway: RunningGateway) -> None:
+    name = 'gateway_ingest_published_total{type="association.ended"}'
+    before = metric(gateway, name)
+    assert send(gateway, [ct(950)]) == [0]
+    until(lambda: metric(gateway, name) > before, what="association.ended to be confirmed")
+
+
+def metric(gateway: RunningGateway, name: str) -> float:
+    """One sample of ingest's metrics."""
+    with urllib.request.urlopen(f"{gateway.http_address('ingest-1')}/metrics", timeout=5) as answer:  # noqa: S310
+        lines = answer.read().decode().splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)

@@ -1,15 +1,19 @@
 """P9: who may open an association."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import ValidationError
 
-from schemas.snapshot import Snapshot, SnapshotError, SnapshotStation
+from schemas.snapshot import LOCAL_COPY, Snapshot, SnapshotError, SnapshotStation
 from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, STORAGE_CLASSES
 from services.ingest.acceptance import judge, transfer_syntaxes
 from services.ingest.clock_watch import ahead_of_database
-from services.ingest.configuration import age_seconds
+from services.ingest.configuration import Configuration, age_seconds
+from services.runtime.objects import Watermark
+from services.runtime.objects_local import LocalStore
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SNAPSHOT = Snapshot(
@@ -88,3 +92,16 @@ def test_clock_by_way_of_the_store(of_store: float | None, store_ahead: float | 
 
 def test_age_on_a_wrong_clock() -> None:
     assert age_seconds(AT, AT.replace(minute=10), 540.0) == 60.0
+
+
+@pytest.mark.parametrize(("age_minutes", "database_up", "stale"), [(4, True, 0.0), (6, True, 1.0), (6, False, 0.0)])
+def test_alarm_for_a_stale_snapshot_only_while_the_database_is_up(
+    tmp_path: Path, age_minutes: int, database_up: bool, stale: float
+) -> None:
+    configuration = Configuration(LocalStore(tmp_path, Watermark(0, 0.0)), tmp_path)
+    written = SNAPSHOT.model_copy(update={"written_at": datetime.now(UTC) - timedelta(minutes=age_minutes)})
+    (tmp_path / LOCAL_COPY).write_bytes(written.encode())
+    configuration.load()
+    assert configuration.current == written
+    configuration.watch_age(0.0, database_up=database_up)
+    assert REGISTRY.get_sample_value("gateway_ingest_snapshot_stale") == stale
