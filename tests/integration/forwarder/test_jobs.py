@@ -195,26 +195,29 @@ async def test_the_newer_revision_waits_for_the_older_one_under_way(recorder: Re
 
 
 async def test_the_same_instance_again_wakes_what_failed_and_waits(recorder: Recorder, ledger: Ledger) -> None:
-    with StationReceiver("FAILS", Answer(0xC000)) as fails, StationReceiver("WAITS", Answer(0xA700)) as waits:
-        with StationReceiver("TAKES") as takes:
-            for station in (fails, waits, takes):
-                add_station(recorder.database_url, station.title, station.port)
-            add_rule_set(recorder.database_url, 1, [{"send": [{"to": t} for t in ("FAILS", "WAITS", "TAKES")]}])
-            async with forwarder(recorder) as running:
-                await running.evaluate(recorder.record(ct(1)))
-                await ledger.until_states({"FAILED": 1}, "FAILS")
-                await ledger.until_states({"DELIVERED": 1}, "TAKES")
-                await until_async(lambda: ledger.deliveries("WAITS")[0]["attempts"] > 0)
-                for station in (fails, waits):
-                    station.behave(Accept())
-                ledger.execute(
-                    "update routing.delivery set next_attempt_at = now() + interval '1 hour' where state = 'PENDING'"
-                )
-                duplicate = recorder.record(ct(1), disposition="DUPLICATE")
-                await running.evaluate(duplicate)
-                await running.evaluate(duplicate)
-                await ledger.until_states({"DELIVERED": 3}, limit=30)
-            assert len(takes.uids) == 1
+    with (
+        StationReceiver("FAILS", Answer(0xC000)) as fails,
+        StationReceiver("WAITS", Answer(0xA700)) as waits,
+        StationReceiver("TAKES") as takes,
+    ):
+        for station in (fails, waits, takes):
+            add_station(recorder.database_url, station.title, station.port)
+        add_rule_set(recorder.database_url, 1, [{"send": [{"to": t} for t in ("FAILS", "WAITS", "TAKES")]}])
+        async with forwarder(recorder) as running:
+            await running.evaluate(recorder.record(ct(1)))
+            await ledger.until_states({"FAILED": 1}, "FAILS")
+            await ledger.until_states({"DELIVERED": 1}, "TAKES")
+            await until_async(lambda: ledger.deliveries("WAITS")[0]["attempts"] > 0)
+            for station in (fails, waits):
+                station.behave(Accept())
+            ledger.execute(
+                "update routing.delivery set next_attempt_at = now() + interval '1 hour' where state = 'PENDING'"
+            )
+            duplicate = recorder.record(ct(1), disposition="DUPLICATE")
+            await running.evaluate(duplicate)
+            await running.evaluate(duplicate)
+            await ledger.until_states({"DELIVERED": 3}, limit=30)
+        assert len(takes.uids) == 1
     await until_async(lambda: {job["state"] for job in ledger.jobs()} == {"COMPLETED"})
 
 
