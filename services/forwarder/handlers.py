@@ -103,7 +103,8 @@ class Clocks:
         metrics.RELEASED.inc(len(released))
 
     async def expire(self) -> None:
-        """Deliveries of workers that are gone become UNKNOWN."""
+        """Deliveries of workers that are gone become UNKNOWN; which stations hold those is read first."""
+        await self._configuration.refresh()
         held = [station.title for station in self._configuration.stations.values() if station.policy.hold]
         lease = self._settings.lease_seconds
         async with self._database.transaction() as connection:
@@ -115,6 +116,7 @@ class Clocks:
 
     async def give_up(self) -> None:
         """Deliveries that waited for their station's retry hours have FAILED."""
+        await self._configuration.refresh()
         async with self._database.transaction() as connection:
             titles = await ledger.waiting_destinations(connection)
         for title in titles:
