@@ -89,7 +89,10 @@ def test_no_study_completes_before_its_backlog_is_recorded(gateway: RunningGatew
     ledger = Ledger()
     traffic = Traffic(gateway.dicom_port, ledger, calling_aet="SCANNER2")
     traffic.send(study[:10])
-    until(lambda: jobs_of(gateway, study[0]), limit=20, what="the job that collects the study")
+    collecting = "select 1 from routing.job where study_instance_uid = %s"
+    until(
+        lambda: gateway.rows(collecting, study[0].study_instance_uid), limit=20, what="the job that collects the study"
+    )
     gateway.kill("storage")
     with outage(gateway, "rabbitmq"):
         traffic.send(study[10:])
