@@ -15,7 +15,6 @@ from typing import Any
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractIncomingMessage
 
 from schemas.messages import InstanceReceived
 from schemas.topology import EXCHANGE
@@ -25,7 +24,7 @@ from tests.stations import AbortAfterData, Answer, RawSender, StationReceiver
 from tests.waiting import until
 
 CANARY = "Zaunkoenig"
-DEMOGRAPHICS: dict[str, object] = {
+DEMOGRAPHICS: dict[str, Any] = {
     "PatientName": f"{CANARY}^{CANARY}",
     "PatientID": CANARY,
     "IssuerOfPatientID": CANARY,
@@ -144,10 +143,9 @@ async def first_message(gateway: RunningGateway) -> dict[str, Any]:
         channel = await connection.channel()
         queue = await channel.declare_queue("", exclusive=True)
         await queue.bind(EXCHANGE, InstanceReceived.routing_key())
-        arrived: asyncio.Future[AbstractIncomingMessage] = asyncio.get_running_loop().create_future()
-        await queue.consume(arrived.set_result, no_ack=True)
         assert await asyncio.to_thread(store, gateway, sound()[0]) == 0
-        found: dict[str, Any] = json.loads((await asyncio.wait_for(arrived, 20)).body)
+        async with queue.iterator(timeout=20) as messages:
+            found: dict[str, Any] = json.loads((await anext(messages)).body)
         assert CANARY in json.dumps(found)
         return found
 

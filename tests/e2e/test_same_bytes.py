@@ -108,7 +108,9 @@ def test_dcmtk_on_both_sides(gateway: RunningGateway, tmp_path: Path) -> None:
             archive.terminate()
     written = {hashlib.sha256(data_set_of(file)).hexdigest() for file in received.iterdir()}
     stored = gateway.rows("select object_key, sha256 from storage.identity where sop_instance_uid = any(%s)", uids)
-    sent_objects = {data_set_digest(gateway.home / "objects" / row["object_key"]) for row in stored if row["sha256"] in written}
+    sent_objects = {
+        data_set_digest(gateway.home / "objects" / row["object_key"]) for row in stored if row["sha256"] in written
+    }
     assert {row["sha256"] for row in stored if row["sha256"] in written} == sent_objects
     assert len(sent_objects) == len(uids)
 
