@@ -5,7 +5,7 @@ The arguments declare alike on RabbitMQ 3.10 and 4.x: a positive delivery limit,
 
 from dataclasses import dataclass
 
-from schemas.messages import InstanceReceived, InstanceStored, RequestMade
+from schemas.messages import InstanceDeleted, InstanceReceived, InstanceStored, RequestMade
 
 EXCHANGE = "gateway"
 DEAD_LETTER_EXCHANGE = "gateway.dead"
@@ -60,12 +60,14 @@ class Queue:
 
 STORAGE_INSTANCE_RECEIVED = Queue("storage.instance-received", InstanceReceived.routing_key(), lossless=True)
 INDEX_INSTANCE_STORED = Queue("index.instance-stored", InstanceStored.routing_key())
+INDEX_INSTANCE_DELETED = Queue("index.instance-deleted", InstanceDeleted.routing_key())
 FORWARDER_INSTANCE_STORED = Queue("forwarder.instance-stored", InstanceStored.routing_key())
 FORWARDER_REQUEST = Queue("forwarder.request", RequestMade.routing_key())
 
 QUEUES: tuple[Queue, ...] = (
     STORAGE_INSTANCE_RECEIVED,
     INDEX_INSTANCE_STORED,
+    INDEX_INSTANCE_DELETED,
     FORWARDER_INSTANCE_STORED,
     FORWARDER_REQUEST,
 )

@@ -6,7 +6,7 @@ Events are past tense (any number of consumers), commands imperative (one consum
 
 from schemas.messages.delivery import InstanceDelivered
 from schemas.messages.envelope import Envelope, Message, MessageError
-from schemas.messages.instance import AssociationEnded, InstanceReceived, InstanceStored, Receipt
+from schemas.messages.instance import AssociationEnded, InstanceDeleted, InstanceReceived, InstanceStored, Receipt
 from schemas.messages.registry import REGISTRY, decode
 from schemas.messages.request import RequestMade
 
@@ -14,6 +14,7 @@ __all__ = [
     "REGISTRY",
     "AssociationEnded",
     "Envelope",
+    "InstanceDeleted",
     "InstanceDelivered",
     "InstanceReceived",
     "InstanceStored",

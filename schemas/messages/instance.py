@@ -69,6 +69,17 @@ class InstanceStored(Message):
     disposition: Disposition
 
 
+class InstanceDeleted(Message):
+    """Storage has begun to delete one content of an instance: it is hidden from then on, its object goes later."""
+
+    TYPE: ClassVar[str] = "instance.deleted"
+    VERSION: ClassVar[int] = 1
+
+    sop_instance_uid: str
+    revision: int
+    study_instance_uid: str
+
+
 class AssociationEnded(Message):
     """An incoming association ended (published best effort): ids and counts only."""
 

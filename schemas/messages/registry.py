@@ -7,12 +7,12 @@ from pydantic import ValidationError
 
 from schemas.messages.delivery import InstanceDelivered
 from schemas.messages.envelope import Envelope, Message, MessageError
-from schemas.messages.instance import AssociationEnded, InstanceReceived, InstanceStored
+from schemas.messages.instance import AssociationEnded, InstanceDeleted, InstanceReceived, InstanceStored
 from schemas.messages.request import RequestMade
 
 REGISTRY: dict[tuple[str, int], type[Message]] = {
     (model.TYPE, model.VERSION): model
-    for model in (AssociationEnded, InstanceDelivered, InstanceReceived, InstanceStored, RequestMade)
+    for model in (AssociationEnded, InstanceDeleted, InstanceDelivered, InstanceReceived, InstanceStored, RequestMade)
 }
 
 

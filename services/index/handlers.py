@@ -1,14 +1,15 @@
-"""What the index does with a batch of ``instance.stored`` and what its reconciler finds: the same function."""
+"""What the index does with a batch of messages and with what its reconciler finds: the same functions."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
 
-from schemas.messages import Envelope, InstanceStored
-from services.index import metrics, store
+from schemas.messages import Envelope, InstanceDeleted, InstanceStored
+from services.index import metrics, removal, store
+from services.index.removal import Content
 from services.index.settings import IndexSettings
-from services.index.store import ReceiptKey
+from services.index.store import ReceiptKey, Window
 from services.runtime.db import Database
 from services.runtime.errors import RefusedData
 
@@ -37,6 +38,27 @@ class Indexer:
         ]
         await self.index(keys, by="message")
 
+    async def handle_deleted(self, envelopes: Sequence[Envelope]) -> None:
+        """Remove the contents that a batch of messages names."""
+        await self.remove(
+            [
+                (envelope.body.sop_instance_uid, envelope.body.revision)
+                for envelope in envelopes
+                if isinstance(envelope.body, InstanceDeleted)
+            ],
+            by="message",
+        )
+
+    async def remove(self, contents: Sequence[Content], *, by: str) -> int:
+        """Remove contents that storage hides, in one transaction. Returns how many had a row."""
+
+        async def work(connection: store.Connection) -> int:
+            return await removal.remove_contents(connection, contents)
+
+        count = await self._database.retry(work) if contents else 0
+        metrics.REMOVED.labels(by).inc(count)
+        return count
+
     async def index(self, keys: Sequence[ReceiptKey], *, by: str) -> None:
         """Index receipts in one transaction; when the database refuses the batch, one by one, bare if need be."""
         if not keys:
@@ -51,10 +73,17 @@ class Indexer:
         metrics.INDEXED.labels(by).inc(count)
 
     async def reconcile(self, *, age_seconds: float) -> int:
-        """Index what storage recorded up to ``age_seconds`` ago and no message brought. Returns how many receipts."""
+        """Do what storage recorded or hid up to ``age_seconds`` ago and no message brought. Returns how many rows."""
         overlap = OVERLAP_SECONDS if self._runs % FULL_EVERY == 0 else SHORT_OVERLAP_SECONDS
         async with self._database.transaction() as connection:
             window = await store.begin_reconcile(connection, overlap, age_seconds)
+        count = await self._index_missing(window) + await self._remove_hidden(window)
+        async with self._database.transaction() as connection:
+            await store.advance_reconciled(connection, window.upper)
+        self._runs += 1
+        return count
+
+    async def _index_missing(self, window: Window) -> int:
         count = 0
         after = FIRST
         while True:
@@ -63,12 +92,17 @@ class Indexer:
             await self.index([ReceiptKey(row["received_at"], row["object_key"]) for row in rows], by="reconciler")
             count += len(rows)
             if len(rows) < self._settings.batch:
-                break
+                return count
             after = (rows[-1]["recorded_at"], rows[-1]["object_key"])
-        async with self._database.transaction() as connection:
-            await store.advance_reconciled(connection, window.upper)
-        self._runs += 1
-        return count
+
+    async def _remove_hidden(self, window: Window) -> int:
+        count = 0
+        while True:
+            async with self._database.transaction() as connection:
+                contents = await removal.select_hidden(connection, window, self._settings.batch)
+            count += await self.remove(contents, by="reconciler")
+            if len(contents) < self._settings.batch:
+                return count
 
     async def _write(self, keys: Sequence[ReceiptKey], *, bare: bool = False) -> int:
         async def work(connection: store.Connection) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from schemas.topology import INDEX_INSTANCE_STORED
+from schemas.topology import INDEX_INSTANCE_DELETED, INDEX_INSTANCE_STORED
 from services.index.handlers import Indexer
 from services.index.settings import IndexSettings
 from services.runtime import reconcile
@@ -12,7 +12,7 @@ from services.runtime.app import Runtime
 
 @asynccontextmanager
 async def service(runtime: Runtime) -> AsyncIterator[None]:
-    """Consume ``instance.stored`` and reconcile until the block ends."""
+    """Consume ``instance.stored`` and ``instance.deleted`` and reconcile until the block ends."""
     settings = IndexSettings.load()
     indexer = Indexer(runtime.db, settings)
 
@@ -22,6 +22,10 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     async def run_reconcile() -> int:
         return await indexer.reconcile(age_seconds=0 if broker_away() else settings.reconcile_age_seconds)
 
-    await runtime.bus.consume(INDEX_INSTANCE_STORED, indexer.handle, batch=settings.batch, while_available=runtime.db)
+    for queue, handler in (
+        (INDEX_INSTANCE_STORED, indexer.handle),
+        (INDEX_INSTANCE_DELETED, indexer.handle_deleted),
+    ):
+        await runtime.bus.consume(queue, handler, batch=settings.batch, while_available=runtime.db)
     reconcile.every(runtime, "index", settings.reconcile_seconds, run_reconcile, broker_away)
     yield

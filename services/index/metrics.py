@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Histogram
 
 INDEXED = Counter("gateway_index_receipts_total", "Receipts written to the query tables", ["by"])
+REMOVED = Counter("gateway_index_removed_total", "Instances taken out of the query tables", ["by"])
 REFUSED = Counter("gateway_index_refused_total", "Receipts whose elements the database refused: indexed without them")
 BATCH_SECONDS = Histogram(
     "gateway_index_batch_seconds",

@@ -64,6 +64,7 @@ on conflict (study_instance_uid, series_instance_uid) do update set
     description = coalesce(nullif(excluded.description, ''), s.description)
 
 -- name: insert_instances
+-- Content that was deleted and sent again keeps its revision: the later receipt holds it.
 insert into index.instance (sop_instance_uid, revision, received_at, object_key, study_instance_uid,
                             series_instance_uid, sop_class_uid, transfer_syntax_uid, instance_number, image_type,
                             row_count, column_count, frame_count)
@@ -71,7 +72,13 @@ select * from unnest(%(sop_instance_uid)s::text[], %(revision)s::int[], %(receiv
                      %(object_key)s::text[], %(study_instance_uid)s::text[], %(series_instance_uid)s::text[],
                      %(sop_class_uid)s::text[], %(transfer_syntax_uid)s::text[], %(instance_number)s::text[],
                      %(image_type)s::text[], %(row_count)s::int[], %(column_count)s::int[], %(frame_count)s::int[])
-on conflict (sop_instance_uid, revision) do nothing
+on conflict (sop_instance_uid, revision) do update set
+    received_at = excluded.received_at, object_key = excluded.object_key,
+    study_instance_uid = excluded.study_instance_uid, series_instance_uid = excluded.series_instance_uid,
+    sop_class_uid = excluded.sop_class_uid, transfer_syntax_uid = excluded.transfer_syntax_uid,
+    instance_number = excluded.instance_number, image_type = excluded.image_type, row_count = excluded.row_count,
+    column_count = excluded.column_count, frame_count = excluded.frame_count, indexed_at = now()
+where index.instance.received_at < excluded.received_at
 
 -- name: mark_latest
 update index.instance i set latest = not i.latest
@@ -92,8 +99,45 @@ where r.recorded_at >= %(lower)s and r.recorded_at <= %(upper)s
   and (r.recorded_at, r.object_key) > (%(after_recorded_at)s::timestamptz, %(after_object_key)s::text)
   and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
   and not exists (select from index.instance i
-                  where i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision)
+                  where i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
+                    and i.received_at >= r.received_at)
 order by r.recorded_at, r.object_key
+limit %(most)s
+
+-- name: remove_instances
+-- Only what storage hides: content that was sent again meanwhile is live.
+delete from index.instance i
+using unnest(%(sop_instance_uid)s::text[], %(revision)s::int[]) as k(sop_instance_uid, revision)
+where i.sop_instance_uid = k.sop_instance_uid and i.revision = k.revision
+  and not exists (select from storage.identity_view s
+                  where s.sop_instance_uid = i.sop_instance_uid and s.revision = i.revision
+                    and s.state in ('STORED', 'DAMAGED'))
+returning i.sop_instance_uid, i.study_instance_uid, i.series_instance_uid
+
+-- name: remove_empty_series
+delete from index.series s
+using unnest(%(study_instance_uid)s::text[], %(series_instance_uid)s::text[]) as k(study_instance_uid, series_instance_uid)
+where s.study_instance_uid = k.study_instance_uid and s.series_instance_uid = k.series_instance_uid
+  and not exists (select from index.instance i
+                  where i.study_instance_uid = s.study_instance_uid and i.series_instance_uid = s.series_instance_uid)
+
+-- name: remove_empty_studies
+delete from index.study s
+where s.study_instance_uid = any(%(study_instance_uid)s::text[])
+  and not exists (select from index.series e where e.study_instance_uid = s.study_instance_uid)
+returning s.patient
+
+-- name: remove_patients_without_study
+delete from index.patient p
+where p.id = any(%(patient)s::bigint[]) and not exists (select from index.study s where s.patient = p.id)
+
+-- name: select_hidden
+-- Rows of what storage has hidden within the window.
+select s.sop_instance_uid, s.revision
+from storage.identity_view s
+join index.instance i on i.sop_instance_uid = s.sop_instance_uid and i.revision = s.revision
+where s.state in ('DELETING', 'DELETED') and s.state_at >= %(lower)s and s.state_at <= %(upper)s
+order by s.state_at, s.sop_instance_uid, s.revision
 limit %(most)s
 
 -- name: advance_reconciled

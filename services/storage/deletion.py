@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import structlog
 
+from schemas.messages import Envelope, InstanceDeleted
+from services.runtime import outbox
 from services.runtime.db import Database
 from services.runtime.errors import Conflict, GatewayError
 from services.runtime.objects import ObjectStore
@@ -25,7 +27,8 @@ log = structlog.get_logger(__name__)
 async def delete_instances(connection: Connection, sop_instance_uids: Sequence[str]) -> int:
     """Hide every stored content of these SOP Instance UIDs and mark its objects; the worker does the rest.
 
-    Runs in the caller's transaction. Returns how many contents were hidden; doing it again hides none.
+    The index hears of it by ``instance.deleted``. Runs in the caller's transaction. Returns how many contents were
+    hidden; doing it again hides none.
     """
     found = await connection.execute(QUERIES.hide_instances, {"sop_instance_uid": list(sop_instance_uids)})
     hidden = await found.fetchall()
@@ -34,6 +37,7 @@ async def delete_instances(connection: Connection, sop_instance_uids: Sequence[s
         "revision": [row["revision"] for row in hidden],
     }
     await connection.execute(QUERIES.hide_objects, parameters)
+    await outbox.enqueue_many(connection, [Envelope.wrap(InstanceDeleted(**row), "storage") for row in hidden])
     return len(hidden)
 
 

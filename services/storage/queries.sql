@@ -161,7 +161,7 @@ where r.object_key = any(%(object_key)s::text[]) and i.state = 'STORED'
 -- First step of a deletion: every live content of these UIDs is hidden.
 update storage.identity set state = 'DELETING', state_at = now()
 where sop_instance_uid = any(%(sop_instance_uid)s::text[]) and state in ('STORED', 'DAMAGED')
-returning sop_instance_uid, revision
+returning sop_instance_uid, revision, study_instance_uid
 
 -- name: hide_objects
 update storage.receipt r set object_state = 'DELETING'

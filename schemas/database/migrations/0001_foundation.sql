@@ -196,6 +196,7 @@ create table storage.identity (
     unique (sop_instance_uid, sha256)
 ) partition by hash (sop_instance_uid);
 create index identity_study on storage.identity (study_instance_uid);
+create index identity_hidden on storage.identity (state_at) where state in ('DELETING', 'DELETED');
 comment on table storage.identity is
     'One row per SOP Instance UID and content (P5). (received_at, object_key) names the receipt and object that hold it.';
 

@@ -1,5 +1,6 @@
 """Deletion: hidden, waited for, deleted, remembered; a crash at any point brings nothing back. Duplicates, scrub."""
 
+from schemas.messages import InstanceDeleted, decode
 from tests.factories import ct
 from tests.integration.storage.conftest import Make, Storage
 from tests.integration.storage.test_recording import deliver
@@ -22,6 +23,21 @@ async def test_a_deleted_instance_loses_its_object_and_stays_as_tombstone(storag
     assert await storage.deletion.run_once() == 2
     assert await states(storage) == [("DELETED", "DELETED"), ("STORED", "PRESENT"), ("DELETED", "DELETED")]
     assert len(storage.present()) == 1
+
+
+async def test_a_deletion_is_told_once_in_the_transaction_that_hides(storage: Storage) -> None:
+    await storage.handle(storage.receive(ct(1)), storage.receive(ct(2)), storage.receive(ct(1)))
+    for _ in range(2):
+        await storage.delete(ct(1).sop_instance_uid)
+    told = await storage.rows(
+        "select body from runtime.outbox o join storage.identity i on i.state_at = o.created_at "
+        "where i.state = 'DELETING' and routing_key = 'instance.deleted.v1'"
+    )
+    assert [decode(row["body"].encode()).body for row in told] == [
+        InstanceDeleted(
+            sop_instance_uid=ct(1).sop_instance_uid, revision=1, study_instance_uid=ct(1).study_instance_uid
+        )
+    ]
 
 
 async def test_a_crash_between_row_and_unlink_brings_nothing_back(storage: Storage) -> None:
