@@ -36,7 +36,7 @@ def check(file: RuleFile, as_json: Json = False) -> None:
     if as_json:
         print_json({"ok": True, "rules": rules, "faults": []})
     else:
-        typer.echo(f"{file}: {rules} rules, no faults")
+        typer.echo(f"{file}: {_counted(rules)}, no faults")
 
 
 @app.command("apply")
@@ -54,7 +54,7 @@ def apply(
     if as_json:
         print_json(applied)
     else:
-        typer.echo(f"rule set {applied['number']} is live ({applied['rules']} rules)")
+        typer.echo(f"rule set {applied['number']} is live ({_counted(applied['rules'])})")
 
 
 @app.command("show")
@@ -105,3 +105,7 @@ def _faults(file: Path, error: FaultyRules, as_json: bool) -> typer.Exit:
         for fault in error.faults:
             typer.echo(f"  {line(fault)}", err=True)
     return typer.Exit(exits.FAILED)
+
+
+def _counted(rules: int) -> str:
+    return "1 rule" if rules == 1 else f"{rules} rules"
