@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from schemas.messages import Envelope, MessageError, decode
+from services.runtime import logs
 from services.runtime.errors import Conflict, RefusedData, Reject, Unavailable
 
 Handler = Callable[[Sequence[Envelope]], Awaitable[None]]
@@ -69,7 +70,8 @@ async def _handled(envelopes: list[Envelope], handler: Handler) -> Settlement:
     if not envelopes:
         return Settlement()
     try:
-        await _with_second_try(envelopes, handler)
+        with logs.bound(**_ids(envelopes)):
+            await _with_second_try(envelopes, handler)
     except Unavailable as error:
         log.warning("handler_stopped", reason=str(error), messages=len(envelopes))
         return Settlement([RETURNED] * len(envelopes), stop=True)
@@ -78,6 +80,15 @@ async def _handled(envelopes: list[Envelope], handler: Handler) -> Settlement:
             return await _one_by_one(envelopes, handler)
         return _of_one(envelopes[0], error)
     return Settlement([DONE] * len(envelopes))
+
+
+def _ids(envelopes: list[Envelope]) -> dict[str, object]:
+    """What the log lines of a handler are bound to: its message and the association that caused it, or all of them."""
+    messages = [str(envelope.id) for envelope in envelopes]
+    associations = sorted({envelope.correlation for envelope in envelopes if envelope.correlation})
+    if len(messages) > 1:
+        return {"message": messages, "association": associations}
+    return {"message": messages[0], "association": associations[0] if associations else ""}
 
 
 async def _with_second_try(envelopes: list[Envelope], handler: Handler) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 import pytest_asyncio
+import structlog
 
 from schemas.messages import AssociationEnded, Envelope, RequestMade
 from schemas.topology import FORWARDER_REQUEST, QUEUES
@@ -18,7 +19,7 @@ from services.runtime.consumer import Consumer
 from services.runtime.db import Database
 from services.runtime.dead_letters import listed
 from services.runtime.errors import Conflict, RefusedData, Reject, Unavailable
-from services.runtime.settle import Handler
+from services.runtime.settle import DONE, Handler, settle
 from services.runtime.supervise import Supervisor
 from tests.fakes import MemoryBroker, MemoryBus, Switch
 from tests.waiting import until_async
@@ -179,6 +180,27 @@ async def test_what_is_published_is_handled_once_in_order(harness: Harness) -> N
     await until_async(lambda: len(recorder.seen) == 20)
     assert recorder.seen == requests
     assert await harness.depth() == 0
+
+
+async def test_what_a_handler_logs_names_message_and_association(harness: Harness) -> None:
+    """One message by its id, a batch by the list of them; nothing stays bound for what follows."""
+    bound: list[dict[str, object]] = []
+
+    async def handle(_: Sequence[Envelope]) -> None:
+        bound.append(structlog.contextvars.get_contextvars())
+
+    envelopes = [
+        Envelope.wrap(RequestMade(request=uuid4()), "test", correlation=association) for association in ("a", "b", "b")
+    ]
+    ids = [str(envelope.id) for envelope in envelopes]
+    await harness.bus.publish(envelopes[0])
+    await harness.consume(handle, batch=10)
+    await until_async(lambda: len(bound) == 1)
+    assert bound[0] == {"message": ids[0], "association": "a"}
+    settled = await settle([envelope.encode() for envelope in envelopes], handle)
+    assert settled.outcomes == [DONE] * 3
+    assert bound[1] == {"message": ids, "association": ["a", "b"]}
+    assert structlog.contextvars.get_contextvars() == {}
 
 
 async def test_a_batch_is_what_arrived_while_the_last_one_ran(harness: Harness) -> None:
