@@ -19,7 +19,6 @@ from tests.deploy.launching import CHECKOUT
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "python3,git,ca-certificates"
 CACHE = Path(tempfile.gettempdir()) / "dicom-gateway-tests" / f"{SUITE}.tar"
 AUTHORITIES = Path("etc/ssl/certs/ca-certificates.crt")
@@ -65,7 +64,7 @@ def tarball() -> Path:
         CACHE.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder:
             root, packed = Path(folder) / "root", Path(folder) / "packed"
-            as_root("debootstrap", f"--include={PACKAGES}", SUITE, str(root), MIRROR)
+            as_root("debootstrap", f"--include={PACKAGES}", SUITE, str(root))
             as_root("tar", "-C", str(root), "--numeric-owner", "-cf", str(packed), ".")
             as_root("rm", "-rf", str(root))
             packed.rename(CACHE)
