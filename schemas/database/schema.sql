@@ -585,9 +585,12 @@ CREATE TABLE runtime.outbox (
     routing_key text NOT NULL,
     headers jsonb NOT NULL,
     body text NOT NULL,
-    published_at timestamp with time zone
+    published_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL
 )
 PARTITION BY RANGE (created_at);
+COMMENT ON COLUMN runtime.outbox.attempts IS 'How often the broker answered but did not take the message: those come after all others, at next_attempt_at.';
 CREATE TABLE runtime.outbox_default (
     id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -596,7 +599,9 @@ CREATE TABLE runtime.outbox_default (
     routing_key text NOT NULL,
     headers jsonb NOT NULL,
     body text NOT NULL,
-    published_at timestamp with time zone
+    published_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL
 );
 ALTER TABLE runtime.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME runtime.outbox_id_seq
@@ -1245,8 +1250,8 @@ CREATE INDEX job_created ON routing.job USING btree (created_at DESC);
 CREATE INDEX job_study ON routing.job USING btree (study_instance_uid, destination);
 CREATE INDEX job_unreleased ON routing.job USING btree (last_received_at) WHERE (released_at IS NULL);
 CREATE UNIQUE INDEX dead_letter_once ON runtime.dead_letter USING btree (queue, fingerprint) WHERE (state = 'PARKED'::text);
-CREATE INDEX outbox_unpublished ON ONLY runtime.outbox USING btree (id) WHERE (published_at IS NULL);
-CREATE INDEX outbox_default_id_idx ON runtime.outbox_default USING btree (id) WHERE (published_at IS NULL);
+CREATE INDEX outbox_unpublished ON ONLY runtime.outbox USING btree (attempts, id) WHERE (published_at IS NULL);
+CREATE INDEX outbox_default_attempts_id_idx ON runtime.outbox_default USING btree (attempts, id) WHERE (published_at IS NULL);
 CREATE INDEX identity_hidden ON ONLY storage.identity USING btree (state_at) WHERE (state = ANY (ARRAY['DELETING'::text, 'DELETED'::text]));
 CREATE INDEX identity_00_state_at_idx ON storage.identity_00 USING btree (state_at) WHERE (state = ANY (ARRAY['DELETING'::text, 'DELETED'::text]));
 CREATE INDEX identity_study ON ONLY storage.identity USING btree (study_instance_uid);
@@ -1303,7 +1308,7 @@ ALTER INDEX routing.delivery_instance ATTACH PARTITION routing.delivery_default_
 ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_study_instance_uid_idx;
 ALTER INDEX routing.evaluation_pkey ATTACH PARTITION routing.evaluation_default_pkey;
 ALTER INDEX routing.evaluation_instance ATTACH PARTITION routing.evaluation_default_sop_instance_uid_idx;
-ALTER INDEX runtime.outbox_unpublished ATTACH PARTITION runtime.outbox_default_id_idx;
+ALTER INDEX runtime.outbox_unpublished ATTACH PARTITION runtime.outbox_default_attempts_id_idx;
 ALTER INDEX runtime.outbox_pkey ATTACH PARTITION runtime.outbox_default_pkey;
 ALTER INDEX storage.fact_pkey ATTACH PARTITION storage.fact_default_pkey;
 ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_00_pkey;

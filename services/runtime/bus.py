@@ -29,7 +29,7 @@ from services.runtime.bus_metrics import AVAILABLE, PUBLISH_SECONDS, PUBLISHED
 from services.runtime.consumer import Consumer, Delivery, Receiver, Subscribe
 from services.runtime.db import Database
 from services.runtime.dead_letters import DeadLetterConsumer
-from services.runtime.errors import Unavailable
+from services.runtime.errors import NotTaken, Unavailable
 from services.runtime.settle import Handler
 from services.runtime.supervise import Supervisor
 from services.runtime.wire import message_headers, must_route
@@ -83,8 +83,8 @@ class Bus:
     async def publish(self, envelope: Envelope, *, timeout: float = 5) -> None:
         """Publish on the exchange ``gateway``; returns when the broker has confirmed that it is stored.
 
-        Raises ``Unavailable``: away, refused, returned without a queue, or no confirm within ``timeout`` seconds; in
-        the last case the outcome is unknown and the message may appear later.
+        Raises ``NotTaken``: refused, or returned without a queue. Raises ``Unavailable``: away, or no confirm within
+        ``timeout`` seconds; in the last case the outcome is unknown and the message may appear later.
         """
         await self.publish_raw(
             EXCHANGE, envelope.routing_key, envelope.encode(), message_headers(envelope), timeout=timeout
@@ -103,9 +103,9 @@ class Bus:
             raise self._failed("timed_out", f"no confirm within {timeout} s, outcome unknown") from None
         except PublishError:
             self._redeclare.set()
-            raise self._failed("returned", f"no queue takes {routing_key!r} from exchange {exchange!r}") from None
+            raise self._not_taken("returned", f"no queue takes {routing_key!r} from exchange {exchange!r}") from None
         except DeliveryError:
-            raise self._failed("refused", f"the broker refused {routing_key!r} (queue full?)") from None
+            raise self._not_taken("refused", f"the broker refused {routing_key!r} (queue full?)") from None
         except CONNECTION_EXCEPTIONS as error:
             raise self._failed("away", f"the broker went away ({type(error).__name__}), outcome unknown") from error
         except asyncio.CancelledError:
@@ -173,6 +173,10 @@ class Bus:
     def _failed(self, outcome: str, text: str) -> Unavailable:
         PUBLISHED.labels(outcome).inc()
         return Unavailable(f"broker: {text}")
+
+    def _not_taken(self, outcome: str, text: str) -> NotTaken:
+        PUBLISHED.labels(outcome).inc()
+        return NotTaken(f"broker: {text}")
 
     def _set_stalled(self, stalled: bool) -> None:
         if stalled != self._stalled:

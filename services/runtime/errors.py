@@ -9,6 +9,10 @@ class Unavailable(GatewayError):
     """A dependency (database, broker, object store) is away; the text names which. The same call may work later."""
 
 
+class NotTaken(Unavailable):
+    """The broker answers but does not take this very message: no queue for it, or its queue is full. Others may go."""
+
+
 class RefusedData(GatewayError):
     """The database or a schema refuses this very data. Trying again is useless; a single message is rejected."""
 

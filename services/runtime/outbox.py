@@ -1,7 +1,8 @@
 """Events that follow from a database change: written in its transaction, published after it, at least once.
 
 The relay runs in every process. Rows are claimed with SKIP LOCKED and marked one by one, never by a cursor, because
-transactions commit out of the order of their ids.
+transactions commit out of the order of their ids. A message that the broker does not take comes after all others and
+waits longer each time, up to a minute: it must not stall them.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from schemas.topology import EXCHANGE
 from services.runtime.bus import Bus
 from services.runtime.bus_metrics import RELAYED, UNPUBLISHED
 from services.runtime.db import Database
-from services.runtime.errors import GatewayError, Unavailable
+from services.runtime.errors import GatewayError, NotTaken, Unavailable
 from services.runtime.queries import load_queries
 from services.runtime.supervise import Supervisor
 from services.runtime.wire import message_headers
@@ -69,30 +70,44 @@ class Outbox:
             await self._relay_all()
 
     async def relay_batch(self) -> int:
-        """Publish at most 50 rows; the number published. Raises ``Unavailable`` if none could be."""
+        """Publish at most 50 rows; the number published.
+
+        Raises ``Unavailable`` if none could be; ``NotTaken`` if the broker took none of them but answered: these rows
+        wait, others may go.
+        """
         async with self._db.transaction() as connection:
             rows = await (await connection.execute(QUERIES.claim, {"limit": IN_FLIGHT})).fetchall()
             outcomes = await asyncio.gather(*(self._publish(row) for row in rows))
             done = [row for row, fault in zip(rows, outcomes, strict=True) if fault is None]
+            untaken = [row for row, fault in zip(rows, outcomes, strict=True) if isinstance(fault, NotTaken)]
             if done:
-                parameters = {"created_at": [row["created_at"] for row in done], "id": [row["id"] for row in done]}
-                await connection.execute(QUERIES.mark_published, parameters)
+                await connection.execute(QUERIES.mark_published, _keys(done))
+            if untaken:
+                await connection.execute(QUERIES.postpone, _keys(untaken))
         RELAYED.inc(len(done))
+        _log_untaken(untaken)
         faults = [fault for fault in outcomes if fault is not None]
         if faults and not done:
-            raise faults[0]
+            raise next((fault for fault in faults if not isinstance(fault, NotTaken)), faults[0])
         return len(done)
 
     async def _relay_all(self) -> bool:
         """Until nothing waits; False when the database or the broker is away."""
         try:
-            while self._db.available and self._bus.available and await self.relay_batch() > 0:
+            while self._db.available and self._bus.available and await self._relay_some():
                 pass
             await self._count()
         except GatewayError as error:
             log.debug("relay_waits", reason=str(error))
             return False
         return True
+
+    async def _relay_some(self) -> bool:
+        """One batch; False when nothing waits."""
+        try:
+            return await self.relay_batch() > 0
+        except NotTaken:
+            return True
 
     async def _publish(self, row: DictRow) -> Unavailable | None:
         try:
@@ -109,3 +124,13 @@ class Outbox:
         async with self._db.transaction() as connection:
             row = await (await connection.execute(QUERIES.count_unpublished)).fetchone()
         UNPUBLISHED.set(row["count"] if row else 0)
+
+
+def _keys(rows: Sequence[DictRow]) -> dict[str, list[object]]:
+    return {"created_at": [row["created_at"] for row in rows], "id": [row["id"] for row in rows]}
+
+
+def _log_untaken(rows: Sequence[DictRow]) -> None:
+    if rows:
+        routing_keys = sorted({row["routing_key"] for row in rows})
+        log.warning("events_not_taken", count=len(rows), routing_keys=routing_keys)

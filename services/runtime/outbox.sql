@@ -8,10 +8,11 @@ from unnest(%(event_ids)s::uuid[], %(exchanges)s::text[], %(routing_keys)s::text
 select pg_notify('outbox', '');
 
 -- name: claim
+-- What the broker did not take comes last.
 select created_at, id, exchange, routing_key, headers, body
 from runtime.outbox
-where published_at is null
-order by id
+where published_at is null and next_attempt_at <= now()
+order by attempts, id
 limit %(limit)s
 for update skip locked;
 
@@ -19,6 +20,14 @@ for update skip locked;
 update runtime.outbox o set published_at = now()
 from unnest(%(created_at)s::timestamptz[], %(id)s::bigint[]) as done (created_at, id)
 where o.created_at = done.created_at and o.id = done.id;
+
+-- name: postpone
+-- 1, 2, 4 … 60 seconds.
+update runtime.outbox o set
+    attempts = o.attempts + 1,
+    next_attempt_at = now() + make_interval(secs => least(60, 2 ^ least(o.attempts, 6)))
+from unnest(%(created_at)s::timestamptz[], %(id)s::bigint[]) as untaken (created_at, id)
+where o.created_at = untaken.created_at and o.id = untaken.id;
 
 -- name: count_unpublished
 select count(*) as count from (select 1 from runtime.outbox where published_at is null limit 100000) waiting;

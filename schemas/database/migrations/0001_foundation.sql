@@ -62,10 +62,14 @@ create table runtime.outbox (
     headers jsonb not null,
     body text not null,
     published_at timestamptz,
+    attempts int not null default 0,
+    next_attempt_at timestamptz not null default now(),
     primary key (created_at, id)
 ) partition by range (created_at);
 create table runtime.outbox_default partition of runtime.outbox default;
-create index outbox_unpublished on runtime.outbox (id) where published_at is null;
+create index outbox_unpublished on runtime.outbox (attempts, id) where published_at is null;
+comment on column runtime.outbox.attempts is
+    'How often the broker answered but did not take the message: those come after all others, at next_attempt_at.';
 
 create table runtime.dead_letter (
     id bigint generated always as identity primary key,

@@ -16,7 +16,7 @@ from schemas.topology import EXCHANGE, FORWARDER_REQUEST, QUEUES
 from services.runtime import dead_letters
 from services.runtime.bus import Bus
 from services.runtime.db import Database
-from services.runtime.errors import Unavailable, UsageError
+from services.runtime.errors import NotTaken, Unavailable, UsageError
 from services.runtime.outbox import Outbox, enqueue, enqueue_many
 from services.runtime.supervise import Supervisor
 from tests.waiting import until_async
@@ -115,6 +115,29 @@ async def test_two_relays_share_the_rows(shared: Process) -> None:
     assert sorted(await asyncio.gather(shared.outbox.relay_batch(), other.relay_batch())) == [50, 50]
     await until_async(lambda: len(shared.seen) == 100)
     assert len(set(shared.seen)) == 100
+
+
+async def test_messages_that_the_broker_does_not_take_stall_no_others(shared: Process) -> None:
+    await shared.bus.consume(QUEUE, shared.handle, while_available=shared.db)
+    good = request()
+    async with shared.db.transaction() as connection:
+        await enqueue_many(connection, [request() for _ in range(60)])
+        await connection.execute("update runtime.outbox set exchange = '', routing_key = 'no.such.queue'")
+        await enqueue(connection, good)
+    with pytest.raises(NotTaken, match="no queue takes"):
+        await shared.outbox.relay_batch()
+    assert await shared.outbox.relay_batch() == 1
+    await until_async(lambda: shared.seen == [uid(good)])
+    assert await shared.outbox.relay_batch() == 0, "the others wait for their time"
+    async with shared.db.transaction() as connection:
+        await connection.execute("update runtime.outbox set next_attempt_at = now(), exchange = 'gateway'")
+        await enqueue(connection, good)
+        found = await connection.execute("select attempts from runtime.outbox where published_at is null order by id")
+        assert [row["attempts"] for row in await found.fetchall()] == [1] * 60 + [0]
+        await connection.execute("update runtime.outbox set routing_key = %s", [QUEUE.binding])
+    shared.supervisor.spawn("relay", shared.outbox.relay)
+    await until_async(lambda: len(shared.seen) == 62)
+    assert shared.seen[1] == uid(good), "after all that was never tried"
 
 
 async def test_a_message_that_always_ends_its_consumer_dies_by_the_delivery_limit(shared: Process) -> None:
