@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 _TOKENS = re.compile(
-    r"""(?P<space>\s+)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<duration>\[[^\]]*\])|(?P<number>\d+(?:\.\d+)?[smhd]?)
+    r"""(?P<space>\s+)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<duration>\[[^\]]*\])|(?P<number>\d+(?:\.\d+)?(?:e\d+)?[smhd]?)
     |(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)|(?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^<>=(){},])""",
     re.VERBOSE,
 )

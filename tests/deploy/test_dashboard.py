@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import itertools
 import json
 import re
 import shutil
@@ -174,6 +175,14 @@ def expressions() -> list[str]:
     return panels + [re.sub(r"label_values\((\w+), (\w+)\)", r"group by (\2) (\1)", query) for query in variables]
 
 
+def alerts() -> list[str]:
+    """Every expression of the table of alerts in docs/operations.md."""
+    lines = (REPOSITORY / "docs/operations.md").read_text().splitlines()
+    start = lines.index("| alert | PromQL |") + 2
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    return [row.split("`")[1] for row in rows]
+
+
 def sample_labels(exported: Exported) -> dict[str, frozenset[str]]:
     """Labels by the name of a sample: declared ones for metrics of ours, observed ones for the client library's."""
     known = {name: labels for name, labels in exported.samples.items() if not name.startswith("gateway_")}
@@ -191,10 +200,11 @@ def sample_labels(exported: Exported) -> dict[str, frozenset[str]]:
 
 
 def test_every_expression_names_what_is_exported(exported: Exported) -> None:
-    """Names and labels of every expression exist on /metrics of a process that has worked."""
-    known = sample_labels(exported)
+    """Names and labels of every expression, alerts of the docs included, exist on /metrics of a working process."""
+    known = sample_labels(exported) | {"up": LABELS_OF_TARGETS}  # Prometheus makes up itself
     faults = []
-    for expression in expressions():
+    assert len(alerts()) > 10
+    for expression in expressions() + alerts():
         names = selected(expression)
         unknown = names.metrics - known.keys()
         possible = LABELS_OF_TARGETS.union(*(known.get(name, frozenset()) for name in names.metrics))
@@ -300,7 +310,7 @@ def test_the_reader_finds_names() -> None:
 
 def test_prometheus_reads_the_expressions(tmp_path: Path) -> None:
     """Every expression parses: by promtool where the machine has it, else by our reader alone."""
-    plain = [e.replace("$__rate_interval", "5m").replace("$destination", ".*") for e in expressions()]
+    plain = [e.replace("$__rate_interval", "5m").replace("$destination", ".*") for e in expressions() + alerts()]
     assert all(selected(expression).metrics for expression in plain)
     if promtool := shutil.which("promtool"):
         rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(plain)]
