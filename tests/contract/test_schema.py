@@ -43,3 +43,42 @@ def test_a_schema_too_old_or_too_new_names_the_cure() -> None:
     assert "gateway migrate" in str(misfit(SCHEMA_COMPATIBLE_FROM - 1, 0))
     assert "install the newer gateway" in str(misfit(SCHEMA_VERSION + 5, SCHEMA_VERSION + 1))
     assert misfit(SCHEMA_VERSION + 5, SCHEMA_VERSION) is None, "old code runs on while an upgrade rolls"
+
+
+OWNED_SCHEMAS = {"runtime", "config", "audit", "storage", "index", "routing"}
+PARTITIONED = {
+    "runtime.outbox": "r",
+    "audit.entry": "r",
+    "storage.identity": "h",
+    "storage.receipt": "r",
+    "storage.fact": "r",
+    "routing.evaluation": "r",
+    "routing.delivery": "r",
+    "routing.attempt": "r",
+}
+
+
+def test_one_schema_an_owner_and_no_extension(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        tables = connection.execute(
+            "select distinct schemaname from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        extensions = connection.execute("select extname from pg_extension").fetchall()
+    assert {schema for (schema,) in tables} == OWNED_SCHEMAS
+    assert extensions == [("plpgsql",)], "every PostgreSQL has this one and must need no other"
+
+
+def test_tables_that_grow_are_partitioned_from_the_first_migration(database_url: str) -> None:
+    """By hash of the UID where a constraint holds for ever, else by month (r: range), months ahead made already."""
+    with psycopg.connect(database_url) as connection:
+        partitioned = connection.execute(
+            "select partrelid::regclass::text, partstrat::text, count(*) from pg_partitioned_table "
+            "join pg_inherits on inhparent = partrelid group by 1, 2"
+        ).fetchall()
+        landed = connection.execute(
+            "insert into audit.entry (actor, action, object) values ('a', 'b', 'c') returning tableoid::regclass::text"
+        ).fetchone()
+    assert {table: strategy for table, strategy, _ in partitioned} == PARTITIONED
+    assert all(count >= 5 for _, _, count in partitioned)
+    assert landed is not None
+    assert not landed[0].endswith("_default")
