@@ -11,24 +11,37 @@ CREATE FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_
 declare
     made int := 0;
     month date;
-    partition_name text;
+    since text;
+    until text;
+    parent text := format('%I.%I', in_schema, in_table);
+    partition text;
+    default_partition regclass;
+    key text;
 begin
+    select p.partdefid::regclass, quote_ident(a.attname) into default_partition, key
+    from pg_partitioned_table p join pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+    where p.partrelid = parent::regclass;
     for month in
         select generate_series(date_trunc('month', now() at time zone 'UTC') - interval '1 month',
                                date_trunc('month', now() at time zone 'UTC') + make_interval(months => months_ahead),
                                interval '1 month')::date
     loop
-        partition_name := format('%s_%s', in_table, to_char(month, 'YYYYMM'));
-        if to_regclass(format('%I.%I', in_schema, partition_name)) is null then
-            execute format('create table %I.%I partition of %I.%I for values from (%L) to (%L)',
-                           in_schema, partition_name, in_schema, in_table,
-                           month::text || ' 00:00:00+00', (month + interval '1 month')::date::text || ' 00:00:00+00');
+        partition := format('%I.%I', in_schema, format('%s_%s', in_table, to_char(month, 'YYYYMM')));
+        if to_regclass(partition) is null then
+            since := month::text || ' 00:00:00+00';
+            until := (month + interval '1 month')::date::text || ' 00:00:00+00';
+            execute format('lock table only %s in access exclusive mode', parent);
+            execute format('create table %s (like %s including defaults including constraints)', partition, parent);
+            execute format('with moved as (delete from only %s where %s >= %L and %s < %L returning *) '
+                           'insert into %s select * from moved', default_partition, key, since, key, until, partition);
+            execute format('alter table %s attach partition %s for values from (%L) to (%L)',
+                           parent, partition, since, until);
             made := made + 1;
         end if;
     end loop;
     return made;
 end $$;
-COMMENT ON FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_ahead integer) IS 'Makes the month partitions of a table from last month on; every such table also has a default partition.';
+COMMENT ON FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_ahead integer) IS 'Makes the month partitions of a table from last month on; every such table also has a default partition. What the default partition took of such a month meanwhile moves into the new one.';
 CREATE FUNCTION runtime.lease_expired(lease_until timestamp with time zone, lease interval) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -81,6 +82,67 @@ async def test_partitions_are_made_ahead_and_dropped_after_their_life(database_u
         }
         assert names == {"outbox_" + await month(connection, ahead) for ahead in range(-1, 4)}
     await database.close()
+
+
+async def test_rows_of_a_month_without_partition_move_into_it(database_url: str) -> None:
+    """A gateway that was off for months begins with its default partitions."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        ahead = f"{datetime.now(UTC) + timedelta(days=45):%Y%m}"
+        connection.execute(f"drop table storage.receipt_{ahead}, routing.delivery_{ahead}".encode())
+        connection.execute(OF_THAT_MONTH, {"days": 45})
+        connection.execute(OF_THAT_MONTH, {"days": 4500})
+        assert all(partition.endswith("_default") for partition in whereabouts(connection))
+        before = contents(connection)
+        database = Database(database_url, application="test")
+        await database.open()
+        await maintain_once(database, "storage", {})
+        await maintain_once(database, "routing", {})
+        await database.close()
+        assert whereabouts(connection) == [
+            f"storage.receipt_{ahead}", "storage.receipt_default",
+            f"routing.delivery_{ahead}", "routing.delivery_default",
+        ]  # fmt: skip
+        assert contents(connection) == before
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute(OF_THAT_MONTH, {"days": 45})
+        indexes = "select count(*) from pg_index where indrelid = %s::regclass and indisvalid"
+        assert (
+            len({connection.execute(indexes, [f"storage.receipt_{name}"]).fetchone() for name in (ahead, "default")})
+            == 1
+        )
+
+
+OF_THAT_MONTH = """
+with receipt as (
+    insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
+        sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet,
+        called_aet, association, configuration, rule_set, status)
+    values (date_trunc('day', now(), 'UTC') + make_interval(days => %(days)s), 'objects/a.dcm', '1.2', 1, 'NEW', 'a', 1, '1',
+        '1', '1', '1', '', '', '', '', 1, 1, 0)
+    returning received_at
+)
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
+    data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid)
+select received_at, '1.2', 1, 'ARCHIVE1', '11111111-1111-1111-1111-111111111111', '1', 'objects/a.dcm', 1, 1, 'a', '1',
+    '1' from receipt
+"""
+
+
+def whereabouts(connection: psycopg.Connection) -> list[str]:
+    """Partitions of the receipts, then of the deliveries, in order of time."""
+    found = []
+    for table in ("storage.receipt", "routing.delivery"):
+        query = f"select tableoid::regclass::text from {table} order by received_at"  # noqa: S608
+        found += [row[0] for row in connection.execute(query.encode())]
+    return found
+
+
+def contents(connection: psycopg.Connection) -> list[tuple[object, ...]]:
+    """All columns of both."""
+    return [
+        *connection.execute("select r::text from storage.receipt r order by 1"),
+        *connection.execute("select d::text from routing.delivery d order by 1"),
+    ]
 
 
 async def month(connection: psycopg.AsyncConnection[dict[str, str]], ahead: int) -> str:
