@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from services.runtime.bus_metrics import RECONCILED
-from services.runtime.errors import Conflict, Unavailable
+from services.runtime.errors import Conflict, GatewayError, StoreFailed, StoreFull, Unavailable
 
 if TYPE_CHECKING:
     from services.runtime.app import Runtime
 
 HURRY_SECONDS = 1.0
+PASSING = (Unavailable, Conflict, StoreFailed, StoreFull)
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +22,9 @@ def every(
 ) -> None:
     """Run ``work`` each ``seconds``, and at once and then each second while ``hurry`` says so (the broker is away).
 
-    ``work`` returns how many effects it made. It is run only while the database answers; what it raises besides
-    ``Unavailable`` and ``Conflict`` restarts the task with back-off.
+    ``work`` returns how many effects it made. It is run only while the database answers. ``Unavailable``, ``Conflict``,
+    ``StoreFailed`` and ``StoreFull`` are logged once and it is tried again; anything else restarts the task with
+    back-off.
     """
     runtime.supervisor.spawn(f"reconcile {name}", lambda: _loop(runtime, name, seconds, work, hurry))
 
@@ -32,19 +34,24 @@ async def _loop(
 ) -> None:
     clock = runtime.loop.time
     due = clock()
+    failing = ""
     while not await runtime.supervisor.pause(min(HURRY_SECONDS, seconds)):
         if not runtime.db.available or (clock() < due and not hurry()):
             continue
         due = clock() + seconds
-        await _run(name, work)
+        failure = await _run(name, work)
+        if failure is not None and type(failure).__name__ != failing:
+            log.warning("reconcile_postponed", name=name, reason=str(failure))
+        failing = "" if failure is None else type(failure).__name__
 
 
-async def _run(name: str, work: Callable[[], Awaitable[int]]) -> None:
+async def _run(name: str, work: Callable[[], Awaitable[int]]) -> GatewayError | None:
+    """Once; why it could not, if the reason may pass."""
     try:
         made = await work()
-    except (Unavailable, Conflict) as error:
-        log.info("reconcile_postponed", name=name, reason=str(error))
-        return
+    except PASSING as error:
+        return error
     if made:
         RECONCILED.labels(name).inc(made)
         log.info("reconciled", name=name, count=made)
+    return None

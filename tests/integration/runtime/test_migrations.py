@@ -12,7 +12,7 @@ from private_servers.postgresql import PrivatePostgresql
 
 from services.runtime import migrate as module
 from services.runtime.db import Database
-from services.runtime.errors import GatewayError
+from services.runtime.errors import Conflict, GatewayError
 from services.runtime.migrate import Migration, migrate, migrations
 from services.runtime.partitions import maintain_once
 from tests.conftest import CHECKOUT, fresh_database
@@ -49,6 +49,24 @@ async def test_a_migration_that_fails_leaves_nothing_behind(database_url: str, m
         assert connection.execute("select to_regclass('runtime.half')").fetchone() == (None,)
     monkeypatch.undo()
     assert await migrate(database_url) == []
+
+
+async def test_a_migration_does_not_wait_for_ever_for_a_lock(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives up after 5 s, so that nobody queues behind it, and says that there is too much traffic."""
+    blocked = Migration(len(migrations()) + 1, "blocked", 1, "alter table config.request add column note text;")
+    monkeypatch.setattr(module, "migrations", lambda: [*migrations(), blocked])
+    monkeypatch.setattr(module, "ATTEMPTS", 2)
+    monkeypatch.setattr(module, "BETWEEN_ATTEMPTS_SECONDS", 0.1)
+    with psycopg.connect(database_url) as reader:
+        reader.execute("select * from config.request")
+        begun = time.monotonic()
+        with pytest.raises(Conflict, match="blocked"):
+            await migrate(database_url)
+        assert 10 <= time.monotonic() - begun < 20
+        reader.rollback()
+        assert await migrate(database_url) == [blocked.number]
 
 
 async def test_a_database_is_not_available_until_it_is_migrated(postgresql: PrivatePostgresql) -> None:
@@ -117,8 +135,8 @@ with receipt as (
     insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
         sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet,
         called_aet, association, configuration, rule_set, status)
-    values (date_trunc('day', now(), 'UTC') + make_interval(days => %(days)s), 'objects/a.dcm', '1.2', 1, 'NEW', 'a', 1, '1',
-        '1', '1', '1', '', '', '', '', 1, 1, 0)
+    values (date_trunc('day', now(), 'UTC') + make_interval(days => %(days)s), 'objects/a.dcm', '1.2', 1, 'NEW', 'a', 1,
+        '1', '1', '1', '1', '', '', '', '', 1, 1, 0)
     returning received_at
 )
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from services.runtime import reconcile
 from services.runtime.app import Runtime
 from services.runtime.bus import Bus
 from services.runtime.db import Database
-from services.runtime.errors import Conflict, Unavailable
+from services.runtime.errors import Conflict, StoreFailed, StoreFull, Unavailable
 from services.runtime.health import Health
 from services.runtime.objects import open_store
 from services.runtime.outbox import Outbox
@@ -97,6 +98,15 @@ async def test_what_fails_for_a_while_is_done_at_the_next_time(runtime: Runtime)
     work = Work(answers=[Unavailable("database: away"), Conflict("deadlock"), RuntimeError("bug")])
     reconcile.every(runtime, "failing", 0.05, work, never)
     await until_async(count_times(work, 5), limit=10)
+
+
+async def test_a_store_that_fails_is_told_once_and_ends_no_task(runtime: Runtime) -> None:
+    work = Work(answers=[*[StoreFull("1 GiB free")] * 3, *[StoreFailed("I/O error")] * 3])
+    with capture_logs() as logged:
+        reconcile.every(runtime, "storing", 0.05, work, never)
+        await until_async(count_times(work, 8), limit=10)
+    assert [line["reason"] for line in logged if line["event"] == "reconcile_postponed"] == ["1 GiB free", "I/O error"]
+    assert REGISTRY.get_sample_value("gateway_runtime_task_restarts_total", {"task": "reconcile storing"}) is None
 
 
 @pytest.mark.parametrize("hurried", [False, True])
