@@ -12,8 +12,11 @@ from services.runtime.db import Connection, Database
 MOST_INSTANCES: Final = 20_000
 
 
-async def where(database: Database, uid: str) -> dict[str, Any]:
-    """``{"study", "instances", "deliveries"}`` as the command line documents it. Raises ``NotFound``."""
+async def where(database: Database, uid: str, most: int = MOST_INSTANCES) -> dict[str, Any]:
+    """``{"study", "instances", "deliveries"}`` as the command line documents it. Raises ``NotFound``.
+
+    Where there are more than ``most`` instances the list ends with the first ``most`` received, and ``cut_at`` says so.
+    """
     async with database.transaction() as conn:
         cursor = await conn.execute(SQL.study_of, {"uid": uid})
         study = await cursor.fetchone()
@@ -22,13 +25,15 @@ async def where(database: Database, uid: str) -> dict[str, Any]:
                 f"no recorded study, series or instance has the UID {uid}; what was received just now is recorded "
                 "within seconds, see 'gateway status'"
             )
-        asked = {"uid": uid, "study": study["study_instance_uid"], "limit": MOST_INSTANCES}
-        instances = await (await conn.execute(SQL.instances_at, asked)).fetchall()
+        asked = {"uid": uid, "study": study["study_instance_uid"], "limit": most + 1}
+        found = await (await conn.execute(SQL.instances_at, asked)).fetchall()
+        instances = found[:most]
         deliveries, attempts = await _deliveries(conn, asked["study"], [row["uid"] for row in instances])
     return {
         "study": asked["study"],
         "instances": [instance(row) for row in instances],
         "deliveries": [delivery(row, attempts.get(row["id"], [])) for row in deliveries],
+        **({"cut_at": most} if len(found) > most else {}),
     }
 
 

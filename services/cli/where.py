@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from services.admin import explanations
-from services.cli.output import Json, print_json, print_table
+from services.cli.output import Json, Limit, print_json, print_table
 from services.cli.session import with_database
 
 
@@ -15,14 +15,22 @@ def register(app: typer.Typer) -> None:
 
 
 def where(
-    uid: Annotated[str, typer.Argument(metavar="UID", help="Study, Series or SOP Instance UID.")], as_json: Json = False
+    uid: Annotated[str, typer.Argument(metavar="UID", help="Study, Series or SOP Instance UID.")],
+    limit: Limit = explanations.MOST_INSTANCES,
+    as_json: Json = False,
 ) -> None:
     """From whom and when it came, which rules took it, where it went and with what result."""
-    found = with_database(lambda database: explanations.where(database, uid))
+    found = with_database(lambda database: explanations.where(database, uid, limit))
     if as_json:
         print_json(found)
         return
     typer.echo(f"study {found['study']}")
+    if "cut_at" in found:
+        typer.echo(
+            f"only the first {limit} instances and their deliveries are shown; there are more: name a series or an "
+            "instance, or give a larger --limit",
+            err=True,
+        )
     print_table(
         ("INSTANCE", "FROM", "RECEIVED", "STATUS", "FINDINGS", "RULE SET", "MATCHED"),
         [

@@ -71,6 +71,30 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
     assert all(word in people for word in ("1.2.3.1", "SCANNER1", "to-archive", "PENDING", "A700", JOB))
 
 
+def test_where_says_when_it_cuts_its_list(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, RECORDED)
+    execute(database_url, "\n".join(OTHERS.replace("NUMBER", str(number)) for number in (2, 3)))
+    cut = gateway.done("where", "1.2.3", "--limit", "2", "--json").json()
+    assert (cut["cut_at"], [found["uid"] for found in cut["instances"]]) == (2, ["1.2.3.1", "1.2.3.2"])
+    assert "only the first 2 instances" in gateway.done("where", "1.2.3", "--limit", "2").err
+    whole = gateway.done("where", "1.2.3", "--limit", "3", "--json").json()
+    assert ("cut_at" in whole, len(whole["instances"])) == (False, 3)
+    assert gateway.done("where", "1.2.3", "--limit", "3").err == ""
+
+
+OTHERS = """
+insert into storage.identity select '1.2.3.NUMBER', revision, sha256, received_at + interval 'NUMBER s',
+    'objects/NUMBER', size, data_set_offset, sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid
+    from storage.identity where sop_instance_uid = '1.2.3.1';
+insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
+    sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
+    association, configuration, rule_set, status)
+    select received_at + interval 'NUMBER s', 'objects/NUMBER', '1.2.3.NUMBER', revision, disposition, sha256, size,
+    sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
+    association, configuration, rule_set, status from storage.receipt where sop_instance_uid = '1.2.3.1';
+"""
+
+
 def test_where_of_the_unknown_fails_with_the_uid(gateway: Gateway) -> None:
     ran = gateway("where", "1.2.3.4", "--json")
     assert (ran.status, ran.out, "1.2.3.4" in ran.err) == (1, "", True)
