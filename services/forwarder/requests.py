@@ -122,8 +122,9 @@ class Requests:
         if job is None:
             raise Refused(f"job {number} does not exist; look with 'gateway jobs list'")
         if job["state"] not in states:
+            cure = f"; 'gateway send UID --to {job['destination']}' sends it again" if verb == "retried" else ""
             raise Refused(
-                f"job {number} is {job['state']}: only jobs that are {', '.join(sorted(states))} can be {verb}"
+                f"job {number} is {job['state']}: only jobs that are {', '.join(sorted(states))} can be {verb}{cure}"
             )
         return job
 

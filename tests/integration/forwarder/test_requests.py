@@ -70,8 +70,12 @@ async def test_retry_puts_a_failed_job_back(recorder: Recorder, ledger: Ledger) 
             await running.requests.reconcile()
             await ledger.until_states({"DELIVERED": 1})
             await until_async(lambda: [job["state"] for job in ledger.jobs()] == ["COMPLETED"])
+            again = ledger.request("retry", {"job": str(ledger.jobs()[0]["id"])})
+            await running.requests.carry_out(again)
     assert ledger.result(request)["deliveries"] == 1
     assert ledger.jobs()[0]["reason"] == ""
+    assert "is COMPLETED" in ledger.result(again)["error"]
+    assert "gateway send UID --to ARCHIVE1" in ledger.result(again)["error"]
 
 
 async def test_retry_tries_a_resting_destination_at_once(recorder: Recorder, ledger: Ledger) -> None:
