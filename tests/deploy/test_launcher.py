@@ -1,5 +1,6 @@
 """deploy/local/up: nothing of it survives it, a second start finds everything, and odd places do not trouble it."""
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 from private_servers.processes import is_running
 
+from services.cli.names import SERVICES
 from tests.deploy.launching import CHECKOUT, Launched, launched
 from tests.waiting import until
 
@@ -84,6 +86,13 @@ def test_every_socket_is_on_loopback(shared: Launched) -> None:
     assert len(addresses) > 4
     assert {address.rpartition(":")[0] for address in addresses} <= {"127.0.0.1", "[::1]"}
     assert not {"5432", "5672", "4369"} & {address.rpartition(":")[2] for address in addresses}
+
+
+def test_one_process_for_each_service_and_two_that_receive(shared: Launched) -> None:
+    cards = [json.loads(card.read_text()) for card in (shared.home / "run").glob("*-*.json")]
+    running = [card["service"] for card in cards if is_running(card["pid"]) and card["service"] in SERVICES]
+    assert sorted(running) == sorted([*SERVICES, "ingest"])
+    assert {card["pid"] for card in cards if card["service"] in SERVICES} <= set(shared.processes())
 
 
 def test_taken_ports_are_replaced_and_named(shared: Launched, tmp_path: Path) -> None:

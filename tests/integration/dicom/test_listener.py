@@ -1,12 +1,15 @@
 """Draining, sharing one socket, cancel and pending answers, and the hook for TLS."""
 
+import contextlib
 import io
+import os
 import socket
 import ssl
 import struct
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import pytest
 from services.dicom import commands
 from services.dicom.acceptor import Outcome
 from services.dicom.association import Request
-from services.dicom.contexts import ProposedContext
+from services.dicom.contexts import VERIFICATION, ProposedContext
 from services.dicom.listener import Listener, listen
 from services.dicom.requestor import Peer, Requestor
 from tests.integration.dicom.conftest import FAST, Policy, Scp, nothing_left, serving
@@ -243,3 +246,40 @@ def test_tls_wraps_both_roles_and_a_silent_client_stops_nobody(tmp_path: Path, c
                 assert requestor.store(context, CT, "1.2.3", io.BytesIO(data), 0, len(data)).status == 0
             assert scp.received[0][1] == len(data)
             assert silent.recv(10) == b""
+
+
+def test_both_ends_send_at_once_and_look_for_dead_peers(tmp_path: Path) -> None:
+    """Seen on the sockets of a running association: no Nagle delay, keep-alive, an end for silence."""
+    contexts = [ProposedContext(VERIFICATION, (EXPLICIT,))]
+    with serving(Scp(tmp_path)) as scp:
+        peer = Peer("127.0.0.1", scp.port, "GATEWAY", "US")
+        with Requestor.connect(peer, contexts, FAST) as us, ExitStack() as stack:
+            assert us.echo() == 0
+            ends = [stack.enter_context(end) for end in _sockets_at(scp.port)]
+            assert len(ends) == 2
+            for end in ends:
+                assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+                assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+                assert 0 < end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 60_000
+
+
+def _sockets_at(port: int) -> list[socket.socket]:
+    """Copies of this process's connected sockets that have the port at one of their ends."""
+    found = []
+    kinds = {entry.name: os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()}
+    for name in [name for name, kind in kinds.items() if kind.startswith("socket:")]:
+        copy = socket.socket(fileno=os.dup(int(name)))
+        if port in _ports(copy):
+            found.append(copy)
+        else:
+            copy.close()
+    return found
+
+
+def _ports(sock: socket.socket) -> set[int]:
+    """Both ports of a connection; none of anything else."""
+    if sock.family != socket.AF_INET or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return set()
+    with contextlib.suppress(OSError):
+        return {sock.getsockname()[1], sock.getpeername()[1]}
+    return set()

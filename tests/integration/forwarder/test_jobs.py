@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from schemas.rules import RuleDocument
+from services.dicom.rules import CompiledRules, compile_rules
 from tests.factories import ct, mr, small_instances
 from tests.integration.forwarder.bench import Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
@@ -246,3 +248,39 @@ async def test_stat_goes_before_normal_before_low(recorder: Recorder, ledger: Le
         async with forwarder(recorder):
             await ledger.until_states({"DELIVERED": 4})
         assert archive.uids == [instance.sop_instance_uid for instance in reversed(instances)]
+
+
+async def test_a_rule_set_is_compiled_once(recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_station(recorder.database_url, "A", 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "A"}]}])
+    compiled: list[int] = []
+
+    def counting(document: RuleDocument) -> CompiledRules:
+        compiled.append(len(document.rules))
+        return compile_rules(document)
+
+    monkeypatch.setattr("services.forwarder.configuration.compile_rules", counting)
+    async with forwarder(recorder, sending=False) as running:
+        for number in range(3):
+            await running.evaluate(recorder.record(ct(number), mr(10 + number)))
+        assert compiled == [1]
+        add_rule_set(recorder.database_url, 2, [])
+        recorder.rule_set = 2
+        await running.evaluate(recorder.record(ct(20)))
+    assert compiled == [1, 0]
+    assert ledger.states() == {"PENDING": 6}
+
+
+async def test_a_changed_rule_set_is_in_force_with_the_next_receipt(recorder: Recorder, ledger: Ledger) -> None:
+    for title in ("A", "B"):
+        add_station(recorder.database_url, title, 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "A"}]}])
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(ct(1)))
+        add_rule_set(recorder.database_url, 2, [{"send": [{"to": "B"}]}])
+        recorder.rule_set = 2
+        await running.evaluate(recorder.record(ct(2)))
+    assert {(row["sop_instance_uid"], row["destination"]) for row in ledger.deliveries()} == {
+        (ct(1).sop_instance_uid, "A"),
+        (ct(2).sop_instance_uid, "B"),
+    }

@@ -10,7 +10,7 @@ from services.forwarder import ledger as rows
 from tests.factories import ct, small_instances
 from tests.integration.forwarder.bench import Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
-from tests.stations.receiver import Accept, Freeze, Slow, StationReceiver
+from tests.stations.receiver import Accept, Answer, Freeze, Slow, StationReceiver
 from tests.waiting import until_async
 
 TO_ARCHIVE = [{"send": [{"to": "ARCHIVE1"}]}]
@@ -157,3 +157,23 @@ async def test_a_changed_station_is_in_force_at_once(recorder: Recorder, ledger:
             await running.evaluate(recorder.record(ct(2)))
             await ledger.until_states({"DELIVERED": 2})
         assert (len(old.uids), len(new.uids)) == (1, 1)
+
+
+async def test_a_restart_does_not_move_the_time_of_the_next_attempt(recorder: Recorder, ledger: Ledger) -> None:
+    """P7: the time is the database's; a fresh forwarder neither forgets it nor tries before it."""
+    with StationReceiver("ARCHIVE1", Answer(0xA700)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder) as running:
+            await running.evaluate(recorder.record(ct(1)))
+            await until_async(lambda: ledger.rows("select 1 from routing.attempt"))
+        assert ledger.states() == {"PENDING": 1}
+        archive.behave(Accept())
+        ledger.execute("update routing.destination set retry_at = now(), circuit = 'CLOSED'")
+        due = "now() + interval '3 seconds'"
+        ledger.execute(f"update routing.delivery set next_attempt_at = {due}")  # noqa: S608 - a constant
+        expected = ledger.rows("select next_attempt_at as at from routing.delivery")[0]["at"]
+        async with forwarder(recorder):
+            await ledger.until_states({"DELIVERED": 1})
+    delivered = ledger.rows("select max(at) as at from routing.attempt where outcome = 'DELIVERED'")[0]["at"]
+    assert 0 <= (delivered - expected).total_seconds() < 3
