@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from private_servers.postgresql import PrivatePostgresql
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.conftest import fresh_database
 from tests.waiting import until
 
 RUN = "import sys; from services.runtime.app import run; sys.exit(run(sys.argv[1:]))"
@@ -268,6 +270,19 @@ def test_a_thread_that_never_ends_does_not_keep_the_process(start: Start) -> Non
     one.process.terminate()
     assert one.process.wait(20) == 1
     assert '"event": "process_killed_by_drain_limit"' in one.log()
+
+
+def test_readiness_names_what_database_and_broker_lack_with_the_cure(
+    start: Start, postgresql: PrivatePostgresql
+) -> None:
+    with fresh_database(postgresql, "template1") as url:
+        one = start("worker", worker=STEADY.replace("STANDS_ALONE = True", ""), GATEWAY_DATABASE_URL=url)
+        until(lambda: "run 'gateway migrate'" in one.get("/readyz")[1], limit=20, what="the cure")
+        checks = json.loads(one.get("/readyz")[1])["checks"]
+        assert "gateway migrate" in checks["database"]
+        assert checks["broker"] == "the broker does not answer"
+        one.process.kill()
+        one.process.wait()
 
 
 def test_a_readiness_check_decides_and_a_broken_one_is_a_reason(start: Start) -> None:
