@@ -79,6 +79,14 @@ where r.recorded_at >= %(lower)s and r.recorded_at <= %(upper)s
 order by r.recorded_at, r.object_key
 limit %(most)s
 
+-- name: select_left
+-- Those of a batch that still have no evaluation: nothing may be forgotten because it could not be evaluated today.
+select r.recorded_at
+from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[]) as k(received_at, object_key)
+join storage.receipt_view r on r.received_at = k.received_at and r.object_key = k.object_key
+where not exists (select from routing.evaluation e
+                  where e.received_at = k.received_at and e.object_key = k.object_key)
+
 -- name: advance_reconciled
 update routing.reconciled set through = greatest(through, %(through)s)
 

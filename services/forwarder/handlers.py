@@ -1,7 +1,7 @@
 """Message handlers and reconcilers of the forwarder, and its loops over time."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -19,6 +19,7 @@ OVERLAP_SECONDS = 600.0
 SHORT_OVERLAP_SECONDS = 60.0
 FULL_EVERY = 6  # every sixth run looks at the whole overlap: under load each run would read 200,000 receipts again
 FIRST = (datetime(2000, 1, 1, tzinfo=UTC), "")
+HELD_BACK = timedelta(days=7)  # for a receipt that cannot be evaluated: each run looks through all since
 UNKNOWN_STATION_RETRY_HOURS = 72
 
 log = structlog.get_logger(__name__)
@@ -56,14 +57,15 @@ class Handlers:
             window = await (await connection.execute(QUERIES.begin_reconcile, parameters)).fetchone()
         if window is None:
             raise LookupError("routing.reconciled has no row: the database was not migrated")
-        count = await self._evaluate_window(window["lower"], window["upper"])
+        count, through = await self._evaluate_window(window["lower"], window["upper"])
         async with self._database.transaction() as connection:
-            await connection.execute(QUERIES.advance_reconciled, {"through": window["upper"]})
+            await connection.execute(QUERIES.advance_reconciled, {"through": through})
         self._runs += 1
         return done + count
 
-    async def _evaluate_window(self, lower: datetime, upper: datetime) -> int:
-        count = 0
+    async def _evaluate_window(self, lower: datetime, upper: datetime) -> tuple[int, datetime]:
+        """How many were evaluated, and the time up to which nothing is left (object away, rule set unreadable)."""
+        count, through = 0, upper
         after = FIRST
         while True:
             parameters = {
@@ -75,18 +77,25 @@ class Handlers:
             }
             async with self._database.transaction() as connection:
                 rows = await (await connection.execute(QUERIES.select_unevaluated, parameters)).fetchall()
-            if rows:
-                await self._evaluate([ReceiptKey(row["received_at"], row["object_key"]) for row in rows])
-            count += len(rows)
+            left = await self._evaluate([ReceiptKey(row["received_at"], row["object_key"]) for row in rows])
+            through = max(min([through, *left]), upper - HELD_BACK)
+            count += len(rows) - len(left)
             if len(rows) < self._settings.batch:
-                return count
+                return count, through
             after = (rows[-1]["recorded_at"], rows[-1]["object_key"])
 
-    async def _evaluate(self, keys: list[ReceiptKey]) -> None:
+    async def _evaluate(self, keys: list[ReceiptKey]) -> list[datetime]:
+        """Evaluate; when those that could not be were recorded."""
+        if not keys:
+            return []
         try:
             await self._evaluator.evaluate(keys, by="reconciler")
         except RefusedData as error:
             log.error("receipts_not_evaluated", count=len(keys), error=str(error))
+        parameters = {"received_at": [key.received_at for key in keys], "object_key": [key.object_key for key in keys]}
+        async with self._database.transaction() as connection:
+            left = await (await connection.execute(QUERIES.select_left, parameters)).fetchall()
+        return [row["recorded_at"] for row in left]
 
 
 class Clocks:

@@ -117,13 +117,18 @@ on conflict (title) do update set
     last_failure = excluded.last_failure, last_failure_at = excluded.last_failure_at
 
 -- name: expire_leases
--- The worker died or could not renew: nobody knows whether its instances arrived.
+-- The worker died or could not renew: nobody knows whether its instances arrived. What a person cancelled meanwhile is
+-- not sent again to find out.
 with expired as (
-    update routing.delivery set
-        state = 'UNKNOWN', attempts = attempts + 1, reason = %(reason)s, lease_until = null,
-        next_attempt_at = case when destination = any(%(held)s::text[]) then 'infinity'::timestamptz else now() end
-    where state = 'SENDING' and runtime.lease_expired(lease_until, make_interval(secs => %(lease)s))
-    returning id, destination
+    update routing.delivery d set
+        state = case when j.state = 'CANCELED' then 'CANCELED' else 'UNKNOWN' end,
+        attempts = d.attempts + 1, reason = %(reason)s, lease_until = null,
+        next_attempt_at = case when d.destination = any(%(held)s::text[]) then 'infinity'::timestamptz else now() end,
+        finished_at = case when j.state = 'CANCELED' then now() end
+    from routing.job j
+    where j.id = d.job
+      and d.state = 'SENDING' and runtime.lease_expired(d.lease_until, make_interval(secs => %(lease)s))
+    returning d.id, d.destination
 ), attempts as (
     insert into routing.attempt (delivery, outcome, reason) select id, 'UNKNOWN', %(reason)s from expired
 )

@@ -1,0 +1,42 @@
+"""P2, P5: what could not be evaluated is come back to, and what a person cancelled stays cancelled."""
+
+from services.forwarder import ledger as rows
+from tests.factories import ct
+from tests.integration.forwarder.bench import Ledger, forwarder
+from tests.recorded import Recorder, add_rule_set, add_station
+
+
+async def test_what_cannot_be_evaluated_for_an_hour_is_not_forgotten(recorder: Recorder, ledger: Ledger) -> None:
+    """The reconciler's mark stays before the oldest receipt that is left, however long its hindrance lasts."""
+    add_station(recorder.database_url, "A", 104)
+    recorder.rule_set = 7
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(ct(1)))
+        ledger.execute("update storage.receipt set recorded_at = recorded_at - interval '1 hour'")
+        ledger.execute("update routing.reconciled set through = now() - interval '61 minutes'")
+        for _ in range(7):
+            assert await running.handlers.reconcile(age_seconds=0) == 0
+        add_rule_set(recorder.database_url, 7, [{"send": [{"to": "A"}]}])
+        assert await running.handlers.reconcile(age_seconds=0) == 1
+        assert await running.handlers.reconcile(age_seconds=0) == 0
+    assert ledger.states() == {"PENDING": 1}
+    assert ledger.rows("select through > now() - interval '1 minute' as caught_up from routing.reconciled") == [
+        {"caught_up": True}
+    ]
+
+
+async def test_what_was_cancelled_while_its_worker_died_is_not_sent_again(recorder: Recorder, ledger: Ledger) -> None:
+    add_station(recorder.database_url, "A", 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "A"}]}])
+    async with forwarder(recorder, sending=False, lease_seconds=0.001) as running:
+        await running.evaluate(recorder.record(ct(1)))
+        async with running.database.transaction() as connection:
+            await rows.claim(connection, "A", 16, "a worker that died", 60)
+        (job,) = ledger.jobs()
+        await running.requests.carry_out(ledger.request("cancel", {"job": str(job["id"])}))
+        assert ledger.states() == {"SENDING": 1}
+        ledger.execute("update routing.delivery set lease_until = now() - interval '1 hour'")
+        await running.clocks.expire()
+    assert ledger.states() == {"CANCELED": 1}
+    (delivery,) = ledger.deliveries()
+    assert [attempt["outcome"] for attempt in ledger.attempts(delivery["id"])] == ["UNKNOWN"]
