@@ -94,6 +94,8 @@ def _refuse_traps(text: str) -> None:
             raise RuleTextError("aliases are not allowed; write the value out", event.start_mark)
         if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) and event.tag is not None:
             raise RuleTextError(f"the tag {event.tag} is not allowed; remove it", event.start_mark)
+        if isinstance(event, yaml.ScalarEvent) and "\0" in event.value:
+            raise RuleTextError("the character \\0 cannot be stored; remove it", event.start_mark)
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_NESTING:

@@ -58,6 +58,8 @@ class HomeFile(PydanticBaseSettingsSource):
             return {}
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: cannot be read ({error}); remove it or start the gateway again") from error
+        if not isinstance(found, dict):
+            raise UsageError(f"{path}: holds no JSON object; remove it or start the gateway again")
         return home_values(found)
 
 

@@ -120,6 +120,7 @@ def test_impossible_conditions_name_field_and_cure(when: str, field: str, cure: 
         ("version: 1\nrules: [}", "line 2"),
         ("version: 1\nversion: 1\nrules: []", "occurs twice"),
         ("version: 1\nrules: &a [*a]", "aliases"),
+        (rule('{tag: PatientID, op: equals, value: "a\\0b"}'), "cannot be stored"),
         ("version: 1\nrules: !!python/object:os.system []", "tag"),
         ("[" * 200 + "]" * 200, "nested deeper"),
         ("version: 2\nrules: []", "1"),

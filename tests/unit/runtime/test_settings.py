@@ -112,6 +112,12 @@ def test_a_broken_home_file_is_named(home: Path) -> None:
         RuntimeSettings.load()
 
 
+def test_a_home_file_that_is_no_object_is_named(home: Path) -> None:
+    (home / "gateway.json").write_text("[1]")
+    with pytest.raises(UsageError, match=r"gateway\.json: holds no JSON object"):
+        RuntimeSettings.load()
+
+
 def test_secrets_are_not_shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "AMQP_URL", "S3_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID"):
         monkeypatch.setenv(f"GATEWAY_{name}", "a-secret-word")
