@@ -1,0 +1,36 @@
+"""The one image of every service, read as text: a machine of the tests has no container engine."""
+
+import json
+import re
+
+from tests.deploy.launching import CHECKOUT
+
+DOCKERFILE = CHECKOUT / "deploy" / "docker" / "Dockerfile"
+
+
+def instructions(word: str) -> list[str]:
+    """The arguments of every such instruction, in order."""
+    text = DOCKERFILE.read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line.split(maxsplit=1)[1].strip() for line in text.splitlines() if line.startswith(f"{word} ")]
+
+
+def test_there_is_one_image_definition() -> None:
+    found = [path for folder in ("deploy", "helm") for path in (CHECKOUT / folder).rglob("Dockerfile*")]
+    assert found == [DOCKERFILE]
+
+
+def test_it_is_made_from_the_lock_file_and_what_it_copies_exists() -> None:
+    copied = [words for words in map(str.split, instructions("COPY")) if not words[0].startswith("--from")]
+    sources = [source for words in copied for source in words[:-1]]
+    assert {"uv.lock", "pyproject.toml", "services", "schemas"} <= set(sources)
+    assert [source for source in sources if not (CHECKOUT / source).exists()] == []
+    assert any(re.search(r"uv sync --frozen\b", command) for command in instructions("RUN"))
+
+
+def test_it_runs_the_command_of_the_gateway_without_privilege() -> None:
+    assert json.loads(instructions("ENTRYPOINT")[-1]) == ["gateway"]
+    assert json.loads(instructions("CMD")[-1])[0] == "run"
+    user = instructions("USER")[-1].partition(":")[0]
+    assert user.isdigit()
+    assert int(user) >= 10_000
+    assert f"runAsUser: {user}" in (CHECKOUT / "helm/gateway/templates/_helpers.tpl").read_text(encoding="utf-8")

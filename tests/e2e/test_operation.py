@@ -1,0 +1,275 @@
+"""A person at the command line of a running gateway: changes, sending by hand, jobs, dead letters, rules in force."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import aio_pika
+import pytest
+
+from schemas.topology import FORWARDER_REQUEST, INDEX_INSTANCE_STORED
+from tests.factories import Instance, ct, mr
+from tests.running_gateway import RunningGateway, running_gateway
+from tests.stations import Accept, Answer, RawSender, Refuse, StationReceiver
+from tests.waiting import until
+
+RULES = """
+version: 1
+rules:
+  - name: urgent-first
+    when: {all: [{tag: SeriesDescription, op: equals, value: urgent}]}
+    send: [{to: ARCHIVE1}]
+    priority: stat
+    stop: true
+  - name: whole-series
+    when: {all: [{tag: Modality, op: equals, value: MR}]}
+    level: series
+    quiet: 3s
+    send: [{to: ARCHIVE1}]
+    stop: true
+  - name: everything-else
+    when: {all: []}
+    send: [{to: ARCHIVE1}]
+"""
+IN_FORCE_SECONDS = 2.0
+
+
+@dataclass
+class Site:
+    """A running gateway with one destination that takes one association at a time."""
+
+    gateway: RunningGateway
+    archive: StationReceiver
+
+    def send(self, *instances: Instance, calling_aet: str = "SCANNER1") -> list[int]:
+        """Send all in one association; their statuses."""
+        contexts = sorted({(one.sop_class_uid, one.transfer_syntax_uid) for one in instances})
+        with RawSender(self.gateway.dicom_port, calling_aet, contexts=contexts) as sender:
+            return [
+                sender.store(one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid, one.data_set)
+                for one in instances
+            ]
+
+    def times_received(self, instance: Instance) -> int:
+        """How often the destination got it."""
+        return self.archive.uids.count(instance.sop_instance_uid)
+
+    def until_received(self, *instances: Instance, times: int = 1) -> None:
+        """Wait until the destination got each of them so often."""
+        until(lambda: all(self.times_received(one) >= times for one in instances), limit=30, what="their arrival")
+
+    def job(self, instance: Instance, state: str) -> dict[str, Any]:
+        """The instance's newest job, once it is in this state."""
+
+        def found() -> list[dict[str, Any]]:
+            where = self.gateway.json("where", instance.sop_instance_uid)
+            names = {delivery["job"] for delivery in where["deliveries"]}
+            jobs = [job for job in self.gateway.json("jobs", "list") if job["id"] in names]
+            return [job for job in jobs[:1] if job["state"] == state]
+
+        return until(found, limit=30, what=f"a job that is {state}")[0]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The gateway with the rules above."""
+    with StationReceiver("ARCHIVE1") as archive, running_gateway(tmp_path_factory.mktemp("operation")) as gateway:
+        gateway.add_station("SCANNER1")
+        gateway.add_station("ARCHIVE1", archive.port, "--store", "--associations", "1")
+        gateway.apply_rules(RULES)
+        yield Site(gateway, archive)
+
+
+def test_a_station_is_known_within_two_seconds(site: Site) -> None:
+    """A station that is added may send; one whose port changes is sent to at its new one; one removed is refused."""
+    gateway, first, second = site.gateway, ct(1), ct(2)
+    gateway.add_station("LATER")
+    added_at = time.monotonic()
+    until(lambda: accepted(site, "LATER"), limit=10, what="LATER to be known")
+    assert time.monotonic() - added_at < IN_FORCE_SECONDS
+    assert site.send(first, calling_aet="LATER") == [0]
+    site.until_received(first)
+    with StationReceiver("ARCHIVE1") as moved:
+        gateway.cli("station", "set", "ARCHIVE1", "--port", str(moved.port))
+        assert site.send(second) == [0]
+        until(lambda: second.sop_instance_uid in moved.uids, limit=10, what="it at the new port")
+        gateway.cli("station", "set", "ARCHIVE1", "--port", str(site.archive.port))
+    assert site.times_received(second) == 0
+    gateway.cli("station", "remove", "LATER")
+    removed_at = time.monotonic()
+    until(lambda: not accepted(site, "LATER"), limit=10, what="LATER to be refused")
+    assert time.monotonic() - removed_at < IN_FORCE_SECONDS
+
+
+def accepted(site: Site, title: str) -> bool:
+    """Whether the gateway takes an association of this title."""
+    try:
+        with RawSender(site.gateway.dicom_port, title) as sender:
+            return sender.echo() == 0
+    except ConnectionRefusedError:
+        return False
+
+
+def test_a_rule_set_is_in_force_within_two_seconds(site: Site) -> None:
+    """Receipts carry the new number, and by it the forwarder routes."""
+    gateway, target = site.gateway, site.gateway.home / "other.yaml"
+    target.write_text("version: 1\nrules:\n  - {name: nothing, when: {any: []}, send: [{to: ARCHIVE1}]}\n")
+    number = json.loads(gateway.cli("rules", "apply", str(target), "--json"))["number"]
+    applied_at, tried = time.monotonic(), iter(range(100, 200))
+
+    def stamped() -> bool:
+        return rule_set_of(site, ct(next(tried))) == number
+
+    until(stamped, limit=10, what="the new rule set on receipts")
+    assert time.monotonic() - applied_at < IN_FORCE_SECONDS
+    unrouted = ct(201)
+    assert site.send(unrouted) == [0]
+    until(lambda: evaluated(site, unrouted), limit=20, what="it to be evaluated")
+    assert gateway.json("where", unrouted.sop_instance_uid)["deliveries"] == []
+    gateway.apply_rules(RULES)
+
+
+def rule_set_of(site: Site, instance: Instance) -> int:
+    """The rule set on the receipt of an instance that is sent for it, read from the object: recording takes longer."""
+    from services.dicom.part10 import read_object
+
+    before = set(site.gateway.home.joinpath("objects").rglob("*.dcm"))
+    assert site.send(instance) == [0]
+    (made,) = set(site.gateway.home.joinpath("objects").rglob("*.dcm")) - before
+    with made.open("rb") as source:
+        key = str(made.relative_to(site.gateway.home / "objects"))
+        return read_object(source, key).rule_set
+
+
+def evaluated(site: Site, instance: Instance) -> bool:
+    """Whether rules were evaluated for it."""
+    found = site.gateway.rows("select 1 from routing.evaluation where sop_instance_uid = %s", instance.sop_instance_uid)
+    return bool(found)
+
+
+def test_a_rule_that_says_stop_is_the_last_that_matches(site: Site) -> None:
+    urgent, other = ct(300, SeriesDescription="Urgent"), ct(301)
+    assert site.send(urgent, other) == [0, 0]
+    site.until_received(urgent, other)
+    for instance, matched in ((urgent, ["urgent-first"]), (other, ["everything-else"])):
+        where = site.gateway.json("where", instance.sop_instance_uid)
+        assert where["instances"][0]["matched"] == matched
+        assert len(where["deliveries"]) == 1
+
+
+def test_a_series_waits_for_its_quiet_time_and_goes_in_one_job(site: Site) -> None:
+    first, last = mr(401, study=40), mr(402, study=40)
+    assert first.series_instance_uid == last.series_instance_uid
+    assert site.send(first) == [0]
+    job = site.job(first, "QUEUED")
+    assert site.send(last) == [0]
+    sent_at = time.monotonic()
+    site.until_received(first, last)
+    assert site.archive.received_at(first.sop_instance_uid) - sent_at >= 3
+    done = site.job(last, "COMPLETED")
+    assert (done["id"], done["total"], done["done"]) == (job["id"], 2, 2)
+
+
+def test_send_retry_and_cancel_by_hand(site: Site) -> None:
+    gateway, instance = site.gateway, ct(500)
+    assert site.send(instance) == [0]
+    site.job(instance, "COMPLETED")
+    sent = gateway.json("send", instance.sop_instance_uid, "--to", "ARCHIVE1")
+    assert (sent["done"], sent["instances"]) == (True, 1)
+    site.until_received(instance, times=2)
+    assert gateway.json("jobs", "show", sent["job"])["kind"] == "send"
+
+    failing, slow = ct(501), ct(502)
+    site.archive.behave(Answer(0xC000))
+    assert site.send(failing) == [0]
+    failed = site.job(failing, "FAILED")
+    assert failed["failed"] == 1
+    site.archive.behave(Accept())
+    retried = gateway.json("jobs", "retry", failed["id"])
+    assert (retried["done"], retried["deliveries"]) == (True, 1)
+    assert site.job(failing, "COMPLETED")["id"] == failed["id"]
+
+    site.archive.behave(Refuse())
+    assert site.send(slow) == [0]
+    until(lambda: evaluated(site, slow), limit=20, what="the job")
+    (waiting,) = gateway.json("where", slow.sop_instance_uid)["deliveries"]
+    cancelled = gateway.json("jobs", "cancel", waiting["job"])
+    assert cancelled["done"] is True
+    assert site.job(slow, "CANCELED")["id"] == waiting["job"]
+    site.archive.behave(Accept())
+    again = ct(503)
+    assert site.send(again) == [0]
+    site.until_received(again)
+    assert site.times_received(slow) == 0
+
+
+MALFORMED = b'{"type": "instance.stored", "version": 1, "body": {}}'
+UNKNOWN = b'{"type": "instance.stored", "version": 99, "body": {}}'
+
+
+def test_dead_letters_tell_their_reason_and_are_replayed_or_discarded(site: Site) -> None:
+    """What no consumer can read never stops what it can; a person sees why, and decides."""
+    gateway = site.gateway
+    asyncio.run(put(gateway, INDEX_INSTANCE_STORED.name, MALFORMED, UNKNOWN))
+    asyncio.run(put(gateway, FORWARDER_REQUEST.name, b"not a message"))
+    until(lambda: len(parked(gateway)) == 3, limit=20, what="three dead letters")
+    reasons = {(letter["queue"], letter["reason"]) for letter in parked(gateway)}
+    assert ("index.instance-stored", "unknown message type 'instance.stored' version 99") in reasons
+    assert ("forwarder.request", "not JSON") in reasons
+    assert any(reason.startswith("instance.stored.v1 breaks its schema at: ") for _, reason in reasons)
+    unknown = next(letter for letter in parked(gateway) if "99" in letter["reason"])
+    assert gateway.json("dead", "show", str(unknown["id"]))["body"] == UNKNOWN.decode()
+    assert gateway.json("dead", "replay", str(unknown["id"])) == {"replayed": 1}
+    until(lambda: unknown["id"] not in {letter["id"] for letter in parked(gateway)}, limit=10, what="it to go")
+    until(lambda: len(parked(gateway)) == 3, limit=20, what="the replayed one to die again")
+    numbers = [str(letter["id"]) for letter in parked(gateway)]
+    assert gateway.json("dead", "discard", *numbers) == {"discarded": 3}
+    assert parked(gateway) == []
+    passing = ct(600)
+    assert site.send(passing) == [0]
+    site.until_received(passing)
+
+
+def parked(gateway: RunningGateway) -> list[dict[str, Any]]:
+    """Dead letters that nobody has decided about."""
+    found: list[dict[str, Any]] = gateway.json("dead", "list")
+    return found
+
+
+async def put(gateway: RunningGateway, queue: str, *bodies: bytes) -> None:
+    """Send these bytes to a queue, as any program with an account could."""
+    connection = await aio_pika.connect(gateway.rabbitmq.url)
+    async with connection, connection.channel() as channel:
+        for body in bodies:
+            await channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue)
+
+
+def test_a_log_line_names_message_and_association(site: Site) -> None:
+    """A revision is worth a line of storage: it leads back to the association that ingest and sender know."""
+    first, changed = ct(700), ct(700, PatientComments="changed")
+    assert site.send(first) == [0]
+    site.until_received(first)
+    assert site.send(changed) == [0]
+    site.until_received(changed, times=2)
+    (line,) = until(
+        lambda: [
+            line for line in logged(site.gateway, "storage") if line.get("sop_instance") == first.sop_instance_uid
+        ],
+        what="storage's line about the revision",
+    )
+    assert (line["event"], line["disposition"], line["revision"]) == ("instance_recorded", "REVISION", 2)
+    assert len(line["message"]) == 36
+    received = site.gateway.rows(
+        "select association from storage.receipt where sop_instance_uid = %s and revision = 2", first.sop_instance_uid
+    )
+    assert line["association"] == received[0]["association"]
+    ended = [line for line in logged(site.gateway, "ingest-1") if line["event"] == "association_ended"]
+    assert received[0]["association"] in {line["association"] for line in ended}
+
+
+def logged(gateway: RunningGateway, part: str) -> list[dict[str, Any]]:
+    """What a process has logged: nothing but JSON."""
+    return [json.loads(line) for line in (gateway.home / f"{part}.log").read_text().splitlines()]

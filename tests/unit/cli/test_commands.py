@@ -1,0 +1,49 @@
+"""The command line that documents and outside checks rely on: its commands, ``--json`` on each that answers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from services.cli import command_line
+from services.cli.names import SERVICES, chosen
+from services.runtime.errors import UsageError
+
+COMMANDS = {
+    "up", "run", "migrate", "check", "send", "where", "status",
+    "station add", "station set", "station list", "station show", "station remove", "station echo",
+    "rules check", "rules apply", "rules show", "rules history",
+    "jobs list", "jobs show", "jobs retry", "jobs cancel",
+    "studies list", "studies show",
+    "dead list", "dead show", "dead replay", "dead discard",
+}  # fmt: skip
+STAY_IN_THE_FOREGROUND = {"up", "run"}
+
+
+def commands() -> dict[str, Any]:
+    """Every command by the words that call it."""
+
+    def below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        for name, found in command.commands.items():
+            yield from (
+                below(found, (*words, name)) if hasattr(found, "commands") else [(" ".join((*words, name)), found)]
+            )
+
+    return dict(below(typer.main.get_command(command_line(None)), ()))
+
+
+def test_every_documented_command_is_there() -> None:
+    assert set(commands()) >= COMMANDS
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS - STAY_IN_THE_FOREGROUND))
+def test_every_command_that_answers_takes_json(words: str) -> None:
+    assert "--json" in {option for parameter in commands()[words].params for option in parameter.opts}
+
+
+def test_run_takes_any_services_or_all_in_their_order() -> None:
+    assert chosen(["all"]) == list(SERVICES)
+    assert chosen(["forwarder", "ingest"]) == ["ingest", "forwarder"]
+    with pytest.raises(UsageError, match="'nonsense' does not exist; name one of ingest, storage"):
+        chosen(["ingest", "nonsense"])
