@@ -17,6 +17,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, 
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
     ChannelInvalidStateError,
+    ChannelNotFoundEntity,
     ChannelPreconditionFailed,
     DeliveryError,
     PublishError,
@@ -25,7 +26,7 @@ from aio_pika.exceptions import (
 from schemas.messages import Envelope
 from schemas.topology import EXCHANGE, QUEUES, Queue
 from services.runtime import topology
-from services.runtime.bus_metrics import AVAILABLE, PUBLISH_SECONDS, PUBLISHED
+from services.runtime.bus_metrics import AVAILABLE, CONSUMERS_MISSING, PUBLISH_SECONDS, PUBLISHED
 from services.runtime.consumer import Consumer, Delivery, Receiver, Subscribe
 from services.runtime.db import Database
 from services.runtime.dead_letters import DeadLetterConsumer
@@ -38,6 +39,8 @@ CONNECT_SECONDS = 8.0
 RECONNECT_SECONDS = 1.0
 DECLARE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10
+WATCH_SECONDS = 20.0
+MISSING_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +55,7 @@ class Bus:
         self._consuming = _Link(url, "consume", None)
         self._exchanges: dict[str, AbstractExchange] = {}
         self._channel: AbstractChannel | None = None
+        self._subscriptions: set[_Subscription] = set()
         self._stalled = False
         self._redeclare = asyncio.Event()
         self.topology_fault: str | None = None
@@ -75,6 +79,7 @@ class Bus:
         """Connect in the background; no error if the broker is away."""
         self._links.spawn("bus-publish", self._publishing.keep)
         self._links.spawn("bus-consume", self._consuming.keep)
+        self._links.spawn("bus-watch", self._watch)
 
     async def close(self) -> None:
         """Close both connections. Idempotent."""
@@ -143,18 +148,53 @@ class Bus:
                 async with asyncio.timeout(CONNECT_SECONDS + DECLARE_SECONDS):
                     connection = await self._consuming.connected()
                     await self._declare(connection, (queue,))
-                    subscription = _Subscription(await connection.channel(publisher_confirms=False), receiver)
-                    await subscription.start(name, prefetch)
+                    subscription = _Subscription(name, await connection.channel(publisher_confirms=False), receiver)
+                    await subscription.start(prefetch)
             except (TimeoutError, asyncio.CancelledError, *CONNECTION_EXCEPTIONS) as error:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise
                 raise Unavailable(f"the broker does not answer ({type(error).__name__})") from error
+            self._subscriptions.add(subscription)
             try:
                 yield
             finally:
+                self._subscriptions.discard(subscription)
                 await subscription.end()
 
         return subscribe
+
+    async def _watch(self) -> None:
+        """Reconnect when the broker answers but has no consumer of a queue that we consume: it forgot ours."""
+        missing: dict[str, float] = {}
+        while not await self._links.pause(WATCH_SECONDS):
+            try:
+                async with asyncio.timeout(DECLARE_SECONDS):
+                    absent = [name for name in self._subscribed() if await self._consumers(name) == 0]
+            except (TimeoutError, *CONNECTION_EXCEPTIONS):
+                missing = {}  # the broker is away: that is not the consumers' fault
+                continue
+            now = time.monotonic()
+            missing = {name: missing.get(name, now) for name in absent if name in self._subscribed()}
+            if any(now - since >= MISSING_SECONDS for since in missing.values()):
+                log.error("consumers_missing", queues=sorted(missing))
+                CONSUMERS_MISSING.inc()
+                missing = {}
+                self._consuming.drop()
+                for subscription in self._subscriptions:
+                    subscription.receiver.ended()
+
+    def _subscribed(self) -> set[str]:
+        return {subscription.name for subscription in self._subscriptions}
+
+    async def _consumers(self, name: str) -> int:
+        channel = await (await self._publishing.connected()).channel(publisher_confirms=False)
+        try:
+            return (await channel.declare_queue(name, passive=True)).declaration_result.consumer_count or 0
+        except ChannelNotFoundEntity:
+            return 0
+        finally:
+            with suppress(*CONNECTION_EXCEPTIONS):
+                await channel.close()
 
     async def _publish(self, exchange: str, routing_key: str, body: bytes, headers: Mapping[str, str]) -> None:
         if self._channel is None:
@@ -262,6 +302,7 @@ class _Link:
         self._opened = opened
         self._connection: AbstractConnection | None = None
         self._ready = asyncio.Event()
+        self._lost = asyncio.Event()
         self._reported = ""
 
     async def connected(self) -> AbstractConnection:
@@ -269,6 +310,12 @@ class _Link:
         while self._connection is None:
             await self._ready.wait()
         return self._connection
+
+    def drop(self) -> None:
+        """Give the connection up; ``keep`` makes another."""
+        self._connection = None
+        self._ready.clear()
+        self._lost.set()
 
     async def keep(self) -> None:
         """Connect and connect again; a supervised task that only cancellation ends."""
@@ -285,7 +332,7 @@ class _Link:
             await asyncio.sleep(RECONNECT_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects
 
     async def _session(self) -> None:
-        lost = asyncio.Event()
+        self._lost = lost = asyncio.Event()
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await aio_pika.connect(
                 self._url, client_properties={"connection_name": f"gateway {self._use}"}
@@ -313,18 +360,19 @@ class _Link:
 class _Subscription:
     """One consumer on a channel of its own."""
 
-    def __init__(self, channel: AbstractChannel, receiver: Receiver) -> None:
+    def __init__(self, name: str, channel: AbstractChannel, receiver: Receiver) -> None:
+        self.name = name
+        self.receiver = receiver
         self._channel = channel
-        self._receiver = receiver
         self._queue: aio_pika.abc.AbstractQueue | None = None
         self._tag = ""
 
-    async def start(self, name: str, prefetch: int) -> None:
+    async def start(self, prefetch: int) -> None:
         await self._channel.set_qos(prefetch_count=prefetch)
-        self._channel.close_callbacks.add(lambda *_: self._receiver.ended())
+        self._channel.close_callbacks.add(lambda *_: self.receiver.ended())
         underlay = await self._channel.get_underlay_channel()
-        underlay.on_consumer_cancel_callbacks.add(lambda _: self._receiver.ended())
-        self._queue = await self._channel.get_queue(name, ensure=False)
+        underlay.on_consumer_cancel_callbacks.add(lambda _: self.receiver.ended())
+        self._queue = await self._channel.get_queue(self.name, ensure=False)
         self._tag = await self._queue.consume(self._arrived)
 
     async def end(self) -> None:
@@ -334,7 +382,7 @@ class _Subscription:
                 await self._channel.close()
 
     async def _arrived(self, message: AbstractIncomingMessage) -> None:
-        self._receiver.arrived(_Received(message))
+        self.receiver.arrived(_Received(message))
 
 
 class _Received(Delivery):

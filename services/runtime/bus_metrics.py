@@ -15,6 +15,7 @@ BATCH = Histogram(
 )
 HANDLER_SECONDS = Histogram("gateway_bus_handler_seconds", "One call of a handler", ["queue"])
 CONSUMING = Gauge("gateway_bus_consuming", "1 while subscribed to the queue", ["queue"])
+CONSUMERS_MISSING = Counter("gateway_bus_consumers_missing_total", "Reconnects because the broker had lost a consumer")
 RELAYED = Counter("gateway_outbox_relayed_total", "Outbox rows published and confirmed")
 UNPUBLISHED = Gauge("gateway_outbox_unpublished", "Outbox rows not yet published (as this process last saw)")
 DEAD_LETTERS = Counter("gateway_dead_letters_total", "Messages parked in runtime.dead_letter", ["queue"])

@@ -1,6 +1,7 @@
 """The bus and the outbox through the faults of a real RabbitMQ: killed, frozen, queues purged and deleted, alarms."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ import aio_pika
 import pytest
 import pytest_asyncio
 from private_servers.rabbitmq import PrivateRabbitmq
+from prometheus_client import REGISTRY
 
 from schemas.messages import Envelope, RequestMade
 from schemas.topology import EXCHANGE, FORWARDER_REQUEST, QUEUES
+from services.runtime import bus as bus_module
 from services.runtime import dead_letters
 from services.runtime.bus import Bus
 from services.runtime.db import Database
@@ -235,6 +238,35 @@ async def test_a_queue_declared_otherwise_is_named_with_argument_and_cure(shared
         finally:
             await delete(shared, QUEUE.name)
         await until_async(lambda: found.bus.available, limit=20)
+
+
+async def test_a_consumer_that_the_broker_forgot_silently_comes_back(
+    database_url: str, private_rabbitmq: PrivateRabbitmq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "WATCH_SECONDS", 0.3)
+    monkeypatch.setattr(bus_module, "MISSING_SECONDS", 1.5)
+    before = REGISTRY.get_sample_value(MISSING) or 0
+    async with process(database_url, private_rabbitmq.url) as found:
+        consumer = await found.bus.consume(QUEUE, found.handle, while_available=found.db)
+        await until_async(lambda: consumer.consuming and found.bus.available and found.db.available, limit=20)
+        await asyncio.to_thread(private_rabbitmq.control, "eval", FORGET_CONSUMERS)
+        begun = time.monotonic()
+        await found.bus.publish(request())
+        await until_async(lambda: found.seen, limit=20)
+        assert time.monotonic() - begun > 1, "it noticed by itself, after its time"
+        assert REGISTRY.get_sample_value(MISSING) == before + 1
+        await until_async(lambda: published(found), limit=20)
+        await until_async(lambda: len(found.seen) == 2, limit=20)
+        assert REGISTRY.get_sample_value(MISSING) == before + 1
+
+
+MISSING = "gateway_bus_consumers_missing_total"
+FORGET_CONSUMERS = f"""
+{{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{QUEUE.name}">>)),
+[{{ok, _, _}} = ra:process_command(amqqueue:get_pid(Queue),
+                                  rabbit_fifo:make_checkout({{element(2, C), element(1, C)}}, cancel, #{{}}))
+ || C <- rabbit_amqqueue:consumers(Queue)].
+"""
 
 
 async def test_a_purged_queue_leaves_the_bus_working(shared: Process) -> None:
