@@ -17,7 +17,6 @@ CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",),
 def main(arguments: list[str]) -> int:
     """Run everything from the checkout's root; the exit status."""
     os.chdir(CHECKOUT)
-    os.environ["PATH"] = os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)])
     failed = [" ".join(check) for check in CHECKS if not passes(check)]
     # --bench takes its value only after an equals sign, so that a path may follow it.
     given = ["--bench=all" if argument == "--bench" else argument for argument in arguments]

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,13 +28,21 @@ _SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faul
 _numbers = itertools.count(1)
 
 
+def seconds(text: str) -> float:
+    """A duration such as 90, 90s, 30m or 2h. Raises ValueError."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    return float(text[:-1]) * units[text[-1]] if text and text[-1] in units else float(text)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The switches of tests/run."""
     group = parser.getgroup("dicom-gateway")
     group.addoption("--seeds", type=int, default=2, help="how many seeds the randomised fault tests run with")
     group.addoption("--faults", choices=["all"], default=None, help="all: the long list of faults too")
-    group.addoption("--storm", type=float, default=None, metavar="SECONDS", help="many associations at once")
-    group.addoption("--soak", type=float, default=None, metavar="SECONDS", help="long traffic")
+    group.addoption(
+        "--storm", type=seconds, default=None, metavar="T", help="mixed load and random faults for 30m or so"
+    )
+    group.addoption("--soak", type=seconds, default=None, metavar="T", help="traffic for 2h or so")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements; a name runs only that one")
     group.addoption("--failed-checks", default="", help="static checks that failed before, for the summary")
 
@@ -51,6 +60,10 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     os.environ["TZ"] = "UTC"
+    # pynetdicom brings programs of DCMTK's names; the tests mean DCMTK's.
+    ours = str(Path(sys.executable).parent)
+    others = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
+    os.environ["PATH"] = os.pathsep.join([*others, ours])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
