@@ -92,3 +92,46 @@ def test_command_is_executable(command: str) -> None:
 
 def test_continuous_integration_runs_what_people_run() -> None:
     assert "tests/run" in (CHECKOUT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_the_static_checks_are_part_of_the_run() -> None:
+    source = (CHECKOUT / "tests/checks.py").read_text(encoding="utf-8")
+    (checks,) = [
+        ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["CHECKS"]
+    ]
+    assert {check[0] for check in checks} == {"ruff", "mypy", "lint-imports"}
+    tools = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert tools["mypy"]["strict"] is True
+    assert any(contract.get("exhaustive") for contract in tools["importlinter"]["contracts"])
+
+
+def test_of_pynetdicom_only_codes_and_classes_are_used() -> None:
+    """Its reactor, acceptor and service classes lose responses and hang on half PDUs: the association loop is ours."""
+    used = set()
+    for file in (CHECKOUT / "services").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pynetdicom"):
+                used |= {node.module} if node.module != "pynetdicom" else {f"pynetdicom.{a.name}" for a in node.names}
+    assert used == {"pynetdicom.pdu", "pynetdicom.pdu_items", "pynetdicom.status", "pynetdicom.presentation"}
+
+
+def test_readme_tells_the_two_commands_the_first_study_and_the_folders() -> None:
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    for told in ("deploy/local/up", "tests/run", "storescu ", "C-STORE", "## Map of the folders"):
+        assert told in text
+    links = re.findall(r"\]\(([^):#]+)\)", text)
+    folders = re.findall(r"^\| `([a-z]+/)`", text, re.MULTILINE)
+    assert set(folders) >= {"services/", "schemas/", "deploy/", "helm/", "tests/", "docs/"}
+    assert [path for path in [*links, *folders] if not (CHECKOUT / path).exists()] == []
+
+
+def test_architecture_decisions_license_and_changes_are_written_down() -> None:
+    assert "Apache License" in (CHECKOUT / "LICENSE").read_text(encoding="utf-8")
+    assert "## " in (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert len((CHECKOUT / "docs/architecture.md").read_text(encoding="utf-8").splitlines()) > 50
+    decisions = list((CHECKOUT / "docs/decisions").glob("[0-9]*.md"))
+    assert len(decisions) >= 3
+    index = (CHECKOUT / "docs/decisions/README.md").read_text(encoding="utf-8")
+    assert [decision.name for decision in decisions if decision.name not in index] == []
