@@ -40,9 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seeds", type=int, default=2, help="how many seeds the randomised fault tests run with")
     group.addoption("--faults", choices=["all"], default=None, help="all: the long list of faults too")
     group.addoption(
-        "--storm", type=seconds, default=None, metavar="T", help="mixed load and random faults for 30m or so"
+        "--storm", type=seconds, default=None, metavar="T", help="mixed load, random faults"
     )
-    group.addoption("--soak", type=seconds, default=None, metavar="T", help="traffic for 2h or so")
+    group.addoption("--soak", type=seconds, default=None, metavar="T", help="long traffic")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements; a name runs only that one")
     group.addoption("--failed-checks", default="", help="static checks that failed before, for the summary")
 
