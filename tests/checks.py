@@ -20,7 +20,8 @@ def main(arguments: list[str]) -> int:
     failed = [" ".join(check) for check in CHECKS if not passes(check)]
     # --bench takes its value only after an equals sign, so that a path may follow it.
     given = ["--bench=all" if argument == "--bench" else argument for argument in arguments]
-    command = [sys.executable, "-m", "pytest", f"--failed-checks={'; '.join(failed)}", *given]
+    workers = ["-n", "2", "--dist", "loadfile"]  # most of the time is waiting for servers to start, stop and come back
+    command = [sys.executable, "-m", "pytest", f"--failed-checks={'; '.join(failed)}", *workers, *given]
     return subprocess.run(command, check=False).returncode or bool(failed)
 
 
