@@ -236,6 +236,15 @@ def test_wrong_settings_are_usage_errors(gateway: Gateway) -> None:
     assert gateway("run", "nonsense").status == 2
 
 
+def test_credentials_may_come_from_a_file(tmp_path: Path, database_url: str) -> None:
+    secret = tmp_path / "database-url"
+    secret.write_text(f"{database_url}\n")
+    ran = Gateway(tmp_path)("jobs", "list", "--json", GATEWAY_DATABASE_URL_FILE=str(secret))
+    assert (ran.status, ran.json()) == (0, []), ran.err
+    missing = Gateway(tmp_path)("jobs", "list", GATEWAY_DATABASE_URL_FILE="/nowhere/secret")
+    assert (missing.status, "GATEWAY_DATABASE_URL_FILE=/nowhere/secret" in missing.err) == (2, True)
+
+
 def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: str) -> None:
     good = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in good.json()}
@@ -249,3 +258,12 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     old = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in old.json()}
     assert (old.status, states["schema"]) == (1, "failed")
+
+
+def test_a_terminal_that_is_not_utf_8_gets_other_alphabets_as_escapes(gateway: Gateway) -> None:
+    gateway.station("SCANNER1", "--description", "Gerät 山")
+    ran = gateway("station", "list", PYTHONIOENCODING="latin-1")
+    assert ran.status == 0, ran.err
+    assert "SCANNER1" in ran.out
+    shown = gateway("station", "show", "SCANNER1", PYTHONIOENCODING="ascii")
+    assert (shown.status, "Ger\\xe4t \\u5c71" in shown.out) == (0, True), shown
