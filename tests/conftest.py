@@ -39,9 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("dicom-gateway")
     group.addoption("--seeds", type=int, default=2, help="how many seeds the randomised fault tests run with")
     group.addoption("--faults", choices=["all"], default=None, help="all: the long list of faults too")
-    group.addoption(
-        "--storm", type=seconds, default=None, metavar="T", help="mixed load, random faults"
-    )
+    group.addoption("--storm", type=seconds, default=None, metavar="T", help="mixed load, random faults")
     group.addoption("--soak", type=seconds, default=None, metavar="T", help="long traffic")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements; a name runs only that one")
     group.addoption("--failed-checks", default="", help="static checks that failed before, for the summary")

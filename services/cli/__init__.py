@@ -1,6 +1,7 @@
 """The command ``gateway``: each command parses, calls one use case and prints (exit status: ``services.cli.exits``)."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -47,6 +48,7 @@ def command_line(word: str | None) -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script: run one command and return its exit status; no error shows a traceback."""
     logs.configure("cli", "critical")  # what a command has to say goes out as its answer or its error
+    _escape_what_the_terminal_cannot_show()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         command_line(given[0] if given else None)(given, prog_name="gateway")
@@ -56,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         typer.echo(f"Error: {error}", err=True)
         return exits.status_of(error)
     return exits.DONE
+
+
+def _escape_what_the_terminal_cannot_show() -> None:
+    """Names come in every alphabet; a terminal that is not UTF-8 gets the rest as escapes instead of a failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _flushed(status: int) -> int:

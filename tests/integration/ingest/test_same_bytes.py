@@ -1,6 +1,7 @@
 """What is stored is the data set bit for bit (P4), under a key of ours, with a receipt that says all."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
@@ -9,16 +10,27 @@ import pytest
 from services.dicom.part10 import read_object
 from tests.factories import Instance, nuclear_medicine_instances, storable_files
 from tests.ingest_process import IngestProcess, ingest_process
+from tests.s3_server import s3_server
 from tests.stations import RawSender
 
 SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
 
 
+@pytest.fixture(params=["files", "s3"])
+def settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Where the objects go."""
+    if request.param == "files":
+        yield {}
+        return
+    with s3_server() as server:
+        yield server.environment("samples")
+
+
 @pytest.mark.timeout(300)
-def test_every_sample_file_is_stored_bit_for_bit(tmp_path: Path) -> None:
+def test_every_sample_file_is_stored_bit_for_bit(tmp_path: Path, settings: dict[str, str]) -> None:
     instances = storable_files(SAMPLES) + nuclear_medicine_instances(20, seed=5)
     assert len(instances) > 80
-    with ingest_process(tmp_path) as ingest:
+    with ingest_process(tmp_path, settings) as ingest:
         for instance in instances:
             assert store(ingest, instance) == 0, instance.path
         receipts = {}
