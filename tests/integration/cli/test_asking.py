@@ -262,6 +262,5 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
 
 def test_a_terminal_that_is_not_utf_8_gets_other_alphabets_as_escapes(gateway: Gateway) -> None:
     gateway.station("SCANNER1", "--description", "Gerät 山")
-    for command in (("list",), ("show", "SCANNER1")):
-        ran = gateway("station", *command, PYTHONIOENCODING="ascii")
-        assert (ran.status, "Ger\\xe4t \\u5c71" in ran.out) == (0, True), ran
+    ran = gateway("station", "list", PYTHONIOENCODING="ascii")
+    assert (ran.status, "Ger\\xe4t \\u5c71" in ran.out) == (0, True), ran
