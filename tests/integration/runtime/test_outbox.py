@@ -1,5 +1,6 @@
 """The outbox's relay: woken by NOTIFY, safe without it, cheap beside a month of rows that are published already."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
@@ -78,6 +79,20 @@ async def test_what_the_broker_does_not_take_stays(consuming: Process) -> None:
     with pytest.raises(Unavailable, match="no queue takes"):
         await consuming.outbox.relay_batch()
     assert await consuming.unpublished() == 2
+
+
+async def test_a_relay_passes_over_what_another_one_holds(database_url: str, amqp_url: str) -> None:
+    async with process(database_url, amqp_url) as found:
+        await until_async(lambda: found.bus.available and found.db.available, limit=20)
+        async with found.db.transaction() as connection:
+            await enqueue_many(connection, [request() for _ in range(2 * IN_FLIGHT)])
+        async with found.db.transaction() as holding:
+            held = await (await holding.execute(QUERIES.claim, {"limit": IN_FLIGHT})).fetchall()
+            assert len(held) == IN_FLIGHT
+            async with asyncio.timeout(4):  # before the lock's own limit
+                assert await found.outbox.relay_batch() == IN_FLIGHT
+                assert await found.outbox.relay_batch() == 0
+        assert await found.outbox.relay_batch() == IN_FLIGHT
 
 
 def test_a_claim_reads_only_what_waits(database_url: str) -> None:
