@@ -199,7 +199,8 @@ class Database:
     async def _probing(self) -> None:
         """Ask on a fresh connection: each second while the database is away, when in doubt, else when idle."""
         while not self._tasks.stopping.is_set():
-            if self._suspect.is_set() or time.monotonic() - self._answered_at >= PROBE_UP_SECONDS:
+            idle = time.monotonic() - self._answered_at >= PROBE_UP_SECONDS
+            if idle or not self.available or self._suspect.is_set():
                 await self._probe()
             try:
                 async with asyncio.timeout(PROBE_UP_SECONDS if self.available else PROBE_DOWN_SECONDS):
