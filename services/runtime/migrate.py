@@ -16,9 +16,10 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from schemas.database.version import SCHEMA_COMPATIBLE_FROM
 from services.runtime.db_errors import translate
 from services.runtime.errors import Conflict, GatewayError, Unavailable
-from services.runtime.schema import QUERIES, applied
+from services.runtime.schema import QUERIES, applied, misfit
 
 ATTEMPTS = 5
 BETWEEN_ATTEMPTS_SECONDS = 2.0
@@ -61,7 +62,8 @@ async def migrate(url: str) -> list[int]:
     Raises:
         Unavailable: the database is away.
         Conflict: a table stayed locked through all attempts; run it again when there is less traffic.
-        GatewayError: a migration failed; its transaction was rolled back, the ones before it stay.
+        GatewayError: a migration failed; its transaction was rolled back, the ones before it stay. Or the schema is
+            too new for this code, which then changes nothing.
     """
     try:
         connection = await AsyncConnection.connect(
@@ -76,7 +78,9 @@ async def migrate(url: str) -> list[int]:
 
 
 async def _migrate(connection: AsyncConnection[DictRow]) -> list[int]:
-    version, _ = await applied(connection)
+    version, oldest_code = await applied(connection)
+    if oldest_code > 0 and (reason := misfit(max(version, SCHEMA_COMPATIBLE_FROM), oldest_code)):
+        raise GatewayError(reason)
     pending = [migration for migration in migrations() if migration.number > version]
     await connection.execute("set lock_timeout = '5s'")
     for migration in pending:

@@ -70,6 +70,13 @@ async def test_a_migration_does_not_wait_for_ever_for_a_lock(
         assert await migrate(database_url) == [blocked.number]
 
 
+async def test_a_schema_of_newer_code_is_not_called_up_to_date(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("insert into runtime.version (number, name, oldest_code) values (99, 'future', 99)")
+    with pytest.raises(GatewayError, match=r"schema version 99.*install the newer gateway"):
+        await migrate(database_url)
+
+
 async def test_a_database_is_not_available_until_it_is_migrated(postgresql: PrivatePostgresql) -> None:
     with fresh_database(postgresql, "template1") as url:
         database = Database(url, application="test")
@@ -79,6 +86,21 @@ async def test_a_database_is_not_available_until_it_is_migrated(postgresql: Priv
         await migrate(url)
         await asyncio.wait_for(database.wait_available(), 10)
         assert database.reason is None
+        await database.close()
+
+
+async def test_a_schema_that_fits_again_is_noticed_whoever_uses_the_database_meanwhile(database_url: str) -> None:
+    """Statements that succeed on a schema that does not fit must not keep the database from being asked again."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("insert into runtime.version (number, name, oldest_code) values (99, 'future', 99)")
+        database = Database(database_url, application="test")
+        await database.open()
+        await until_async(lambda: "schema version 99" in str(database.reason))
+        connection.execute("delete from runtime.version where number = 99")
+        async with asyncio.timeout(10):
+            while not database.available:
+                async with database.transaction() as busy:
+                    await busy.execute("select pg_sleep(0.1)")
         await database.close()
 
 
