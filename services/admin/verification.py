@@ -62,7 +62,7 @@ async def _objects(settings: RuntimeSettings) -> str:
 
 async def _database(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:
     where = place(settings.database_url)
-    database = Database(settings.database_url, application="gateway-check", pool=1)
+    database = Database(settings.database_url, application="gateway-check", pool=1, any_schema=True)
     await database.open()
     try:
         reached = await _found("database", _answers(database, where))

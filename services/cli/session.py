@@ -48,7 +48,7 @@ def place(url: str) -> str:
 
 
 async def _run(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
-    database = Database(url, application="gateway-cli", pool=1)
+    database = Database(url, application="gateway-cli", pool=1, any_schema=True)
     await database.open()
     try:
         async with database.transaction() as connection:

@@ -35,6 +35,7 @@ ANSWER_SECONDS = 20.0  # longer than the server's own statement time-out, so tha
 CHECK_SECONDS = 2.0
 PROBE_DOWN_SECONDS = 1.0
 PROBE_UP_SECONDS = 5.0
+SCHEMA_SECONDS = 60.0  # the schema is asked that often, whatever the traffic: a migration may leave this code behind
 SESSION = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s -c TimeZone=UTC"
 PARAMETERS: dict[str, Any] = {
     "connect_timeout": 3,
@@ -68,9 +69,13 @@ class Connection(AsyncConnection[DictRow]):
 
 
 class Database:
-    """One process's way to PostgreSQL. ``available`` is the last word on whether it answers."""
+    """One process's way to PostgreSQL. ``available`` is the last word on whether it answers.
 
-    def __init__(self, url: str, *, application: str, pool: int = 4) -> None:
+    ``any_schema`` is for commands that judge the schema themselves; everybody else gets no transaction on a schema that
+    does not fit this code.
+    """
+
+    def __init__(self, url: str, *, application: str, pool: int = 4, any_schema: bool = False) -> None:
         self._url = url
         self._parameters = PARAMETERS | {"application_name": application, "options": SESSION}
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -87,7 +92,10 @@ class Database:
         self._up = asyncio.Event()
         self._suspect = asyncio.Event()
         self._answered_at = 0.0
-        self._fits = False
+        self._probed_at = 0.0
+        self._schema_asked = asyncio.Event()
+        self._any_schema = any_schema
+        self._misfit: str | None = None
         self.reason: str | None = "database not asked yet"  # why it is not available; for readiness
         AVAILABLE.set(0)
 
@@ -118,14 +126,15 @@ class Database:
         that was caught inside makes the end of the block raise, because PostgreSQL would turn COMMIT into ROLLBACK.
 
         Raises:
-            Unavailable: the database is away, or went away; after a lost COMMIT the outcome is unknown and the work
-                must be safe to do again.
+            Unavailable: the database is away, or went away, or its schema does not fit this code; after a lost COMMIT
+                the outcome is unknown and the work must be safe to do again.
             RefusedData: PostgreSQL refuses this data.
             Conflict: run the transaction again.
         """
         started = time.monotonic()
+        await self._refuse_misfit(timeout)
         try:
-            connection = await self._checkout(timeout)
+            connection = await self._checkout(timeout - (time.monotonic() - started))
             try:
                 async with connection:
                     yield connection
@@ -157,6 +166,19 @@ class Database:
     async def _connect(self) -> Connection:
         return await Connection.connect(self._url, autocommit=True, **self._parameters)
 
+    async def _refuse_misfit(self, timeout: float) -> None:
+        """Wait for the first word on the schema. Raises ``Unavailable`` while the last one is that it does not fit."""
+        if self._any_schema:
+            return
+        if not self._schema_asked.is_set():
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._schema_asked.wait()
+            except TimeoutError:
+                raise Unavailable(self.reason or "the schema could not be asked in time") from None
+        if self._misfit is not None:
+            raise Unavailable(self._misfit)
+
     async def _checkout(self, timeout: float) -> Connection:
         deadline = time.monotonic() + timeout
         while True:
@@ -183,7 +205,7 @@ class Database:
 
     def _answered(self) -> None:
         self._answered_at = time.monotonic()
-        if self._fits and not self._up.is_set():
+        if self._schema_asked.is_set() and self._misfit is None and not self._up.is_set():
             self._up.set()
             self.reason = None
             AVAILABLE.set(1)
@@ -197,10 +219,11 @@ class Database:
         AVAILABLE.set(0)
 
     async def _probing(self) -> None:
-        """Ask on a fresh connection: each second while the database is away, when in doubt, else when idle."""
+        """Ask on a fresh connection: each second while the database is away, when in doubt, when idle, every minute."""
         while not self._tasks.stopping.is_set():
-            idle = time.monotonic() - self._answered_at >= PROBE_UP_SECONDS
-            if idle or not self.available or self._suspect.is_set():
+            now = time.monotonic()
+            due = now - self._answered_at >= PROBE_UP_SECONDS or now - self._probed_at >= SCHEMA_SECONDS
+            if due or not self.available or self._suspect.is_set():
                 await self._probe()
             try:
                 async with asyncio.timeout(PROBE_UP_SECONDS if self.available else PROBE_DOWN_SECONDS):
@@ -215,13 +238,18 @@ class Database:
             async with connection:
                 connection.answer_seconds = CHECK_SECONDS
                 await check_schema(connection)
-            self._fits = True
+            self._judged(None)
             self._answered()
         except psycopg.Error as error:
             self._lost(translate(error))
         except GatewayError as error:
-            self._fits = False
+            self._judged(str(error))
             self._lost(error)
+
+    def _judged(self, misfit: str | None) -> None:
+        self._probed_at = time.monotonic()
+        self._misfit = misfit
+        self._schema_asked.set()
 
 
 async def _check(connection: Connection, seconds: float) -> None:

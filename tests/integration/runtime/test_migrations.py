@@ -13,9 +13,11 @@ from private_servers.postgresql import PrivatePostgresql
 
 from services.runtime import migrate as module
 from services.runtime.db import Database
-from services.runtime.errors import Conflict, GatewayError
+from services.runtime.errors import Conflict, GatewayError, Unavailable
 from services.runtime.migrate import Migration, migrate, migrations
 from services.runtime.partitions import maintain_once
+from services.runtime.supervise import Supervisor
+from services.storage.leadership import Leadership
 from tests.conftest import CHECKOUT, fresh_database
 from tests.waiting import until_async
 
@@ -93,7 +95,7 @@ async def test_a_schema_that_fits_again_is_noticed_whoever_uses_the_database_mea
     """Statements that succeed on a schema that does not fit must not keep the database from being asked again."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("insert into runtime.version (number, name, oldest_code) values (99, 'future', 99)")
-        database = Database(database_url, application="test")
+        database = Database(database_url, application="test", any_schema=True)
         await database.open()
         await until_async(lambda: "schema version 99" in str(database.reason))
         connection.execute("delete from runtime.version where number = 99")
@@ -102,6 +104,54 @@ async def test_a_schema_that_fits_again_is_noticed_whoever_uses_the_database_mea
                 async with database.transaction() as busy:
                     await busy.execute("select pg_sleep(0.1)")
         await database.close()
+
+
+async def test_nothing_is_done_on_a_schema_that_does_not_fit(database_url: str) -> None:
+    """From the first transaction on, so that a storage of the wrong version does not take the leadership."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("insert into runtime.version (number, name, oldest_code) values (99, 'future', 99)")
+        database = Database(database_url, application="test")
+        await database.open()
+        leadership = Leadership(database, lease_seconds=0.3)
+        supervisor = Supervisor()
+        supervisor.spawn("leadership", lambda: leadership.run(supervisor))
+        with pytest.raises(Unavailable, match="schema version 99"):
+            await take_lease(database)
+        with pytest.raises(Unavailable, match="schema version 99"):
+            await take_lease(database)
+        assert connection.execute("select count(*) from runtime.lease").fetchone() == (0,)
+        connection.execute("delete from runtime.version where number = 99")
+        await until_async(lambda: leadership.held, limit=10)
+        await take_lease(database)
+        await supervisor.drain(5)
+        await database.close()
+
+
+async def test_a_schema_that_became_too_new_is_noticed_under_traffic(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.runtime.db.SCHEMA_SECONDS", 1.0)
+    database = Database(database_url, application="test")
+    await database.open()
+    await asyncio.wait_for(database.wait_available(), 10)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("insert into runtime.version (number, name, oldest_code) values (99, 'future', 99)")
+    async with asyncio.timeout(15):
+        with pytest.raises(Unavailable, match="schema version 99"):
+            await keep_busy(database)
+    assert not database.available
+    await database.close()
+
+
+async def keep_busy(database: Database) -> None:
+    while True:
+        async with database.transaction() as connection:
+            await connection.execute("select pg_sleep(0.1)")
+
+
+async def take_lease(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("insert into runtime.lease values ('a', 'me', now())")
 
 
 async def test_partitions_are_made_ahead_and_dropped_after_their_life(database_url: str) -> None:
