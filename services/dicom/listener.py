@@ -202,7 +202,7 @@ class Listener:
         acceptor = Acceptor(stream, self._service, summary)
         try:
             self._connections[summary.id] = stream
-            acceptor.serve(lambda: self._admit(summary.id, held))
+            acceptor.serve(lambda: self._admit(summary, held))
         finally:
             for slot in held:
                 slot.release()
@@ -211,16 +211,16 @@ class Listener:
             stream.close(acceptor.farewell)
             summary.received_bytes, summary.sent_bytes = stream.received, stream.sent
 
-    def _admit(self, identity: str, held: list[Slot]) -> bool:
+    def _admit(self, summary: AssociationSummary, held: list[Slot]) -> bool:
         with self._changed:
             if self._slots is not None:
-                slot = self._slots.acquire()
+                slot = self._slots.acquire(summary.calling_aet)
                 if slot is None:
                     return False
                 held.append(slot)
             elif len(self._associations) >= self._guards.maximum_associations:
                 return False
-            self._associations.add(identity)
+            self._associations.add(summary.id)
         return True
 
     def _forget(self, identity: str, address: str) -> None:

@@ -41,7 +41,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     )
     listener = Listener(
         _socket(runtime, settings), policy, receiver.handlers(), Guards(maximum_object=largest),
-        slots=Slots(runtime.settings.home / "slots", settings.associations), ended=receiver.ended,
+        slots=Slots(runtime.settings.home / "slots", settings.associations, settings.share), ended=receiver.ended,
     )  # fmt: skip
     await Housekeeping(runtime, settings, configuration, clock, listener).start()
     listener.start()

@@ -99,7 +99,10 @@ def test_a_broken_snapshot_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_associations_beyond_the_slots_of_all_processes_are_rejected(tmp_path: Path) -> None:
-    with ingest_process(tmp_path, {"GATEWAY_INGEST_ASSOCIATIONS": "3"}) as ingest:
+    """One calling AE gets three of four: the fourth is for the others."""
+    with ingest_process(tmp_path, {"GATEWAY_INGEST_ASSOCIATIONS": "4"}) as ingest:
+        ingest.configure(snapshot(2, [SnapshotStation(title="SCANNER1"), SnapshotStation(title="SCANNER2")]))
+        until(lambda: rejection(ingest, "SCANNER2") == "", what="SCANNER2 to be known")
         second = IngestProcess(tmp_path, ingest.settings)
         second.listener.close()
         second.listener, second.port = ingest.listener, ingest.port
@@ -107,6 +110,9 @@ def test_associations_beyond_the_slots_of_all_processes_are_rejected(tmp_path: P
         try:
             held = [RawSender(ingest.port).__enter__() for _ in range(3)]
             assert {rejection(ingest) for _ in range(8)} == {"(2, 3, 2)"}
+            assert {rejection(ingest, "SCANNER2") for _ in range(8)} == {""}
+            with RawSender(ingest.port, "SCANNER2"):
+                assert {rejection(ingest, "SCANNER2") for _ in range(8)} == {"(2, 3, 2)"}
             held.pop().__exit__(None, None, None)
             until(lambda: rejection(ingest) == "", what="a freed slot")
             for sender in held:
