@@ -78,7 +78,8 @@ where destination = %(destination)s and state = 'SENDING' and lease_holder = %(h
 
 -- name: record_results
 -- keep: the delivery stays where it was in the order; delay null: it waits for a person.
--- Only the holder of the lease writes, and after it ran out (UNKNOWN) only that the receiver has the instance.
+-- Only the holder of the lease writes, and after it ran out (UNKNOWN, or CANCELED by a person since) only that the
+-- receiver has the instance.
 update routing.delivery d set
     state = case when r.state in ('PENDING', 'UNKNOWN') and j.state = 'CANCELED' then 'CANCELED' else r.state end,
     status = r.status,
@@ -93,7 +94,7 @@ from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[], %(state)s::text[],
             %(tried)s::int[], %(keep)s::boolean[], %(delay)s::double precision[])
          as r(received_at, id, state, status, reason, tried, keep, delay), routing.job j
 where d.received_at = r.received_at and d.id = r.id and j.id = d.job and d.lease_holder = %(holder)s
-  and (d.state = 'SENDING' or (d.state = 'UNKNOWN' and r.state in ('DELIVERED', 'WARNED')))
+  and (d.state = 'SENDING' or (d.state in ('UNKNOWN', 'CANCELED') and r.state in ('DELIVERED', 'WARNED')))
 returning d.id, d.job, d.state, d.destination, d.sop_instance_uid, d.revision, d.study_instance_uid
 
 -- name: insert_attempts

@@ -43,9 +43,12 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.SENDING, Event.GIVE_BACK): State.PENDING,
     (State.SENDING, Event.LOSE_ANSWER): State.UNKNOWN,
     (State.SENDING, Event.GIVE_UP): State.FAILED,
-    # The lease ran out, and the worker's own answer comes after all: the truth is better than UNKNOWN.
+    # The lease ran out, and the worker's own answer comes after all: the truth is better than UNKNOWN, and than
+    # CANCELED, which a person made of it meanwhile.
     (State.UNKNOWN, Event.DELIVER): State.DELIVERED,
     (State.UNKNOWN, Event.WARN): State.WARNED,
+    (State.CANCELED, Event.DELIVER): State.DELIVERED,
+    (State.CANCELED, Event.WARN): State.WARNED,
     (State.PENDING, Event.GIVE_UP): State.FAILED,
     (State.UNKNOWN, Event.GIVE_UP): State.FAILED,
     (State.PENDING, Event.CANCEL): State.CANCELED,

@@ -122,6 +122,23 @@ async def test_a_late_answer_of_an_expired_lease_is_recorded(recorder: Recorder,
             await ledger.until_states({"DELIVERED": 1})
 
 
+async def test_a_late_answer_after_a_cancel_is_recorded(recorder: Recorder, ledger: Ledger) -> None:
+    """The receiver has it: to call it cancelled would be wrong. What never went stays cancelled."""
+    with StationReceiver("ARCHIVE1", Slow(1.5)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, unknown_policy="hold")
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder) as running:
+            await running.evaluate(recorder.record(ct(1)))
+            await ledger.until_states({"SENDING": 1})
+            ledger.execute(
+                "update routing.delivery set state = 'UNKNOWN', next_attempt_at = 'infinity' where state = 'SENDING'"
+            )
+            await running.requests.carry_out(ledger.request("cancel", {"job": str(ledger.jobs()[0]["id"])}))
+            assert ledger.states() == {"CANCELED": 1}
+            await ledger.until_states({"DELIVERED": 1})
+    assert ledger.jobs()[0]["state"] == "CANCELED"
+
+
 async def test_stopping_ends_associations_and_gives_back_what_was_not_sent(recorder: Recorder, ledger: Ledger) -> None:
     with StationReceiver("ARCHIVE1", Slow(0.3)) as archive:
         add_station(recorder.database_url, "ARCHIVE1", archive.port, associations=1)

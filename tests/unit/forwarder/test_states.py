@@ -27,7 +27,7 @@ DELIVERED   -        -          -       -       -         -          -          
 WARNED      -        -          -       -       -         -          -            -        -         -        -
 FAILED      -        -          -       -       -         -          -            -        -         PENDING  -
 UNKNOWN     SENDING  DELIVERED  WARNED  -       -         -          -            FAILED   CANCELED  UNKNOWN  SUPERSEDED
-CANCELED    -        -          -       -       -         -          -            -        -         PENDING  -
+CANCELED    -        DELIVERED  WARNED  -       -         -          -            -        -         PENDING  -
 SUPERSEDED  -        -          -       -       -         -          -            -        -         -        -
 """
 
