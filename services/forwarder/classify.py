@@ -15,11 +15,15 @@ TRANSIENT = frozenset({0x0110, 0x0213})  # processing failure, resource limitati
 
 @dataclass(frozen=True)
 class Verdict:
-    """What happens to the delivery, and why in words for a person (status included)."""
+    """What happens to the delivery, and why in words for a person (status included).
+
+    ``unusable``: the stored object is damaged or away; that is not postponed for long.
+    """
 
     event: Event
     reason: str = ""
     status: int | None = None
+    unusable: bool = False
 
 
 def classify_status(status: int, comment: str = "", profile: str = "gateway") -> Verdict:
@@ -83,6 +87,11 @@ def classify_loss(phase: str, detail: str) -> Verdict:
     if phase == "response":
         return Verdict(Event.LOSE_ANSWER, f"the answer was lost: {detail}")
     return Verdict(Event.POSTPONE, f"the association ended while sending: {detail}")
+
+
+def classify_unusable(why: str) -> Verdict:
+    """The stored object is damaged or away: the same content sent again may mend it within seconds."""
+    return Verdict(Event.POSTPONE, f"object: {why}", unusable=True)
 
 
 def classify_context(sop_class_uid: str, transfer_syntax_uid: str) -> Verdict:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.forwarder.delivery import Delivery, Outcome, Result
-from services.forwarder.retry import delay_seconds, given_up
+from services.forwarder.retry import delay_seconds, given_up, unusable_for_good
 from services.forwarder.states import Event, State, following
 
 LONGEST_REASON = 500
@@ -25,7 +25,9 @@ def result(outcome: Outcome, policy: Policy, fraction: float, elapsed_seconds: f
     held = event is Event.LOSE_ANSWER and policy.hold
     retried = event in (Event.POSTPONE, Event.LOSE_ANSWER) and not held
     now = delivery.claimed_at + timedelta(seconds=elapsed_seconds)
-    if retried and given_up(delivery.waiting_since, now, policy.retry_hours):
+    if verdict.unusable and unusable_for_good(delivery.waiting_since, now):
+        event = Event.GIVE_UP
+    elif retried and given_up(delivery.waiting_since, now, policy.retry_hours):
         event, reason = Event.GIVE_UP, f"given up after {policy.retry_hours} hours: {reason}"
     return Result(
         delivery=delivery,

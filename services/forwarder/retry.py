@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 BASE_SECONDS = 1.0
 LONGEST_SECONDS = 300.0
+UNUSABLE_SECONDS = 60.0  # storage replaces a damaged object within 5 s of the same content sent again
 DOUBLINGS = 30  # beyond that the cap holds anyway; keeps 2 ** failures small
 
 
@@ -25,3 +26,8 @@ def slow_delay_seconds(fraction: float, slow_seconds: float = LONGEST_SECONDS) -
 def given_up(waiting_since: datetime, now: datetime, retry_hours: int) -> bool:
     """True when a delivery has waited ``retry_hours`` in vain: it ends FAILED."""
     return now - waiting_since >= timedelta(hours=retry_hours)
+
+
+def unusable_for_good(waiting_since: datetime, now: datetime) -> bool:
+    """True when a delivery whose object is damaged or away has waited a minute in vain for a better one."""
+    return now - waiting_since >= timedelta(seconds=UNUSABLE_SECONDS)

@@ -21,6 +21,7 @@ from services.forwarder.classify import (
     classify_loss,
     classify_rejection,
     classify_status,
+    classify_unusable,
 )
 from services.forwarder.delivery import Delivery, Outcome
 from services.forwarder.source import ObjectDamaged, VerifiedSource
@@ -153,7 +154,7 @@ class Transfer:
         except (ObjectMissing, ObjectDamaged, SourceTruncated) as error:
             log.error("object_not_deliverable", delivery=delivery.id, object_key=delivery.object_key, error=str(error))
             self._forget(requestor, error)
-            return Verdict(Event.REFUSE, f"object: {error}"), False, None
+            return classify_unusable(str(error)), False, None
         except AssociationError as error:
             self._requestor = None
             return classify_loss(error.phase, str(error)), False, None if self._answers else self._trouble(error)

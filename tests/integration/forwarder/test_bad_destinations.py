@@ -170,7 +170,10 @@ async def test_a_class_that_is_not_accepted_fails_alone(recorder: Recorder, ledg
             assert row["attempts"] == 1
 
 
-async def test_objects_that_are_missing_or_damaged_fail_alone(recorder: Recorder, ledger: Ledger) -> None:
+async def test_objects_that_are_missing_or_damaged_fail_alone(
+    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.forwarder.retry.UNUSABLE_SECONDS", 1.0)
     with StationReceiver("ARCHIVE1") as archive:
         add_station(recorder.database_url, "ARCHIVE1", archive.port)
         add_rule_set(recorder.database_url, 1, TO_ARCHIVE)

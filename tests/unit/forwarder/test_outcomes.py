@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.forwarder.classify import Verdict
+from services.forwarder.classify import Verdict, classify_unusable
 from services.forwarder.delivery import Delivery, Outcome
 from services.forwarder.outcomes import Policy, result, unsent
 from services.forwarder.states import Event, State
@@ -67,6 +67,14 @@ def test_the_time_since_the_claim_counts() -> None:
     young = delivery(waited_hours=71.99)
     assert result(Outcome(young, Verdict(Event.POSTPONE)), RESEND, 0.5, 1.0).state is State.PENDING
     assert result(Outcome(young, Verdict(Event.POSTPONE)), RESEND, 0.5, 60.0).state is State.FAILED
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(0, State.PENDING), (58, State.PENDING), (60, State.FAILED)])
+def test_an_unusable_object_fails_after_a_minute(seconds: float, state: State) -> None:
+    """Not at once: the same content sent again may mend it."""
+    unusable = classify_unusable("damaged")
+    recorded = result(Outcome(delivery(waited_hours=seconds / 3600), unusable), RESEND, 0.5, 0.5)
+    assert (recorded.state, recorded.reason) == (state, "object: damaged")
 
 
 def test_a_held_delivery_is_not_given_up() -> None:
