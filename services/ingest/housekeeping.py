@@ -37,6 +37,7 @@ class Housekeeping:
         runtime, settings = self._runtime, self._settings
         await asyncio.to_thread(self._configuration.load)
         await asyncio.to_thread(self._clock.measure)
+        runtime.health.add_readiness("objects", runtime.objects.ready)  # the watermark counts for who receives
         runtime.health.add_readiness("snapshot", self._configuration.missing)
         runtime.health.add_readiness("clock", lambda: self._clock.wrong)
         metrics.ACTIVE.set_function(lambda: self._listener.active)

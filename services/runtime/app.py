@@ -150,7 +150,7 @@ class _Process:
 
     def _add_checks(self, runtime: Runtime) -> None:
         BUILD.info({"version": _version(), "services": " ".join(resolved.name for resolved in self.services)})
-        runtime.health.add_readiness("objects", runtime.objects.ready)
+        runtime.health.add_readiness("objects", runtime.objects.usable)
         if not all(resolved.stands_alone for resolved in self.services):
             db, bus = runtime.db, runtime.bus
             runtime.health.add_readiness("database", lambda: None if db.available else db.reason)

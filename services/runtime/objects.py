@@ -162,7 +162,11 @@ class ObjectStore(Protocol):
         ...
 
     def ready(self) -> str | None:
-        """None, or why objects are refused at the moment (a readiness check)."""
+        """None, or why objects are refused at the moment, little room included (readiness of those who receive)."""
+        ...
+
+    def usable(self) -> str | None:
+        """None, or why nothing at all can be written at the moment (readiness of everybody)."""
         ...
 
 

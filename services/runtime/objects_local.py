@@ -159,12 +159,15 @@ class LocalStore:
     def ready(self) -> str | None:
         """Why objects are refused, None if they are not."""
         try:
-            self.check_failure()
             space = self.free()
         except StoreFailed as error:
             return str(error)
-        if self._watermark.refuses(space):
-            return self._full(space)
+        return self.usable() or (self._full(space) if self._watermark.refuses(space) else None)
+
+    def usable(self) -> str | None:
+        """Why nothing can be written, None if something can: below the watermark other things than objects still are."""
+        if self._failure:
+            return self._failure
         if not os.access(_existing(self.root), os.W_OK | os.X_OK):
             return f"{self.root} cannot be written by this user"
         return None
@@ -211,7 +214,8 @@ class LocalStore:
         return self.root / checked_key(key)
 
     def _full(self, space: FreeSpace) -> str:
-        return f"{self.root}: {space.free} of {space.total} bytes are free, less than the watermark; make room"
+        free, total = ((each or 0) >> 20 for each in (space.free, space.total))
+        return f"{self.root}: {free} of {total} MiB are free, less than the watermark; make room"
 
     def _writer(self, key: str, part: Path, final: Path) -> "LocalWriter":
         try:

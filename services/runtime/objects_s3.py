@@ -144,6 +144,10 @@ class S3Store:
             return self._failure[1]
         return None
 
+    def usable(self) -> str | None:
+        """As ``ready``: S3 knows no watermark."""
+        return self.ready()
+
     def upload(self, key: str, fd: int) -> None:
         """Upload a spooled file from its beginning; returns when the store has answered. Raises ``StoreFailed``."""
         with os.fdopen(os.dup(fd), "rb") as source:

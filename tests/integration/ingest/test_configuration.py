@@ -144,6 +144,7 @@ def test_full_disk_is_a700_and_recovers_alone(tmp_path: Path) -> None:
         with ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, 400_000_000)
         until(lambda: ingest.ready()[0] == 503, limit=5, what="ingest not to be ready")
+        assert "MiB are free, less than the watermark" in str(ingest.ready()[1]["objects"])
         assert store(ingest, ct(1)) == 0xA700
         ballast.unlink()
         until(lambda: ingest.ready()[0] == 200, limit=5, what="ingest to be ready")

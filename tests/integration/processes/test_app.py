@@ -366,9 +366,35 @@ def test_what_is_no_service_ends_with_2(targets: list[str], text: str) -> None:
     assert text in ended.stderr
 
 
-def test_a_failing_object_store_makes_the_process_unready(start: Start, tmp_path: Path) -> None:
+BREAKING = """
+from contextlib import asynccontextmanager
+import asyncio, errno, os
+
+STANDS_ALONE = True
+
+def fail(fd):
+    raise OSError(errno.EIO, "broken disk")
+
+@asynccontextmanager
+async def service(runtime):
+    os.fdatasync = os.fsync = fail
+    try:
+        await asyncio.to_thread(runtime.objects.put_bytes, "config/some", b"x")
+    except Exception as error:
+        say(type(error).__name__)
+    yield
+"""
+
+
+def test_a_full_disk_is_no_reason_for_those_who_do_not_receive(start: Start) -> None:
     one = start("steady", GATEWAY_MINIMUM_FREE_FRACTION="0.999999")
     until(lambda: one.said() == ["steady entered"], what="the start")
+    assert one.get("/readyz")[0] == 200
+
+
+def test_a_failed_fsync_makes_the_process_unready(start: Start) -> None:
+    one = start("breaking", breaking=BREAKING)
+    until(lambda: one.said() == ["breaking StoreFailed"], what="the start")
     status, text = one.get("/readyz")
     assert status == 503
-    assert "watermark" in json.loads(text)["checks"]["objects"]
+    assert "check the disk, then restart" in json.loads(text)["checks"]["objects"]
