@@ -38,7 +38,7 @@ class Health:
         self._last_turn = asyncio.get_running_loop().time()
 
     def add_readiness(self, name: str, check: Check) -> None:
-        """``check`` returns None when fine, else the reason why this process is not ready. The last one of a name holds."""
+        """``check`` returns None when fine, else the reason why this process is not ready; the last of a name holds."""
         self._checks[name] = check
 
     def started(self) -> None:

@@ -165,7 +165,7 @@ class LocalStore:
         return self.usable() or (self._full(space) if self._watermark.refuses(space) else None)
 
     def usable(self) -> str | None:
-        """Why nothing can be written, None if something can: below the watermark other things than objects still are."""
+        """Why nothing can be written, None if something can: below the watermark what is no instance still is."""
         if self._failure:
             return self._failure
         if not os.access(_existing(self.root), os.W_OK | os.X_OK):
