@@ -8,15 +8,19 @@ from services.admin.errors import NotFound
 from services.admin.sql import SQL
 from services.admin.status_text import hexadecimal
 from services.runtime.db import Connection, Database
+from services.runtime.errors import UsageError
 
 MOST_INSTANCES: Final = 20_000
 
 
 async def where(database: Database, uid: str, most: int = MOST_INSTANCES) -> dict[str, Any]:
-    """``{"study", "instances", "deliveries"}`` as the command line documents it. Raises ``NotFound``.
+    """``{"study", "instances", "deliveries"}`` as the command line documents it.
 
+    Raises ``NotFound``, and ``UsageError`` without a UID.
     Where there are more than ``most`` instances the list ends with the first ``most`` received, and ``cut_at`` says so.
     """
+    if not uid.strip():
+        raise UsageError("UID: nothing is given; name a Study, Series or SOP Instance UID")
     async with database.transaction() as conn:
         cursor = await conn.execute(SQL.study_of, {"uid": uid})
         study = await cursor.fetchone()

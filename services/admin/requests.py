@@ -36,9 +36,12 @@ class Requested:
 async def send(database: Database, actor: str, uids: Sequence[str], title: str) -> Requested:
     """Have studies, series or instances sent to a station, whether they were sent before or not.
 
-    Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to.
+    Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to, and
+    ``UsageError`` for an empty UID.
     """
     wanted = list(dict.fromkeys(uids))
+    if not all(uid.strip() for uid in wanted):
+        raise UsageError("UID: one is empty; name Study, Series or SOP Instance UIDs")
     if len(wanted) > MOST_UIDS:
         raise UsageError(f"{len(wanted)} UIDs: at most {MOST_UIDS} in one request; name studies or series instead")
 

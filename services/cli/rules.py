@@ -101,11 +101,11 @@ def _faults(file: Path, error: FaultyRules, as_json: bool) -> typer.Exit:
     if as_json:
         print_json({"ok": False, "faults": error.faults})
     else:
-        typer.echo(f"{file}: {len(error.faults)} faults", err=True)
+        typer.echo(f"{file}: {_counted(len(error.faults), 'fault')}", err=True)
         for fault in error.faults:
             typer.echo(f"  {line(fault)}", err=True)
     return typer.Exit(exits.FAILED)
 
 
-def _counted(rules: int) -> str:
-    return "1 rule" if rules == 1 else f"{rules} rules"
+def _counted(number: int, what: str = "rule") -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

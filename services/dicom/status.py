@@ -66,12 +66,14 @@ def classify(status: int) -> StatusClass:
 
 
 def name(status: int, service: int = commands.C_STORE) -> str:
-    """Words for people; "" for a plain success, the number for what nobody has defined."""
-    if service == commands.C_STORE:
-        if status in STORE_NAMES:
-            return STORE_NAMES[status]
-        if status in STORAGE_SERVICE_CLASS_STATUS:
-            return str(STORAGE_SERVICE_CLASS_STATUS[status][1])
-    if status in GENERAL_STATUS:
-        return str(GENERAL_STATUS[status][1])
-    return f"status {status:04X}"
+    """Words for people; "" for a plain success, the class for what nobody has defined."""
+    if status == 0:
+        return ""
+    stored = service == commands.C_STORE
+    if stored and status in STORE_NAMES:
+        return STORE_NAMES[status]
+    for known in (STORAGE_SERVICE_CLASS_STATUS if stored else {}, GENERAL_STATUS):
+        if status in known:
+            kind, words = known[status]
+            return str(words or kind)
+    return f"undefined {classify(status).value}"

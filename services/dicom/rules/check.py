@@ -116,6 +116,9 @@ def _translated(data: Any, error: Mapping[str, Any]) -> RuleFault:
     rule = _rule_name(data, place)
     field = _field(place[2:] if place[:1] == ("rules",) and len(place) > 1 else place)
     value = error.get("input")
+    if not place:
+        cure = "it is empty; write version and rules" if value is None else _cure(error, place, context)
+        return RuleFault("", "the file", "", cure)
     if error["type"] == "rule_fault":
         within = context["field"]
         field = ".".join(part for part in (field, within) if part)
@@ -148,7 +151,7 @@ def _field(place: tuple[str | int, ...]) -> str:
 
 
 def _shown(value: Any, kind: str) -> str:
-    if kind == "missing" or isinstance(value, dict):
+    if kind == "missing" or value is None or isinstance(value, dict):
         return ""
     text = ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -100,6 +100,12 @@ def test_where_of_the_unknown_fails_with_the_uid(gateway: Gateway) -> None:
     assert (ran.status, ran.out, "1.2.3.4" in ran.err) == (1, "", True)
 
 
+@pytest.mark.parametrize("command", [("where", ""), ("where", " "), ("send", "1.2", "", "--to", "ARCHIVE1")])
+def test_an_empty_uid_is_a_usage_error(gateway: Gateway, command: tuple[str, ...]) -> None:
+    ran = gateway(*command)
+    assert (ran.status, "name " in ran.err) == (2, True), ran
+
+
 def test_jobs_list_has_exactly_the_documented_shape(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED)
     job = {

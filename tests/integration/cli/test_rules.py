@@ -57,5 +57,7 @@ def test_files_that_cannot_be_read_are_usage_errors(gateway: Gateway) -> None:
     assert gateway("rules", "check", "/nowhere/rules.yaml").status == 2
     (gateway.home / "latin.yaml").write_bytes(b"version: 1 # \xe4\n")
     assert gateway("rules", "check", str(gateway.home / "latin.yaml")).status == 2
+    empty = gateway("rules", "check", gateway.file("empty.yaml", ""))
+    assert (empty.status, "1 fault\n  the file: it is empty" in empty.err) == (1, True), empty.err
     not_yaml = gateway("rules", "check", gateway.file("x.yaml", "{version: 1"))
     assert (not_yaml.status, "line" in not_yaml.err) == (1, True)

@@ -42,7 +42,10 @@ def test_class_of_each_status(status: int, expected: StatusClass) -> None:
         (0xA7FF, "Out of Resources"),
         (0xC123, "Cannot Understand"),
         (0x0122, "SOP Class Not Supported"),
-        (0x1234, "status 1234"),
+        (0x1234, "undefined failure"),
+        (0xB123, "undefined warning"),
+        (0xFE00, "Cancel"),
+        (0xFF00, "undefined pending"),
     ],
 )
 def test_names(status: int, words: str) -> None:
@@ -50,4 +53,4 @@ def test_names(status: int, words: str) -> None:
 
 
 def test_private_store_codes_mean_nothing_elsewhere() -> None:
-    assert name(0xA710, commands.C_ECHO) == "status A710"
+    assert name(0xA710, commands.C_ECHO) == "undefined failure"

@@ -125,7 +125,9 @@ def test_impossible_conditions_name_field_and_cure(when: str, field: str, cure: 
         ("[" * 200 + "]" * 200, "nested deeper"),
         ("version: 2\nrules: []", "1"),
         ("- 1", "fields"),
-        ("", "fields"),
+        ("", "the file: it is empty"),
+        ("# nothing\n", "the file: it is empty"),
+        (rule("{tag: Modality, op: equals}", priority=""), "r: priority: write one of"),
         ("version: 1\nrules: []\n\x07", "characters"),
     ],
 )
