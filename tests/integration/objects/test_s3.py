@@ -36,8 +36,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-def open_s3(server: S3Server, home: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-    values = server.environment(home.name) | {"GATEWAY_HOME": str(home), "GATEWAY_S3_TIMEOUT_SECONDS": "1"}
+def open_s3(server: S3Server, home: Path, monkeypatch: pytest.MonkeyPatch, limit: int = 1) -> ObjectStore:
+    values = server.environment(home.name) | {"GATEWAY_HOME": str(home), "GATEWAY_S3_TIMEOUT_SECONDS": str(limit)}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     return open_store(RuntimeSettings.load())
@@ -114,7 +114,7 @@ def test_a_write_whose_answer_was_lost_is_repeated(tmp_path: Path, monkeypatch: 
     data = os.urandom(size)
     with s3_server() as server, losing_first_answer(server.endpoint) as endpoint:
         direct = open_s3(server, tmp_path, monkeypatch)
-        store = open_s3(S3Server(endpoint, server.process), tmp_path, monkeypatch)
+        store = open_s3(S3Server(endpoint, server.process), tmp_path, monkeypatch, limit=20)
         with store.create(KEY) as writer:
             for start in range(0, size, 1 << 20):
                 os.write(writer.fd, data[start : start + (1 << 20)])
