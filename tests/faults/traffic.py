@@ -22,6 +22,7 @@ class Traffic:
         self._calling_aet = calling_aet
         self._deadline = time.monotonic() + limit
         self._lock = threading.Lock()
+        self._pause = threading.Event()
         self.statuses: list[int] = []
 
     def send(self, instances: Sequence[Instance], associations: int = 4) -> None:
@@ -39,7 +40,7 @@ class Traffic:
             try:
                 self._send_over_one_association(waiting)
             except OSError:
-                time.sleep(RECONNECT_SECONDS)
+                self._pause.wait(RECONNECT_SECONDS)
 
     def _send_over_one_association(self, waiting: list[Instance]) -> None:
         contexts = sorted({(instance.sop_class_uid, instance.transfer_syntax_uid) for instance in waiting})
@@ -58,7 +59,7 @@ class Traffic:
                         self._ledger.acknowledged.add(instance.sop_instance_uid)
                         waiting.pop(0)
                 if status:
-                    time.sleep(RECONNECT_SECONDS)
+                    self._pause.wait(RECONNECT_SECONDS)
 
 
 class Beside:
