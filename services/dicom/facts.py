@@ -5,7 +5,8 @@ Facts are JSON: ``{"values": {KEY: [v, ...]}, "cut": [KEY, ...], "undecodable": 
 * KEY is ``ggggeeee`` (upper-case hex), for private elements ``gggg:CREATOR:ee``, inside sequences ``SEQUENCE/KEY``, the
   values of all items one after the other.
 * A value is text (decoded, trimmed as its VR says), a number for binary VRs, or null: present but not extracted
-  (binary blobs, sequences, unknown VRs). An empty element has no values.
+  (binary blobs, sequences, unknown VRs). An empty element has no values. A private element that comes without a VR and
+  that no dictionary knows is text, as LO, if it has 256 bytes at most and they are printable in its character set.
 * ``cut`` names elements whose values are missing or incomplete because of the limits below; ``*`` stands for any that
   is not listed. ``undecodable`` names text whose bytes do not fit the character set; the value is a best effort.
 
@@ -49,6 +50,9 @@ _TEXT: Final = frozenset({"SH", "LO", "PN", "UC", "ST", "LT", "UT"})
 _SINGLE: Final = frozenset({"ST", "LT", "UT", "UR"})
 _ASCII: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 _READABLE: Final = _TEXT | _ASCII | {"AT"}
+_UNKNOWN_PRIVATE: Final = "UN of a creator"
+"""Stands for the VR of a private element that nobody knows but that a rule may name."""
+_MAX_UNKNOWN_BYTES: Final = 256
 _KEEPS_LEADING_BLANKS: Final = frozenset({"ST", "LT", "UT", "UC", "UR"})
 _NUMBERS: Final = {
     vr: (Struct("<" + code), Struct(">" + code))
@@ -212,6 +216,8 @@ class _Collector:
         if vr == "UN":
             known = self.resolve(tag, depth)
             vr = known if known != "SQ" else "UN"
+            if known == "UN" and tag & 0x10000 and level.creators.get(tag >> 8):
+                vr = _UNKNOWN_PRIVATE
         if vr == "SQ":
             level.sequence, level.items = key + "/", None
         if self._wanted is None or key in self._wanted or tag == _CHARACTER_SET:
@@ -256,6 +262,8 @@ class _Collector:
         return found
 
     def _decoded(self, walker: Walker, level: _Level, key: str, vr: str, position: int, length: int) -> list[Value]:
+        if vr == _UNKNOWN_PRIVATE and length <= _MAX_UNKNOWN_BYTES:
+            return _printable(walker.value(position, length), level.charset)
         numbers = _NUMBERS.get(vr)
         if numbers is None and vr not in _READABLE:
             return [None]
@@ -293,6 +301,20 @@ class _Collector:
             return
         self._cut_bytes += len(key) + 3
         self._cut[key if self._cut_bytes <= _MAX_CUT_BYTES else ANY_OTHER] = None
+
+
+def _printable(raw: bytes, using: Charset) -> list[Value]:
+    """The values of bytes that are text, trimmed as LO is; null if they are not. One NUL at the end is padding."""
+    kept = raw[:-1] if raw.endswith(b"\0") else raw
+    text, decodable = decode(kept, using, "LO")
+    if not kept or b"\0" in kept or not decodable or not text.translate(_OTHER_BLANKS).isprintable():
+        return [None]
+    texts: list[Value] = [part.strip() for part in text.split("\\")]
+    return [] if texts == [""] else texts
+
+
+_OTHER_BLANKS: Final = {0x00A0: " ", 0x3000: " "}
+"""No-break and ideographic space, which Python does not call printable."""
 
 
 def _unpacked(number: Struct, raw: bytes) -> list[Value]:

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.valuerep import IS, DSfloat, PersonName
 
+from services.dicom.elements import IMPLICIT_LITTLE
 from services.dicom.facts import INDEX_KEYS, MAX_FACT_BYTES, read_elements, read_header
 from tests.factories import UNCOMPRESSED, Instance, ct, nm_gated_tomo, nm_static, storable_files
 from tests.unit.dicom.test_elements import EXPLICIT_LITTLE, item, long, short
@@ -56,7 +58,9 @@ def key_of(data_set: Dataset, tag: BaseTag) -> str:
 def values_of(element: pydicom.DataElement) -> list[Any]:
     values = element.value if element.VM > 1 else [element.value]
     if isinstance(element.value, bytes):
-        return [None]
+        short_text = element.VR == "UN" and element.tag.is_private and len(element.value) <= 256
+        text = element.value.decode("latin_1").removesuffix("\0")
+        return [part.strip() for part in text.split("\\")] if short_text and text and text.isprintable() else [None]
     return [plain(value) for value in values]
 
 
@@ -136,6 +140,71 @@ def test_private_elements_without_a_vr_are_known_by_creator_before_pydicoms_dict
     assert values["0009:GEMS_GENIE_1:40"] == ["Doe^J"]
     assert values["0009:GEMS_GENIE_1:10"] == ["Study1"]
     assert values["00091210"] == [None]
+
+
+def private_in_three_ways(value: bytes, terms: bytes = b"") -> list[dict[str, Any]]:
+    """Facts of a private element that nobody knows: as explicit LO, as explicit UN and with implicit VR."""
+    head = short(0x00080005, "CS", terms) + short(0x00110010, "LO", b"ACME TEST ")
+    implicit = b"".join(
+        struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(content)) + content
+        for tag, content in ((0x00080005, terms), (0x00110010, b"ACME TEST "), (0x00111010, value))
+    )
+    return [
+        facts_of(head + short(0x00111010, "LO", value)),
+        facts_of(head + long(0x00111010, "UN", value)),
+        facts_of(implicit, IMPLICIT_LITTLE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "terms", "texts"),
+    [
+        (b"HOT ", b"", ["HOT"]),
+        (b" a b\\c ", b"", ["a b", "c"]),
+        (b"  ", b"", []),
+        (b"", b"", []),
+        (b"M\xe4rz", b"ISO_IR 100", ["März"]),
+        ("März\u3000A ".encode(), b"ISO_IR 192", ["März\u3000A"]),
+        (b"A\x1b$B;3\x1b(B ", b"\\ISO 2022 IR 87", ["A山"]),
+        (b"1.2\0", b"", ["1.2"]),
+    ],
+)
+def test_private_text_is_the_same_whether_or_not_it_comes_with_a_vr(
+    value: bytes, terms: bytes, texts: list[str]
+) -> None:
+    assert [facts["values"]["0011:ACME TEST:10"] for facts in private_in_three_ways(value, terms)] == [texts] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "terms"),
+    [
+        (b"\x05\0", b""),
+        (b"\0\0", b""),
+        (b"\0", b""),
+        (b"A\0B\0", b""),
+        (b"A\nB ", b""),
+        (b"\x00\x00\x80\x3f", b"ISO_IR 100"),
+        (b"\x80\x41", b"ISO_IR 100"),
+        (b"M\xe4rz", b"ISO_IR 192"),
+        (b"M\xe4rz", b""),
+        (b"x" * 258, b""),
+    ],
+)
+def test_private_bytes_that_are_no_short_text_have_no_value(value: bytes, terms: bytes) -> None:
+    for facts in private_in_three_ways(value, terms)[1:]:
+        assert facts["values"]["0011:ACME TEST:10"] == [None]
+        assert facts["undecodable"] == []
+
+
+def test_an_unknown_private_element_inside_an_item_is_read_from_the_object_as_text() -> None:
+    inner = short(0x00110010, "LO", b"ACME TEST ") + long(0x00111010, "UN", b"HOT ")
+    data = short(0x00080060, "CS", b"NM")
+    for tag in (0x00081032, 0x00400275, 0x00081032):
+        inner = long(tag, "SQ", item(inner))
+    data += inner
+    path = "00081032/00400275/00081032/0011:ACME TEST:10"
+    assert path not in facts_of(data)["values"]
+    assert read_elements(io.BytesIO(data), 0, len(data), EXPLICIT_LITTLE, {path})["values"] == {path: ["HOT"]}
 
 
 def test_group_2_inside_a_data_set_is_ignored() -> None:
