@@ -43,6 +43,8 @@ class _Loader(yaml.CSafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise RuleTextError("a list or mapping cannot be a key; write a name there", key.start_mark)
             if key.value in seen:
                 raise RuleTextError(f"the key {key.value!r} occurs twice; remove one", key.start_mark)
             seen.add(key.value)
@@ -76,9 +78,33 @@ def load(text: str) -> Any:
         _refuse_traps(text)
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as fault:
-        raise RuleTextError(fault.problem or "not YAML", fault.problem_mark) from fault
+        raise RuleTextError(_with_cure(text, fault), fault.problem_mark) from fault
     except yaml.YAMLError as fault:
         raise RuleTextError("not YAML: it holds characters that YAML does not allow") from fault
+
+
+def _with_cure(text: str, fault: yaml.MarkedYAMLError) -> str:
+    problem, mark = fault.problem or "not YAML", fault.problem_mark
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    before, at = (line[: mark.column], line[mark.column : mark.column + 1]) if mark is not None else ("", "")
+    if at == "\t" or (not before.strip() and "\t" in line[: len(line) - len(line.lstrip())]):
+        return "a tab character; indent with spaces"
+    if at and at in "@`%*&!":
+        return f"a text cannot begin with {at}; put it in quotes"
+    return next((f"{problem}; {cure}" for part, cure in _CURES.items() if part in problem), f"{problem}; {_ANY_CURE}")
+
+
+_ANY_CURE: Final = "look for a missing quote, colon, dash or bracket here or on the line before"
+_CURES: Final = {
+    "mapping values are not allowed": "put text that contains ': ' in quotes, and check the indentation",
+    "expected '-' indicator": "indent the lines of one rule alike, and begin each rule with '- '",
+    "unexpected end of stream": "a quote is not closed",
+    "expected ',' or": "close the bracket or brace, and put commas between its parts",
+    "alphabetic or numeric character": "put text that begins with * or & in quotes",
+    "unknown escape character": "write \\\\ for a backslash in double quotes, or use single quotes",
+    "another document": "remove the line '---' between; a rule file is one document",
+}
 
 
 def dump(document: RuleDocument) -> str:

@@ -1,6 +1,7 @@
 """Checking rule files: all faults at once, each with rule, field, value and cure."""
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -14,11 +15,17 @@ from services.runtime.errors import UsageError
 
 _PARTS: Final[dict[str, type[BaseModel]]] = {"all": AllOf, "any": AnyOf, "none": NoneOf, "condition": Condition}
 _MAX_FAULTS: Final = 1000
+_HALF_A_TAG: Final = re.compile(r"[^()]*\)")
+"""What YAML makes a key of its own when a tag such as (0008,1030) stands between braces without quotes."""
 
 
 @dataclass(frozen=True)
 class RuleFault:
-    """One fault: the rule's name (``rule 3`` when it has none, empty for the file), field, value there, and cure."""
+    """One fault: the rule, field, value there, and cure.
+
+    ``rule`` is its name, ``rule 3 (unnamed)`` without one, ``rule 3 (NAME)`` if others have that name too, empty for
+    the file. Rules and places in lists count from 1.
+    """
 
     rule: str
     field: str
@@ -48,7 +55,7 @@ def parse(text: str, stations: Collection[str] | None = None) -> RuleDocument:
         data = load(text)
     except RuleTextError as fault:
         raise RuleFaults([RuleFault("", fault.place, "", fault.problem)]) from fault
-    return read(data, stations)
+    return _read(data, stations, _needless_quiet)
 
 
 def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
@@ -57,11 +64,21 @@ def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
     Raises:
         RuleFaults: all faults of the document.
     """
+    return _read(data, stations, lambda _data, _repeated: [])
+
+
+def _read(
+    data: Any,
+    stations: Collection[str] | None,
+    more_faults: Callable[[Any, Collection[str]], list[RuleFault]],
+) -> RuleDocument:
     faults: list[RuleFault] = _repeated_names(data)
+    repeated = frozenset(fault.value for fault in faults)
+    faults += more_faults(data, repeated)
     try:
         document = RuleDocument.model_validate(data, context={"judge": _Judge(stations)})
     except ValidationError as error:
-        found = [_translated(data, part) for part in error.errors()[:_MAX_FAULTS]]
+        found = [_translated(data, repeated, part) for part in error.errors()[:_MAX_FAULTS]]
         raise RuleFaults(list(dict.fromkeys(faults + found))) from error
     except RecursionError as error:
         raise RuleFaults([RuleFault("", "when", "", "nest all, any and none less deeply")]) from error
@@ -103,17 +120,38 @@ class _Judge:
 
 def _repeated_names(data: Any) -> list[RuleFault]:
     rules = data.get("rules") if isinstance(data, dict) else None
-    names = [rule.get("name") for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
-    texts = [name for name in names if isinstance(name, str)]
-    repeated = sorted({name for name in texts if texts.count(name) > 1}) if len(set(texts)) < len(texts) else []
-    return [RuleFault(name, "name", name, "give each rule a name of its own") for name in repeated]
+    places: dict[str, list[str]] = {}
+    for place, rule in enumerate(rules if isinstance(rules, list) else (), start=1):
+        name = rule.get("name") if isinstance(rule, dict) else None
+        if isinstance(name, str) and name:
+            places.setdefault(name, []).append(str(place))
+    return [
+        RuleFault(name, "name", name, f"give each rule a name of its own; rules {', '.join(found)} have this one")
+        for name, found in places.items()
+        if len(found) > 1
+    ]
 
 
-def _translated(data: Any, error: Mapping[str, Any]) -> RuleFault:
+def _needless_quiet(data: Any, repeated: Collection[str]) -> list[RuleFault]:
+    """Faults of a file only: a stored document has a quiet time in every rule, as the others' default."""
+    rules = data.get("rules") if isinstance(data, dict) else None
+    return [
+        RuleFault(
+            _rule_name(data, repeated, ("rules", place)),
+            "quiet",
+            _shown(rule["quiet"], ""),
+            "quiet belongs to level series or study; set level, or leave quiet out",
+        )
+        for place, rule in enumerate(rules if isinstance(rules, list) else ())
+        if isinstance(rule, dict) and rule.get("quiet") and rule.get("level", "instance") == "instance"
+    ]
+
+
+def _translated(data: Any, repeated: Collection[str], error: Mapping[str, Any]) -> RuleFault:
     """A fault of the model in the words of a person."""
     place: tuple[str | int, ...] = tuple(error["loc"])
     context: Mapping[str, Any] = error.get("ctx", {})
-    rule = _rule_name(data, place)
+    rule = _rule_name(data, repeated, place)
     field = _field(place[2:] if place[:1] == ("rules",) and len(place) > 1 else place)
     value = error.get("input")
     if not place:
@@ -126,33 +164,41 @@ def _translated(data: Any, error: Mapping[str, Any]) -> RuleFault:
     return RuleFault(rule, field, _shown(value, error["type"]), _cure(error, place, context))
 
 
-def _rule_name(data: Any, place: tuple[str | int, ...]) -> str:
+def _rule_name(data: Any, repeated: Collection[str], place: tuple[str | int, ...]) -> str:
     if place[:1] != ("rules",) or len(place) < 2 or not isinstance(place[1], int):
         return ""
     rule = data["rules"][place[1]]
     name = rule.get("name") if isinstance(rule, dict) else None
-    return name if isinstance(name, str) and name else f"rule {place[1] + 1}"
+    if not isinstance(name, str) or not name:
+        return f"rule {place[1] + 1} (unnamed)"
+    return f"rule {place[1] + 1} ({name})" if name in repeated else name
 
 
 def _field(place: tuple[str | int, ...]) -> str:
-    """``when.all[0].value`` from the model's way to say it, in which the shape of a node is a step of its own."""
+    """``when.all[1].value``, places counted from 1, from the model's way, where the shape of a node is a step too."""
     if place[:1] != ("when",):
-        return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
+        return "".join(_step(step) for step in place).lstrip(".")
     text, rest = "when", list(place[1:])
     while rest:
         shape = rest.pop(0)
         if rest:
-            text += f".{rest.pop(0)}"
+            text += _step(rest.pop(0))
         if shape == "condition":
             break
         if rest:
-            text += f"[{rest.pop(0)}]"
+            text += _step(rest.pop(0))
     return text
+
+
+def _step(step: str | int) -> str:
+    return f"[{step + 1}]" if isinstance(step, int) else f".{step}"
 
 
 def _shown(value: Any, kind: str) -> str:
     if kind == "missing" or value is None or isinstance(value, dict):
         return ""
+    if value == []:
+        return "[]"
     text = ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -161,6 +207,8 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
     kind = error["type"]
     if kind == "rule_fault":
         return str(context["cure"])
+    if kind == "extra_forbidden" and _HALF_A_TAG.fullmatch(str(place[-1])):
+        return 'put the tag in quotes, such as tag: "(0008,1030)"; without them it ends at the comma'
     if kind == "extra_forbidden":
         return _known_field(str(place[-1]), place[:-1])
     if kind == "missing":
@@ -171,13 +219,35 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
         return f"did you mean {close[0]}?" if close else f"write one of {choices}"
     if kind.startswith("union_tag"):
         return "write a condition {tag or fact, op, value} or one of all, any, none with a list"
+    field = next((step for step in reversed(place) if isinstance(step, str) and step in _FIELD_CURES), "")
     if kind in ("string_type", "int_type", "float_type"):
-        return "write text or a number; put quotes around words such as true"
+        return (
+            _FIELD_CURES[field] if field == "quiet" else "write text or a number; put quotes around words such as true"
+        )
+    if kind.startswith("bool"):
+        return "write true or false"
     if kind == "list_type":
-        return "write a list"
+        return _FIELD_CURES.get(field, "write a list")
     if kind == "model_type":
-        return "write fields with values"
-    return str(error["msg"]).lower()
+        return _FIELD_CURES.get(field, "write fields with values")
+    return _size_cure(kind, context, field)
+
+
+_FIELD_CURES: Final = {
+    "quiet": "write a duration from 1s to 24h, such as 30s, 5m or 1h",
+    "send": "write a list of stations, such as [{to: ARCHIVE1}]",
+    "rules": "write a list of rules, each with name, when and send",
+}
+
+
+def _size_cure(kind: str, context: Mapping[str, Any], field: str) -> str:
+    if kind in ("too_short", "string_too_short"):
+        return _FIELD_CURES.get(field, "it is empty; write something here or leave the field out")
+    if kind == "too_long":
+        return f"write {context['max_length']} entries at most"
+    if kind == "string_too_long":
+        return f"use at most {context['max_length']} characters"
+    return "this value is not allowed here; compare it with the example in docs/rules.md"
 
 
 def _known_field(name: str, parent: tuple[str | int, ...]) -> str:

@@ -53,31 +53,35 @@ def test_all_faults_of_a_file_come_at_once() -> None:
     found = {(fault.rule, fault.field, fault.value): fault.cure for fault in faults(FAULTY)}
     numeric = "a binary number (US) takes equals, not_equals, in, lt, le, gt, ge, between, exists, absent"
     expected = {
-        ("nm", "name", "nm"): "give each rule a name of its own",
-        ("nm", "when.all[1].fact", "calling_ae"): "did you mean calling_aet?",
-        ("nm", "send[1].commit", "True"): "leave commit out: it arrives with storage commitment",
-        ("nm", "stp", "True"): "did you mean stop?",
-        ("nm", "when.all[0].tag", "Modalty"): "did you mean Modality?",
-        ("nm", "when.all[1].op", "contains"): numeric,
-        ("nm", "when.all[2].op", "gtt"): "did you mean gt?",
-        ("nm", "when.all[3].any[0].value", "2026-13-01"): "write a date as 20260131 or 2026-01-31",
-        ("nm", "when.all[4].any", ""): "",
-        ("nm", "when.all[5]", "7"): "write a condition {tag or fact, op, value} or one of all, any, none with a list",
-        ("nm", "when.all[6].opp", "x"): "did you mean op?",
-        ("nm", "send[0].to", "XELERIS"): "did you mean XELERIS2?",
-        ("nm", "priority", "hi"): "did you mean high?",
+        ("nm", "name", "nm"): "give each rule a name of its own; rules 1, 2 have this one",
+        ("rule 1 (nm)", "when.all[2].fact", "calling_ae"): "did you mean calling_aet?",
+        ("rule 1 (nm)", "send[2].commit", "True"): "leave commit out: it arrives with storage commitment",
+        ("rule 1 (nm)", "stp", "True"): "did you mean stop?",
+        ("rule 2 (nm)", "when.all[1].tag", "Modalty"): "did you mean Modality?",
+        ("rule 2 (nm)", "when.all[2].op", "contains"): numeric,
+        ("rule 2 (nm)", "when.all[3].op", "gtt"): "did you mean gt?",
+        ("rule 2 (nm)", "when.all[4].any[1].value", "2026-13-01"): "write a date as 20260131 or 2026-01-31",
+        ("rule 2 (nm)", "when.all[5].any", ""): "",
+        (
+            "rule 2 (nm)",
+            "when.all[6]",
+            "7",
+        ): "write a condition {tag or fact, op, value} or one of all, any, none with a list",
+        ("rule 2 (nm)", "when.all[7].opp", "x"): "did you mean op?",
+        ("rule 2 (nm)", "send[1].to", "XELERIS"): "did you mean XELERIS2?",
+        ("rule 2 (nm)", "priority", "hi"): "did you mean high?",
         ("sop", "when.value", "Nuclear Medicine Storage"): "did you mean Nuclear Medicine Image Storage?",
         ("bulk", "when.op", "equals"): "binary data or a sequence (OW) takes exists, absent",
         ("pattern", "when.value", "(?=a)"): ("write a regular expression that RE2 knows (invalid perl operator: (?=)"),
         ("long", "when.value", "Nuclear Medicine Image"): "use at most 16 characters: CS holds no more",
-        ("rule 7", "name", ""): "this field is needed",
-        ("rule 7", "when.tag", "(0009,1010)"): 'name the private creator: (0009,"CREATOR",10)',
+        ("rule 7 (unnamed)", "name", ""): "this field is needed",
+        ("rule 7 (unnamed)", "when.tag", "(0009,1010)"): 'name the private creator: (0009,"CREATOR",10)',
         ("", "vresion", "1"): "did you mean version?",
     }
-    del expected[("nm", "when.all[4].any", "")]
+    del expected[("rule 2 (nm)", "when.all[5].any", "")]
     assert {key: found.get(key) for key in expected} == expected
-    assert {"quiet", "send", "when.all[6].value"} <= {field for _, field, _ in found}
-    assert any(field.startswith("when.all[4]") for _, field, _ in found)
+    assert {"quiet", "send", "when.all[7].value"} <= {field for _, field, _ in found}
+    assert any(field.startswith("when.all[5]") for _, field, _ in found)
 
 
 @pytest.mark.parametrize(
@@ -137,14 +141,42 @@ def test_texts_that_are_no_rule_file(text: str, cure: str) -> None:
 
 def test_quiet_is_a_duration() -> None:
     for quiet in ("0s", "25h", "5", "5 m", "soon"):
-        assert [fault.field for fault in faults(rule("{all: []}", quiet=quiet))] == ["quiet"]
-    assert parse(rule("{all: []}", quiet="24h"), STATIONS).rules[0].quiet == "24h"
+        assert [fault.field for fault in faults(rule("{all: []}", level="study", quiet=quiet))] == ["quiet"]
+    assert parse(rule("{all: []}", level="study", quiet="24h"), STATIONS).rules[0].quiet == "24h"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (rule("{all: []}", level="study", quiet="30"), "r: quiet = 30: write a duration from 1s to 24h, such as 30s"),
+        (rule("{all: []}", quiet="5m"), "r: quiet = 5m: quiet belongs to level series or study"),
+        (rule("{tag: (0008,1030), op: exists}"), "r: when.1030): put the tag in quotes"),
+        (rule('{all: [{tag: (0009,"ACME",10), op: exists}]}'), "r: when.all[1].10): put the tag in quotes"),
+        (rule("{all: []}").replace("{to: ARCHIVE}", "ARCHIVE"), "r: send[1] = ARCHIVE: write a list of stations, such"),
+        (rule("{all: []}").replace("[{to: ARCHIVE}]", "[]"), "r: send = []: write a list of stations, such"),
+        (rule("{all: []}").replace("[{to: ARCHIVE}]", "ARCHIVE"), "r: send = ARCHIVE: write a list of stations, such"),
+        (rule("{all: []}", stop="maybe"), "r: stop = maybe: write true or false"),
+        (rule("{all: []}", description="x" * 2001), "xxx...: use at most 2000 characters"),
+        (rule("{tag: Modality, op: in, value: []}"), "r: when.value"),
+        ("version: 1\nrules: 7", "rules = 7: write a list of rules"),
+        ("version: 1\nrules:\n\t- name: a", "line 3, column 1: a tab character; indent with spaces"),
+        ("version: 1\nrules:\n  -\tname: a\n\t  x: 1", "line 3, column 4: a tab character; indent with spaces"),
+        ("version: 1\nrules: @x", "line 2, column 8: a text cannot begin with @; put it in quotes"),
+        ("version: 1\nrules: *x*", "in quotes"),
+        ("a: 'x", "a quote is not closed"),
+        ("{[1]: 2}", "a list or mapping cannot be a key"),
+    ],
+)
+def test_a_fault_names_the_thing_the_value_and_the_cure(text: str, said: str) -> None:
+    found = [str(fault) for fault in faults(text)]
+    assert any(said in fault for fault in found), found
+    assert not any("should" in fault or "input" in fault for fault in found), found
 
 
 def test_a_stored_document_is_checked_against_the_stations_of_today() -> None:
     document = parse(rule("{all: []}"), STATIONS)
     assert check(document, STATIONS) == []
-    assert check(document, ["ARCHIVE2"]) == [RuleFault("r", "send[0].to", "ARCHIVE", "did you mean ARCHIVE2?")]
+    assert check(document, ["ARCHIVE2"]) == [RuleFault("r", "send[1].to", "ARCHIVE", "did you mean ARCHIVE2?")]
 
 
 def test_without_stations_titles_are_not_checked() -> None:

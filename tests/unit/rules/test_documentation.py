@@ -31,7 +31,8 @@ def test_every_operator_and_fact_is_told(word: str) -> None:
 def test_the_defaults_of_the_first_example_are_the_real_ones() -> None:
     rule = parse(EXAMPLES[0]).rules[0]
     least = parse("version: 1\nrules: [{name: r, when: {all: []}, send: [{to: A}]}]").rules[0]
-    for field in ("enabled", "level", "quiet", "priority", "stop"):
+    assert least.level == "instance"
+    for field in ("enabled", "quiet", "priority", "stop"):
         assert getattr(rule, field) == getattr(least, field)
 
 
