@@ -23,25 +23,34 @@ async def check(database: Database, text: str) -> int:
 
 
 async def apply(database: Database, actor: str, text: str, comment: str) -> dict[str, Any]:
-    """Make a rule file the live rule set, under the next number, at once. Raises ``FaultyRules``."""
+    """Make a rule file the live rule set, under the next number, at once. Raises ``FaultyRules``.
+
+    A document equal to the live one (comments and layout of the text aside) changes nothing: ``changed`` is false and
+    ``number`` and ``comment`` are those of the live rule set.
+    """
 
     async def work(opened: Change) -> dict[str, Any]:
         stations = await all_stations(opened.conn)
         document = _accepted(text, stations.values())
-        values = {
-            "source": text,
-            "document": Jsonb(document.model_dump(mode="json", exclude_none=True)),
-            "comment": comment,
-        }
+        plain = document.model_dump(mode="json", exclude_none=True)
+        cursor = await opened.conn.execute(SQL.get_live_rule_set)
+        live = await cursor.fetchone()
+        if live is not None and live["document"] == plain:
+            return _applied(live["number"], document, live["comment"], changed=False)
+        values = {"source": text, "document": Jsonb(plain), "comment": comment}
         cursor = await opened.conn.execute(SQL.insert_rule_set, values | {"actor": actor})
         (row,) = await cursor.fetchall()
         number = row["number"]
         await opened.conn.execute(SQL.insert_rule_set_activation, {"rule_set": number, "actor": actor})
         await opened.record("rules.apply", str(number), {"live": opened.rule_set}, {"live": number, "comment": comment})
         opened.rule_set = number
-        return {"number": number, "rules": len(document.rules), "comment": comment}
+        return _applied(number, document, comment, changed=True)
 
     return await change(database, actor, work)
+
+
+def _applied(number: int, document: RuleDocument, comment: str, *, changed: bool) -> dict[str, Any]:
+    return {"number": number, "rules": len(document.rules), "comment": comment, "changed": changed}
 
 
 async def show(database: Database, number: int | None) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def check(file: RuleFile, as_json: Json = False) -> None:
         print_json({"ok": True, "rules": rules, "faults": []})
     else:
         typer.echo(f"{file}: {_counted(rules)}, no faults")
+        _say_if_none(rules)
 
 
 @app.command("apply")
@@ -53,8 +54,12 @@ def apply(
         raise _faults(file, error, as_json) from None
     if as_json:
         print_json(applied)
-    else:
+        return
+    if applied["changed"]:
         typer.echo(f"rule set {applied['number']} is live ({_counted(applied['rules'])})")
+    else:
+        typer.echo(f"rule set {applied['number']} is live already, nothing changed ({_counted(applied['rules'])})")
+    _say_if_none(applied["rules"])
 
 
 @app.command("show")
@@ -105,6 +110,11 @@ def _faults(file: Path, error: FaultyRules, as_json: bool) -> typer.Exit:
         for fault in error.faults:
             typer.echo(f"  {line(fault)}", err=True)
     return typer.Exit(exits.FAILED)
+
+
+def _say_if_none(rules: int) -> None:
+    if not rules:
+        typer.echo("no rules: instances are kept and sent nowhere")
 
 
 def _counted(number: int, what: str = "rule") -> str:

@@ -16,7 +16,7 @@ def test_apply_makes_numbered_rule_sets_of_which_the_last_is_live(gateway: Gatew
     assert gateway("rules", "show").status == 1
     gateway.station("ARCHIVE1", "--store")
     first = gateway.done("rules", "apply", gateway.file("r.yaml", GOOD), "--comment", "why", "--json").json()
-    assert first == {"number": 1, "rules": 1, "comment": "why"}
+    assert first == {"number": 1, "rules": 1, "comment": "why", "changed": True}
     gateway.done("rules", "apply", gateway.file("r.yaml", GOOD.replace("first", "second")))
     live, old = gateway.done("rules", "show", "--json").json(), gateway.done("rules", "show", "1", "--json").json()
     assert (live["number"], live["live"], live["document"]["rules"][0]["name"]) == (2, True, "second")
@@ -36,15 +36,36 @@ def test_check_tells_all_faults_at_once_and_changes_nothing(gateway: Gateway) ->
     assert ran.status == 1
     faults = {(fault["rule"], fault["field"], fault["value"]): fault["cure"] for fault in ran.json()["faults"]}
     assert {(rule, field) for rule, field, _ in faults} >= {
-        ("one", "when.all[0].tag"), ("one", "send[0].to"), ("two", "when.all[0].op"), ("two", "send[0].to"),
-        ("two", "send[1].to"), ("two", "name"), ("two", "send[0].commit"), ("two", "quiet"),
+        ("one", "when.all[1].tag"), ("one", "send[1].to"), ("rule 2 (two)", "when.all[1].op"),
+        ("rule 2 (two)", "send[1].to"),
+        ("rule 2 (two)", "send[2].to"), ("two", "name"), ("rule 3 (two)", "send[1].commit"), ("rule 3 (two)", "quiet"),
     }  # fmt: skip
-    assert faults["two", "send[0].to", "CLOSED1"].startswith("the station is disabled")
-    assert faults["two", "send[1].to", "READONLY"].startswith("the station may not be sent to")
+    assert faults["rule 2 (two)", "send[1].to", "CLOSED1"].startswith("the station is disabled")
+    assert faults["rule 2 (two)", "send[2].to", "READONLY"].startswith("the station may not be sent to")
     people = gateway("rules", "check", gateway.file("bad.yaml", BAD))
     assert (people.status, people.out, "NOBODY" in people.err, "soon" in people.err) == (1, "", True, True)
     assert gateway("rules", "apply", gateway.file("bad.yaml", BAD)).status == 1
     assert gateway.done("rules", "history", "--json").json() == []
+
+
+def test_the_live_document_applied_again_changes_nothing(gateway: Gateway) -> None:
+    gateway.station("ARCHIVE1", "--store")
+    assert gateway.done("rules", "apply", gateway.file("r.yaml", GOOD), "--json").json()["changed"] is True
+    again = gateway.done(
+        "rules", "apply", gateway.file("r.yaml", GOOD + "# same\n"), "--comment", "new", "--json"
+    ).json()
+    assert again == {"number": 1, "rules": 1, "comment": "", "changed": False}
+    said = gateway.done("rules", "apply", gateway.file("r.yaml", GOOD)).out
+    assert "rule set 1 is live already, nothing changed" in said
+    assert len(gateway.done("rules", "history", "--json").json()) == 1
+    gateway.done("rules", "apply", gateway.file("r.yaml", GOOD.replace("first", "second")))
+    assert gateway.done("rules", "apply", gateway.file("r.yaml", GOOD), "--json").json()["number"] == 3
+
+
+def test_a_file_without_rules_is_said_to_send_nothing(gateway: Gateway) -> None:
+    file = gateway.file("none.yaml", "version: 1\nrules: []\n")
+    for command in ("check", "apply", "apply"):
+        assert "no rules: instances are kept and sent nowhere" in gateway.done("rules", command, file).out
 
 
 def test_a_good_file_is_checked_with_success(gateway: Gateway) -> None:
