@@ -219,7 +219,8 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
         return f"did you mean {close[0]}?" if close else f"write one of {choices}"
     if kind.startswith("union_tag"):
         return "write a condition {tag or fact, op, value} or one of all, any, none with a list"
-    field = next((step for step in reversed(place) if isinstance(step, str) and step in _FIELD_CURES), "")
+    within = place if len(place) == 1 else place[2:]
+    field = next((step for step in reversed(within) if isinstance(step, str) and step in _FIELD_CURES), "")
     if kind in ("string_type", "int_type", "float_type"):
         return (
             _FIELD_CURES[field] if field == "quiet" else "write text or a number; put quotes around words such as true"
@@ -229,7 +230,7 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
     if kind == "list_type":
         return _FIELD_CURES.get(field, "write a list")
     if kind == "model_type":
-        return _FIELD_CURES.get(field, "write fields with values")
+        return _FIELD_CURES.get(field, "write name, when and send" if place else "write version and rules")
     return _size_cure(kind, context, field)
 
 
@@ -242,7 +243,7 @@ _FIELD_CURES: Final = {
 
 def _size_cure(kind: str, context: Mapping[str, Any], field: str) -> str:
     if kind in ("too_short", "string_too_short"):
-        return _FIELD_CURES.get(field, "it is empty; write something here or leave the field out")
+        return _FIELD_CURES.get(field, "it is empty; write at least one value")
     if kind == "too_long":
         return f"write {context['max_length']} entries at most"
     if kind == "string_too_long":
