@@ -80,7 +80,7 @@ def load(text: str) -> Any:
     except yaml.MarkedYAMLError as fault:
         raise RuleTextError(_with_cure(text, fault), fault.problem_mark) from fault
     except yaml.YAMLError as fault:
-        raise RuleTextError("not YAML: it holds characters that YAML does not allow") from fault
+        raise RuleTextError("not YAML: it holds control characters; remove them") from fault
 
 
 def _with_cure(text: str, fault: yaml.MarkedYAMLError) -> str:
