@@ -80,7 +80,7 @@ def same(ours: Any, theirs: Any) -> bool:
     if isinstance(theirs, float) and isinstance(ours, str):
         return float(ours) == theirs
     if isinstance(ours, str):
-        return ours.strip() == theirs
+        return bool(ours.strip() == theirs)
     return bool(ours == theirs)
 
 
