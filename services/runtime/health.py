@@ -13,7 +13,7 @@ import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from services.runtime.errors import UsageError
@@ -53,7 +53,12 @@ class Health:
     def app(self) -> Starlette:
         """The HTTP application."""
         return Starlette(
-            routes=[Route("/livez", self._livez), Route("/readyz", self._readyz), Route("/metrics", self._metrics)]
+            routes=[
+                Route("/", self._root),
+                Route("/livez", self._livez),
+                Route("/readyz", self._readyz),
+                Route("/metrics", self._metrics),
+            ]
         )
 
     async def heartbeat(self) -> None:
@@ -70,6 +75,9 @@ class Health:
         if self._supervisor.stopping.is_set():
             return "draining"
         return None if self._started else "starting"
+
+    async def _root(self, request: Request) -> Response:
+        return PlainTextResponse("dicom-gateway process; see /livez /readyz /metrics\n")
 
     async def _livez(self, request: Request) -> Response:
         late = asyncio.get_running_loop().time() - self._last_turn

@@ -115,6 +115,7 @@ def test_a_process_says_where_it_is_serves_and_drains(start: Start) -> None:
     until(one.ready, what="readiness")
     assert json.loads(one.get("/readyz")[1]) == {"ready": True, "checks": {"process": None, "objects": None}}
     assert one.get("/livez")[0] == 200
+    assert one.get("/") == (200, "dicom-gateway process; see /livez /readyz /metrics\n")
     assert one.get("/nothing")[0] == 404
     one.process.terminate()
     assert one.process.wait(10) == 0
