@@ -32,6 +32,7 @@ DRAIN_SECONDS = 60
 DEMO_SECONDS = 600
 DEMO_DRAIN_SECONDS = 10
 WATCH_SECONDS = 1
+SHOWN_LINES = 15
 # Title and DICOM port by profile (conformance data R10).
 PROFILES = {"gateway": ("GATEWAY", 11112), "xeleris": ("XELERIS", 104)}
 HTTP_PORT = 8080
@@ -48,7 +49,8 @@ class Launcher:
         self.home = home
         self.postgresql = PrivatePostgresql(home / "postgresql")
         self.rabbitmq = PrivateRabbitmq(home / "rabbitmq")
-        self.environment = gateway_environment(home, environment)
+        self.given = environment
+        self.environment = dict(environment)
         self.gateway: subprocess.Popen[bytes] | None = None
         self.demo: subprocess.Popen[bytes] | None = None
         self._ready = threading.Event()
@@ -63,9 +65,11 @@ class Launcher:
         for server in self.servers:
             server.begin()
         self.postgresql.wait_ready()
+        self.rabbitmq.wait_ready()
+        # Ports are chosen as late as possible: another gateway may be starting on this machine.
+        self.environment = gateway_environment(self.home, self.given)
         write_private(self.home / "gateway.json", json.dumps(self._addresses(), indent=2) + "\n")
         self._migrate()
-        self.rabbitmq.wait_ready()
         self._start_gateway()
 
     def wait_ready(self) -> bool:
@@ -102,6 +106,20 @@ class Launcher:
         )
         return self.demo
 
+    @property
+    def was_ready(self) -> bool:
+        """Whether the gateway has said that it is ready, even if it has ended since."""
+        return self._ready.is_set()
+
+    @property
+    def log(self) -> Path:
+        """Where the gateway's processes log."""
+        return self.home / "logs" / "gateway.log"
+
+    def log_tail(self) -> list[str]:
+        """The end of the log."""
+        return self.log.read_bytes()[-65536:].decode("utf-8", "replace").splitlines()[-SHOWN_LINES:]
+
     def forward(self, what: signal.Signals) -> None:
         """Send a signal to the gateway."""
         if self.gateway is not None and self.gateway.poll() is None:
@@ -119,11 +137,9 @@ class Launcher:
             server.stop()
 
     def _start_gateway(self) -> None:
-        logs = self.home / "logs"
-        logs.mkdir(mode=0o700, exist_ok=True)
-        log = logs / "gateway.log"
-        say(f"starting the gateway; its log is {log}")
-        with log.open("ab") as errors:
+        self.log.parent.mkdir(mode=0o700, exist_ok=True)
+        say(f"starting the gateway; its log is {self.log}")
+        with self.log.open("ab") as errors:
             self.gateway = start_with_us(
                 [str(GATEWAY), "up"],
                 folder=Path.cwd(),
@@ -173,20 +189,40 @@ class Launcher:
 
 
 def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment of `gateway up`: the caller's, with free ports chosen; servers are found by gateway.json."""
+    """The environment of `gateway up`: the caller's, else the title and ports of the last start, else the usual ones.
+
+    Ports that are taken are replaced. The servers are found by gateway.json.
+    """
     title, dicom_port = PROFILES.get(given.get("GATEWAY_PROFILE", "gateway"), PROFILES["gateway"])
+    before = {} if "GATEWAY_PROFILE" in given else addresses_before(home)
     host = given.get("GATEWAY_DICOM_HOST", LOOPBACK)
     http_host = given.get("GATEWAY_HTTP_HOST", LOOPBACK)
+    dicom_port, http_port = port_of(before.get("dicom"), dicom_port), port_of(before.get("http"), HTTP_PORT)
     ours = ("GATEWAY_DATABASE_URL", "GATEWAY_DATABASE_URL_FILE", "GATEWAY_AMQP_URL", "GATEWAY_AMQP_URL_FILE")
     return {
         **{name: value for name, value in given.items() if name not in ours},
         "GATEWAY_HOME": str(home),
-        "GATEWAY_AET": given.get("GATEWAY_AET", title),
+        "GATEWAY_AET": given.get("GATEWAY_AET") or before.get("aet") or title,
         "GATEWAY_DICOM_HOST": host,
         "GATEWAY_DICOM_PORT": given.get("GATEWAY_DICOM_PORT") or free_port("DICOM", dicom_port, host),
         "GATEWAY_HTTP_HOST": http_host,
-        "GATEWAY_HTTP_PORT": given.get("GATEWAY_HTTP_PORT") or free_port("HTTP", HTTP_PORT, http_host),
+        "GATEWAY_HTTP_PORT": given.get("GATEWAY_HTTP_PORT") or free_port("HTTP", http_port, http_host),
     }
+
+
+def addresses_before(home: Path) -> dict[str, str]:
+    """What the last start in this home wrote down; empty for a new home or a file that cannot be read."""
+    try:
+        found = json.loads((home / "gateway.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+
+
+def port_of(address: str | None, otherwise: int) -> int:
+    """The port at the end of an address, such as 127.0.0.1:11112 or http://127.0.0.1:8080."""
+    port = (address or "").rpartition(":")[2]
+    return int(port) if port.isdecimal() and 0 < int(port) < 65536 else otherwise
 
 
 def free_port(use: str, wanted: int, host: str) -> str:
@@ -197,9 +233,9 @@ def free_port(use: str, wanted: int, host: str) -> str:
     return str(port)
 
 
-def say(text: str) -> None:
+def say(*lines: str) -> None:
     """Tell the person, beside the output that programs read."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.stderr.flush()
 
 
@@ -208,12 +244,15 @@ def run(launcher: Launcher, *, demo: bool, once: bool) -> int:
     launcher.start()
     if demo or once:
         if not launcher.wait_ready():
-            say(f"the gateway did not become ready; see {launcher.home / 'logs' / 'gateway.log'}")
+            say(f"the gateway did not become ready; the end of {launcher.log}:", *launcher.log_tail())
             return 1
         if once:
             return launcher.demonstrate() if demo else 0
         launcher.start_demo("--keep")
-    return launcher.watch()
+    status = launcher.watch()
+    if status != 0 and not launcher.was_ready:
+        say(f"the gateway did not become ready; the end of {launcher.log}:", *launcher.log_tail())
+    return status
 
 
 def handle_signals(launcher: Launcher) -> None:
@@ -223,6 +262,7 @@ def handle_signals(launcher: Launcher) -> None:
     def asked_to_end(number: int, frame: FrameType | None) -> None:
         seen.append(number)
         if len(seen) == 1:
+            say("draining; Ctrl-C again ends at once")
             raise Ended
         launcher.forward(signal.SIGTERM)
 
