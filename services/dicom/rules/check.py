@@ -1,7 +1,7 @@
 """Checking rule files: all faults at once, each with rule, field, value and cure."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -55,7 +55,7 @@ def parse(text: str, stations: Collection[str] | None = None) -> RuleDocument:
         data = load(text)
     except RuleTextError as fault:
         raise RuleFaults([RuleFault("", fault.place, "", fault.problem)]) from fault
-    return _read(data, stations, _needless_quiet)
+    return read(data, stations)
 
 
 def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
@@ -64,17 +64,8 @@ def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
     Raises:
         RuleFaults: all faults of the document.
     """
-    return _read(data, stations, lambda _data, _repeated: [])
-
-
-def _read(
-    data: Any,
-    stations: Collection[str] | None,
-    more_faults: Callable[[Any, Collection[str]], list[RuleFault]],
-) -> RuleDocument:
     faults: list[RuleFault] = _repeated_names(data)
     repeated = frozenset(fault.value for fault in faults)
-    faults += more_faults(data, repeated)
     try:
         document = RuleDocument.model_validate(data, context={"judge": _Judge(stations)})
     except ValidationError as error:
@@ -129,21 +120,6 @@ def _repeated_names(data: Any) -> list[RuleFault]:
         RuleFault(name, "name", name, f"give each rule a name of its own; rules {', '.join(found)} have this one")
         for name, found in places.items()
         if len(found) > 1
-    ]
-
-
-def _needless_quiet(data: Any, repeated: Collection[str]) -> list[RuleFault]:
-    """Faults of a file only: a stored document has a quiet time in every rule, as the others' default."""
-    rules = data.get("rules") if isinstance(data, dict) else None
-    return [
-        RuleFault(
-            _rule_name(data, repeated, ("rules", place)),
-            "quiet",
-            _shown(rule["quiet"], ""),
-            "quiet belongs to level series or study; set level, or leave quiet out",
-        )
-        for place, rule in enumerate(rules if isinstance(rules, list) else ())
-        if isinstance(rule, dict) and rule.get("quiet") and rule.get("level", "instance") == "instance"
     ]
 
 

@@ -295,7 +295,7 @@ RULES = st.fixed_dictionaries(
         "priority": st.sampled_from(["low", "normal", "high", "stat"]),
         "stop": st.booleans(),
     },
-).filter(lambda rule: "quiet" not in rule or rule.get("level", "instance") != "instance")
+)
 
 
 @given(st.lists(RULES, max_size=4, unique_by=lambda rule: rule["name"]))
