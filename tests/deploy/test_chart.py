@@ -100,6 +100,7 @@ def test_associations_are_shared_by_the_ingest_pods() -> None:
         ("aet=THIS TITLE IS TOO LONG", "aet"),
         ("objects.url=file:///objects", "existingClaim"),
         ("services.unknown.replicas=1", "unknown"),
+        ("services.ingest.replica=3", "replica"),
     ],
 )
 def test_bad_values_are_refused_by_name(values: str, complaint: str) -> None:
