@@ -42,7 +42,9 @@ async def verify(settings: RuntimeSettings, place: Callable[[str], str]) -> list
 
 
 async def _objects(settings: RuntimeSettings) -> str:
-    """Write, read and delete a small object, as durable as every other."""
+    """Write, read and delete a small object, as durable as every other; makes no home where there is none."""
+    if not settings.home.is_dir():
+        raise GatewayError(f"home {settings.home} does not exist: set GATEWAY_HOME to a gateway's, or start one there")
     store = open_store(settings)
     key, content = f"config/check-{uuid4().hex}", uuid4().bytes
 

@@ -266,6 +266,13 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     assert (old.status, states["schema"]) == (1, "failed")
 
 
+def test_check_makes_no_home(gateway: Gateway, amqp_url: str, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    ran = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_HOME=str(nowhere), GATEWAY_OBJECTS_URL="")
+    (objects,) = [finding for finding in ran.json() if finding["name"] == "objects"]
+    assert (objects["state"], str(nowhere) in objects["text"], nowhere.exists()) == ("failed", True, False)
+
+
 def test_a_terminal_that_is_not_utf_8_gets_other_alphabets_as_escapes(gateway: Gateway) -> None:
     gateway.station("SCANNER1", "--description", "Gerät 山")
     ran = gateway("station", "list", PYTHONIOENCODING="ascii")
