@@ -17,7 +17,7 @@ select 'column', concat_ws(' ', name, a.attnum, a.attname, format_type(a.atttypi
     where relkind in ('r', 'p', 'v')
 union all
 select 'constraint', concat_ws(' ', name, conname, pg_get_constraintdef(k.oid))
-    from ours join pg_constraint k on k.conrelid = ours.oid
+    from ours join pg_constraint k on k.conrelid = ours.oid and k.contype <> 'n'
 union all
 select 'index', pg_get_indexdef(i.indexrelid) from ours join pg_index i on i.indrelid = ours.oid
 union all

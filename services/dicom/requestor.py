@@ -283,7 +283,9 @@ def _resolved(peer: Peer, seconds: float) -> str:
 
     def ask() -> None:
         with contextlib.suppress(OSError):
-            found.append(str(socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)[0][4][0]))
+            answers = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+            # IPv4 first (R117): localhost may name ::1 before the address where stations listen.
+            found.extend(str(answer[4][0]) for answer in sorted(answers, key=lambda one: one[0] != socket.AF_INET))
 
     thread = threading.Thread(target=ask, name="resolve", daemon=True)
     thread.start()

@@ -46,7 +46,8 @@ class Machine:
         """Run a shell command inside, as root, with an empty environment."""
         proxies = [f"{name}={value}" for name, value in os.environ.items() if name.lower().endswith("_proxy")]
         inside = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *proxies]
-        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", ENTER]
+        apart = ["unshare", "--mount", "--propagation", propagation(), "--pid", "--fork", "--kill-child"]
+        apart += ["/bin/sh", "-c", ENTER]
         return subprocess.run(
             [*privilege(), *inside, *apart, str(self.root), command],
             stdin=subprocess.DEVNULL,
@@ -79,6 +80,12 @@ def machine(tarball: Path, tmp_path: Path) -> Iterator[Machine]:
         yield Machine(root)
     finally:
         as_root("rm", "-rf", "--one-file-system", str(root))
+
+
+def propagation() -> str:
+    """How unshare(1) treats mounts: in a root of chroot(8)'s making there is no mount at / to make private."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return "private" if "/" in mounts else "unchanged"
 
 
 def privilege() -> Sequence[str]:

@@ -53,7 +53,8 @@ def command_prefix(account: Account | None, must_reach: Sequence[Path]) -> list[
     if _reaches(drop, must_reach):
         return drop
     for number, name in _CAPABILITIES:
-        able = [*drop, f"--inh-caps=+{name}", f"--ambient-caps=+{name}"]
+        # Without no_setuid_fixup access(2), by which initdb and postgres look for each other, forgets the capability.
+        able = [*drop, "--securebits=+no_setuid_fixup", f"--inh-caps=+{name}", f"--ambient-caps=+{name}"]
         if _have_capability(number) and _reaches(able, must_reach):
             return able
     raise PrivateServerError(
