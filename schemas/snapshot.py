@@ -36,6 +36,17 @@ class SnapshotStation(BaseModel):
         return [ip_network(text, strict=False) for text in self.addresses]
 
 
+class CalledTitle(BaseModel):
+    """A title the gateway answers to. ``stations`` may call it (empty: all), over ``associations`` at a time (None: as
+    many as the AE takes)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    title: str
+    stations: list[str] = Field(default_factory=list)
+    associations: Annotated[int, Field(ge=1)] | None = None
+
+
 class Snapshot(BaseModel):
     """``number`` counts configurations, ``rule_set`` is the live one; ``written_at`` is the database's time."""
 
@@ -45,6 +56,7 @@ class Snapshot(BaseModel):
     rule_set: int
     written_at: AwareDatetime
     stations: list[SnapshotStation]
+    titles: list[CalledTitle] = Field(default_factory=list)
 
     def encode(self) -> bytes:
         """As it is written: UTF-8 JSON."""

@@ -5,8 +5,8 @@ from services.runtime.errors import UsageError
 SERVICES = ("ingest", "storage", "index", "forwarder", "admin")
 """In the order in which one process enters them."""
 
-LISTENING = "ingest"
-"""Accepts associations: ``up`` keeps several processes of it on one socket."""
+LISTENING = ("ingest",)
+"""Accept associations: ``up`` keeps several processes of them on one socket."""
 
 WITH_PUBLIC_HTTP = "admin"
 """Answers at GATEWAY_HTTP_HOST:GATEWAY_HTTP_PORT; the others at any free port."""

@@ -44,7 +44,5 @@ def plans(ingest_processes: int) -> list["Plan"]:
     """How many processes of which service ``up`` keeps running."""
     from services.runtime.processes import Plan
 
-    return [
-        Plan(name, ingest_processes, listens=True) if name == LISTENING else Plan(name, http=name == WITH_PUBLIC_HTTP)
-        for name in SERVICES
-    ]
+    others = [Plan((name,), http=name == WITH_PUBLIC_HTTP) for name in SERVICES if name not in LISTENING]
+    return [Plan(LISTENING, ingest_processes, listens=True), *others]

@@ -16,7 +16,7 @@ from services.dicom.acceptor import AcceptancePolicy, Acceptor, AssociationSumma
 from services.dicom.association import Handler
 from services.dicom.contexts import Roles
 from services.dicom.guards import Guards
-from services.dicom.slots import Slot, Slots
+from services.dicom.slots import Slot
 from services.dicom.stream import PduStream
 from services.dicom.transport import prepare
 
@@ -28,16 +28,9 @@ _SECONDS_BETWEEN_STRANGERS = 1.0
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket of our own; port 0 for any. Raises OSError."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    """A listening socket of our own; port 0 for any, host ``::`` for IPv4 as well. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
 
 
 def nobody_asks(summary: AssociationSummary) -> None:
@@ -54,18 +47,20 @@ class Listener:
         handlers: Mapping[int, Handler],
         guards: Guards,
         *,
-        slots: Slots | None = None,
+        admit: Callable[[str, str], Slot | None] | None = None,
         secure: Callable[[socket.socket], socket.socket] | None = None,
         ended: Callable[[AssociationSummary], None] = nobody_asks,
         roles: Mapping[str, Roles] | None = None,
         implementation: pdu.Implementation = pdu.OURS,
     ) -> None:
-        """``secure`` wraps a connection in TLS; it runs in the association's thread within the ARTIM time.
+        """``admit`` takes a slot for calling and called AE title, None rejects (2,3,2); without it ``guards`` limit.
+
+        ``secure`` wraps a connection in TLS; it runs in the association's thread within the ARTIM time.
 
         ``ended`` is called once for every connection that got a thread, in that thread. ``roles`` are what we support
         beyond the default of PS3.7 D.3.3.4, by abstract syntax.
         """
-        self._socket, self._guards, self._slots, self._secure, self._ended = sock, guards, slots, secure, ended
+        self._socket, self._guards, self._take_slot, self._secure, self._ended = sock, guards, admit, secure, ended
         self._service = Service(policy, handlers, roles or {}, implementation)
         self._changed = threading.Condition()
         self._connections: dict[str, PduStream | None] = {}
@@ -134,7 +129,7 @@ class Listener:
                 _log.error("listener_accept_failed", error=str(error))
                 self._pause()
                 continue
-            self._take(connection, str(address[0]))
+            self._take(connection, str(address[0]).removeprefix("::ffff:"))
 
     def _pause(self) -> None:
         """Out of descriptors or memory: connections wait in the backlog meanwhile."""
@@ -213,8 +208,8 @@ class Listener:
 
     def _admit(self, summary: AssociationSummary, held: list[Slot]) -> bool:
         with self._changed:
-            if self._slots is not None:
-                slot = self._slots.acquire(summary.calling_aet)
+            if self._take_slot is not None:
+                slot = self._take_slot(summary.calling_aet, summary.called_aet)
                 if slot is None:
                     return False
                 held.append(slot)

@@ -4,71 +4,74 @@ import errno
 import fcntl
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 
 class Slot:
-    """One held slot, with the slot of its holder's share if there are shares."""
+    """One held slot, with the slots of the shares it counts for."""
 
-    def __init__(self, slots: "Slots", number: int, descriptor: int, share: "Slot | None" = None) -> None:
-        self._slots, self._number, self._descriptor, self._share = slots, number, descriptor, share
+    def __init__(self, slots: "Slots", number: int, descriptor: int) -> None:
+        self._slots, self._number, self._descriptor = slots, number, descriptor
+        self.shares: list[Slot] = []
 
     def release(self) -> None:
         """Give it back; idempotent."""
         if self._descriptor >= 0:
             self._slots.give_back(self._number, self._descriptor)
             self._descriptor = -1
-        if self._share is not None:
-            self._share.release()
+        for share in self.shares:
+            share.release()
 
 
 class Slots:
-    """``limit`` slots in ``folder``; the limit may be changed at any time, held slots above it stay held.
+    """``limit`` slots in ``folder``; the limit may be changed at any time, held slots above it stay held."""
 
-    One holder gets ``share`` of them at most (None: all), counted over all processes in a folder of its own.
-    """
-
-    def __init__(self, folder: Path, limit: int, share: int | None = None) -> None:
+    def __init__(self, folder: Path, limit: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.limit = limit
-        self._share = share
         self._shares: dict[str, Slots] = {}
         self._held: dict[int, int] = {}
         self._lock = threading.Lock()
 
-    def acquire(self, holder: str = "") -> Slot | None:
-        """A slot, or None when all, or the holder's share, are taken by this or other processes.
+    def acquire(self, shares: Mapping[str, int] | None = None) -> Slot | None:
+        """A slot, or None when all are taken by this or other processes.
 
-        With shares, what is kept of a holder stays: holders are the known stations. Raises OSError if the folder is not
-        usable.
+        ``shares`` limits, by name, how many slots may be held for it at a time over all processes: None as well when
+        one of them is used up. What is kept of a name stays, so names are those of known stations and titles, never
+        what a stranger sent. Raises OSError if the folder is not usable.
         """
-        if self._share is None:
-            return self._take(None)
-        share = self._share_of(holder, self._share).acquire()
-        if share is None:
-            return None
+        held: list[Slot] = []
         try:
-            slot = self._take(share)
-        except OSError:
-            share.release()
-            raise
-        if slot is None:
-            share.release()
-        return slot
+            for name, limit in (shares or {}).items():
+                share = self._share_of(name, limit).acquire()
+                if share is None:
+                    break
+                held.append(share)
+            else:
+                slot = self._take()
+                if slot is not None:
+                    slot.shares, held = held, []
+                return slot
+        finally:
+            for share in held:
+                share.release()
+        return None
 
-    def _share_of(self, holder: str, share: int) -> "Slots":
+    def _share_of(self, name: str, limit: int) -> "Slots":
         with self._lock:
-            if holder not in self._shares:
-                self._shares[holder] = Slots(self._folder / f"of-{holder.encode().hex()}", share)
-            return self._shares[holder]
+            if name not in self._shares:
+                self._shares[name] = Slots(self._folder / f"of-{name.encode().hex()}", limit)
+            self._shares[name].limit = limit
+            return self._shares[name]
 
-    def _take(self, share: Slot | None) -> Slot | None:
+    def _take(self) -> Slot | None:
         with self._lock:
             for number in range(self.limit):
                 if number not in self._held and (descriptor := self._try(number)) is not None:
                     self._held[number] = descriptor
-                    return Slot(self, number, descriptor, share)
+                    return Slot(self, number, descriptor)
         return None
 
     def give_back(self, number: int, descriptor: int) -> None:

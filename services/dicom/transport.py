@@ -17,6 +17,7 @@ from services.dicom.guards import Guards
 BUFFER = 256 * 1024
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_LONGEST_POLL_SECONDS = 3600.0
 
 
 def prepare(sock: socket.socket) -> None:
@@ -121,9 +122,10 @@ class Transport:
 
     def _wait(self, events: int, deadline: float) -> None:
         self._poll.modify(self._socket.fileno(), events)
-        milliseconds = math.ceil((deadline - time.monotonic()) * 1000)
-        if milliseconds <= 0 or not self._poll.poll(milliseconds):
-            raise PeerTooSlow("deadline passed while waiting for the peer")
+        while (left := deadline - time.monotonic()) > 0:
+            if self._poll.poll(math.ceil(min(left, _LONGEST_POLL_SECONDS) * 1000)):
+                return
+        raise PeerTooSlow("deadline passed while waiting for the peer")
 
     def _lost_while_sending(self, error: OSError) -> Exception:
         """What the peer sent before it reset the connection is worth more than the reset: often an A-ABORT."""

@@ -4,8 +4,8 @@ import asyncio
 
 import structlog
 
+from services.dicom.configuration import Configuration
 from services.ingest import metrics
-from services.ingest.configuration import Configuration
 from services.runtime.clock import is_alarming, now, refusal
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore

@@ -85,7 +85,6 @@ class Receiver:
         """Count and publish the end of a connection."""
         with self._lock:
             stored, failed = self._counts.pop(summary.id, (0, 0))
-        metrics.ASSOCIATIONS.labels(summary.outcome.name).inc()
         if summary.outcome not in ENDINGS or not summary.requests:
             return
         event = AssociationEnded.model_validate(

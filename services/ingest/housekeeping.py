@@ -1,13 +1,12 @@
-"""What ingest does beside receiving: configuration, clock, readiness, removal of unfinished writes."""
+"""What ingest does beside receiving: clock, readiness, removal of unfinished writes."""
 
 import asyncio
 
 import structlog
 
-from services.dicom.listener import Listener
+from services.dicom.configuration import Configuration
 from services.ingest import metrics
 from services.ingest.clock_watch import ClockWatch
-from services.ingest.configuration import Configuration
 from services.ingest.settings import IngestSettings
 from services.runtime.app import Runtime
 from services.runtime.errors import GatewayError
@@ -27,22 +26,17 @@ class Housekeeping:
         settings: IngestSettings,
         configuration: Configuration,
         clock: ClockWatch,
-        listener: Listener,
     ) -> None:
         self._runtime, self._settings = runtime, settings
-        self._configuration, self._clock, self._listener = configuration, clock, listener
+        self._configuration, self._clock = configuration, clock
 
     async def start(self) -> None:
-        """Read the configuration, measure the clock, then keep doing so."""
+        """Measure the clock, then keep doing so."""
         runtime, settings = self._runtime, self._settings
-        await asyncio.to_thread(self._configuration.load)
         await asyncio.to_thread(self._clock.measure)
         runtime.health.add_readiness("objects", runtime.objects.ready)  # the watermark counts for who receives
-        runtime.health.add_readiness("snapshot", self._configuration.missing)
         runtime.health.add_readiness("clock", lambda: self._clock.wrong)
-        metrics.ACTIVE.set_function(lambda: self._listener.active)
         spawn = runtime.supervisor.spawn
-        spawn("snapshot", lambda: self._configuration.poll(runtime.supervisor, settings.snapshot_poll_seconds))
         spawn("clock", lambda: self._clock.watch(runtime.supervisor, settings.clock_check_seconds))
         spawn("snapshot-age", self._watch_age)
         spawn("abandoned-writes", self._sweep_abandoned)

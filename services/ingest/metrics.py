@@ -5,9 +5,6 @@ from prometheus_client import Counter, Gauge, Histogram
 STORED = Counter("gateway_ingest_stored_total", "Instances durable and answered Success")
 STORED_BYTES = Counter("gateway_ingest_stored_bytes_total", "Bytes of their data sets")
 REFUSED = Counter("gateway_ingest_refused_total", "C-STORE requests not answered Success", ["cause"])
-REJECTED = Counter("gateway_ingest_associations_rejected_total", "Association proposals refused", ["reason"])
-ASSOCIATIONS = Counter("gateway_ingest_associations_total", "Connections that ended, by outcome", ["outcome"])
-ACTIVE = Gauge("gateway_ingest_associations_active", "Associations established at this moment")
 STORE_SECONDS = Histogram(
     "gateway_ingest_store_seconds",
     "From the command set of a C-STORE to its answer",
@@ -17,9 +14,6 @@ PUBLISHED = Counter("gateway_ingest_published_total", "Messages the broker has c
 UNPUBLISHED = Counter(
     "gateway_ingest_unpublished_total", "Messages given up; storage's sweep finds the object", ["type"]
 )
-SNAPSHOT_AGE = Gauge("gateway_ingest_snapshot_age_seconds", "Age of the configuration snapshot by the database's time")
-SNAPSHOT_NUMBER = Gauge("gateway_ingest_snapshot_number", "Number of the configuration in force")
-SNAPSHOT_STALE = Gauge("gateway_ingest_snapshot_stale", "1 while the snapshot is older than 5 minutes, database up")
 CLOCK_SKEW = Gauge("gateway_ingest_clock_skew_seconds", "How far this host's clock is ahead of another one", ["of"])
 CLOCK_ALARM = Gauge("gateway_ingest_clock_alarm", "1 while this host's clock is more than 2 s wrong")
 ABANDONED = Counter("gateway_ingest_abandoned_total", "Unfinished writes of dead processes that were removed")

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
@@ -24,7 +24,6 @@ from services.runtime.outbox import Outbox
 from services.runtime.settings import RuntimeSettings
 from services.runtime.supervise import Supervisor
 
-ALL = "gateway"  # the name of a process that runs several services
 TASK_SECONDS = 5.0  # for tasks to end after the services have drained
 SETTLE_SECONDS = 3.0  # after the drain limit, before the process is ended whatever still runs
 
@@ -44,6 +43,10 @@ class Runtime:
     supervisor: Supervisor
     service: str
     loop: asyncio.AbstractEventLoop
+    on_started: list[Callable[[], None]] = field(default_factory=list)
+    """Called once all services of the process have been entered."""
+    shared: dict[type, object] = field(default_factory=dict)
+    """What several services of one process have together, by its class."""
 
 
 Service = Callable[[Runtime], AbstractAsyncContextManager[None]]
@@ -79,7 +82,7 @@ def run(targets: Sequence[str]) -> int:
             raise UsageError("no service: name at least one")
         settings = RuntimeSettings.load()
         services = [resolve(target) for target in targets]
-        service = services[0].name if len(services) == 1 else ALL
+        service = "-".join(resolved.name for resolved in services)
         logs.configure(service, settings.log_level)
         os.umask(0o077)
         settings.home.mkdir(parents=True, exist_ok=True)
@@ -163,6 +166,8 @@ class _Process:
                 for resolved in self.services:
                     await self.stack.enter_async_context(resolved.enter(runtime))
                     log.info("service_started", name=resolved.name)
+        for begin in runtime.on_started:
+            begin()
         runtime.health.started()
 
     async def _drained(self) -> bool:

@@ -44,16 +44,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Plan:
-    """How many processes of a service. ``listens``: inherits the DICOM socket. ``http``: has the public HTTP port."""
+    """How many processes of these services. ``listens``: on the DICOM socket. ``http``: at the public HTTP port."""
 
-    service: str
+    services: tuple[str, ...]
     count: int = 1
     listens: bool = False
     http: bool = False
 
+    @property
+    def name(self) -> str:
+        """The process's name, as it calls itself (services.runtime.app)."""
+        return "-".join(self.services)
+
 
 def up(plans: Sequence[Plan], command: Sequence[str]) -> int:
-    """Run ``command SERVICE`` for every plan until a signal; the exit status. Raises ``UsageError``."""
+    """Run ``command SERVICE…`` for every plan until a signal; the exit status. Raises ``UsageError``."""
     settings = RuntimeSettings.load()
     logs.configure("up", settings.log_level)
     os.umask(0o077)
@@ -150,7 +155,7 @@ class Processes:
         host, port = self.settings.dicom_host, self.settings.dicom_port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            sock = socket.create_server((host, port), family=family, backlog=BACKLOG)
+            sock = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
         except OSError as error:
             raise UsageError(
                 f"DICOM address {host}:{port}: {os.strerror(error.errno or 0)}; set GATEWAY_DICOM_PORT"
@@ -189,7 +194,7 @@ class Processes:
         delay = restart_delay(slot.failures)
         slot.start_at = now + delay
         status = child.process.returncode
-        log.error("process_died", service=slot.plan.service, pid=child.process.pid, status=status, delay_seconds=delay)
+        log.error("process_died", service=slot.plan.name, pid=child.process.pid, status=status, delay_seconds=delay)
 
     def _replace(self) -> None:
         """One step of the replacement of the first slot that waits for it."""
@@ -204,11 +209,11 @@ class Processes:
             if slot.current:
                 slot.current.end(self.settings.drain_seconds + DRAIN_MARGIN_SECONDS)
                 slot.draining.append(slot.current)
-            log.info("process_replaced", service=slot.plan.service, pid=slot.successor.process.pid)
+            log.info("process_replaced", service=slot.plan.name, pid=slot.successor.process.pid)
             slot.current, slot.successor = slot.successor, None
             self._replacing.pop(0)
         elif not slot.successor.alive() or time.monotonic() - slot.successor.started > START_SECONDS:
-            log.error("replacement_failed", service=slot.plan.service, pid=slot.successor.process.pid)
+            log.error("replacement_failed", service=slot.plan.name, pid=slot.successor.process.pid)
             slot.successor.end(0.0)
             slot.draining.append(slot.successor)
             slot.successor = None
@@ -238,11 +243,11 @@ class Processes:
             inherited = (self.socket.fileno(),)
             environment["GATEWAY_DICOM_FD"] = str(self.socket.fileno())
         process = subprocess.Popen(  # its own session: Ctrl-C of a terminal reaches only the supervisor
-            [*self.command, plan.service], env=environment, pass_fds=inherited, stdin=subprocess.DEVNULL,
+            [*self.command, *plan.services], env=environment, pass_fds=inherited, stdin=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=_DiesWith(os.getpid()),
         )  # fmt: skip
-        log.info("process_started", service=plan.service, pid=process.pid)
-        return Child(process, self.run_folder / f"{plan.service}-{process.pid}.json")
+        log.info("process_started", service=plan.name, pid=process.pid)
+        return Child(process, self.run_folder / f"{plan.name}-{process.pid}.json")
 
 
 class _DiesWith:

@@ -90,7 +90,7 @@ def test_associations_are_shared_by_the_ingest_pods() -> None:
         ingest = workloads(rendered("--set", values))["ingest"]
         (container,) = ingest["spec"]["template"]["spec"]["containers"]
         environment = {variable["name"]: variable.get("value") for variable in container["env"]}
-        assert environment["GATEWAY_INGEST_ASSOCIATIONS"] == share
+        assert environment["GATEWAY_INCOMING_ASSOCIATIONS"] == share
 
 
 @pytest.mark.parametrize(

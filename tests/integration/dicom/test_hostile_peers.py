@@ -378,8 +378,9 @@ def test_300_associations_at_a_limit_of_50(tmp_path: Path, shared: bool) -> None
     guards = replace(FAST, maximum_associations=50, artim_seconds=20)
     folder = tmp_path / "scp"
     folder.mkdir()
-    slots = Slots(tmp_path / "slots", 50) if shared else None
-    with serving(Scp(folder), guards, slots=slots) as scp, ExitStack() as stack:
+    slots = Slots(tmp_path / "slots", 50)
+    admit = (lambda calling, called: slots.acquire()) if shared else None
+    with serving(Scp(folder), guards, admit=admit) as scp, ExitStack() as stack:
         peers = [stack.enter_context(socket.create_connection(("127.0.0.1", scp.port), 10)) for _ in range(300)]
         for peer in peers:
             peer.sendall(REQUEST)

@@ -100,7 +100,7 @@ def test_a_broken_snapshot_changes_nothing(tmp_path: Path) -> None:
 
 def test_associations_beyond_the_slots_of_all_processes_are_rejected(tmp_path: Path) -> None:
     """One calling AE gets three of four: the fourth is for the others."""
-    with ingest_process(tmp_path, {"GATEWAY_INGEST_ASSOCIATIONS": "4"}) as ingest:
+    with ingest_process(tmp_path, {"GATEWAY_INCOMING_ASSOCIATIONS": "4"}) as ingest:
         ingest.configure(snapshot(2, [SnapshotStation(title="SCANNER1"), SnapshotStation(title="SCANNER2")]))
         until(lambda: rejection(ingest, "SCANNER2") == "", what="SCANNER2 to be known")
         second = IngestProcess(tmp_path, ingest.settings)

@@ -19,7 +19,7 @@ SENDERS, REPLACEMENTS = 16, 20
 UP = """
 import sys
 from services.runtime.processes import Plan, up
-sys.exit(up([Plan("ingest", 2, listens=True)], [sys.executable, "-m", "services.cli", "run"]))
+sys.exit(up([Plan(("ingest",), 2, listens=True)], [sys.executable, "-m", "services.cli", "run"]))
 """
 
 
@@ -58,7 +58,7 @@ def test_no_sender_notices(tmp_path: Path) -> None:
 
 def pids(home: Path) -> set[int]:
     """The ingest processes that have announced themselves."""
-    return {int(card.stem.partition("-")[2]) for card in (home / "run").glob("ingest-*.json")}
+    return {int(card.stem.rpartition("-")[2]) for card in (home / "run").glob("ingest-*.json")}
 
 
 def replaced(home: Path, before: set[int]) -> bool:

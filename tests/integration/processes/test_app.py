@@ -158,7 +158,7 @@ def test_with_database_and_broker_it_is_ready(start: Start, database_url: str, a
 def test_several_services_share_a_process_and_drain_in_reverse(start: Start) -> None:
     one = start("first", "second", "third")
     until(one.ready, what="readiness")
-    assert one.found()["service"] == "gateway"
+    assert one.found()["service"] == "first-second-third"
     one.process.send_signal(signal.SIGINT)
     assert one.process.wait(10) == 0
     order = ["first entered", "second entered", "third entered", "third drained", "second drained", "first drained"]

@@ -21,7 +21,7 @@ UP = """
 import sys
 from services.runtime.errors import UsageError
 from services.runtime.processes import Plan, up
-plans = [Plan("listening", 2, listens=True), Plan("quiet"), Plan("public", http=True)]
+plans = [Plan(("listening",), 2, listens=True), Plan(("quiet",)), Plan(("public",), http=True)]
 try:
     sys.exit(up(plans, [sys.executable, sys.argv[1]]))
 except UsageError as error:

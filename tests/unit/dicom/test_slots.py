@@ -60,16 +60,17 @@ def test_a_killed_process_gives_its_slots_back(tmp_path: Path) -> None:
 
 
 def test_one_holder_gets_no_more_than_its_share_of_all_processes(tmp_path: Path) -> None:
-    here, elsewhere = Slots(tmp_path, 4, share=2), Slots(tmp_path, 4, share=2)
-    held = [here.acquire("GREEDY"), elsewhere.acquire("GREEDY")]
+    here, elsewhere = Slots(tmp_path, 4), Slots(tmp_path, 4)
+    held = [here.acquire({"GREEDY": 2}), elsewhere.acquire({"GREEDY": 2})]
     assert all(held)
-    assert here.acquire("GREEDY") is None
-    assert elsewhere.acquire("GREEDY") is None
-    others = [elsewhere.acquire("CT/../1"), here.acquire("MR1")]
+    assert here.acquire({"GREEDY": 2}) is None
+    assert elsewhere.acquire({"GREEDY": 2}) is None
+    others = [elsewhere.acquire({"CT/../1": 2, "\\TITLE": 1}), here.acquire({"MR1": 2})]
     assert all(others)
-    assert here.acquire("CT2") is None
+    assert here.acquire({"CT2": 2}) is None
+    assert here.acquire({"CT2": 2, "\\TITLE": 1}) is None
     for slot in filter(None, [held[0], *others]):
         slot.release()
-    again = elsewhere.acquire("GREEDY")
+    again = elsewhere.acquire({"GREEDY": 2, "\\TITLE": 1})
     assert again is not None
-    assert [path.parent for path in tmp_path.rglob("of-*")] == [tmp_path] * 4  # titles are no paths
+    assert [path.parent for path in tmp_path.rglob("of-*")] == [tmp_path] * 5  # titles are no paths

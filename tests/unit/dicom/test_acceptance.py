@@ -7,11 +7,12 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import ValidationError
 
-from schemas.snapshot import LOCAL_COPY, Snapshot, SnapshotError, SnapshotStation
-from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, STORAGE_CLASSES
-from services.ingest.acceptance import judge, transfer_syntaxes
+from schemas.snapshot import LOCAL_COPY, CalledTitle, Snapshot, SnapshotError, SnapshotStation
+from services.dicom.acceptance import SnapshotPolicy, judge
+from services.dicom.configuration import Configuration, age_seconds
+from services.dicom.profile import profile_of
+from services.dicom.settings import DicomSettings
 from services.ingest.clock_watch import ahead_of_database
-from services.ingest.configuration import Configuration, age_seconds
 from services.runtime.objects import Watermark
 from services.runtime.objects_local import LocalStore
 
@@ -25,6 +26,7 @@ SNAPSHOT = Snapshot(
         SnapshotStation(title="OFF", enabled=False),
         SnapshotStation(title="NEAR", addresses=["10.1.0.0/16", "fd00::/8"]),
     ],
+    titles=[CalledTitle(title="RESEARCH", stations=["NEAR"], associations=2), CalledTitle(title="ALIAS")],
 )
 
 
@@ -41,6 +43,10 @@ SNAPSHOT = Snapshot(
         ("NEAR", "GATEWAY", "::ffff:10.1.2.3", None),
         ("NEAR", "GATEWAY", "fd12::1%eth0", None),
         ("NEAR", "GATEWAY", "10.2.0.1", (1, 1, 3)),
+        ("NEAR", "RESEARCH", "10.1.2.3", None),
+        ("SCANNER1", "RESEARCH", "192.0.2.1", (1, 1, 3)),
+        ("SCANNER1", "ALIAS", "192.0.2.1", None),
+        ("NOBODY", "ALIAS", "192.0.2.1", (1, 1, 3)),
     ],
 )
 def test_who_is_let_in(calling: str, called: str, peer: str, codes: tuple[int, int, int] | None) -> None:
@@ -54,18 +60,16 @@ def test_nobody_without_a_snapshot() -> None:
     assert (rejection.result, rejection.source, rejection.reason) == (2, 3, 1)
 
 
+def test_a_title_of_its_own_limit_and_the_share_of_a_station() -> None:
+    profile = profile_of("gateway", DicomSettings(incoming_associations=8))
+    policy = SnapshotPolicy("GATEWAY", profile, lambda: SNAPSHOT)
+    assert policy.shares("NEAR", "RESEARCH") == {"NEAR": 6, "\\RESEARCH": 2}
+    assert policy.shares("NEAR", "GATEWAY") == {"NEAR": 6}
+
+
 def test_an_address_that_is_none_is_an_error_which_closes() -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         judge(SNAPSHOT, "GATEWAY", "NEAR", "GATEWAY", "somewhere")
-
-
-@pytest.mark.parametrize("private", ["1.2.840.113619.4.27", "1.2.840.113619.4.30"])
-def test_every_storage_class_in_every_transfer_syntax(private: str) -> None:
-    for abstract_syntax in (*STORAGE_CLASSES, private):
-        assert transfer_syntaxes(abstract_syntax) == ALL_TRANSFER_SYNTAXES
-    assert len(STORAGE_CLASSES) > 130
-    assert "1.2.840.10008.1.2" in transfer_syntaxes("1.2.840.10008.1.1")
-    assert transfer_syntaxes("1.2.840.10008.5.1.4.1.2.2.1") == ()
 
 
 def test_snapshot_survives_its_encoding() -> None:
@@ -104,4 +108,4 @@ def test_alarm_for_a_stale_snapshot_only_while_the_database_is_up(
     configuration.load()
     assert configuration.current == written
     configuration.watch_age(0.0, database_up=database_up)
-    assert REGISTRY.get_sample_value("gateway_ingest_snapshot_stale") == stale
+    assert REGISTRY.get_sample_value("gateway_snapshot_stale") == stale

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from schemas.snapshot import KEY, LOCAL_COPY, Snapshot, SnapshotError
-from services.ingest import metrics
+from services.dicom import metrics
 from services.runtime.clock import now
 from services.runtime.errors import GatewayError, ObjectMissing
 from services.runtime.objects import ObjectStore

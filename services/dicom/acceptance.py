@@ -7,19 +7,13 @@ from typing import Final
 
 import structlog
 
-from schemas.snapshot import Snapshot, SnapshotStation
-from services.dicom import pdu
+from schemas.snapshot import CalledTitle, Snapshot, SnapshotStation
+from services.dicom import metrics, pdu
 from services.dicom.acceptor import AssociationProposal
-from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, STORAGE_CLASSES, UNCOMPRESSED, VERIFICATION
 from services.dicom.pdu import Rejection
-from services.ingest import metrics
+from services.dicom.profile import Profile
 
-PRIVATE_CLASSES: Final = frozenset({"1.2.840.113619.4.27", "1.2.840.113619.4.30"})
-"""GE private classes that Xeleris and PET scanners send (R8, R122)."""
-
-STORED_CLASSES: Final = STORAGE_CLASSES | PRIVATE_CLASSES
-
-DRAIN_GRACE_SECONDS = 2.0
+DRAIN_GRACE_SECONDS: Final = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -27,15 +21,24 @@ log = structlog.get_logger(__name__)
 def judge(
     snapshot: Snapshot | None, aet: str, calling_aet: str, called_aet: str, peer_address: str
 ) -> Rejection | None:
-    """None to accept (pure). The order is that of PS3.8: resources, the called title, then the caller."""
+    """None to accept (pure). The order is that of PS3.8: resources, the called title, then the caller (R83)."""
     if snapshot is None:
         return pdu.CONGESTION
-    if called_aet != aet:
+    title = called_title(snapshot, aet, called_aet)
+    if title is None:
         return pdu.UNKNOWN_CALLED
     station = next((station for station in snapshot.stations if station.title == calling_aet), None)
     if station is None or not station.enabled or not comes_from(station, peer_address):
         return pdu.UNKNOWN_CALLING
+    if title.stations and calling_aet not in title.stations:
+        return pdu.UNKNOWN_CALLING
     return None
+
+
+def called_title(snapshot: Snapshot, aet: str, called_aet: str) -> CalledTitle | None:
+    """What is called: a configured title, or the AE's own, which needs no entry; None: neither (pure)."""
+    configured = next((title for title in snapshot.titles if title.title == called_aet), None)
+    return configured or (CalledTitle(title=aet) if called_aet == aet else None)
 
 
 def comes_from(station: SnapshotStation, peer_address: str) -> bool:
@@ -46,19 +49,12 @@ def comes_from(station: SnapshotStation, peer_address: str) -> bool:
     return not networks or any((mapped or address) in network for network in networks)
 
 
-def transfer_syntaxes(abstract_syntax: str) -> Sequence[str]:
-    """What is accepted of an abstract syntax, in our order of preference (pure); nothing if it is not supported."""
-    if abstract_syntax == VERIFICATION:
-        return UNCOMPRESSED
-    return ALL_TRANSFER_SYNTAXES if abstract_syntax in STORED_CLASSES else ()
-
-
 class SnapshotPolicy:
-    """The acceptance policy of the listener."""
+    """The acceptance policy of the listener. ``accepts`` of each service names its transfer syntaxes of a class."""
 
-    def __init__(self, aet: str, snapshot: Callable[[], Snapshot | None]) -> None:
-        self._aet = aet
-        self._snapshot = snapshot
+    def __init__(self, aet: str, profile: Profile, snapshot: Callable[[], Snapshot | None]) -> None:
+        self._aet, self._profile, self._snapshot = aet, profile, snapshot
+        self.offers: list[Callable[[str], Sequence[str]]] = []
         self._closed_from = float("inf")
 
     def drain(self) -> None:
@@ -84,8 +80,18 @@ class SnapshotPolicy:
         return rejection
 
     def accepts(self, proposal: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
-        """Verification and every storage class, each in every transfer syntax we know."""
-        return transfer_syntaxes(abstract_syntax)
+        """What the service that offers the class takes (R86, R87); nothing if none does."""
+        return next((syntaxes for offer in self.offers if (syntaxes := offer(abstract_syntax))), ())
+
+    def shares(self, calling_aet: str, called_aet: str) -> dict[str, int]:
+        """Which limits of their own an association that was accepted counts for: of its station and of the title."""
+        snapshot, shares = self._snapshot(), {}
+        if self._profile.incoming_per_station is not None:
+            shares[calling_aet] = self._profile.incoming_per_station
+        title = called_title(snapshot, self._aet, called_aet) if snapshot else None
+        if title is not None and title.associations is not None:
+            shares[f"\\{called_aet}"] = title.associations  # no title of a station has a backslash
+        return shares
 
     def _decide(self, proposal: AssociationProposal) -> Rejection | None:
         if time.monotonic() >= self._closed_from:

@@ -1,0 +1,113 @@
+"""The AE's one port as far as this process serves it (R10): services offer what they serve, one listener answers."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.dicom import metrics
+from services.dicom.acceptance import SnapshotPolicy
+from services.dicom.acceptor import AssociationSummary
+from services.dicom.association import Handler
+from services.dicom.configuration import Configuration
+from services.dicom.contexts import Roles
+from services.dicom.listener import Listener, listen
+from services.dicom.profile import Profile, profile_of
+from services.dicom.settings import DicomSettings
+from services.dicom.slots import Slot, Slots
+from services.runtime.app import Runtime
+from services.runtime.errors import UsageError
+
+MARGIN_SECONDS: Final = 5.0  # of the process's drain time: for what services do after their last association
+
+
+def ignored(summary: AssociationSummary) -> None:
+    """The default of ``Offer.ended``."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What one service serves: handlers by Command Field, transfer syntaxes of an abstract syntax (none: not its own),
+    roles beyond the default by abstract syntax, and what is called once for every connection that ended."""
+
+    handlers: Mapping[int, Handler]
+    accepts: Callable[[str], Sequence[str]]
+    roles: Mapping[str, Roles] = field(default_factory=dict)
+    ended: Callable[[AssociationSummary], None] = ignored
+
+
+class Endpoint:
+    """One for a process; it accepts associations from the moment when all services of the process have been entered."""
+
+    def __init__(self, runtime: Runtime, settings: DicomSettings) -> None:
+        """Use ``of``."""
+        self._runtime, self._settings = runtime, settings
+        self.profile: Profile = profile_of(runtime.settings.profile, settings)
+        self.configuration = Configuration(runtime.objects, runtime.settings.home)
+        self._policy = SnapshotPolicy(runtime.settings.aet, self.profile, lambda: self.configuration.current)
+        self._offers: list[Offer] = []
+        self._slots = Slots(runtime.settings.home / "slots", self.profile.incoming)
+        self._listener: Listener | None = None
+
+    @classmethod
+    async def of(cls, runtime: Runtime) -> "Endpoint":
+        """The endpoint of this process, made by the first service that asks. Raises ``UsageError``."""
+        known = runtime.shared.get(cls)
+        if isinstance(known, cls):
+            return known
+        endpoint = cls(runtime, DicomSettings.load())
+        runtime.shared[cls] = endpoint
+        await endpoint._prepare()
+        return endpoint
+
+    def offer(self, offer: Offer) -> None:
+        """Serve this as well; before the process has started."""
+        self._offers.append(offer)
+        self._policy.offers.append(offer.accepts)
+
+    async def drained(self) -> None:
+        """Accept nothing more and let associations end. The first service that ends calls it; again does nothing."""
+        self._policy.drain()
+        if self._listener is not None:
+            limit = max(0.0, self._runtime.settings.drain_seconds - MARGIN_SECONDS)
+            await asyncio.to_thread(self._listener.drain, limit)
+
+    async def _prepare(self) -> None:
+        runtime = self._runtime
+        sock = self._socket()
+        await asyncio.to_thread(self.configuration.load)
+        runtime.health.add_readiness("snapshot", self.configuration.missing)
+        poll = self._settings.snapshot_poll_seconds
+        runtime.supervisor.spawn("snapshot", lambda: self.configuration.poll(runtime.supervisor, poll))
+        runtime.on_started.append(lambda: self._start(sock))
+
+    def _start(self, sock: socket.socket) -> None:
+        handlers: dict[int, Handler] = {}
+        roles: dict[str, Roles] = {}
+        for offer in self._offers:
+            handlers |= offer.handlers
+            roles |= offer.roles
+        guards = self.profile.guards(maximum_object=self._runtime.settings.max_object_bytes)
+        self._listener = listener = Listener(
+            sock, self._policy, handlers, guards, admit=self._admit, ended=self._ended, roles=roles,
+            implementation=self.profile.implementation,
+        )  # fmt: skip
+        metrics.ACTIVE.set_function(lambda: listener.active)
+        listener.start()
+
+    def _admit(self, calling_aet: str, called_aet: str) -> Slot | None:
+        return self._slots.acquire(self._policy.shares(calling_aet, called_aet))
+
+    def _ended(self, summary: AssociationSummary) -> None:
+        metrics.ASSOCIATIONS.labels(summary.outcome.name).inc()
+        for offer in self._offers:
+            offer.ended(summary)
+
+    def _socket(self) -> socket.socket:
+        settings = self._runtime.settings
+        if self.profile.xeleris and ":" in settings.dicom_host:
+            raise UsageError(f"GATEWAY_DICOM_HOST={settings.dicom_host}: profile xeleris is IPv4 only (R117)")
+        if self._settings.dicom_fd is not None:
+            return socket.socket(fileno=self._settings.dicom_fd)
+        return listen(settings.dicom_host, settings.dicom_port)
