@@ -22,7 +22,10 @@ def _network(text: str) -> str:
 
 
 class SnapshotStation(BaseModel):
-    """A remote AE. ``addresses`` are the networks (CIDR) its associations come from; empty: from anywhere."""
+    """A remote AE. ``addresses`` are the networks (CIDR) its associations come from; empty: from anywhere.
+
+    ``refuse_findings``: what it sends is refused when the check against the IOD finds anything (R93).
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -30,6 +33,7 @@ class SnapshotStation(BaseModel):
     enabled: bool = True
     addresses: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
     revision_policy: Literal["route", "keep", "hold", "refuse"] = "route"
+    refuse_findings: bool = False
 
     def networks(self) -> list[IPv4Network | IPv6Network]:
         """The addresses as networks."""
@@ -48,7 +52,10 @@ class CalledTitle(BaseModel):
 
 
 class Snapshot(BaseModel):
-    """``number`` counts configurations, ``rule_set`` is the live one; ``written_at`` is the database's time."""
+    """``number`` counts configurations, ``rule_set`` is the live one; ``written_at`` is the database's time.
+
+    ``pet_raw_station`` is the title of the station that PET raw data goes to (R122), if one is flagged so.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -57,6 +64,7 @@ class Snapshot(BaseModel):
     written_at: AwareDatetime
     stations: list[SnapshotStation]
     titles: list[CalledTitle] = Field(default_factory=list)
+    pet_raw_station: str | None = None
 
     def encode(self) -> bytes:
         """As it is written: UTF-8 JSON."""

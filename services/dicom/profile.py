@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from schemas.dicom.profiles import OfferedClass, XelerisProfile, profile_data
+from services.dicom.commands import C_FIND, C_GET, C_MOVE, C_STORE
 from services.dicom.contexts import (
     ALL_TRANSFER_SYNTAXES,
     MAXIMUM_CONTEXTS,
@@ -16,12 +17,19 @@ from services.dicom.contexts import (
 from services.dicom.guards import Guards
 from services.dicom.pdu import Implementation
 from services.dicom.settings import DicomSettings
+from services.dicom.status import CANNOT_UNDERSTAND
 from services.runtime.errors import UsageError
 
 FOR_EVER: Final = float("inf")
 GATEWAY_MAXIMUM_PDU: Final = 128 * 1024
 GATEWAY_INCOMING: Final = 64
 GATEWAY_OUTGOING: Final = 32
+
+FAILURES: Final = {
+    "xeleris": {C_STORE: 0xA720, C_FIND: CANNOT_UNDERSTAND, C_MOVE: CANNOT_UNDERSTAND},
+    "gateway": {C_FIND: CANNOT_UNDERSTAND, C_MOVE: CANNOT_UNDERSTAND, C_GET: CANNOT_UNDERSTAND},
+}
+"""Status of a fault of ours by Command Field: "internal error in the AE" (R95), "unable to process" (R100, R104)."""
 
 Pair = tuple[str, str]
 """A SOP class and a transfer syntax."""
@@ -64,7 +72,8 @@ class Profile:
 
     def guards(self, **limits: float) -> Guards:
         """The limits of an association, ``limits`` replacing some; no wait for a DIMSE message ends if ``patient``."""
-        guards = replace(Guards(maximum_pdu=self.maximum_pdu), **limits)  # type: ignore[arg-type]
+        ours = Guards(maximum_pdu=self.maximum_pdu, failure_status=FAILURES[self.name])
+        guards = replace(ours, **limits)  # type: ignore[arg-type]
         return replace(guards, idle_seconds=FOR_EVER, response_seconds=FOR_EVER) if self.patient else guards
 
     def storage_syntaxes(self, abstract_syntax: str) -> Sequence[str]:

@@ -18,16 +18,19 @@ from services.dicom.elements import UnparsableDataSet
 from services.dicom.errors import AssociationError, DataSetTooLarge
 from services.dicom.facts import Header, read_header
 from services.dicom.part10 import ObjectMeta, begin_object, write_receipt
+from services.dicom.profile import Profile
 from services.ingest import metrics
-from services.ingest.causes import ANSWERS, Cause, Refusal, check_command, check_data_set
+from services.ingest.causes import ANSWERS, Cause, Refusal, cause_of, check_command, check_data_set
 from services.ingest.publisher import Publisher
 from services.ingest.revisions import RevisionCheck
 from services.runtime import logs
 from services.runtime.clock import now
-from services.runtime.errors import StoreFailed, StoreFull
+from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, ObjectWriter, new_object_key
 
 SUCCESS = 0x0000
+ALARMING = frozenset({Cause.PET_RAW, Cause.FAULT})
+"""Refusals that only a person at the gateway can end."""
 ENDINGS = {
     Outcome.RELEASED: "RELEASED",
     Outcome.ABORTED_BY_PEER: "ABORTED_BY_PEER",
@@ -45,6 +48,7 @@ class Receiver:
 
     def __init__(
         self,
+        profile: Profile,
         objects: ObjectStore,
         snapshot: Callable[[], Snapshot | None],
         clock_wrong: Callable[[], str | None],
@@ -52,6 +56,7 @@ class Receiver:
         revisions: RevisionCheck,
         largest: int,
     ) -> None:
+        self._profile, self._answers = profile, ANSWERS[profile.name]
         self._objects, self._snapshot, self._clock_wrong = objects, snapshot, clock_wrong
         self._publisher, self._revisions, self._largest = publisher, revisions, largest
         self._lock = threading.Lock()
@@ -74,9 +79,9 @@ class Receiver:
             except Refusal as refusal:
                 self._refuse(request, refusal)
                 return
-            request.association.respond(request, SUCCESS)
+            request.association.respond(request, received.receipt.status)
         metrics.STORE_SECONDS.observe(time.monotonic() - started)
-        metrics.STORED.inc()
+        metrics.STORED.labels(f"{received.receipt.status:04X}").inc()
         metrics.STORED_BYTES.inc(received.receipt.size)
         self._count(request.association.id, 0)
         self._publisher.offer(received, correlation=request.association.id)
@@ -104,24 +109,34 @@ class Receiver:
     def _receive(self, request: Request) -> InstanceReceived:
         """Everything up to the durable object. Raises ``Refusal`` and the errors of the association."""
         try:
-            check_command(request.command, request.context.abstract_syntax)
-            if self._clock_wrong():
-                raise Refusal(Cause.CLOCK_WRONG)
+            self._check_before(request)
             key = new_object_key(now())
             with self._objects.create(key) as writer:
                 return self._write(request, key, writer)
         except DataSetTooLarge:
             self._note(request, Refusal(Cause.TOO_LARGE))
             raise
-        except StoreFull as error:
-            raise Refusal(Cause.STORE_FULL, str(error)) from error
-        except StoreFailed as error:
-            raise Refusal(Cause.WRITE_FAILED, str(error)) from error
         except (AssociationError, Refusal):
             raise
         except Exception as error:
-            log.exception("store_failed")
-            raise Refusal(Cause.FAULT, type(error).__name__) from error
+            cause = cause_of(error)
+            if cause is Cause.FAULT:
+                log.exception("store_failed")
+            raise Refusal(cause, str(error) if isinstance(error, GatewayError) else type(error).__name__) from error
+
+    def _check_before(self, request: Request) -> None:
+        """What is known before the data set is read."""
+        check_command(request.command, request.context.abstract_syntax)
+        if self._clock_wrong():
+            raise Refusal(Cause.CLOCK_WRONG)
+        if request.context.abstract_syntax in self._profile.pet_raw and not self._in_force().pet_raw_station:
+            raise Refusal(Cause.PET_RAW)
+
+    def _in_force(self) -> Snapshot:
+        snapshot = self._snapshot()
+        if snapshot is None:
+            raise Refusal(Cause.FAULT, "no snapshot")
+        return snapshot
 
     def _write(self, request: Request, key: str, writer: ObjectWriter) -> InstanceReceived:
         command = request.command
@@ -143,9 +158,7 @@ class Receiver:
         return InstanceReceived(receipt=receipt, facts=header.facts)
 
     def _receipt(self, request: Request, key: str, header: Header, sha256: str, size: int, offset: int) -> Receipt:
-        association, snapshot = request.association, self._snapshot()
-        if snapshot is None:
-            raise Refusal(Cause.FAULT, "no snapshot")
+        association, snapshot = request.association, self._in_force()
         return Receipt(
             object_key=key,
             received_at=now(),
@@ -167,25 +180,25 @@ class Receiver:
         )
 
     def _check_revision(self, receipt: Receipt) -> None:
-        snapshot = self._snapshot()
-        stations = snapshot.stations if snapshot else []
+        stations = self._in_force().stations
         if any(s.title == receipt.calling_aet and s.revision_policy == "refuse" for s in stations):
             self._revisions.check(receipt)
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
         self._note(request, refusal)
-        answer = ANSWERS[refusal.cause]
+        answer = self._answers[refusal.cause]
         request.association.respond(request, answer.status, comment=answer.comment)
 
     def _note(self, request: Request, refusal: Refusal) -> None:
         metrics.REFUSED.labels(refusal.cause.value).inc()
         self._count(request.association.id, 1)
-        log.warning(
+        say = log.error if refusal.cause in ALARMING else log.warning
+        say(
             "instance_refused",
             association=request.association.id,
             cause=refusal.cause.value,
             detail=refusal.detail,
-            status=f"{ANSWERS[refusal.cause].status:04X}",
+            status=f"{self._answers[refusal.cause].status:04X}",
             calling=request.association.calling_aet,
             sop_class=request.command.affected_sop_class_uid[:80],
             sop_instance=request.command.affected_sop_instance_uid[:80],

@@ -24,16 +24,15 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Receive until the block ends; then let associations end and publish what is known."""
     settings = IngestSettings.load()
     endpoint = await Endpoint.of(runtime)
-    configuration = endpoint.configuration
+    configuration, profile = endpoint.configuration, endpoint.profile
     clock = ClockWatch(runtime.objects, configuration)
     publisher = Publisher(runtime.bus, runtime.loop, settings.publish_backlog)
     publisher.start(runtime.supervisor, settings.publish_at_once)
     revisions = RevisionCheck(runtime.db, runtime.loop, settings.revision_check_seconds)
     receiver = Receiver(
-        runtime.objects, lambda: configuration.current, lambda: clock.wrong, publisher, revisions,
+        profile, runtime.objects, lambda: configuration.current, lambda: clock.wrong, publisher, revisions,
         runtime.settings.max_object_bytes,
     )  # fmt: skip
-    profile = endpoint.profile
     endpoint.offer(
         Offer(
             receiver.handlers(),

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-STORED = Counter("gateway_ingest_stored_total", "Instances durable and answered Success")
+STORED = Counter("gateway_ingest_stored_total", "Instances durable and answered so: 0000 or a warning", ["status"])
 STORED_BYTES = Counter("gateway_ingest_stored_bytes_total", "Bytes of their data sets")
 REFUSED = Counter("gateway_ingest_refused_total", "C-STORE requests not answered Success", ["cause"])
 STORE_SECONDS = Histogram(
