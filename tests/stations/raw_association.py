@@ -6,7 +6,7 @@ It shares no code with the gateway, so neither hides the other's mistakes (PS3.8
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -89,17 +89,20 @@ def request_pdu(
 
 @contextmanager
 def associated(
-    port: int, contexts: Sequence[tuple[str, Sequence[str]]], *, host: str = "127.0.0.1", **request: object
+    port: int, contexts: Sequence[tuple[str, Sequence[str]]], *, source: str = "127.0.0.1", **request: object
 ) -> Iterator[tuple[socket.socket, Items]]:
-    """An association that is aborted at the end. Raises ``Rejected``."""
-    with socket.create_connection((host, port), _LIMIT_SECONDS) as connection:
+    """An association from an address of this machine, aborted at the end. Raises ``Rejected``."""
+    with socket.create_connection(("127.0.0.1", port), _LIMIT_SECONDS, (source, 0)) as connection:
         connection.sendall(request_pdu(contexts, **request))  # type: ignore[arg-type]
         kind, body = read_pdu(connection)
         if kind == ASSOCIATE_RJ:
             raise Rejected(tuple(body[1:4]))
         assert kind == ASSOCIATE_AC, f"PDU type {kind} instead of an answer"
-        yield connection, read_items(body)
-        connection.sendall(pdu(ABORT, bytes(4)))
+        try:
+            yield connection, read_items(body)
+        finally:
+            with suppress(OSError):
+                connection.sendall(pdu(ABORT, bytes(4)))
 
 
 def propose(port: int, contexts: Sequence[tuple[str, Sequence[str]]], **request: object) -> Items:

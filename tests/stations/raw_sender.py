@@ -109,6 +109,8 @@ class RawSender:
         self._chunk = largest_pdu - 6
         self._message_id = 0
         self._accepted: set[int] = set()
+        self.largest_sent = 0
+        """Length of the longest P-DATA-TF, as its header says."""
 
     @classmethod
     def from_file(
@@ -214,7 +216,9 @@ class RawSender:
     def _data_pdus(self, context_id: int, data: bytes) -> Iterator[bytes]:
         for start in range(0, max(len(data), 1), self._chunk):
             last = 2 if start + self._chunk >= len(data) else 0
-            yield data_pdu(context_id, last, data[start : start + self._chunk])
+            fragment = data[start : start + self._chunk]
+            self.largest_sent = max(self.largest_sent, len(fragment) + 6)
+            yield data_pdu(context_id, last, fragment)
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
