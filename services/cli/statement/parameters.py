@@ -1,0 +1,57 @@
+"""What each parameter means, for the tables of the statement: a parameter without its line here is an error."""
+
+from typing import Final
+
+SETTINGS: Final = {
+    "aet": "title of the AE",
+    "dicom_host": "address to listen on",
+    "dicom_port": "port to listen on",
+    "profile": "what the AE is on the network",
+    "max_object_bytes": "largest data set taken",
+    "drain_seconds": "how long associations may go on when a process ends",
+    "variant": "which product profile xeleris is (R1)",
+    "version_name": "Implementation Version Name, instead of the profile's (R29)",
+    "character_set": "Specific Character Set of what is answered with text that is not ASCII (R124)",
+    "private_classes": "storage SOP classes taken besides the profile's",
+    "pet_raw_classes": "SOP classes that go to the station flagged pet_raw (R122)",
+    "dicom_fd": "an inherited listening socket (set by gateway up)",
+    "snapshot_poll_seconds": "how often the configuration is looked at",
+    "incoming_associations": "accepted associations at a time (R27)",
+    "incoming_per_station": "accepted associations at a time from one calling AE title",
+    "outgoing_associations": "initiated associations at a time (R26)",
+}
+STATION: Final = {
+    "title": "AE title",
+    "host": "IP address or host name",
+    "port": "port it listens on",
+    "description": "for people",
+    "enabled": "whether it may call and be sent to",
+    "store": "Store Images, Send Images (R37): a target for sending",
+    "query_retrieve": "Query/Retrieve (R52): a source of queries",
+    "prefilter": "Pre-filter, Filtered (R54): a filter before the first level",
+    "pet_raw": "PET Raw data destination (R122); one station at most",
+    "commit_server": "Storage commit server: may receive N-ACTION (R71)",
+    "commit_on": "Storage commit on: the commit server asked about it (R123)",
+    "addresses": "networks it calls from; none: its host if that is an address, else any (R132)",
+    "revision_policy": "an instance sent again with other content: route it, keep it, hold it, refuse it",
+    "associations": "associations to it at a time",
+    "unknown_policy": "a delivery whose answer was lost: send it again, hold it",
+    "retry_hours": "how long a delivery is tried",
+}
+GUARDS: Final = {
+    "artim_seconds": "Connection to A-ASSOCIATE-RQ, request to answer (PS3.8 9.1.5), seconds",
+    "pdu_seconds": "One PDU from its first byte, besides its size by the least rate, seconds",
+    "minimum_rate": "Least rate, bytes a second",
+    "pause_seconds": "Between two PDUs of one message, seconds",
+    "idle_seconds": "Between two requests, seconds",
+    "response_seconds": "From a request to the first byte of its response, seconds",
+    "connect_seconds": "Name, TCP and TLS together, seconds",
+    "linger_seconds": "After an abort, rejection or release, seconds",
+    "maximum_pdu": "Largest P-DATA-TF received, bytes",
+    "maximum_association_pdu": "Largest A-ASSOCIATE PDU received, bytes",
+    "maximum_command": "Largest command set, bytes",
+    "maximum_object": "Largest data set that is read to its end, bytes",
+    "maximum_associations": "Associations of a listener without slots",
+    "maximum_waiting": "Connections without an A-ASSOCIATE-RQ yet",
+    "maximum_per_address": "Connections from one address",
+}
