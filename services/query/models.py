@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Level = Literal["PATIENT", "STUDY", "SERIES", "IMAGE"]
-Root = Literal["PATIENT", "STUDY"]
+from schemas.dicom.query_keys import Level, Root
 
 UNIQUE: Final[Mapping[Level, int]] = {
     "PATIENT": 0x00100020,
