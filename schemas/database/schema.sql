@@ -75,6 +75,23 @@ ALTER TABLE audit.entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE config.called_title (
+    title text NOT NULL,
+    stations text[] DEFAULT '{}'::text[] NOT NULL,
+    associations integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT called_title_associations_check CHECK (((associations >= 1) AND (associations <= 4096))),
+    CONSTRAINT called_title_title_check CHECK (((title ~ '^[\x20-\x5b\x5d-\x7e]{1,16}$'::text) AND (title = btrim(title)) AND (title <> ''::text)))
+);
+COMMENT ON TABLE config.called_title IS 'Titles the gateway answers to besides its own, or limits of its own title.';
+COMMENT ON COLUMN config.called_title.stations IS 'Who may call it; empty: every known station.';
+COMMENT ON COLUMN config.called_title.associations IS 'Incoming associations at a time; null: as many as the AE takes.';
+CREATE VIEW config.called_title_view AS
+ SELECT called_title.title,
+    called_title.stations,
+    called_title.associations,
+    called_title.created_at
+   FROM config.called_title;
 CREATE TABLE config.generation (
     only_row boolean DEFAULT true NOT NULL,
     number bigint DEFAULT 1 NOT NULL,
@@ -156,11 +173,22 @@ CREATE TABLE config.station (
     retry_hours integer DEFAULT 72 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    refuse_findings boolean DEFAULT false NOT NULL,
+    reduce_level_1 boolean DEFAULT false NOT NULL,
+    move_destinations text[] DEFAULT '{}'::text[] NOT NULL,
+    store_seconds integer,
+    find_seconds integer,
+    move_seconds integer,
+    action_seconds integer,
+    CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
     CONSTRAINT station_check CHECK (((commit_on IS NULL) OR (commit_on <> title))),
+    CONSTRAINT station_find_seconds_check CHECK (((find_seconds >= 1) AND (find_seconds <= 86400))),
+    CONSTRAINT station_move_seconds_check CHECK (((move_seconds >= 1) AND (move_seconds <= 86400))),
     CONSTRAINT station_port_check CHECK (((port >= 1) AND (port <= 65535))),
     CONSTRAINT station_retry_hours_check CHECK (((retry_hours >= 1) AND (retry_hours <= 720))),
     CONSTRAINT station_revision_policy_check CHECK ((revision_policy = ANY (ARRAY['route'::text, 'keep'::text, 'hold'::text, 'refuse'::text]))),
+    CONSTRAINT station_store_seconds_check CHECK (((store_seconds >= 1) AND (store_seconds <= 86400))),
     CONSTRAINT station_title_check CHECK (((title ~ '^[\x20-\x5b\x5d-\x7e]{1,16}$'::text) AND (title = btrim(title)) AND (title <> ''::text))),
     CONSTRAINT station_unknown_policy_check CHECK ((unknown_policy = ANY (ARRAY['resend'::text, 'hold'::text])))
 );
@@ -168,6 +196,10 @@ COMMENT ON COLUMN config.station.store IS 'R37: the station is offered as a send
 COMMENT ON COLUMN config.station.addresses IS 'Networks (CIDR) its associations come from; empty: its host only if an IP address, else any.';
 COMMENT ON COLUMN config.station.associations IS 'Outgoing associations to the station at a time.';
 COMMENT ON COLUMN config.station.unknown_policy IS 'What happens to a delivery whose answer was lost.';
+COMMENT ON COLUMN config.station.refuse_findings IS 'Instances of it with a finding of the IOD check are refused.';
+COMMENT ON COLUMN config.station.reduce_level_1 IS 'R92: it is sent no more of a level 1 class than the statement keeps.';
+COMMENT ON COLUMN config.station.move_destinations IS 'Titles it may name in a C-MOVE; empty: any station.';
+COMMENT ON COLUMN config.station.store_seconds IS 'Longest wait for a response to C-STORE; null: as the profile says. The same for C-FIND, C-MOVE and N-ACTION.';
 CREATE VIEW config.station_view AS
  SELECT station.title,
     station.host,
@@ -186,7 +218,14 @@ CREATE VIEW config.station_view AS
     station.unknown_policy,
     station.retry_hours,
     station.created_at,
-    station.updated_at
+    station.updated_at,
+    station.refuse_findings,
+    station.reduce_level_1,
+    station.move_destinations,
+    station.store_seconds,
+    station.find_seconds,
+    station.move_seconds,
+    station.action_seconds
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -203,7 +242,8 @@ CREATE TABLE index.instance (
     column_count integer,
     frame_count integer,
     latest boolean DEFAULT true NOT NULL,
-    indexed_at timestamp with time zone DEFAULT now() NOT NULL
+    indexed_at timestamp with time zone DEFAULT now() NOT NULL,
+    image_id text DEFAULT ''::text NOT NULL
 );
 COMMENT ON COLUMN index.instance.latest IS 'The revision that queries answer with.';
 CREATE VIEW index.instance_view AS
@@ -221,7 +261,8 @@ CREATE VIEW index.instance_view AS
     instance.column_count,
     instance.frame_count,
     instance.latest,
-    instance.indexed_at
+    instance.indexed_at,
+    instance.image_id
    FROM index.instance;
 CREATE TABLE index.patient (
     id bigint NOT NULL,
@@ -232,7 +273,10 @@ CREATE TABLE index.patient (
     birth_date text DEFAULT ''::text NOT NULL,
     sex text DEFAULT ''::text NOT NULL,
     only_study text DEFAULT ''::text NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    name_whole text GENERATED ALWAYS AS (btrim(regexp_replace(split_part(name_folded, '='::text, 1), '[\^ ]+'::text, ' '::text, 'g'::text))) STORED NOT NULL,
+    name_ideographic text GENERATED ALWAYS AS (btrim(regexp_replace(split_part(name_folded, '='::text, 2), '[\^ ]+'::text, ' '::text, 'g'::text))) STORED NOT NULL,
+    name_phonetic text GENERATED ALWAYS AS (btrim(regexp_replace(split_part(name_folded, '='::text, 3), '[\^ ]+'::text, ' '::text, 'g'::text))) STORED NOT NULL
 );
 COMMENT ON COLUMN index.patient.only_study IS 'Study Instance UID of a study without Patient ID, so that people without an ID are never taken for one; else empty.';
 ALTER TABLE index.patient ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -243,11 +287,6 @@ ALTER TABLE index.patient ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE index.reconciled (
-    only_row boolean DEFAULT true NOT NULL,
-    through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    CONSTRAINT reconciled_only_row_check CHECK (only_row)
-);
 CREATE TABLE index.series (
     series_instance_uid text NOT NULL,
     study_instance_uid text NOT NULL,
@@ -257,15 +296,6 @@ CREATE TABLE index.series (
     series_time text DEFAULT ''::text NOT NULL,
     description text DEFAULT ''::text NOT NULL
 );
-CREATE VIEW index.series_view AS
- SELECT series.series_instance_uid,
-    series.study_instance_uid,
-    series.modality,
-    series.series_number,
-    series.series_date,
-    series.series_time,
-    series.description
-   FROM index.series;
 CREATE TABLE index.study (
     study_instance_uid text NOT NULL,
     patient bigint NOT NULL,
@@ -281,6 +311,161 @@ CREATE TABLE index.study (
 );
 COMMENT ON COLUMN index.study.demographics IS 'The first value of each demographic element within the study, to compare with.';
 COMMENT ON COLUMN index.study.patient_conflict IS 'Demographics differ within the study: flagged, never merged.';
+CREATE VIEW index.query_patient_view AS
+ SELECT p.id AS patient,
+    p.patient_id,
+    p.issuer,
+    p.name AS patient_name,
+    p.name_whole,
+    p.name_ideographic,
+    p.name_phonetic,
+    p.birth_date,
+    p.sex,
+    (( SELECT count(*) AS count
+           FROM index.study s
+          WHERE (s.patient = p.id)))::text AS patient_studies,
+    (( SELECT count(*) AS count
+           FROM (index.study s
+             JOIN index.series e ON ((e.study_instance_uid = s.study_instance_uid)))
+          WHERE (s.patient = p.id)))::text AS patient_series,
+    (( SELECT count(*) AS count
+           FROM (index.study s
+             JOIN index.instance i ON ((i.study_instance_uid = s.study_instance_uid)))
+          WHERE ((s.patient = p.id) AND i.latest)))::text AS patient_instances
+   FROM index.patient p;
+CREATE VIEW index.query_study_view AS
+ SELECT p.patient,
+    p.patient_id,
+    p.issuer,
+    p.patient_name,
+    p.name_whole,
+    p.name_ideographic,
+    p.name_phonetic,
+    p.birth_date,
+    p.sex,
+    p.patient_studies,
+    p.patient_series,
+    p.patient_instances,
+    s.study_instance_uid,
+    s.study_date,
+    s.study_time,
+    s.accession_number,
+    s.study_id,
+    s.description AS study_description,
+    s.referring_physician,
+    'ONLINE'::text AS availability,
+    COALESCE(( SELECT string_agg(DISTINCT e.modality, '\'::text ORDER BY e.modality) AS string_agg
+           FROM index.series e
+          WHERE ((e.study_instance_uid = s.study_instance_uid) AND (e.modality <> ''::text))), ''::text) AS modalities,
+    COALESCE(( SELECT string_agg(DISTINCT i.sop_class_uid, '\'::text ORDER BY i.sop_class_uid) AS string_agg
+           FROM index.instance i
+          WHERE ((i.study_instance_uid = s.study_instance_uid) AND i.latest)), ''::text) AS sop_classes,
+    (( SELECT count(*) AS count
+           FROM index.series e
+          WHERE (e.study_instance_uid = s.study_instance_uid)))::text AS study_series,
+    (( SELECT count(*) AS count
+           FROM index.instance i
+          WHERE ((i.study_instance_uid = s.study_instance_uid) AND i.latest)))::text AS study_instances
+   FROM (index.study s
+     JOIN index.query_patient_view p ON ((p.patient = s.patient)));
+CREATE VIEW index.query_series_view AS
+ SELECT s.patient,
+    s.patient_id,
+    s.issuer,
+    s.patient_name,
+    s.name_whole,
+    s.name_ideographic,
+    s.name_phonetic,
+    s.birth_date,
+    s.sex,
+    s.patient_studies,
+    s.patient_series,
+    s.patient_instances,
+    s.study_instance_uid,
+    s.study_date,
+    s.study_time,
+    s.accession_number,
+    s.study_id,
+    s.study_description,
+    s.referring_physician,
+    s.availability,
+    s.modalities,
+    s.sop_classes,
+    s.study_series,
+    s.study_instances,
+    e.series_instance_uid,
+    e.modality,
+    e.series_number,
+    e.series_date,
+    e.series_time,
+    e.description AS series_description,
+    (( SELECT count(*) AS count
+           FROM index.instance i
+          WHERE ((i.study_instance_uid = e.study_instance_uid) AND (i.series_instance_uid = e.series_instance_uid) AND i.latest)))::text AS series_instances
+   FROM (index.series e
+     JOIN index.query_study_view s ON ((s.study_instance_uid = e.study_instance_uid)));
+CREATE VIEW index.query_instance_view AS
+ SELECT e.patient,
+    e.patient_id,
+    e.issuer,
+    e.patient_name,
+    e.name_whole,
+    e.name_ideographic,
+    e.name_phonetic,
+    e.birth_date,
+    e.sex,
+    e.patient_studies,
+    e.patient_series,
+    e.patient_instances,
+    e.study_instance_uid,
+    e.study_date,
+    e.study_time,
+    e.accession_number,
+    e.study_id,
+    e.study_description,
+    e.referring_physician,
+    e.availability,
+    e.modalities,
+    e.sop_classes,
+    e.study_series,
+    e.study_instances,
+    e.series_instance_uid,
+    e.modality,
+    e.series_number,
+    e.series_date,
+    e.series_time,
+    e.series_description,
+    e.series_instances,
+    i.sop_instance_uid,
+    i.revision,
+    i.received_at,
+    i.object_key,
+    i.sop_class_uid,
+    i.transfer_syntax_uid,
+    i.instance_number,
+    i.image_type,
+    i.image_id,
+    COALESCE((i.row_count)::text, ''::text) AS row_count,
+    COALESCE((i.column_count)::text, ''::text) AS column_count,
+    COALESCE((i.frame_count)::text, ''::text) AS frame_count
+   FROM (index.instance i
+     JOIN index.query_series_view e ON (((e.study_instance_uid = i.study_instance_uid) AND (e.series_instance_uid = i.series_instance_uid))))
+  WHERE i.latest;
+COMMENT ON VIEW index.query_instance_view IS 'The revisions that queries answer with, under everything above them.';
+CREATE TABLE index.reconciled (
+    only_row boolean DEFAULT true NOT NULL,
+    through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT reconciled_only_row_check CHECK (only_row)
+);
+CREATE VIEW index.series_view AS
+ SELECT series.series_instance_uid,
+    series.study_instance_uid,
+    series.modality,
+    series.series_number,
+    series.series_date,
+    series.series_time,
+    series.description
+   FROM index.series;
 CREATE VIEW index.study_view AS
  SELECT s.study_instance_uid,
     p.patient_id,
@@ -1100,6 +1285,8 @@ ALTER TABLE ONLY audit.entry
     ADD CONSTRAINT entry_pkey PRIMARY KEY (at, id);
 ALTER TABLE ONLY audit.entry_default
     ADD CONSTRAINT entry_default_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY config.called_title
+    ADD CONSTRAINT called_title_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY config.request
@@ -1239,10 +1426,17 @@ ALTER TABLE ONLY storage.watermark
 CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
+CREATE INDEX patient_id_pattern ON index.patient USING btree (patient_id text_pattern_ops);
 CREATE INDEX patient_name ON index.patient USING btree (name_folded text_pattern_ops);
+CREATE INDEX patient_name_ideographic ON index.patient USING btree (name_ideographic text_pattern_ops);
+CREATE INDEX patient_name_phonetic ON index.patient USING btree (name_phonetic text_pattern_ops);
+CREATE INDEX patient_name_whole ON index.patient USING btree (name_whole text_pattern_ops);
+CREATE INDEX series_modality ON index.series USING btree (modality text_pattern_ops, study_instance_uid);
 CREATE INDEX series_uid ON index.series USING btree (series_instance_uid);
 CREATE INDEX study_accession ON index.study USING btree (accession_number text_pattern_ops);
 CREATE INDEX study_date ON index.study USING btree (study_date);
+CREATE INDEX study_description ON index.study USING btree (description text_pattern_ops);
+CREATE INDEX study_id_pattern ON index.study USING btree (study_id text_pattern_ops);
 CREATE INDEX study_patient ON index.study USING btree (patient);
 CREATE INDEX attempt_delivery ON ONLY routing.attempt USING btree (delivery);
 CREATE INDEX attempt_default_delivery_idx ON routing.attempt_default USING btree (delivery);

@@ -13,10 +13,12 @@ SERVICES = Path(__file__).resolve().parents[2] / "services"
 OWNS = {
     "runtime": {"runtime"},
     "ingest": set[str](),
+    "query": set[str](),
     "storage": {"storage"},
     "index": {"index"},
     "forwarder": {"routing"},
     "admin": {"config", "audit"},
+    "dicom": set[str](),
 }
 SCHEMAS = {schema for owned in OWNS.values() for schema in owned}
 EVERYBODYS = "runtime"  # leases, outbox, dead letters, version

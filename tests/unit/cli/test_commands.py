@@ -13,6 +13,7 @@ from services.runtime.errors import UsageError
 COMMANDS = {
     "up", "run", "migrate", "check", "send", "where", "status",
     "station add", "station set", "station list", "station show", "station remove", "station echo",
+    "title add", "title set", "title list", "title show", "title remove",
     "rules check", "rules apply", "rules show", "rules history",
     "jobs list", "jobs show", "jobs retry", "jobs cancel",
     "studies list", "studies show",
@@ -45,5 +46,5 @@ def test_every_command_that_answers_takes_json(words: str) -> None:
 def test_run_takes_any_services_or_all_in_their_order() -> None:
     assert chosen(["all"]) == list(SERVICES)
     assert chosen(["forwarder", "ingest"]) == ["ingest", "forwarder"]
-    with pytest.raises(UsageError, match="'nonsense' does not exist; name one of ingest, storage"):
+    with pytest.raises(UsageError, match="'nonsense' does not exist; name one of ingest, query, storage"):
         chosen(["ingest", "nonsense"])
