@@ -22,6 +22,8 @@ from deploy.local.demo.nuclear_medicine import encoded, gated_tomo, static, uid
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 TRUNCATED_SAMPLES = frozenset({"MR_truncated.dcm", "rtplan_truncated.dcm"})
 """Sample files that are not complete: the gateway has to refuse them."""
+WITHOUT_PIXELS = "TINY_ALPHA"
+"""Folder of CT images that are headers only: refused as well."""
 
 _INSTANCES_OF_A_STUDY = 10
 
@@ -140,13 +142,14 @@ def nuclear_medicine_instances(count: int, seed: int) -> list[Instance]:
 def storable_files(folder: Path) -> list[Instance]:
     """The Part 10 files below a folder that the gateway has to accept, in the order of their paths.
 
-    Left out: what is no Part 10 file, or has no storage SOP class (DICOMDIR), no complete data set, or no identifiers.
+    Left out: what is no Part 10 file, or has no storage SOP class (DICOMDIR), no complete data set, no identifiers, or
+    no pixels though it is an image.
     """
     return [instance for path in sorted(folder.rglob("*")) if path.is_file() for instance in _of_file(path)]
 
 
 def _of_file(path: Path) -> Iterator[Instance]:
-    if path.name in TRUNCATED_SAMPLES:
+    if path.name in TRUNCATED_SAMPLES or WITHOUT_PIXELS in path.parts:
         return
     try:
         meta = pydicom.filereader.read_file_meta_info(path)
