@@ -23,10 +23,11 @@ def findings(data_set: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -
     """The findings of a data set as stored."""
     content = encoded(data_set, transfer_syntax)
     read_header(io.BytesIO(content), 0, len(content), transfer_syntax)
-    return [str(found) for found in _check(content, transfer_syntax, str(data_set.SOPClassUID))]
+    return [str(found) for found in checked(content, transfer_syntax, str(data_set.SOPClassUID))]
 
 
-def _check(content: bytes, transfer_syntax: str, sop_class: str) -> tuple[Finding, ...]:
+def checked(content: bytes, transfer_syntax: str, sop_class: str) -> tuple[Finding, ...]:
+    """The findings of an encoded data set."""
     return check(io.BytesIO(b"meta" + content), 4, len(content), transfer_syntax, sop_class)
 
 
@@ -51,5 +52,5 @@ def test_no_sample_is_taken_for_made_by_a_xeleris() -> None:
     samples = _samples()
     assert len(samples) > 90
     for sample in samples:
-        found = _check(sample.data_set, sample.transfer_syntax_uid, sample.sop_class_uid)
+        found = checked(sample.data_set, sample.transfer_syntax_uid, sample.sop_class_uid)
         assert [finding for finding in found if finding.check == XELERIS] == []
