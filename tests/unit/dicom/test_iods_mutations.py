@@ -9,7 +9,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from deploy.local.demo.nuclear_medicine import encoded
+from services.dicom.dictionary import keyword_of
 from services.dicom.iods import explained, pixel_data_fault, stored
+from services.dicom.iods.definitions import Level, Rule, standard
 from services.dicom.iods.findings import RULES
 from tests.iod_mutations import STANDARD, XELERIS, Mutation
 from tests.unit.dicom.test_iods import checked, findings
@@ -139,3 +141,53 @@ def test_what_does_not_fit_is_counted() -> None:
     texts = stored(found)
     assert sum(len(text) + 3 for text in texts) <= 3072
     assert texts[-1] == f"+{len(found) - len(texts) + 1}"
+
+
+def _listed(rules: Level, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Rule]]:
+    """The rules with values in the main data set and one level of items, with the sequence they are in."""
+    for rule in rules.rules.values():
+        if rule.values and isinstance(rule.key, int) and any(rule.values.values()):
+            yield path, rule
+        if rule.items is not None and isinstance(rule.key, int) and not path:
+            yield from _listed(rule.items, (keyword_of(rule.key),))
+
+
+@pytest.mark.parametrize("name", [*MADE_BY_XELERIS, *SENT_ON])
+def test_every_listed_value_is_compared(name: str) -> None:
+    """A term that no table lists is found at each place of each attribute that has a list and is in the object."""
+    data_set = made(name)
+    sop_class = str(data_set.SOPClassUID)
+    definition = standard(sop_class)
+    assert definition is not None
+    tried = 0
+    for path, rule in _listed(definition.level):
+        holder = data_set[path[0]].value[0] if path and path[0] in data_set and data_set[path[0]].value else data_set
+        if (path and holder is data_set) or rule.key not in holder:
+            continue
+        element = holder[rule.key]
+        other = 77 if element.VR in ("US", "IS", "DS") else "NOT LISTED"
+        for place in sorted(rule.values or {}):
+            values = list(element.value) if element.VM > 1 else [element.value]
+            values[max(place - 1, 0)] = other
+            holder[rule.key] = DataElement(element.tag, element.VR, values)
+            found = checked(encoded(data_set), ExplicitVRLittleEndian, sop_class)
+            holder[rule.key] = element
+            assert f"{rule.key:08X}" in {
+                one.path[-8:] for one in found if (one.check, one.rule) == ("standard", "value")
+            }
+            tried += 1
+    assert tried
+
+
+@pytest.mark.parametrize("scheme", ["SRT", "99SDM", "SNM3"])
+def test_older_names_of_a_coding_scheme_are_the_same(scheme: str) -> None:
+    data_set = made("NM STATIC")
+    data_set.PatientOrientationCodeSequence[0].CodingSchemeDesignator = scheme
+    data_set.DetectorInformationSequence[0].ViewCodeSequence[0].CodingSchemeDesignator = scheme
+    assert findings(data_set) == []
+
+
+def test_a_code_of_another_scheme_is_another_code() -> None:
+    data_set = made("NM STATIC")
+    data_set.PatientOrientationCodeSequence[0].CodingSchemeDesignator = "99OTHER"
+    assert findings(data_set) == ["X code 00540410 3-13"]
