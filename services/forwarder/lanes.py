@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
+from services.dicom import outgoing
 from services.dicom.guards import Guards
 from services.dicom.requestor import Peer
 from services.forwarder import ledger
@@ -22,6 +23,7 @@ class Lane:
     def __init__(self, number: int, means: Means, destination: Destination, line: Callable[[Station], Line]) -> None:
         self.session: Session | None = None
         self._number = number
+        self._holder = outgoing.holder("forwarder")
         self._means = means
         self._destination = destination
         self._line = line
@@ -48,7 +50,7 @@ class Lane:
         stopping = self._means.supervisor.stopping.is_set()
         if stopping or station is None or not station.enabled or self._number >= station.associations:
             return False
-        self.session = Session(self._means, self._destination, station, self._line(station))
+        self.session = Session(self._means, self._destination, station, self._line(station), self._holder)
         try:
             return await self.session.run()
         finally:
@@ -58,11 +60,10 @@ class Lane:
 class Lanes:
     """All lanes of this process."""
 
-    def __init__(self, means: Means, configuration: Configuration, aet: str, profile: str) -> None:
+    def __init__(self, means: Means, configuration: Configuration, aet: str) -> None:
         self._means = means
         self._configuration = configuration
         self._aet = aet
-        self._profile = profile
         self._destinations: dict[str, Destination] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
         settings = means.settings
@@ -88,6 +89,14 @@ class Lanes:
         for title in due & self._destinations.keys():
             self._destinations[title].ring()
 
+    async def give_way(self) -> None:
+        """Ask the database whether somebody waits for an association, and let ours go that keep them waiting."""
+        async with self._means.database.transaction() as connection:
+            lacking = await outgoing.lacking(connection)
+        for (title, _), lane in self._lanes.items():
+            if lane.session is not None and not lacking.isdisjoint((title, "")):
+                lane.session.give_way()
+
     async def drained(self, seconds: float) -> None:
         """Wait for the associations to end; abort those that need longer than ``seconds``."""
         waited = 0.0
@@ -104,4 +113,4 @@ class Lanes:
         return lambda: self._configuration.stations.get(title)
 
     def _line(self, station: Station) -> Line:
-        return Line(Peer(station.host, station.port, station.title, self._aet), self._guards, self._profile)
+        return Line(Peer(station.host, station.port, station.title, self._aet), self._guards, self._means.profile.name)

@@ -86,10 +86,9 @@ async def claim(
 
 
 async def renew(connection: Connection, destination: str, holder: str, lease_seconds: float) -> None:
-    """Push the leases of the holder's deliveries and slots out."""
+    """Push the leases of the holder's deliveries out."""
     parameters = {"destination": destination, "holder": holder, "lease": lease_seconds}
     await connection.execute(QUERIES.renew_leases, parameters)
-    await connection.execute(QUERIES.renew_slots, parameters)
 
 
 async def record(connection: Connection, results: Sequence[Result], holder: str) -> None:
@@ -136,23 +135,6 @@ async def backlog(connection: Connection, destination: str) -> tuple[float, int]
     """(age in seconds of the oldest, number) of deliveries that may go to the destination."""
     found = await (await connection.execute(QUERIES.oldest_pending, {"destination": destination})).fetchone()
     return (found["age"], found["deliveries"]) if found else (0.0, 0)
-
-
-async def take_slots(
-    connection: Connection, destination: str, holder: str, *, own: int, all_together: int, lease_seconds: float
-) -> bool:
-    """Take one of the destination's associations and one of all; False (take nothing: roll back) if none is free."""
-    await connection.execute(QUERIES.lock_slots)
-    for prefix, slots in ((f"association/{destination}/", own), ("association//", all_together)):
-        parameters = {"prefix": prefix, "slots": slots, "holder": holder, "lease": lease_seconds}
-        if await (await connection.execute(QUERIES.take_slot, parameters)).fetchone() is None:
-            return False
-    return True
-
-
-async def free_slots(connection: Connection, holder: str) -> None:
-    """Give the holder's slots up."""
-    await connection.execute(QUERIES.free_slots, {"holder": holder})
 
 
 def _delivery(row: DictRow) -> Delivery:

@@ -166,25 +166,3 @@ select title from titles where title is not null
 select coalesce(extract(epoch from now() - min(waiting_since)), 0)::double precision as age, count(*) as deliveries
 from routing.delivery
 where destination = %(destination)s and state in ('PENDING', 'UNKNOWN') and next_attempt_at < 'infinity'
-
--- name: lock_slots
-select pg_advisory_xact_lock(hashtextextended('forwarder.association', 0))
-
--- name: take_slot
--- The lowest free slot of a row of them; nothing when all are taken.
-insert into runtime.lease as l (name, holder, lease_until)
-select %(prefix)s || n, %(holder)s, now() + make_interval(secs => %(lease)s)
-from generate_series(1, %(slots)s) as n
-left join runtime.lease taken on taken.name = %(prefix)s || n
-where taken.name is null
-   or runtime.lease_expired(taken.lease_until, make_interval(secs => %(lease)s))
-order by n
-limit 1
-on conflict (name) do update set holder = excluded.holder, lease_until = excluded.lease_until
-returning name
-
--- name: renew_slots
-update runtime.lease set lease_until = now() + make_interval(secs => %(lease)s) where holder = %(holder)s
-
--- name: free_slots
-delete from runtime.lease where holder = %(holder)s

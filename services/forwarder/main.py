@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from schemas.topology import FORWARDER_INSTANCE_STORED, FORWARDER_REQUEST
+from services.dicom.profile import profile_of
+from services.dicom.settings import DicomSettings
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.handlers import Clocks, Handlers
@@ -24,9 +26,10 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Evaluate, send and keep the clocks until the block ends; then wait for associations to end."""
     settings = ForwarderSettings.load()
     configuration = Configuration(runtime.db, settings.rule_sets)
-    with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
-        means = Means(runtime.db, runtime.objects, settings, runtime.supervisor, threads)
-        lanes = Lanes(means, configuration, runtime.settings.aet, runtime.settings.profile)
+    profile = profile_of(runtime.settings.profile, DicomSettings.load())
+    with ThreadPoolExecutor(profile.outgoing, thread_name_prefix="association") as threads:
+        means = Means(runtime.db, runtime.objects, settings, profile, runtime.supervisor, threads)
+        lanes = Lanes(means, configuration, runtime.settings.aet)
         evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
         handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration), settings)
         clocks = Clocks(runtime.db, configuration, settings)

@@ -11,14 +11,11 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class ForwarderSettings(Settings):
-    """Environment ``GATEWAY_FORWARDER_…``. Times in seconds.
-
-    ``associations`` limits all outgoing associations of all forwarder processes together.
-    """
+    """Environment ``GATEWAY_FORWARDER_…``. Times in seconds. How many associations may be open at a time is a matter of
+    the application entity: ``GATEWAY_OUTGOING_ASSOCIATIONS``."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_FORWARDER_")
 
-    associations: Annotated[int, Field(ge=1, le=1000)] = 32
     batch: Annotated[int, Field(ge=1, le=1000)] = 100
     in_doubt: Annotated[int, Field(ge=1, le=1000)] = 16
     lease_seconds: Seconds = 60
