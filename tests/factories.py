@@ -23,7 +23,7 @@ UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEnd
 TRUNCATED_SAMPLES = frozenset({"MR_truncated.dcm", "rtplan_truncated.dcm"})
 """Sample files that are not complete: the gateway has to refuse them."""
 WITHOUT_PIXELS = "TINY_ALPHA"
-"""Folder of CT images that are headers only: refused as well."""
+"""Folder of sample files that are headers of CT images only."""
 
 _INSTANCES_OF_A_STUDY = 10
 
@@ -139,17 +139,21 @@ def nuclear_medicine_instances(count: int, seed: int) -> list[Instance]:
     ]
 
 
-def storable_files(folder: Path) -> list[Instance]:
-    """The Part 10 files below a folder that the gateway has to accept, in the order of their paths.
+def accepted_files(folder: Path) -> list[Instance]:
+    """The files of ``storable_files`` that the gateway has to accept: CT images without any pixels are refused."""
+    return [file for file in storable_files(folder) if file.path is not None and WITHOUT_PIXELS not in file.path.parts]
 
-    Left out: what is no Part 10 file, or has no storage SOP class (DICOMDIR), no complete data set, no identifiers, or
-    no pixels though it is an image.
+
+def storable_files(folder: Path) -> list[Instance]:
+    """The Part 10 files below a folder that are whole, in the order of their paths.
+
+    Left out: what is no Part 10 file, or has no storage SOP class (DICOMDIR), no complete data set, or no identifiers.
     """
     return [instance for path in sorted(folder.rglob("*")) if path.is_file() for instance in _of_file(path)]
 
 
 def _of_file(path: Path) -> Iterator[Instance]:
-    if path.name in TRUNCATED_SAMPLES or WITHOUT_PIXELS in path.parts:
+    if path.name in TRUNCATED_SAMPLES:
         return
     try:
         meta = pydicom.filereader.read_file_meta_info(path)
