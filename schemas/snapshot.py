@@ -66,6 +66,10 @@ class Snapshot(BaseModel):
     titles: list[CalledTitle] = Field(default_factory=list)
     pet_raw_station: str | None = None
 
+    def station(self, title: str) -> SnapshotStation | None:
+        """The station of that title, if it is known."""
+        return next((station for station in self.stations if station.title == title), None)
+
     def encode(self) -> bytes:
         """As it is written: UTF-8 JSON."""
         return self.model_dump_json().encode()

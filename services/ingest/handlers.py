@@ -4,7 +4,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -14,13 +14,16 @@ from schemas.snapshot import Snapshot
 from services.dicom import commands
 from services.dicom.acceptor import AssociationSummary, Outcome
 from services.dicom.association import Handler, Request
+from services.dicom.commands import Command
 from services.dicom.elements import UnparsableDataSet
 from services.dicom.errors import AssociationError, DataSetTooLarge
 from services.dicom.facts import Header, read_header
+from services.dicom.iods.findings import Finding, stored
 from services.dicom.part10 import ObjectMeta, begin_object, write_receipt
 from services.dicom.profile import Profile
 from services.ingest import metrics
 from services.ingest.causes import ANSWERS, Cause, Refusal, cause_of, check_command, check_data_set
+from services.ingest.findings import SUCCESS, examine, judge, rules
 from services.ingest.publisher import Publisher
 from services.ingest.revisions import RevisionCheck
 from services.runtime import logs
@@ -28,7 +31,6 @@ from services.runtime.clock import now
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, ObjectWriter, new_object_key
 
-SUCCESS = 0x0000
 ALARMING = frozenset({Cause.PET_RAW, Cause.FAULT})
 """Refusals that only a person at the gateway can end."""
 ENDINGS = {
@@ -149,16 +151,24 @@ class Receiver:
         offset = begin_object(writer.fd, meta)
         digest = hashlib.sha256()
         size = request.copy_data_set(writer.fd, digest, self._largest)
-        header = _header(writer.fd, offset, size, meta.transfer_syntax_uid)
-        check_data_set(command, header)
-        receipt = self._receipt(request, key, header, digest.hexdigest(), size, offset)
+        header, findings = _examined(writer.fd, offset, size, meta.transfer_syntax_uid, command)
+        receipt = self._receipt(request, key, header, digest.hexdigest(), size, offset, findings)
         self._check_revision(receipt)
         write_receipt(writer.fd, receipt)
         writer.commit()
         return InstanceReceived(receipt=receipt, facts=header.facts)
 
-    def _receipt(self, request: Request, key: str, header: Header, sha256: str, size: int, offset: int) -> Receipt:
+    def _receipt(
+        self, request: Request, key: str, header: Header, sha256: str, size: int, offset: int,
+        findings: Sequence[Finding],
+    ) -> Receipt:  # fmt: skip
+        """What is known of the instance, its status included. Raises ``Refusal`` for its findings."""
         association, snapshot = request.association, self._in_force()
+        station = snapshot.station(association.calling_aet)
+        refuse = station is not None and station.refuse_findings
+        status = judge(findings, xeleris=self._profile.xeleris, refuse=refuse)
+        if findings:
+            log.info("instance_has_findings", object_key=key, rules=rules(findings), status=f"{status:04X}")
         return Receipt(
             object_key=key,
             received_at=now(),
@@ -176,12 +186,13 @@ class Receiver:
             association=association.id,
             configuration=snapshot.number,
             rule_set=snapshot.rule_set,
-            status=SUCCESS,
+            status=status,
+            findings=stored(findings),
         )
 
     def _check_revision(self, receipt: Receipt) -> None:
-        stations = self._in_force().stations
-        if any(s.title == receipt.calling_aet and s.revision_policy == "refuse" for s in stations):
+        station = self._in_force().station(receipt.calling_aet)
+        if station is not None and station.revision_policy == "refuse":
             self._revisions.check(receipt)
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
@@ -209,12 +220,16 @@ class Receiver:
             self._counts.setdefault(association, [0, 0])[place] += 1
 
 
-def _header(fd: int, offset: int, size: int, transfer_syntax: str) -> Header:
-    """The header facts of what was received. Raises ``Refusal``."""
+def _examined(
+    fd: int, offset: int, size: int, transfer_syntax: str, command: Command
+) -> tuple[Header, tuple[Finding, ...]]:
+    """Header facts of what was received, and what its IOD has against it. Raises ``Refusal``."""
     if not size:
         raise Refusal(Cause.EMPTY)
-    try:
-        with os.fdopen(os.dup(fd), "rb") as source:
-            return read_header(source, offset, size, transfer_syntax)
-    except UnparsableDataSet as error:
-        raise Refusal(Cause.UNPARSABLE, str(error)) from error
+    with os.fdopen(os.dup(fd), "rb") as source:
+        try:
+            header = read_header(source, offset, size, transfer_syntax)
+        except UnparsableDataSet as error:
+            raise Refusal(Cause.UNPARSABLE, str(error)) from error
+        check_data_set(command, header)
+        return header, examine(source, offset, size, transfer_syntax, header.sop_class_uid)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from services.dicom.iods.data_sets import DataSet, Element, holds, name_of
+from services.dicom.iods.data_sets import MAX_ELEMENTS, DataSet, Element, holds, name_of
 from services.dicom.iods.definitions import ANY_VALUE, Level, Rule, scheme
 
 Report = Callable[[str, str, str], None]
@@ -27,14 +27,23 @@ def check_level(level: Level, here: DataSet, main: DataSet, report: Report) -> N
             _check_element(rule, element, here, main, report)
 
 
+def check_counts(main: DataSet, report: Report) -> None:
+    """Check items that are counted in the main data set, which is known only at its end."""
+    for path, reference, key, items in main.counted:
+        if main.integer(key) not in (None, items):
+            report("item-count", path, reference)
+
+
 def check_code(rule: Rule, item: DataSet, path: str, report: Report) -> None:
     """Check an item of a code sequence against its code table; the scheme may go by an older name (notes B1)."""
     if rule.codes is None:
         return
     values = [item.elements[tag].first() for tag in _CODE_VALUES if tag in item.elements]
     designator = item.elements.get(_CODING_SCHEME)
-    name = scheme(designator.first()) if designator is not None else ""
-    if values and not any((value, name) in rule.codes for value in values):
+    if not any(values) or designator is None or designator.empty:
+        return
+    name = scheme(designator.first())
+    if not any((value, name) in rule.codes for value in values):
         report("code", path, rule.reference)
 
 
@@ -48,10 +57,12 @@ def _check_element(rule: Rule, element: Element, here: DataSet, main: DataSet, r
     path = here.path + name_of(rule.key)
     if rule.values is not None and not _allowed(rule, element):
         report("value" if any(rule.values.values()) else "not-empty", path, rule.reference)
-    if rule.count is not None and element.vr == "SQ":
+    if rule.count is not None and element.vr == "SQ" and len(main.counted) < MAX_ELEMENTS:
         in_main, key = rule.count
-        count = (main if in_main else here).integer(key)
-        if count is not None and count != element.items:
+        number = None if in_main else here.integer(key)
+        if in_main:
+            main.counted.add((path, rule.reference, key, element.items))
+        elif number is not None and number != element.items:
             report("item-count", path, rule.reference)
 
 

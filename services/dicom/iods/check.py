@@ -5,7 +5,7 @@ from typing import BinaryIO, Final
 from services.dicom.charsets import clean
 from services.dicom.dictionary import implicit_vr, standard_vrs, stated_private_element
 from services.dicom.elements import DEFLATED, ITEM, UNDEFINED, UnparsableDataSet, Walker
-from services.dicom.iods.attributes import check_code, check_level
+from services.dicom.iods.attributes import check_code, check_counts, check_level
 from services.dicom.iods.data_sets import MAX_ELEMENTS, UNITS, DataSet, Element, name_of
 from services.dicom.iods.definitions import Definition, Key, standard, xeleris
 from services.dicom.iods.findings import STANDARD, XELERIS, Finding
@@ -14,7 +14,8 @@ from services.dicom.iods.origin import WANTED, made_by_xeleris
 
 MAX_FINDINGS: Final = 200
 _MAX_VALUE_BYTES: Final = 64
-_MAX_WANTED_BYTES: Final = 128 * 1024
+_MAX_WANTED_BYTES: Final = 1024
+_MAX_VECTOR_BYTES: Final = 128 * 1024
 _LAST_COMMAND_OR_META: Final = 0x0002FFFF
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _BULK: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "SQ"})
@@ -73,6 +74,7 @@ class _Collector:
         if self._transfer_syntax == DEFLATED and PIXEL_DATA not in self._main.elements and self._definition.pixels:
             return ()  # only the first part of a deflated data set is looked at
         self._judge(self._main)
+        check_counts(self._main, self._standard)
         if self._definition.pixels:
             check_pixels(self._definition, self._main, self._transfer_syntax, self._standard)
         if self._definition.frames is not None:
@@ -119,18 +121,19 @@ class _Collector:
             here.sequence = key
         if key in here.elements or (len(here.elements) >= MAX_ELEMENTS and key not in self._wanted):
             return
-        element = here.elements[key] = self._element(walker, key, vr, position, length)
+        element = here.elements[key] = Element(vr, length, b"", big=walker.big_endian)
+        if length and length != UNDEFINED and vr not in _BULK:
+            element.raw = walker.value(position, min(length, self._longest(here, key)))
         if tag == _PIXEL_REPRESENTATION and here is self._main:
             self._signed = element.integer() == 1
         if vr in _STRICT and length:
             self._check_form(here, tag, element)
 
-    def _element(self, walker: Walker, key: Key, vr: str, position: int, length: int) -> Element:
-        read = b""
-        if length and length != UNDEFINED and vr not in _BULK:
-            longest = _MAX_WANTED_BYTES if key in self._wanted else _MAX_VALUE_BYTES
-            read = walker.value(position, min(length, longest))
-        return Element(vr, length, read, big=walker.big_endian)
+    def _longest(self, here: DataSet, key: Key) -> int:
+        """How much of a value is kept, in bytes."""
+        if key not in self._wanted:
+            return _MAX_VALUE_BYTES
+        return _MAX_VECTOR_BYTES if here is self._main else _MAX_WANTED_BYTES
 
     def _private(self, walker: Walker, here: DataSet, tag: int, vr: str, position: int, length: int) -> Key:
         """The key of a private element; its VR is checked where the tables of the Xeleris say one."""
@@ -163,7 +166,7 @@ class _Collector:
         for sequence, key in self._counted:
             number = item.integer(key) if parent.sequence == sequence else None
             if number is not None:
-                parent.numbers.setdefault((sequence, key), []).append(number)
+                parent.largest[sequence, key] = max(number, parent.largest.get((sequence, key), 0))
 
     def _judge(self, here: DataSet) -> None:
         for level, report in zip(here.levels, (self._standard, self._xeleris), strict=True):

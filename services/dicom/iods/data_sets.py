@@ -89,18 +89,20 @@ class Element:
 class DataSet:
     """A data set that the walk is in: the main one or an item.
 
-    ``levels`` are the rules for it, by check. ``sequence`` is the sequence whose items come next. ``numbers`` are
-    values of items that frames are checked by.
+    ``levels`` are the rules for it, by check. ``sequence`` is the sequence whose items come next. ``largest`` are
+    values of items that limit vectors, ``counted`` sequences inside items whose items the main data set counts: path,
+    reference, the element that counts them, and how many they are.
     """
 
-    __slots__ = ("creators", "elements", "levels", "numbers", "path", "sequence")
+    __slots__ = ("counted", "creators", "elements", "largest", "levels", "path", "sequence")
 
     def __init__(self, path: str, levels: tuple[Level | None, ...]) -> None:
         self.path, self.levels = path, levels
         self.elements: dict[Key, Element] = {}
         self.creators: dict[int, str] = {}
         self.sequence: Key = 0
-        self.numbers: dict[tuple[Key, Key], list[int]] = {}
+        self.largest: dict[tuple[Key, Key], int] = {}
+        self.counted: set[tuple[str, str, Key, int]] = set()
 
     def integer(self, key: Key) -> int | None:
         """The first value of an element as a whole number; None when there is none."""

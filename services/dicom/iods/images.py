@@ -65,8 +65,7 @@ def _limit(path: tuple[int, ...], main: DataSet) -> int | None:
     """The count that limits a vector: of the main data set, or the largest of the items of a sequence."""
     if len(path) == 1:
         return main.integer(path[0])
-    numbers = main.numbers.get((path[0], path[1]))
-    return max(numbers) if numbers else None
+    return main.largest.get((path[0], path[1]))
 
 
 def _check_bits(main: DataSet, report: Report) -> None:
