@@ -223,6 +223,6 @@ def test_ipv6_is_refused_at_start(tmp_path: Path) -> None:
 @pytest.mark.requirement("R124")
 def test_one_single_byte_character_set_is_chosen(tmp_path_factory: pytest.TempPathFactory) -> None:
     with ExitStack() as stack:
-        assert started(stack, tmp_path_factory, {"GATEWAY_CHARACTER_SET": "ISO_IR 101"}).ready()[0] == 200
+        assert started(stack, tmp_path_factory, XELERIS | {"GATEWAY_CHARACTER_SET": "ISO_IR 101"}).ready()[0] == 200
         with pytest.raises(AssertionError, match=r"ended with 2(?s:.*)CHARACTER_SET"):
-            started(stack, tmp_path_factory, {"GATEWAY_CHARACTER_SET": "ISO_IR 192"})
+            started(stack, tmp_path_factory, XELERIS | {"GATEWAY_CHARACTER_SET": "ISO_IR 192"})

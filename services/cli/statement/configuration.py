@@ -1,5 +1,6 @@
 """PS3.2 A.4.3 and A.4.4: network interfaces and every parameter with its default, from the models that read them."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final, get_args
 
@@ -9,10 +10,11 @@ from pydantic.fields import FieldInfo
 from schemas.dicom.profiles import profile_data
 from services.admin.station import Station
 from services.cli.statement.document import Section, Table
-from services.cli.statement.parameters import GUARDS, SETTINGS, STATION
+from services.cli.statement.parameters import GUARDS, QUERY, SETTINGS, STATION
 from services.dicom.guards import Guards
 from services.dicom.profile import Profile
 from services.dicom.settings import DicomSettings
+from services.query.settings import QuerySettings
 from services.runtime.settings import RuntimeSettings, Settings
 
 _LOCAL: Final = ("aet", "dicom_host", "dicom_port", "profile", "max_object_bytes", "drain_seconds")
@@ -84,15 +86,16 @@ def _field(each: tuple[str, FieldInfo, str]) -> tuple[str, str, str, str]:
 
 
 def _settings() -> Table:
-    rows = [_setting(RuntimeSettings, name) for name in _LOCAL]
-    rows += [_setting(DicomSettings, name) for name in DicomSettings.model_fields]
+    rows = [_setting(RuntimeSettings, name, SETTINGS) for name in _LOCAL]
+    rows += [_setting(DicomSettings, name, SETTINGS) for name in DicomSettings.model_fields]
+    rows += [_setting(QuerySettings, name, QUERY) for name in QuerySettings.model_fields]
     return Table("Settings", ("Variable", "Default", "Values", "Meaning"), rows)
 
 
-def _setting(model: type[Settings], name: str) -> tuple[str, str, str, str]:
+def _setting(model: type[Settings], name: str, meanings: Mapping[str, str]) -> tuple[str, str, str, str]:
     variable = f"{model.model_config.get('env_prefix', '')}{name}".upper()
     field = model.model_fields[name]
-    return variable, shown(field), values(field), SETTINGS[name]
+    return variable, shown(field), values(field), meanings[name]
 
 
 def _default(model: type[BaseModel], name: str) -> Any:

@@ -3,13 +3,18 @@
 from collections import defaultdict
 from typing import Final
 
+from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
+
 from services.cli.statement.document import Section, Table
+from services.cli.statement.queries import query
+from services.dicom.iods.findings import STANDARD, Finding
 from services.dicom.profile import Profile
 from services.dicom.status import STORE_NAMES, StatusClass, classify
 from services.dicom.status import name as status_name
 from services.forwarder.classify import REJECTION_REASONS, classify_rejection, classify_status
 from services.forwarder.states import Event
 from services.ingest.causes import ANSWERS
+from services.ingest.findings import SUCCESS, judge
 
 _EFFECTS: Final = {
     Event.DELIVER: "the delivery is DELIVERED",
@@ -59,7 +64,7 @@ def asked_of_others(profile: Profile) -> tuple[Section, ...]:
 
 def served(profile: Profile) -> tuple[Section, ...]:
     """What the AE does as SCP."""
-    return (_storage(profile), _verification())
+    return (_storage(profile), _verification(), query(profile))
 
 
 def _storage(profile: Profile) -> Section:
@@ -91,11 +96,19 @@ def _store_answers(profile: Profile) -> list[tuple[str, str, str, str]]:
     causes: dict[int, list[str]] = defaultdict(list)
     for answer in ANSWERS[profile.name].values():
         causes[answer.status].append(answer.comment)
-    rows = [(code(0), _class(0), "Success", "the object is durable")]
-    return rows + [
-        (code(status), _class(status), _words(status), "; ".join(comments))
+    kept = judge([Finding(STANDARD, "vr", "", "")], xeleris=profile.xeleris, refuse=False)
+    causes[SUCCESS].append("the object is durable and keeps to its IOD")
+    causes[kept].append("kept, with findings of the check against its IOD (R93, notes A6), stored with it")
+    return [
+        (code(status), _class(status), _own_words(status), "; ".join(comments))
         for status, comments in sorted(causes.items())
     ]
+
+
+def _own_words(status: int) -> str:
+    """The words of PS3.4 and PS3.7: the private meanings of A7xx are for those we receive (notes A4)."""
+    known = {**GENERAL_STATUS, **STORAGE_SERVICE_CLASS_STATUS}.get(status)
+    return str(known[1] or known[0]) if known else _words(status)
 
 
 def _rejections_received() -> list[tuple[str, str, str, str]]:

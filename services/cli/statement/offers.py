@@ -13,6 +13,10 @@ from schemas.dicom.profiles import profile_data
 from services.dicom.contexts import STORAGE_CLASSES, ProposedContext, Roles
 from services.dicom.profile import Profile
 from services.ingest import offer as ingest
+from services.query import offer as query
+
+OFFERS = (ingest.transfer_syntaxes, query.transfer_syntaxes)
+"""Of every service that accepts associations."""
 
 _KINDS = ("SOP Class", "Meta SOP Class")
 
@@ -49,7 +53,7 @@ def accepted(profile: Profile) -> list[Accepted]:
 
 def syntaxes_of(profile: Profile, uid: str) -> Sequence[str]:
     """As the first service that takes the class."""
-    return ingest.transfer_syntaxes(profile, uid)
+    return next((syntaxes for offer in OFFERS if (syntaxes := offer(profile, uid))), ())
 
 
 def proposed(profile: Profile) -> tuple[ProposedContext, ...]:

@@ -37,6 +37,19 @@ STATION: Final = {
     "associations": "associations to it at a time",
     "unknown_policy": "a delivery whose answer was lost: send it again, hold it",
     "retry_hours": "how long a delivery is tried",
+    "refuse_findings": "what it sends with a finding of the check against the IOD is refused (R93, notes A6)",
+    "reduce_level_1": "of level 1 classes it is sent what R92 keeps",
+    "move_destinations": "titles it may name in a C-MOVE; none: any station",
+    "store_seconds": "longest wait for its response to C-STORE; none: as the profile says",
+    "find_seconds": "longest wait for its response to C-FIND",
+    "move_seconds": "longest wait for its response to C-MOVE",
+    "action_seconds": "longest wait for its response to N-ACTION",
+}
+QUERY: Final = {
+    "concurrent": "queries of one process at a time",
+    "wait_seconds": "how long a query waits for its turn before A700",
+    "statement_seconds": "for the first matches, and then for each further batch",
+    "result_limit": "matches after which a query ends with A700; none: all are sent (R97)",
 }
 GUARDS: Final = {
     "artim_seconds": "Connection to A-ASSOCIATE-RQ, request to answer (PS3.8 9.1.5), seconds",
