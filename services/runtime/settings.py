@@ -19,6 +19,8 @@ from services.runtime.errors import UsageError
 GIB = 1 << 30
 HOME_FILE = "gateway.json"
 DEFAULT_HOME = ".gateway"
+OF_PROFILE = {"xeleris": {"aet": "XELERIS", "dicom_port": 104}}
+"""Defaults that follow from the profile (R121)."""
 
 
 class FileVariables(PydanticBaseSettingsSource):
@@ -150,6 +152,9 @@ class RuntimeSettings(Settings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        for name, value in OF_PROFILE.get(self.profile, {}).items():
+            if name not in self.model_fields_set:
+                object.__setattr__(self, name, value)
         object.__setattr__(self, "home", self.home.absolute())
         if not self.objects_url:
             object.__setattr__(self, "objects_url", (self.home / "objects").as_uri())

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final, get_args
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from schemas.dicom.profiles import profile_data
 from services.admin.station import Station
 from services.cli.statement.document import Section, Table
 from services.cli.statement.parameters import GUARDS, QUERY, SETTINGS, STATION
@@ -15,7 +13,7 @@ from services.dicom.guards import Guards
 from services.dicom.profile import Profile
 from services.dicom.settings import DicomSettings
 from services.query.settings import QuerySettings
-from services.runtime.settings import RuntimeSettings, Settings
+from services.runtime.settings import OF_PROFILE, RuntimeSettings, Settings
 
 _LOCAL: Final = ("aet", "dicom_host", "dicom_port", "profile", "max_object_bytes", "drain_seconds")
 """Of the settings of every process, those of the AE on the network."""
@@ -67,13 +65,9 @@ def configuration(profile: Profile) -> Section:
 
 
 def _defaults(profile: Profile) -> Table:
-    data = profile_data().xeleris
-    title, port = (
-        (data.aet, data.port)
-        if profile.xeleris
-        else (_default(RuntimeSettings, "aet"), _default(RuntimeSettings, "dicom_port"))
-    )
-    return Table("Local AE", ("Field", "Default"), [("AE title", str(title)), ("Port", str(port))])
+    fields = RuntimeSettings.model_fields
+    own = {"aet": fields["aet"].default, "dicom_port": fields["dicom_port"].default} | OF_PROFILE.get(profile.name, {})
+    return Table("Local AE", ("Field", "Default"), [("AE title", str(own["aet"])), ("Port", str(own["dicom_port"]))])
 
 
 def _station() -> list[tuple[str, FieldInfo, str]]:
@@ -96,10 +90,6 @@ def _setting(model: type[Settings], name: str, meanings: Mapping[str, str]) -> t
     variable = f"{model.model_config.get('env_prefix', '')}{name}".upper()
     field = model.model_fields[name]
     return variable, shown(field), values(field), meanings[name]
-
-
-def _default(model: type[BaseModel], name: str) -> Any:
-    return model.model_fields[name].default
 
 
 def shown(field: FieldInfo) -> str:
