@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 
 from pydantic.fields import FieldInfo
 
+from schemas.dicom.profiles import profile_data
 from services.admin.station import Station
 from services.cli.statement.document import Section, Table
 from services.cli.statement.parameters import GUARDS, QUERY, SETTINGS, STATION
@@ -13,7 +14,7 @@ from services.dicom.guards import Guards
 from services.dicom.profile import Profile
 from services.dicom.settings import DicomSettings
 from services.query.settings import QuerySettings
-from services.runtime.settings import OF_PROFILE, RuntimeSettings, Settings
+from services.runtime.settings import RuntimeSettings, Settings
 
 _LOCAL: Final = ("aet", "dicom_host", "dicom_port", "profile", "max_object_bytes", "drain_seconds")
 """Of the settings of every process, those of the AE on the network."""
@@ -65,9 +66,9 @@ def configuration(profile: Profile) -> Section:
 
 
 def _defaults(profile: Profile) -> Table:
-    fields = RuntimeSettings.model_fields
-    own = {"aet": fields["aet"].default, "dicom_port": fields["dicom_port"].default} | OF_PROFILE.get(profile.name, {})
-    return Table("Local AE", ("Field", "Default"), [("AE title", str(own["aet"])), ("Port", str(own["dicom_port"]))])
+    own, data = RuntimeSettings.model_fields, profile_data().xeleris
+    title, port = (data.aet, data.port) if profile.xeleris else (own["aet"].default, own["dicom_port"].default)
+    return Table("Local AE", ("Field", "Default"), [("AE title", str(title)), ("Port", str(port))])
 
 
 def _station() -> list[tuple[str, FieldInfo, str]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsConfigDict
 
-from schemas.dicom.profiles import profile_data
 from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings, Settings
 
@@ -37,15 +36,15 @@ def test_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (settings.minimum_free_bytes, settings.minimum_free_fraction) == (3 << 30, 0.05)
 
 
-def test_title_and_port_follow_from_the_profile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_xeleris_has_a_title_and_a_port_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """R121."""
     monkeypatch.setenv("GATEWAY_PROFILE", "xeleris")
-    settings, data = RuntimeSettings.load(), profile_data().xeleris
-    assert (settings.aet, settings.dicom_port) == (data.aet, data.port) == ("XELERIS", 104)
-    monkeypatch.setenv("GATEWAY_AET", "MINE")
-    say(home, dicom="127.0.0.1:4711")
     settings = RuntimeSettings.load()
-    assert (settings.aet, settings.dicom_port) == ("MINE", 4711)
+    assert (settings.aet, settings.dicom_port) == ("XELERIS", 104)
+    monkeypatch.setenv("GATEWAY_AET", "XEL2")
+    say(home, dicom="127.0.0.1:11112")
+    settings = RuntimeSettings.load()
+    assert (settings.aet, settings.dicom_port) == ("XEL2", 11112)
 
 
 def test_environment_over_home_file_over_defaults(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
