@@ -19,6 +19,7 @@ from services.dicom.pdu import Implementation
 from services.dicom.settings import DicomSettings
 from services.dicom.status import CANNOT_UNDERSTAND
 from services.runtime.errors import UsageError
+from services.runtime.settings import RuntimeSettings
 
 FOR_EVER: Final = float("inf")
 GATEWAY_MAXIMUM_PDU: Final = 128 * 1024
@@ -126,6 +127,14 @@ class Profile:
 def profile_of(name: Literal["gateway", "xeleris"], settings: DicomSettings) -> Profile:
     """The profile that the settings ask for. Raises ``UsageError`` for a setting that contradicts it."""
     return _xeleris(settings) if name == "xeleris" else _gateway(settings)
+
+
+def profile_for(runtime: RuntimeSettings, settings: DicomSettings) -> Profile:
+    """The profile of a process that listens. Raises ``UsageError`` as ``profile_of``, and for its address."""
+    profile = profile_of(runtime.profile, settings)
+    if profile.xeleris and ":" in runtime.dicom_host:
+        raise UsageError(f"GATEWAY_DICOM_HOST={runtime.dicom_host}: profile xeleris is IPv4 only (R117)")
+    return profile
 
 
 def _xeleris(settings: DicomSettings) -> Profile:

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.dicom.commands import N_EVENT_REPORT
 from services.dicom.endpoint import Endpoint, Offer
 from services.ingest.clock_watch import ClockWatch
 from services.ingest.handlers import Receiver
 from services.ingest.housekeeping import Housekeeping
 from services.ingest.offer import roles, transfer_syntaxes
 from services.ingest.publisher import Publisher
+from services.ingest.reports import Reports
 from services.ingest.revisions import RevisionCheck
 from services.ingest.settings import IngestSettings
 from services.runtime.app import Runtime
@@ -35,7 +37,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     )  # fmt: skip
     endpoint.offer(
         Offer(
-            receiver.handlers(),
+            {**receiver.handlers(), N_EVENT_REPORT: Reports(runtime.objects).receive},
             lambda abstract_syntax: transfer_syntaxes(profile, abstract_syntax),
             roles(profile),
             receiver.ended,

@@ -24,6 +24,11 @@ from private_servers.processes import end, start_with_us
 from private_servers.rabbitmq import PrivateRabbitmq
 from private_servers.server import PrivateServer, write_private
 
+from services.dicom.profile import profile_for
+from services.dicom.settings import DicomSettings
+from services.runtime.errors import UsageError
+from services.runtime.settings import RuntimeSettings
+
 LIB = Path(__file__).resolve().parent
 DEMO = LIB.parent / "demo" / "run.py"
 GATEWAY = Path(sys.executable).with_name("gateway")
@@ -36,6 +41,7 @@ SHOWN_LINES = 15
 # Title and DICOM port by profile (conformance data R10).
 PROFILES = {"gateway": ("GATEWAY", 11112), "xeleris": ("XELERIS", 104)}
 HTTP_PORT = 8080
+FIRST_FREE_FOR_ALL = 1024
 
 
 class Ended(BaseException):
@@ -177,6 +183,7 @@ class Launcher:
             "dicom": f"{given['GATEWAY_DICOM_HOST']}:{given['GATEWAY_DICOM_PORT']}",
             "http": f"http://{given['GATEWAY_HTTP_HOST']}:{given['GATEWAY_HTTP_PORT']}",
             "home": str(self.home),
+            "profile": given["GATEWAY_PROFILE"],
         }
 
     def _gateway(self) -> "subprocess.Popen[bytes]":
@@ -189,12 +196,15 @@ class Launcher:
 
 
 def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment of `gateway up`: the caller's, else the title and ports of the last start, else the usual ones.
+    """The environment of `gateway up`: the caller's, else profile, title and ports of the last start, else the usual.
 
     Ports that are taken are replaced. The servers are found by gateway.json.
     """
-    title, dicom_port = PROFILES.get(given.get("GATEWAY_PROFILE", "gateway"), PROFILES["gateway"])
-    before = {} if "GATEWAY_PROFILE" in given else addresses_before(home)
+    before = addresses_before(home)
+    profile = given.get("GATEWAY_PROFILE") or before.get("profile", "gateway")
+    if profile != before.get("profile", "gateway"):
+        before = {}
+    title, dicom_port = PROFILES[profile]
     host = given.get("GATEWAY_DICOM_HOST", LOOPBACK)
     http_host = given.get("GATEWAY_HTTP_HOST", LOOPBACK)
     dicom_port, http_port = port_of(before.get("dicom"), dicom_port), port_of(before.get("http"), HTTP_PORT)
@@ -202,6 +212,7 @@ def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     return {
         **{name: value for name, value in given.items() if name not in ours},
         "GATEWAY_HOME": str(home),
+        "GATEWAY_PROFILE": profile,
         "GATEWAY_AET": given.get("GATEWAY_AET") or before.get("aet") or title,
         "GATEWAY_DICOM_HOST": host,
         "GATEWAY_DICOM_PORT": given.get("GATEWAY_DICOM_PORT") or free_port("DICOM", dicom_port, host),
@@ -226,10 +237,11 @@ def port_of(address: str | None, otherwise: int) -> int:
 
 
 def free_port(use: str, wanted: int, host: str) -> str:
-    """The usual port, or another one, said aloud, when it is taken."""
+    """The usual port, or another one, said aloud, when it is taken or not for this user."""
     port = choose_port(wanted, host)
     if port != wanted:
-        say(f"{use} port {wanted} is taken on {host}, using {port}; set GATEWAY_{use}_PORT to choose one")
+        why = "is taken" if wanted >= FIRST_FREE_FOR_ALL or os.geteuid() == 0 else "is taken or only for root"
+        say(f"{use} port {wanted} {why} on {host}, using {port}; set GATEWAY_{use}_PORT to choose one")
     return str(port)
 
 
@@ -283,6 +295,7 @@ def main() -> int:
     home = Path(os.environ.get("GATEWAY_HOME") or ".gateway").absolute()
     os.umask(0o077)  # what is received, and what is logged, is nobody else's
     try:
+        profile_for(RuntimeSettings.load(), DicomSettings.load())  # wrong settings are named before anything starts
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         launcher = Launcher(home, os.environ)
         with ExitStack() as stack:
@@ -291,6 +304,9 @@ def main() -> int:
             return run(launcher, demo=options.demo, once=options.once)
     except Ended:
         return 0
+    except UsageError as error:
+        say(str(error))
+        return 2
     except (PrivateServerError, OSError) as error:
         say(str(error))
         return 1
