@@ -1,12 +1,16 @@
 """Gateways in profile xeleris, started once: receiving processes alone in each variant, and a whole one."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from schemas.snapshot import SnapshotStation
+from tests.conformance.whole import Sent, indexed, install_dcmjs, store, written
 from tests.ingest_process import IngestProcess, snapshot
+from tests.running_gateway import RunningGateway, running_gateway
+from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made
 
 XELERIS = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_AET": "XELERIS"}
 
@@ -46,3 +50,37 @@ def profile_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest
     """A receiving process in profile gateway."""
     with ExitStack() as stack:
         yield started(stack, tmp_path_factory, {})
+
+
+@pytest.fixture(scope="session")
+def xeleris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """The whole gateway, variant 4dr, knowing the senders of the suite; what it receives stays unless rules are set."""
+    with running_gateway(tmp_path_factory.mktemp("whole") / "home", settings=XELERIS) as running:
+        for title in ("SCANNER1", "DCMTK", "DCMJS"):
+            running.add_station(title)
+        running.wait_configured()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sent]:
+    """A new object of a kind (a name of tests/xeleris_objects.py): other UIDs every time."""
+    folder, seeds = tmp_path_factory.mktemp("objects"), itertools.count(1000)
+    return lambda name: written(name, made(name, next(seeds)), folder)
+
+
+@pytest.fixture(scope="session")
+def kept(xeleris: RunningGateway, objects: Callable[[str], Sent]) -> dict[str, Sent]:
+    """One object of every kind, stored in the gateway and found by queries."""
+    sent = {name: objects(name) for name in (*MADE_BY_XELERIS, *SENT_ON)}
+    for each in sent.values():
+        assert store(xeleris.dicom_port, each) == 0, each.name
+    for each in sent.values():
+        indexed(xeleris, each)
+    return sent
+
+
+@pytest.fixture(scope="session")
+def dcmjs_client() -> None:
+    """dcmjs-dimse, installed."""
+    install_dcmjs()
