@@ -51,6 +51,13 @@ def private_vr(creator: str, group: int, element: int) -> str:
     return _AMBIGUOUS.get(entry[0], entry[0]) if entry is not None else "UN"
 
 
+def in_private_dictionary(creator: str, group: int, element: int | None = None) -> bool:
+    """Whether our own list has the creator's element of that low byte (None: any) in the group; pydicom's does not
+    count."""
+    known = _own_elements().get(creator, {}).get(f"{group:04X}", {})
+    return bool(known) if element is None else f"{element:02X}" in known
+
+
 @cache
 def _own_elements() -> dict[str, dict[str, dict[str, list[str]]]]:
     text = files("schemas.dicom").joinpath("private_elements.json").read_text(encoding="utf-8")
