@@ -63,6 +63,9 @@ class Matches:
                 if stopped():
                     future.cancel()
                     raise Stopped from None
+                if not self._database.available:
+                    future.cancel()
+                    raise Unavailable("database went away") from None
 
     def _close(self, stream: AsyncIterator[list[Row]]) -> None:
         with suppress(FutureTimeoutError, CancelledError, GatewayError, RuntimeError):
