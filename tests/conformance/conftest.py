@@ -7,9 +7,9 @@ from contextlib import ExitStack
 import pytest
 
 from schemas.snapshot import SnapshotStation
-from tests.conformance.whole import Sent, indexed, install_dcmjs, store, written
+from tests.conformance.clients import install_dcmjs
+from tests.conformance.whole import Sent, WholeGateway, indexed, store, whole_gateway, written
 from tests.ingest_process import IngestProcess, snapshot
-from tests.running_gateway import RunningGateway, running_gateway
 from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made
 
 XELERIS = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_AET": "XELERIS"}
@@ -53,9 +53,9 @@ def profile_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest
 
 
 @pytest.fixture(scope="session")
-def xeleris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+def xeleris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeGateway]:
     """The whole gateway, variant 4dr, knowing the senders of the suite; what it receives stays unless rules are set."""
-    with running_gateway(tmp_path_factory.mktemp("whole") / "home", settings=XELERIS) as running:
+    with whole_gateway(tmp_path_factory.mktemp("whole") / "home", XELERIS) as running:
         for title in ("SCANNER1", "DCMTK", "DCMJS"):
             running.add_station(title)
         running.wait_configured()
@@ -70,7 +70,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sent]:
 
 
 @pytest.fixture(scope="session")
-def kept(xeleris: RunningGateway, objects: Callable[[str], Sent]) -> dict[str, Sent]:
+def kept(xeleris: WholeGateway, objects: Callable[[str], Sent]) -> dict[str, Sent]:
     """One object of every kind, stored in the gateway and found by queries."""
     sent = {name: objects(name) for name in (*MADE_BY_XELERIS, *SENT_ON)}
     for each in sent.values():

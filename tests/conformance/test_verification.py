@@ -2,7 +2,6 @@
 
 import io
 import json
-import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -19,12 +18,11 @@ from services.dicom.listener import Listener, listen
 from services.dicom.profile import profile_of
 from services.dicom.requestor import Peer, Requestor
 from services.dicom.settings import DicomSettings
-from tests.conformance.expected import CT, EXPLICIT, IMPLICIT, VERIFICATION
-from tests.conformance.whole import TITLE, dcmjs, dcmtk
+from tests.conformance.clients import dcmjs, dcmtk
+from tests.conformance.expected import CT, EXPLICIT
+from tests.conformance.whole import TITLE, WholeGateway
 from tests.ingest_process import IngestProcess
-from tests.running_gateway import RunningGateway
 from tests.stations import RawSender, StationReceiver
-from tests.stations.raw_association import proposal
 from tests.stations.receiver import RejectAssociations
 
 
@@ -107,7 +105,7 @@ def test_responses_are_waited_for_without_end() -> None:
 
 
 @pytest.mark.requirement("R15", "R49", "R50")
-def test_staff_verifies_a_station_and_sees_the_outcome(xeleris: RunningGateway) -> None:
+def test_staff_verifies_a_station_and_sees_the_outcome(xeleris: WholeGateway) -> None:
     with StationReceiver("VERIFIED") as station:
         xeleris.add_station("VERIFIED", station.port)
         assert "answered with success" in xeleris.cli("station", "echo", "VERIFIED")
@@ -116,15 +114,3 @@ def test_staff_verifies_a_station_and_sees_the_outcome(xeleris: RunningGateway) 
         assert "calling AE title not recognised" in refused
         assert "XELERIS" in refused
     assert json.loads(xeleris.cli("station", "echo", "VERIFIED", "--json", status=1))["ok"] is False
-
-
-@pytest.mark.requirement("R50")
-def test_verification_is_proposed_as_the_statement_says(xeleris: RunningGateway) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        xeleris.add_station("CAPTURE1", listener.getsockname()[1])
-        asking = threading.Thread(target=lambda: xeleris.cli("station", "echo", "CAPTURE1", status=1))
-        asking.start()
-        seen = proposal(listener)
-        asking.join()
-    syntaxes = [each.transfer_syntaxes for each in seen.contexts if each.abstract_syntax == VERIFICATION]
-    assert syntaxes == [(IMPLICIT,), (EXPLICIT,)]

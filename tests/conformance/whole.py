@@ -1,24 +1,54 @@
-"""A whole gateway in profile xeleris, and objects of every class it takes, sent to it by real clients."""
+"""A whole gateway in profile xeleris, and objects of every class it takes."""
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydicom import Dataset
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from deploy.local.demo.nuclear_medicine import encoded, part_10
+from services.cli import command_line
+from services.cli.exits import status_of
+from services.runtime.errors import GatewayError
 from tests.conformance.expected import EXPLICIT
 from tests.running_gateway import RunningGateway
 from tests.stations import RawSender, StationReceiver
 from tests.waiting import until
 
 TITLE: Final = "XELERIS"
-DCMJS: Final = Path(__file__).parent / "dcmjs"
+
+
+class WholeGateway(RunningGateway):
+    """Its commands run in the test's process: starting an interpreter for each would take most of the suite's time."""
+
+    def cli(
+        self, *arguments: str, status: int = 0, limit: float = 60, environment: Mapping[str, str] | None = None
+    ) -> str:
+        """Run a command; its output. Fails unless it ends with ``status``."""
+        del limit
+        variables = self.environment() | dict(environment or {})
+        with capture_logs():  # the command line logs nothing; this process would, to its standard output
+            done = CliRunner().invoke(command_line(arguments[0]), arguments, env=variables, prog_name="gateway")
+        fault = done.exception if isinstance(done.exception, GatewayError) else None
+        ended = status_of(fault) if fault else done.exit_code
+        assert ended == status, f"gateway {' '.join(arguments)} ended with {ended}\n{done.output}{fault or ''}"
+        return done.stdout
+
+
+@contextmanager
+def whole_gateway(home: Path, settings: Mapping[str, str]) -> Iterator[WholeGateway]:
+    """A started gateway that is ended afterwards."""
+    gateway = WholeGateway(home, settings=settings)
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.end()
 
 
 @dataclass(frozen=True)
@@ -67,57 +97,6 @@ def store(port: int, sent: Sent, calling: str = "SCANNER1") -> int:
     """C-STORE on an association of its own; the status."""
     with RawSender(port, calling, TITLE, [(sent.sop_class, sent.syntax)]) as sender:
         return sender.store(sent.sop_class, sent.uid, sent.syntax, sent.content)
-
-
-def dcmtk(program: str, port: int, *arguments: str, calling: str = "DCMTK") -> subprocess.CompletedProcess[str]:
-    """Run one of DCMTK's clients against the gateway; what it says is in ``stderr``."""
-    return subprocess.run(
-        [program, "-aet", calling, "-aec", TITLE, *arguments[:-1], "127.0.0.1", str(port), *arguments[-1:]]
-        if arguments
-        else [program, "-v", "-aet", calling, "-aec", TITLE, "127.0.0.1", str(port)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def install_dcmjs() -> None:
-    """dcmjs-dimse as package-lock.json says, kept beside it for the next run. Fails with what to do."""
-    installed = DCMJS / "node_modules" / ".package-lock.json"
-    wanted = DCMJS / "package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
-        return
-    command = [str(Path(sys.executable).with_name("npm")), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(
-        command, cwd=DCMJS, env=_with_node(), capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, (
-        f"dcmjs-dimse could not be installed from the npm registry ({done.returncode}).\n{done.stderr[-2000:]}\n"
-        f"Is the registry reachable? Try by hand: cd {DCMJS} && {' '.join(command)}"
-    )
-    installed.touch()
-
-
-def dcmjs(operation: str, port: int, calling: str = "DCMJS", **asked: Any) -> dict[str, Any]:
-    """Run the client of dcmjs-dimse; its statuses, matches, and the fault of the network."""
-    command = [str(Path(sys.executable).with_name("node")), "client.js", operation, str(port), calling, TITLE]
-    done = subprocess.run(
-        [*command, json.dumps(asked)],
-        cwd=DCMJS,
-        env=_with_node(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
-
-
-def _with_node() -> dict[str, str]:
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def indexed(gateway: RunningGateway, sent: Sent, limit: float = 20) -> None:

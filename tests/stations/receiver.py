@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -29,6 +29,13 @@ class Answer:
 
     status: int
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class AnswerEach:
+    """Keeps everything and answers each SOP Instance UID with its own status, others with 0000."""
+
+    statuses: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class AbortAfterData:
     """A-ABORT instead of the response; what was received is remembered."""
 
 
-Behaviour = Accept | Answer | Slow | RejectAssociations | Refuse | Freeze | AbortAfterData
+Behaviour = Accept | Answer | AnswerEach | Slow | RejectAssociations | Refuse | Freeze | AbortAfterData
 
 
 class StationReceiver:
@@ -75,6 +82,8 @@ class StationReceiver:
         self.associations: list[AssociationSummary] = []
         """Ended ones."""
         self.requests: list[commands.Command] = []
+        self.classes: Collection[str] = STORAGE_CLASSES
+        """Storage classes it accepts."""
         self.syntaxes: Sequence[str] = ALL_TRANSFER_SYNTAXES
         """What it accepts, the preferred one first."""
         self._guards = guards or Guards()
@@ -108,6 +117,11 @@ class StationReceiver:
             self._shut()
         else:
             self._open()
+
+    @property
+    def open(self) -> int:
+        """Associations established at this moment."""
+        return self._listener.active if self._listener else 0
 
     def digests(self, uid: str) -> set[str]:
         """SHA-256 (hex) of every data set received for this SOP Instance UID."""
@@ -161,7 +175,7 @@ class StationReceiver:
         if isinstance(behaviour, Slow):
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, behaviour.seconds)
-        request.association.respond(request, behaviour.status if isinstance(behaviour, Answer) else 0)
+        request.association.respond(request, _status(behaviour, request.command.affected_sop_instance_uid))
 
     def _remember(self, request: Request, data: bytes) -> None:
         uid = request.command.affected_sop_instance_uid
@@ -176,6 +190,12 @@ class StationReceiver:
             self._changed.wait_for(lambda: self._closing or not isinstance(self._behaviour, Freeze))
 
 
+def _status(behaviour: Behaviour, uid: str) -> int:
+    if isinstance(behaviour, AnswerEach):
+        return behaviour.statuses.get(uid, 0)
+    return behaviour.status if isinstance(behaviour, Answer) else 0
+
+
 class _Policy:
     def __init__(self, station: StationReceiver) -> None:
         self._station = station
@@ -187,5 +207,5 @@ class _Policy:
         return None
 
     def accepts(self, _: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
-        known = abstract_syntax in STORAGE_CLASSES or abstract_syntax == VERIFICATION
+        known = abstract_syntax in self._station.classes or abstract_syntax == VERIFICATION
         return self._station.syntaxes if known else ()
