@@ -12,15 +12,14 @@ from services.dicom.commands import C_ECHO
 from services.dicom.contexts import UNCOMPRESSED, VERIFICATION
 from services.dicom.errors import AssociationAborted, AssociationError, AssociationRejected, ConnectFailed
 from services.dicom.guards import Guards
-from services.dicom.outgoing import NoSlot, Wanted, holder, slot
+from services.dicom.outgoing import Wanted, holder, slot
 from services.dicom.profile import Profile
 from services.dicom.requestor import Peer, Requestor
 from services.dicom.status import SUCCESS, classify, name
 from services.runtime.db import Database
 
 LIMITS: Final = Guards(connect_seconds=5, artim_seconds=5, pdu_seconds=5, response_seconds=5)
-SLOT_SECONDS: Final = 5.0
-"""How long an association of the gateway's may be waited for."""
+SLOT_SECONDS: Final = 10.0
 
 REJECTIONS: Final[Mapping[tuple[int, int], tuple[str, str]]] = {
     (1, 1): ("no reason given", "ask its administrator"),
@@ -46,17 +45,14 @@ class Echo:
 
 
 async def echo(database: Database, profile: Profile, calling_aet: str, title: str) -> Echo:
-    """Ask a station for a C-ECHO, on an association as the profile opens them (R26, R33).
+    """Ask a station for a C-ECHO, on one of the outgoing associations that there may be (R26).
 
-    Raises ``NotFound``; a station that does not answer is an outcome, no error.
+    Raises ``NotFound``, ``NoSlot`` when none became free; a station that does not answer is an outcome, no error.
     """
     station = await stations.show(database, title)
-    wanted = Wanted(station.title, holder("admin"), station.associations, profile.outgoing)
-    try:
-        async with slot(database, wanted, wait_seconds=SLOT_SECONDS):
-            return await asyncio.to_thread(_ask, station, profile, calling_aet)
-    except NoSlot as full:
-        return Echo(station.title, False, f"{station.title} was not asked: {full}; try again later", 0)
+    wanted = Wanted(station.title, holder("echo"), station.associations, profile.outgoing)
+    async with slot(database, wanted, wait_seconds=SLOT_SECONDS):
+        return await asyncio.to_thread(_ask, station, profile, calling_aet)
 
 
 def _ask(station: Station, profile: Profile, calling_aet: str) -> Echo:
@@ -72,9 +68,9 @@ def _ask(station: Station, profile: Profile, calling_aet: str) -> Echo:
 
 
 def _exchange(peer: Peer, profile: Profile) -> tuple[bool, str]:
-    proposals = profile.proposals([(VERIFICATION, syntax) for syntax in UNCOMPRESSED])
-    guards = replace(LIMITS, maximum_pdu=profile.maximum_pdu)
-    with Requestor.connect(peer, proposals, guards, implementation=profile.implementation) as requestor:
+    proposals = profile.proposals([(VERIFICATION, syntax) for syntax in reversed(UNCOMPRESSED)])
+    limits = replace(LIMITS, maximum_pdu=profile.maximum_pdu)
+    with Requestor.connect(peer, proposals, limits, implementation=profile.implementation) as requestor:
         if all(each.abstract_syntax != VERIFICATION for each in requestor.association.contexts.values()):
             return False, "accepted the association but not the Verification SOP class"
         status = requestor.echo()
