@@ -3,16 +3,33 @@
 ``dciodvfy`` says whether that program (dicom3tools) knows the error too.
 """
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian
 
+from deploy.local.demo.nuclear_medicine import encoded
+from services.dicom.facts import read_header
+from services.dicom.iods import Finding, check
 from tests.xeleris_objects import made
 
 Break = Callable[[Dataset], None]
+
+
+def findings(data_set: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> list[str]:
+    """The findings of a data set as stored."""
+    content = encoded(data_set, transfer_syntax)
+    read_header(io.BytesIO(content), 0, len(content), transfer_syntax)
+    return [str(found) for found in checked(content, transfer_syntax, str(data_set.SOPClassUID))]
+
+
+def checked(content: bytes, transfer_syntax: str, sop_class: str) -> tuple[Finding, ...]:
+    """The findings of an encoded data set."""
+    return check(io.BytesIO(b"meta" + content), 4, len(content), transfer_syntax, sop_class)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Objects that keep to their IOD have no finding, whole and in every encoding; real samples have only true ones."""
 
-import io
 import time
 from pathlib import Path
 
@@ -10,26 +9,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from deploy.local.demo.nuclear_medicine import encoded
-from services.dicom.facts import read_header
-from services.dicom.iods import STANDARD, check
+from services.dicom.iods import STANDARD
 from services.dicom.iods.definitions import standard, xeleris
-from services.dicom.iods.findings import Finding
 from tests.factories import Instance, storable_files
+from tests.iod_mutations import checked, findings
 from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made
 
 SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
-
-
-def findings(data_set: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> list[str]:
-    """The findings of a data set as stored."""
-    content = encoded(data_set, transfer_syntax)
-    read_header(io.BytesIO(content), 0, len(content), transfer_syntax)
-    return [str(found) for found in checked(content, transfer_syntax, str(data_set.SOPClassUID))]
-
-
-def checked(content: bytes, transfer_syntax: str, sop_class: str) -> tuple[Finding, ...]:
-    """The findings of an encoded data set."""
-    return check(io.BytesIO(b"meta" + content), 4, len(content), transfer_syntax, sop_class)
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
