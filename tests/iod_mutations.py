@@ -119,6 +119,13 @@ def one_item_more(*path: str, keyword: str) -> Break:
     return inside(*path, do=lambda data_set: data_set[keyword].value.append(data_set[keyword].value[-1]))
 
 
+def code() -> Dataset:
+    """A code."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "121181", "DCM", "DICOM Object Catalog"
+    return item
+
+
 STANDARD = (
     Mutation("type 1 missing", "CT", without("Rows"), ("S type-1-missing 00280010 C.7.6.3",)),
     Mutation("type 1 empty", "CT", having("ImagePositionPatient", ""), ("S type-1-empty 00200032 C.7.6.2",)),
@@ -245,6 +252,9 @@ XELERIS = (
         ("S type-1C-missing 00540101 C.8.9.1", "X value 00541000 4-3"),
     ),
     Mutation("always empty", "SC", having("PatientOrientation", ["L", "P"]), ("X not-empty 00200020 5-8",)),
+    Mutation(
+        "sequence always empty", "PDF", having("ConceptNameCodeSequence", [code()]), ("X not-empty 0040A043 9-6",)
+    ),
     Mutation("always sent", "PDF", without("SeriesDescription"), ("X type-1-missing 0008103E 9-3",)),
     Mutation(
         "stricter than PS3.3", "NM STATIC", without("WindowCenter"),
