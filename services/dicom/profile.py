@@ -1,6 +1,6 @@
 """What the AE is on the network: profile xeleris, exactly the conformance statement, or gateway, a superset (P10)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Literal
@@ -31,6 +31,10 @@ FAILURES: Final = {
     "gateway": {C_FIND: CANNOT_UNDERSTAND, C_MOVE: CANNOT_UNDERSTAND, C_GET: CANNOT_UNDERSTAND},
 }
 """Status of a fault of ours by Command Field: "internal error in the AE" (R95), "unable to process" (R100, R104)."""
+
+Service = Literal["store", "find", "move", "action"]
+RESPONSE_SECONDS: Final[Mapping[Service, float]] = {"store": 300, "find": 600, "move": 7200, "action": 7200}
+"""Profile gateway: how long a response of C-STORE, C-FIND, C-MOVE or N-ACTION is waited for by default."""
 
 Pair = tuple[str, str]
 """A SOP class and a transfer syntax."""
@@ -76,6 +80,13 @@ class Profile:
         ours = Guards(maximum_pdu=self.maximum_pdu, failure_status=FAILURES[self.name])
         guards = replace(ours, **limits)  # type: ignore[arg-type]
         return replace(guards, idle_seconds=FOR_EVER, response_seconds=FOR_EVER) if self.patient else guards
+
+    def response_seconds(self, service: Service, of_station: int | None) -> float:
+        """The longest wait for a response of a station whose own limit is ``of_station`` seconds (None: the default).
+
+        Profile xeleris waits for ever (R44, R60, R65, R75): a dead peer is found by TCP keep-alive within a minute.
+        """
+        return FOR_EVER if self.patient else float(of_station or RESPONSE_SECONDS[service])
 
     def storage_syntaxes(self, abstract_syntax: str) -> Sequence[str]:
         """Transfer syntaxes in which instances of a class are accepted, the preferred one first; none: not at all."""
