@@ -3,16 +3,33 @@
 ``dciodvfy`` says whether that program (dicom3tools) knows the error too.
 """
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian
 
+from deploy.local.demo.nuclear_medicine import encoded
+from services.dicom.facts import read_header
+from services.dicom.iods import Finding, check
 from tests.xeleris_objects import made
 
 Break = Callable[[Dataset], None]
+
+
+def findings(data_set: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> list[str]:
+    """The findings of a data set as stored."""
+    content = encoded(data_set, transfer_syntax)
+    read_header(io.BytesIO(content), 0, len(content), transfer_syntax)
+    return [str(found) for found in checked(content, transfer_syntax, str(data_set.SOPClassUID))]
+
+
+def checked(content: bytes, transfer_syntax: str, sop_class: str) -> tuple[Finding, ...]:
+    """The findings of an encoded data set."""
+    return check(io.BytesIO(b"meta" + content), 4, len(content), transfer_syntax, sop_class)
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,13 @@ def set_item(keyword: str, place: int, value: object) -> Break:
 def one_item_more(*path: str, keyword: str) -> Break:
     """With the last item of a sequence twice."""
     return inside(*path, do=lambda data_set: data_set[keyword].value.append(data_set[keyword].value[-1]))
+
+
+def code() -> Dataset:
+    """A code."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "121181", "DCM", "DICOM Object Catalog"
+    return item
 
 
 STANDARD = (
@@ -228,6 +252,9 @@ XELERIS = (
         ("S type-1C-missing 00540101 C.8.9.1", "X value 00541000 4-3"),
     ),
     Mutation("always empty", "SC", having("PatientOrientation", ["L", "P"]), ("X not-empty 00200020 5-8",)),
+    Mutation(
+        "sequence always empty", "PDF", having("ConceptNameCodeSequence", [code()]), ("X not-empty 0040A043 9-6",)
+    ),
     Mutation("always sent", "PDF", without("SeriesDescription"), ("X type-1-missing 0008103E 9-3",)),
     Mutation(
         "stricter than PS3.3", "NM STATIC", without("WindowCenter"),

@@ -5,11 +5,12 @@ objects. CT, MR and Enhanced SR, which a Xeleris only sends on (R7), carry what 
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
@@ -58,7 +59,7 @@ _ITEMS = {
     "DetectorInformationSequence": "NumberOfDetectors",
     "PhaseInformationSequence": "NumberOfPhases",
     "RotationInformationSequence": "NumberOfRotations",
-    "DataInformationSequence": "NumberOfRRIntervals",
+    "GatedInformationSequence": "NumberOfRRIntervals",
     "TimeSlotInformationSequence": "NumberOfTimeSlots",
 }
 """How many items sequences have (PS3.3 C.8.4.10 to C.8.4.14)."""
@@ -346,7 +347,13 @@ def _xeleris() -> Tables:
     return xeleris_tables()
 
 
-def all_objects() -> Iterator[tuple[str, Dataset]]:
-    """Every object with its name."""
-    for name in (*MADE_BY_XELERIS, *SENT_ON):
-        yield name, made(name)
+def standard_elements(data_set: Dataset, path: str = "") -> list[tuple[str, Dataset, DataElement]]:
+    """All standard elements, those of the first items of sequences too: path of keywords, data set and element."""
+    found = []
+    for element in data_set:
+        if not element.tag.is_private:
+            name = path + (element.keyword or f"{element.tag:08X}")
+            found.append((name, data_set, element))
+            if element.VR == "SQ" and element.value:
+                found += standard_elements(element.value[0], f"{name}/")
+    return found

@@ -81,19 +81,16 @@ ANY_VALUE: Final = 0
 """Position in ``Rule.values`` of what any value may be."""
 
 
-@cache
 def standard(sop_class_uid: str) -> Definition | None:
     """What PS3.3 asks; None for classes without tables."""
     return _definitions(STANDARD).get(sop_class_uid)
 
 
-@cache
 def xeleris(sop_class_uid: str) -> Definition | None:
     """What the tables of the Xeleris ask; None for classes it does not make (R7)."""
     return _definitions(XELERIS).get(sop_class_uid)
 
 
-@cache
 def scheme(designator: str) -> str:
     """The coding scheme to compare by: older designators of one scheme are the same (notes B1)."""
     same = _codes().same

@@ -3,7 +3,6 @@
 import errno
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from services.dicom.listener import Listener, listen
 from services.dicom.part10 import read_object
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
-from services.ingest import findings
 from services.ingest.handlers import Receiver
 from services.ingest.offer import transfer_syntaxes
 from services.runtime.errors import StoreFailed, StoreFull
@@ -167,19 +165,6 @@ def serving(name: str, error: Exception, handlers: Any = None) -> Listener:
     policy.offers.append(lambda abstract_syntax: transfer_syntaxes(profile, abstract_syntax))
     receiver = Receiver(profile, Broken(error), snapshot, lambda: None, Unheard(), None, 1 << 30)  # type: ignore[arg-type]
     return Listener(listen("127.0.0.1", 0), policy, handlers or receiver.handlers(), profile.guards())
-
-
-def test_a_check_that_breaks_loses_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def broken(*_: object) -> None:
-        raise ValueError("Doe^Jane")
-
-    monkeypatch.setattr(findings, "check", broken)
-    instance = ct(1)
-    path = tmp_path / "data"
-    path.write_bytes(instance.data_set)
-    with path.open("rb") as source:
-        arguments = (0, len(instance.data_set), instance.transfer_syntax_uid, instance.sop_class_uid)
-        assert findings.examine(source, *arguments) == ()
 
 
 def test_a_private_class_is_not_judged(ingest: IngestProcess) -> None:

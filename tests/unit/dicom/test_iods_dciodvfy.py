@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
 
-from deploy.local.demo.nuclear_medicine import part_10
-from tests.iod_mutations import STANDARD, Mutation
-from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made
+from deploy.local.demo.nuclear_medicine import encoded, part_10
+from services.dicom.iods import STANDARD as STANDARD_CHECK
+from tests.iod_mutations import STANDARD, Mutation, checked
+from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made, standard_elements
 
 TIME_SLOTS = (
     "Error - Attribute present when condition unsatisfied (which may not be present otherwise) Type 2C "
@@ -53,3 +55,42 @@ def test_dciodvfy_finds_no_error_in_an_object_that_keeps_to_its_iod(name: str, t
 )
 def test_dciodvfy_finds_an_error_in_a_mutation(mutation: Mutation, tmp_path: Path) -> None:
     assert Counter(errors(mutation.broken(), tmp_path)) - Counter(errors(made(mutation.object), tmp_path))
+
+
+OURS_ALONE = {
+    "Modality": "in captures it takes Modality for type 3, as the SC Equipment Module says beside General Series",
+    "DetectorInformationSequence/FocalDistance": "type 2 in PS3.3 C.8.4.11",
+    "GatedInformationSequence": "type 2C by the Frame Increment Pointer in PS3.3 C.8.4.13",
+    "GatedInformationSequence/DataInformationSequence": "type 2 in PS3.3 C.8.4.13",
+    "GatedInformationSequence/DataInformationSequence/FrameTime": "type 1 in PS3.3 C.8.4.13",
+    "GatedInformationSequence/DataInformationSequence/TimeSlotInformationSequence": "as in TIME_SLOTS",
+    "ContentSequence/ValueType": "type 1 of every content item by value, PS3.3 C.17.3",
+}
+THEIRS_ALONE = {
+    "BodyPartExamined": "without it the body part may be paired, and Laterality is asked for: not decidable",
+    "Manufacturer": "captures may leave the General Equipment Module out",
+    "FrameOfReferenceUID": "NM images may leave the Frame of Reference Module out",
+    "AcquisitionContextSequence/ValueType": "type 3 in the editions the statement follows",
+    "AcquisitionContextSequence/ConceptCodeSequence": "hangs on that Value Type",
+    "PhaseInformationSequence/TriggerVector": "finds Number of Triggers in Phase where it need not be",
+}
+"""Where the two differ on what is missing, and why."""
+
+
+@pytest.mark.parametrize(
+    "name", ["NM WHOLE BODY", "NM DYNAMIC", "NM GATED", "NM RECON TOMO", *MADE_BY_XELERIS[8:], *SENT_ON]
+)
+def test_dciodvfy_misses_what_we_miss(name: str, tmp_path: Path) -> None:
+    """Each element is taken away in turn, in the main data set and in first items."""
+    data_set = made(name)
+    sop_class, before = str(data_set.SOPClassUID), Counter(errors(data_set, tmp_path))
+    for path, holder, element in standard_elements(data_set):
+        if element.keyword in ("SOPClassUID", "SOPInstanceUID"):
+            continue  # without them there is no file to show it
+        del holder[element.tag]
+        found = checked(encoded(data_set), ExplicitVRLittleEndian, sop_class)
+        ours = [finding for finding in found if finding.check == STANDARD_CHECK]
+        theirs = Counter(errors(data_set, tmp_path)) - before
+        holder[element.tag] = element
+        if path not in (OURS_ALONE if ours else THEIRS_ALONE):
+            assert bool(ours) == bool(theirs), path

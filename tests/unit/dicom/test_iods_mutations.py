@@ -11,11 +11,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from deploy.local.demo.nuclear_medicine import encoded
 from services.dicom.dictionary import keyword_of
 from services.dicom.iods import explained, pixel_data_fault, stored
-from services.dicom.iods.definitions import Level, Rule, standard
+from services.dicom.iods.definitions import Level, Rule, key_of, standard
 from services.dicom.iods.findings import RULES
-from tests.iod_mutations import STANDARD, XELERIS, Mutation
-from tests.unit.dicom.test_iods import checked, findings
-from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made
+from tests.iod_mutations import STANDARD, XELERIS, Mutation, checked, findings
+from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made, standard_elements
 
 MUTATIONS = (*STANDARD, *XELERIS)
 
@@ -45,15 +44,9 @@ def test_a_length_that_its_vr_does_not_allow() -> None:
     ]
 
 
-def _elements(data_set: Dataset, path: str = "") -> list[tuple[str, Dataset, DataElement]]:
-    """All standard elements of a data set and of the first items of its sequences, with their paths."""
-    found = []
-    for element in data_set:
-        if not element.tag.is_private:
-            found.append((f"{path}{element.tag:08X}", data_set, element))
-            if element.VR == "SQ" and element.value:
-                found += _elements(element.value[0], f"{path}{element.tag:08X}/")
-    return found
+def _path(keywords: str) -> str:
+    """The path of a finding for a path of keywords."""
+    return "/".join(f"{key_of(keyword):08X}" for keyword in keywords.split("/"))
 
 
 @pytest.mark.parametrize("name", [*MADE_BY_XELERIS, *SENT_ON])
@@ -61,11 +54,11 @@ def test_a_missing_element_is_the_only_one_found(name: str) -> None:
     """Whatever is taken away, nothing but its own absence is found: no rule leads to another."""
     data_set = made(name)
     sop_class, missed = str(data_set.SOPClassUID), 0
-    for path, holder, element in _elements(data_set):
+    for path, holder, element in standard_elements(data_set):
         del holder[element.tag]
         found = checked(encoded(data_set), ExplicitVRLittleEndian, sop_class)
         holder[element.tag] = element
-        assert {finding.path for finding in found} <= {path}
+        assert {finding.path for finding in found} <= {_path(path)}
         assert all(finding.rule.endswith("missing") for finding in found)
         missed += bool(found)
     assert missed > 15
@@ -75,11 +68,11 @@ def test_a_missing_element_is_the_only_one_found(name: str) -> None:
 def test_an_empty_element_is_the_only_one_found(name: str) -> None:
     data_set = made(name)
     sop_class = str(data_set.SOPClassUID)
-    for path, holder, element in _elements(data_set):
+    for path, holder, element in standard_elements(data_set):
         holder[element.tag] = DataElement(element.tag, element.VR, [] if element.VR == "SQ" else None)
         found = checked(encoded(data_set), ExplicitVRLittleEndian, sop_class)
         holder[element.tag] = element
-        assert {finding.path for finding in found} <= {path}
+        assert {finding.path for finding in found} <= {_path(path)}
         assert all(finding.rule.endswith("empty") or finding.rule == "pixel-data-missing" for finding in found)
 
 
@@ -134,8 +127,8 @@ def test_what_is_stored_is_short_and_holds_no_values() -> None:
 
 def test_what_does_not_fit_is_counted() -> None:
     data_set = made("NM GATED TOMO")
-    for path, holder, element in reversed(_elements(data_set)):
-        if len(path) > 8 or element.VR not in ("SQ", "OW"):
+    for path, holder, element in reversed(standard_elements(data_set)):
+        if "/" in path or element.VR not in ("SQ", "OW"):
             del holder[element.tag]
     found = checked(encoded(data_set), ExplicitVRLittleEndian, str(made("NM STATIC").SOPClassUID)) * 3
     texts = stored(found)
