@@ -7,9 +7,17 @@ from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
 
 from services.cli.statement.document import Section, Table
 from services.cli.statement.queries import query
+from services.dicom.contexts import COMMITMENT_PUSH
 from services.dicom.iods.findings import STANDARD, Finding
-from services.dicom.profile import Profile
-from services.dicom.status import STORE_NAMES, StatusClass, classify
+from services.dicom.profile import RESPONSE_SECONDS, Profile
+from services.dicom.status import (
+    CLASS_INSTANCE_CONFLICT,
+    NO_SUCH_EVENT_TYPE,
+    PROCESSING_FAILURE,
+    STORE_NAMES,
+    StatusClass,
+    classify,
+)
 from services.dicom.status import name as status_name
 from services.forwarder.classify import REJECTION_REASONS, classify_rejection, classify_status
 from services.forwarder.states import Event
@@ -34,8 +42,10 @@ def asked_of_others(profile: Profile) -> tuple[Section, ...]:
             (
                 "Started by routing rules and by the command gateway send, for stations flagged store (R37). "
                 "Instances go one after the other on one association, each in a context that was accepted; without "
-                "one it is FAILED "
-                "(R14). " + _patience(profile),
+                "one it is FAILED (R14). What is sent is what was received, bit for bit; a station with "
+                "reduce_level_1 gets of level 1 classes "
+                "what R92 keeps, and in profile xeleris another accepted syntax where its own is not. "
+                + _patience(profile),
                 Table("Responses to C-STORE", ("Status", "Class", "Meaning", "Effect"), _store_responses(profile)),
                 "An association that is lost or rejected is opened again after a pause kept in the database; what was "
                 "sent whole without an answer is UNKNOWN and sent again.",
@@ -64,7 +74,7 @@ def asked_of_others(profile: Profile) -> tuple[Section, ...]:
 
 def served(profile: Profile) -> tuple[Section, ...]:
     """What the AE does as SCP."""
-    return (_storage(profile), _verification(), query(profile))
+    return (_storage(profile), _verification(), query(profile), *_reports(profile))
 
 
 def _storage(profile: Profile) -> Section:
@@ -80,6 +90,35 @@ def _storage(profile: Profile) -> Section:
 
 def _verification() -> Section:
     return Section("Activity: verify (SCP)", ("C-ECHO is answered 0000, the only status ever returned (R105, R106).",))
+
+
+def _reports(profile: Profile) -> tuple[Section, ...]:
+    """N-EVENT-REPORT, where the profile has commitment."""
+    if not profile.serves(COMMITMENT_PUSH):
+        return ()
+    return (
+        Section(
+            "Activity: receive N-EVENT-REPORT (SCU)",
+            (
+                "The peer opens the association and takes the SCP role by role selection; without the role item it is "
+                "served all the same (R107, R108, notes A19). A report is durable before it is answered 0000; whether "
+                "anybody waits for its transaction is not asked (notes A16).",
+                Table("Responses to N-EVENT-REPORT (R113)", ("Status", "Meaning", "When"), _REPORT_ANSWERS),
+            ),
+        ),
+    )
+
+
+_REPORT_ANSWERS: Final = [
+    (f"{SUCCESS:04X}", "Success", "the report is durable"),
+    (f"{PROCESSING_FAILURE:04X}", "Processing failure", "the report cannot be read or kept"),
+    (f"{NO_SUCH_EVENT_TYPE:04X}", "No such event type", "the event type is neither 1 nor 2"),
+    (
+        f"{CLASS_INSTANCE_CONFLICT:04X}",
+        "Class-instance conflict",
+        "another SOP class than Storage Commitment Push Model",
+    ),
+]
 
 
 def _store_responses(profile: Profile) -> list[tuple[str, str, str, str]]:
@@ -140,7 +179,8 @@ def _patience(profile: Profile) -> str:
     if profile.patient:
         return "There is no time-out on DIMSE messages (R44, R90)."
     guards = profile.guards()
+    waits = ", ".join(f"{service} {seconds:g} s" for service, seconds in RESPONSE_SECONDS.items())
     return (
-        f"A request is waited for {guards.idle_seconds:g} s, a response {guards.response_seconds:g} s, each unless the "
-        "station says otherwise."
+        f"A request is waited for {guards.idle_seconds:g} s, a response by service ({waits}) unless the station's own "
+        "limit says otherwise."
     )
