@@ -14,6 +14,7 @@ from services.dicom.errors import AssociationError, AssociationRejected, SourceT
 from services.dicom.guards import Guards
 from services.dicom.requestor import Peer, Requestor
 from services.dicom.uids import valid_uid
+from services.dicom.verified import ObjectDamaged, VerifiedSource
 from services.forwarder.classify import (
     Trouble,
     Verdict,
@@ -24,7 +25,6 @@ from services.forwarder.classify import (
     classify_unusable,
 )
 from services.forwarder.delivery import Delivery, Outcome
-from services.forwarder.source import ObjectDamaged, VerifiedSource
 from services.forwarder.states import Event
 from services.runtime.errors import GatewayError, ObjectMissing
 from services.runtime.objects import ObjectStore
