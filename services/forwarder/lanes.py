@@ -6,12 +6,10 @@ from collections.abc import Callable
 import structlog
 
 from services.dicom import outgoing
-from services.dicom.guards import Guards
-from services.dicom.requestor import Peer
 from services.forwarder import ledger
 from services.forwarder.configuration import Configuration, Station
 from services.forwarder.sender import Destination, Means, Session
-from services.forwarder.transfer import Line
+from services.forwarder.transfer import Line, line_to
 from services.runtime.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -66,8 +64,6 @@ class Lanes:
         self._aet = aet
         self._destinations: dict[str, Destination] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
-        settings = means.settings
-        self._guards = Guards(connect_seconds=settings.connect_seconds, response_seconds=settings.response_seconds)
 
     def adjust(self) -> None:
         """Start the lanes that the configuration asks for and that are not there yet."""
@@ -113,4 +109,4 @@ class Lanes:
         return lambda: self._configuration.stations.get(title)
 
     def _line(self, station: Station) -> Line:
-        return Line(Peer(station.host, station.port, station.title, self._aet), self._guards, self._means.profile.name)
+        return line_to(station, self._means.profile, self._aet, self._means.settings.connect_seconds)

@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 from schemas.messages import Envelope, InstanceDelivered
 from services.forwarder import jobs
 from services.forwarder.circuit import Circuit, Setback
+from services.forwarder.classify import UNSENDABLE
 from services.forwarder.delivery import Delivery, Result
 from services.forwarder.states import State
 from services.runtime.db import load_queries
@@ -70,12 +71,27 @@ async def due(connection: Connection, destinations: Collection[str]) -> set[str]
 
 
 async def claim(
-    connection: Connection, destination: str, most: int, holder: str, lease_seconds: float
+    connection: Connection,
+    destination: str,
+    most: int,
+    holder: str,
+    lease_seconds: float,
+    unsendable: Collection[str] = (),
 ) -> list[Delivery]:
-    """The next deliveries, SENDING with a lease of ``holder``: by priority, then by the time they were due."""
+    """The next deliveries, SENDING with a lease of ``holder``: by priority, then by the time they were due.
+
+    Those of classes that are ``unsendable`` end FAILED instead.
+    """
     if most <= 0:
         return []
-    parameters = {"destination": destination, "most": most, "holder": holder, "lease": lease_seconds}
+    parameters = {
+        "destination": destination,
+        "most": most,
+        "holder": holder,
+        "lease": lease_seconds,
+        "unsendable": list(unsendable),
+        "unsendable_reason": UNSENDABLE,
+    }
     rows = await (await connection.execute(QUERIES.claim, parameters)).fetchall()
     rows.sort(key=lambda row: (-row["priority"], row["next_attempt_at"], row["id"]))
     claimed = [_delivery(row) for row in rows if row["state"] == State.SENDING]

@@ -25,8 +25,8 @@ DRAIN_MARGIN_SECONDS = 5.0  # of the process's drain time: for what was aborted 
 async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Evaluate, send and keep the clocks until the block ends; then wait for associations to end."""
     settings = ForwarderSettings.load()
-    configuration = Configuration(runtime.db, settings.rule_sets)
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
+    configuration = Configuration(runtime.db, settings.rule_sets, profile)
     with ThreadPoolExecutor(profile.outgoing, thread_name_prefix="association") as threads:
         means = Means(runtime.db, runtime.objects, settings, profile, runtime.supervisor, threads)
         lanes = Lanes(means, configuration, runtime.settings.aet)

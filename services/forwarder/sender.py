@@ -11,7 +11,7 @@ import structlog
 
 from services.dicom import outgoing
 from services.dicom.profile import Profile
-from services.forwarder import ledger, metrics
+from services.forwarder import jobs, ledger, metrics
 from services.forwarder.circuit import Circuit, after_postponed, after_trouble
 from services.forwarder.classify import Trouble
 from services.forwarder.configuration import Station
@@ -19,7 +19,7 @@ from services.forwarder.delivery import Delivery, Outcome, Result
 from services.forwarder.outcomes import result, unsent
 from services.forwarder.settings import ForwarderSettings
 from services.forwarder.states import Event
-from services.forwarder.transfer import Contexts, Line, Transfer
+from services.forwarder.transfer import Line, Transfer
 from services.runtime.db import Connection, Database
 from services.runtime.errors import GatewayError, Unavailable
 from services.runtime.objects import ObjectStore
@@ -43,7 +43,6 @@ class Destination:
     title: str
     station: Callable[[], Station | None]  # as configured at the moment
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    contexts: Contexts = field(default_factory=Contexts)
     listeners: list[asyncio.Event] = field(default_factory=list)
 
     def ring(self) -> None:
@@ -78,8 +77,10 @@ class Session:
         self._news = asyncio.Event()
         self._probing = False
         self._giving_way = False
+        self._canceled_at: float | None = None  # when the job of the delivery under way was found cancelled
+        self._looked_at = 0.0
         self._opened_at = self._leased_at = 0.0
-        self._transfer = Transfer(line, means.objects, destination.contexts, self._report_from_thread)
+        self._transfer = Transfer(line, means.objects, self._report_from_thread)
 
     async def run(self) -> bool:
         """Send until nothing is due; False if there was nothing to claim or no slot free."""
@@ -133,6 +134,7 @@ class Session:
                         circuit.allowance(settings.in_doubt),
                         self._holder,
                         settings.lease_seconds,
+                        self._means.profile.unsendable,
                     )
                     await self._take_slots(connection, needed=bool(first))
                     self._probing = circuit.open
@@ -171,6 +173,7 @@ class Session:
             if self._outcomes or (rung and len(self._claimed) < self._means.settings.in_doubt):
                 await self._record_and_claim()
             await self._renew()
+            await self._end_what_was_canceled()
             if self._claimed:
                 idle_since = None
             elif self._giving_way:
@@ -219,7 +222,9 @@ class Session:
         await ledger.record(connection, self._results(outcomes), self._holder)
         circuit = await self._mark_circuit(connection, outcomes)
         allowed = 0 if circuit.open or self._giving_way else most
-        return await ledger.claim(connection, title, allowed, self._holder, settings.lease_seconds)
+        return await ledger.claim(
+            connection, title, allowed, self._holder, settings.lease_seconds, self._means.profile.unsendable
+        )
 
     async def _mark_circuit(self, connection: Connection, outcomes: Sequence[Outcome]) -> Circuit:
         """Any answer but "not at the moment" closes the circuit; only such answers open it after a while."""
@@ -268,11 +273,34 @@ class Session:
             log.error("association_aborted_for_its_lease", destination=self._destination.title)
             self.abort()
 
+    async def _end_what_was_canceled(self) -> None:
+        """Abort when the job of the delivery under way was cancelled a while ago: its answer may never come."""
+        number, since = self._transfer.under_way or (0, 0.0)
+        poll, now = self._means.settings.poll_seconds, time.monotonic()
+        if number not in self._claimed or now - since < poll or now - self._looked_at < poll:
+            return
+        self._looked_at = now
+        if not await self._canceled(self._claimed[number][0]):
+            self._canceled_at = None
+        elif self._canceled_at is None:
+            self._canceled_at = now
+        elif now - self._canceled_at >= self._means.settings.cancel_seconds:
+            log.info("association_aborted_for_a_cancel", destination=self._destination.title)
+            self.abort()
+
+    async def _canceled(self, delivery: Delivery) -> bool:
+        try:
+            async with self._means.database.transaction() as connection:
+                return await jobs.canceled(connection, delivery.job)
+        except Unavailable:
+            return False
+
     async def _ended(self, thread: "asyncio.Future[Trouble | None]") -> Trouble | None:
         """Wait for the thread, renewing meanwhile."""
         while not thread.done():
             await asyncio.wait([thread], timeout=self._means.settings.poll_seconds)
             await self._renew()
+            await self._end_what_was_canceled()
         try:
             return thread.result()
         except Exception as error:

@@ -12,7 +12,11 @@ Seconds = Annotated[float, Field(gt=0)]
 
 class ForwarderSettings(Settings):
     """Environment ``GATEWAY_FORWARDER_…``. Times in seconds. How many associations may be open at a time is a matter of
-    the application entity: ``GATEWAY_OUTGOING_ASSOCIATIONS``."""
+    the application entity (``GATEWAY_OUTGOING_ASSOCIATIONS``), how long a response is waited for one of the station.
+
+    ``cancel_seconds``: what the object under way may still take once its job was cancelled; then the association is
+    aborted.
+    """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_FORWARDER_")
 
@@ -22,7 +26,7 @@ class ForwarderSettings(Settings):
     idle_seconds: Annotated[float, Field(ge=0)] = 2
     poll_seconds: Seconds = 1
     connect_seconds: Seconds = 10
-    response_seconds: Seconds = 120
+    cancel_seconds: Annotated[float, Field(ge=0)] = 5
     slow_retry_seconds: Seconds = 300
     reconcile_seconds: Seconds = 10
     reconcile_age_seconds: Annotated[float, Field(ge=0)] = 10

@@ -4,14 +4,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 import structlog
 
-from services.dicom.contexts import PresentationContext, ProposedContext
+from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, MAXIMUM_CONTEXTS, VERIFICATION, PresentationContext
 from services.dicom.errors import AssociationError, AssociationRejected, SourceTruncated
 from services.dicom.guards import Guards
+from services.dicom.profile import Pair, Profile
 from services.dicom.requestor import Peer, Requestor
 from services.dicom.uids import valid_uid
 from services.dicom.verified import ObjectDamaged, VerifiedSource
@@ -24,41 +25,29 @@ from services.forwarder.classify import (
     classify_status,
     classify_unusable,
 )
+from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome
 from services.forwarder.states import Event
 from services.runtime.errors import GatewayError, ObjectMissing
 from services.runtime.objects import ObjectStore
-
-MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd identifiers of one byte
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Line:
-    """How to reach a destination: its address, our limits, the profile that decides what answers mean."""
+    """How to reach a destination: its address, the profile that decides what is proposed, our limits."""
 
     peer: Peer
+    profile: Profile
     guards: Guards
-    profile: str
 
 
-class Contexts:
-    """The (SOP class, transfer syntax) pairs a destination was sent lately, the newest last. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._pairs: dict[tuple[str, str], None] = {}
-        self._lock = threading.Lock()
-
-    def with_these(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """At most 128 pairs to propose, ``pairs`` among them."""
-        with self._lock:
-            for pair in [pair for pair in pairs if all(map(valid_uid, pair))][-MOST_CONTEXTS:]:
-                self._pairs.pop(pair, None)
-                self._pairs[pair] = None
-            for pair in list(self._pairs)[:-MOST_CONTEXTS]:
-                del self._pairs[pair]
-            return list(self._pairs)
+def line_to(station: Station, profile: Profile, calling_aet: str, connect_seconds: float) -> Line:
+    """The line to a station, under the profile's limits and the station's own."""
+    guards = profile.guards(connect_seconds=connect_seconds)
+    limits = replace(guards, response_seconds=profile.response_seconds("store", station.store_seconds))
+    return Line(Peer(station.host, station.port, station.title, calling_aet, profile.xeleris), profile, limits)
 
 
 class Transfer:
@@ -68,14 +57,16 @@ class Transfer:
     not sent.
     """
 
-    def __init__(self, line: Line, objects: ObjectStore, contexts: Contexts, report: Callable[[Outcome], None]) -> None:
+    def __init__(self, line: Line, objects: ObjectStore, report: Callable[[Outcome], None]) -> None:
         self.inbox: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._line = line
         self._objects = objects
-        self._contexts = contexts
         self._report = report
         self._requestor: Requestor | None = None
-        self._proposed: list[tuple[str, str]] = []
+        self._needed: dict[Pair, None] = {}
+        self._proposed: frozenset[Pair] = frozenset()
+        self.under_way: tuple[int, float] | None = None
+        """Id of the delivery that the destination is asked to store, and since when. For other threads to read."""
         self._stopped = threading.Event()
         self._answers = 0
 
@@ -109,31 +100,46 @@ class Transfer:
         finally:
             self._release()
 
-    def _connect(self, pairs: list[tuple[str, str]]) -> Requestor:
+    def _connect(self, pairs: list[Pair]) -> Requestor:
+        """Propose what this and the deliveries before it needed; the oldest give way to what does not fit."""
         self._release()
-        self._proposed = self._contexts.with_these(pairs)
-        proposed = [ProposedContext(sop_class, (transfer_syntax,)) for sop_class, transfer_syntax in self._proposed]
-        self._requestor = requestor = Requestor.connect(self._line.peer, proposed, self._line.guards)
+        for pair in [pair for pair in pairs if all(map(valid_uid, pair))][-MAXIMUM_CONTEXTS:]:
+            self._needed.pop(pair, None)
+            self._needed[pair] = None
+        # What cannot be proposed needs an association all the same, to be refused on: with Verification alone.
+        line, needed = self._line, list(self._needed)[-MAXIMUM_CONTEXTS:] or [(VERIFICATION, IMPLICIT_LITTLE_ENDIAN)]
+        proposals = line.profile.proposals(needed)
+        self._proposed = frozenset((each.abstract_syntax, each.transfer_syntaxes[0]) for each in proposals)
+        self._requestor = requestor = Requestor.connect(
+            line.peer, proposals, line.guards, implementation=line.profile.implementation
+        )
         return requestor
 
     def _deliver(self, delivery: Delivery) -> Trouble | None:
         requestor = self._association_for(delivery)
         context = requestor.context_for(*delivery.context)
         if context is None:
-            self._report(Outcome(delivery, classify_context(*delivery.context), answered=True))
+            verdict = classify_context(*delivery.context, proposed=delivery.context in self._proposed)
+            self._report(Outcome(delivery, verdict, answered=True))
             return None
         started = time.monotonic()
+        self.under_way = (delivery.id, started)
         verdict, answered, trouble = self._store(requestor, context, delivery)
+        self.under_way = None
         elapsed = int((time.monotonic() - started) * 1000)
         self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered))
         return trouble
 
     def _association_for(self, delivery: Delivery) -> Requestor:
         """The open association, or another one: the peer ended it while idle, or the context was not proposed."""
-        fits = delivery.context in self._proposed or not all(map(valid_uid, delivery.context))
+        fits = delivery.context in self._proposed or not self._proposable(delivery.context)
         if self._requestor is not None and fits and self._requestor.alive():
             return self._requestor
         return self._connect([delivery.context])
+
+    def _proposable(self, pair: Pair) -> bool:
+        """Whether another association could have a context for it: profile xeleris always proposes the same."""
+        return not self._line.profile.xeleris and all(map(valid_uid, pair))
 
     def _store(
         self, requestor: Requestor, context: PresentationContext, delivery: Delivery
@@ -162,7 +168,7 @@ class Transfer:
             self._forget(requestor, error)
             return Verdict(Event.POSTPONE, f"object store: {error}"), False, None
         self._answers += 1
-        return classify_status(response.status, response.comment, self._line.profile), True, None
+        return classify_status(response.status, response.comment, self._line.profile.name), True, None
 
     def _open(self, delivery: Delivery) -> BinaryIO:
         source = self._objects.open(delivery.object_key)

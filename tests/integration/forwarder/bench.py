@@ -63,7 +63,7 @@ async def forwarder(
         async with asyncio.timeout(10):
             await database.wait_available()
         threads = stack.enter_context(ThreadPoolExecutor(profile.outgoing))
-        configuration = Configuration(database, chosen.rule_sets)
+        configuration = Configuration(database, chosen.rule_sets, profile)
         await configuration.refresh()
         lanes = Lanes(Means(database, recorder.objects, chosen, profile, supervisor, threads), configuration, "GATEWAY")
         lanes.adjust()
