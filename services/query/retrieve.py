@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -164,13 +164,12 @@ class Retriever:
 
     def _target(self, request: Request, station: Destination, retrieval: Retrieval) -> StationTarget:
         means, command = self._means, request.command
-        guards = means.profile.guards(
-            connect_seconds=means.settings.connect_seconds,
-            response_seconds=station.store_seconds or means.settings.store_seconds,
-        )
+        guards = means.profile.guards(connect_seconds=means.settings.connect_seconds)
+        limits = replace(guards, response_seconds=means.profile.response_seconds("store", station.store_seconds))
+        peer = Peer(station.host, station.port, station.title, means.aet, ipv4_only=means.profile.xeleris)
+        origin = request.association.calling_aet, command.message_id
         return StationTarget(
-            Peer(station.host, station.port, station.title, means.aet), guards, means.profile, means.stock,
-            retrieval.needed, (request.association.calling_aet, command.message_id), command.priority or MEDIUM,
+            peer, limits, means.profile, means.stock, retrieval.needed, origin, command.priority or MEDIUM
         )  # fmt: skip
 
     def _slots_of(self, station: Destination) -> Wanted:

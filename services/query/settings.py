@@ -22,8 +22,6 @@ class QuerySettings(Settings):
     slot_seconds: Annotated[float, Field(ge=0, le=600)] = 30.0
     """How long a C-MOVE waits for an outgoing association, sending Pending, before it is answered A702."""
     connect_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
-    store_seconds: Annotated[float, Field(gt=0)] = 120.0
-    """Longest wait for the answer to a sub-operation's C-STORE where the station has no limit of its own."""
     abandoned_seconds: Annotated[float, Field(ge=60)] = 600.0
     """After so long without news, a retrieval that nobody ended is closed in the records."""
     retrieval_months: Annotated[int, Field(ge=1)] = 12

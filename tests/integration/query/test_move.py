@@ -34,7 +34,6 @@ def gateway(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) 
     """Profile gateway with slots for two outgoing associations and little patience."""
     with archive(
         tmp_path_factory.mktemp("archive"), module_database_url, outgoing_associations="2", query_slot_seconds="3",
-        query_store_seconds="3",
     ) as running:  # fmt: skip
         yield running
 
