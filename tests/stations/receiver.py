@@ -83,6 +83,8 @@ class StationReceiver:
         """Answers by SOP Instance UID, where they are not those of the behaviour."""
         self.aborted: Container[str] = frozenset()
         """SOP Instance UIDs whose data set is answered with an A-ABORT."""
+        self.proposed: list[str] = []
+        """Abstract syntaxes of all contexts that were proposed, in their order."""
         self._guards = guards or Guards()
         self._data_sets: dict[str, list[bytes]] = defaultdict(list)
         self._received_at: dict[str, float] = {}
@@ -195,5 +197,6 @@ class _Policy:
         return None
 
     def accepts(self, _: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
+        self._station.proposed.append(abstract_syntax)
         known = abstract_syntax in self._station.classes or abstract_syntax == VERIFICATION
         return self._station.syntaxes if known else ()
