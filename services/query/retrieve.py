@@ -22,7 +22,7 @@ from services.query.retrieve_records import Asked, Destination, Records, Retriev
 from services.query.retrieve_slots import held
 from services.query.retrieve_wish import CANNOT_COUNT, MISMATCH, UNABLE, UNKNOWN_DESTINATION, Refusal, Wish, wish
 from services.query.settings import QuerySettings
-from services.query.suboperations import SubOperations
+from services.query.suboperations import DATABASE_AWAY, End, SubOperations
 from services.query.suboperations_counts import CANCELLED
 from services.query.suboperations_targets import BackTarget, Here, StationTarget, Stock
 from services.runtime import logs
@@ -113,7 +113,7 @@ class Retriever:
             return self._records.begin(asked, wanted)
         except GatewayError as error:
             log.warning("matches_not_counted", error=str(error))
-            raise Refusal(CANNOT_COUNT, "database is away or busy") from error
+            raise Refusal(CANNOT_COUNT, DATABASE_AWAY) from error
 
     def _get(self, request: Request, asked: Asked, wanted: Wish) -> int:
         retrieval = self._begin(_at(asked, wanted), wanted)
@@ -134,20 +134,20 @@ class Retriever:
             ):  # fmt: skip
                 return performing.run(target)
         except Cancelled:
-            return performing.conclude(CANCELLED, "")
+            return performing.conclude(End(CANCELLED))
         except AssociationError as error:
             performing.abandon(error)
             raise
         except GatewayError as error:
-            reason = str(error) if isinstance(error, NoSlot) else "database is away or busy"
-            return performing.conclude(None, reason, gave_up=True)
+            comment = "no outgoing association is free" if isinstance(error, NoSlot) else DATABASE_AWAY
+            return performing.conclude(End(comment=comment, reason=str(error), gave_up=True))
 
     def _destination(self, asked: Asked) -> Destination | None:
         """The station to send to; None: ourselves. Raises ``Refusal``: A801, or A701 while nobody knows."""
         try:
             station, allowed = self._records.destination(asked.requester, asked.destination)
         except GatewayError as error:
-            raise Refusal(CANNOT_COUNT, "database is away or busy") from error
+            raise Refusal(CANNOT_COUNT, DATABASE_AWAY) from error
         if allowed and asked.destination not in allowed:
             raise Refusal(UNKNOWN_DESTINATION, "move destination is not allowed for this requester")
         if self._is_ours(asked.destination):

@@ -24,6 +24,8 @@ CANCEL_SECONDS: Final = 5.0
 MOST_NAMED: Final = 2000
 """UIDs asked for the failed list; the answer holds fewer."""
 
+DATABASE_AWAY: Final = "database is away or busy"
+
 log = structlog.get_logger(__name__)
 
 
@@ -32,10 +34,14 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
-class _End:
-    """How it ended: the status to answer, or what the counts say; ``gave_up``: the rest has failed."""
+class End:
+    """How a retrieval ended: with ``status``, or None for what the counts say. ``gave_up``: the rest has failed.
+
+    ``comment`` is for the requester: a constant. ``reason`` is for the records, and may name hosts.
+    """
 
     status: int | None = None
+    comment: str = ""
     reason: str = ""
     gave_up: bool = False
 
@@ -64,26 +70,25 @@ class SubOperations:
             raise
         except Exception:
             log.exception("retrieval_failed")
-            end = _End(UNABLE, "the gateway's own fault", gave_up=True)
+            end = End(UNABLE, "the gateway's own fault", gave_up=True)
         finally:
             target.close()
-        return self.conclude(end.status, end.reason, gave_up=end.gave_up)
+        return self.conclude(end)
 
-    def conclude(self, status: int | None, reason: str, *, gave_up: bool = False) -> int:
-        """Record the end, answer it and return its status. ``status`` None: what the counts say."""
-        remaining = self._counts.remaining
-        if gave_up:
+    def conclude(self, end: End) -> int:
+        """Record the end, answer it and return its status. Raises the errors of the association."""
+        if end.gave_up:
             self._counts.give_up_rest()
-        final = self._counts.final_status(xeleris=self._xeleris) if status is None else status
-        self._finish(_End(final, reason, gave_up and bool(remaining)), final)
+        final = self._counts.final_status(xeleris=self._xeleris) if end.status is None else end.status
+        self._finish(end, final)
         data_set = failed_list(self._counts.failed_uids, self._request.context.transfer_syntax)
         fields = self._counts.fields(remaining=final == CANCELLED)
-        self._association.respond(self._request, final, comment=reason, data_set=data_set, **fields)
+        self._association.respond(self._request, final, comment=end.comment, data_set=data_set, **fields)
         return final
 
     def abandon(self, error: AssociationError) -> None:
         """Record that the requester is gone; again does nothing new."""
-        self._finish(_End(reason=f"the requester is gone: {error}"), None)
+        self._finish(End(reason=f"the requester is gone: {error}"), None)
 
     def pending(self) -> None:
         """Say how far it is. Raises the errors of the association."""
@@ -93,22 +98,22 @@ class SubOperations:
         """Whether a C-CANCEL has come. Raises the errors of the association."""
         return self._association.cancelled(self._request)
 
-    def _perform(self, target: Target) -> _End:
+    def _perform(self, target: Target) -> End:
         while self._counts.remaining:
             try:
                 page = self._page()
             except GatewayError as error:
-                return _End(reason=f"database: {error}", gave_up=True)
+                return End(comment=DATABASE_AWAY, reason=str(error), gave_up=True)
             if not page:
-                return _End(reason="no more rows", gave_up=True)
+                return End(comment="the list of instances ends early", gave_up=True)
             for instance in page:
                 if self.cancelled():
-                    return _End(CANCELLED)
+                    return End(CANCELLED)
                 try:
                     self._ended(self._send(target, instance))
                 except TargetLost as lost:
-                    return _End(reason=str(lost), gave_up=True)
-        return _End()
+                    return End(comment="move destination cannot be reached", reason=str(lost), gave_up=True)
+        return End()
 
     def _page(self) -> list[Instance]:
         limit = time.monotonic() + DATABASE_SECONDS
@@ -157,10 +162,10 @@ class SubOperations:
         except GatewayError as error:
             log.warning("retrieval_not_recorded", error=str(error))
 
-    def _finish(self, end: _End, status: int | None) -> None:
+    def _finish(self, end: End, status: int | None) -> None:
         try:
             named = self._retrieval.finish(
-                self._done, self._counts, status, end.reason,
+                self._done, self._counts, status, end.reason or end.comment,
                 give_up_after=self._position if end.gave_up else None, name=MOST_NAMED,
             )  # fmt: skip
             for uid in named:

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from tests.stations.finder import IMPLICIT, Finder, identifier
 from tests.stations.raw_sender import RawSender, command_set, data_pdu, item, number, uid
@@ -54,6 +55,7 @@ class Retriever(RawSender):
         self.storage_status = SUCCESS
         self.got = Got()
         self.answers: list[Answer] = []
+        self._left = False
 
     def ask(
         self, data: bytes, root: str = STUDY_ROOT, *, operation: str = MOVE, to: str = "", sop_class: str = ""
@@ -69,14 +71,23 @@ class Retriever(RawSender):
         }
         if operation == MOVE:
             elements[0x0600] = to.encode() + b" " * (len(to) % 2)
-        self._asked = self._context_id(root + operation, IMPLICIT)
-        data_pdus = b"".join(self._data_pdus(self._asked, data)) if data else b""
-        self.socket.sendall(data_pdu(self._asked, 3, command_set(elements)) + data_pdus)
+        self.asked = self._context_id(root + operation, IMPLICIT)
+        data_pdus = b"".join(self._data_pdus(self.asked, data)) if data else b""
+        self.socket.sendall(data_pdu(self.asked, 3, command_set(elements)) + data_pdus)
 
     def cancel(self) -> None:
         """Send a C-CANCEL for the last request."""
         command = command_set({0x0100: number(0x0FFF), 0x0120: number(self._message_id), 0x0800: number(0x0101)})
-        self.socket.sendall(data_pdu(self._asked, 3, command))
+        self.socket.sendall(data_pdu(self.asked, 3, command))
+
+    def leave(self) -> None:
+        """Close the connection without a word."""
+        self.socket.close()
+        self._left = True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if not self._left:
+            super().__exit__(kind, error, _)
 
     def next(self) -> Answer:
         """The next response; instances that come before it are stored and answered."""

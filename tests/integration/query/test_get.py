@@ -9,6 +9,7 @@ import pytest
 from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from tests.factories import Instance, ct, mr, storable_files
 from tests.integration.query.retrieving import Archive, archive
+from tests.stations.raw_sender import data_pdu, echo_command
 from tests.stations.retriever import (
     CANCELLED,
     CANNOT_PERFORM,
@@ -21,6 +22,7 @@ from tests.stations.retriever import (
     SUCCESS,
     identifier,
 )
+from tests.waiting import until
 
 PATIENT, STUDY, SERIES, IMAGE = 0x00100020, 0x0020000D, 0x0020000E, 0x00080018
 RLE, J2K, JPEG_LOSSLESS = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.70"
@@ -136,3 +138,16 @@ def test_a_cancel_ends_it_with_fe00(gateway: Archive) -> None:
         assert answer.status == CANCELLED
         assert answer.numbers == (6 - len(retriever.got.instances), len(retriever.got.instances), 0, 0)
         assert retriever.echo() == 0
+
+
+def test_a_requester_that_breaks_the_protocol_is_aborted(gateway: Archive) -> None:
+    held = gateway.hold(*(ct(9000 + number, study=90) for number in range(2)))
+    keys: dict[int, bytes | str] = {STUDY: held[0].study_instance_uid}
+    with gateway.retriever(storage=contexts_of(*held)) as retriever:
+        retriever.ask(identifier("STUDY", keys), operation=GET)
+        retriever.socket.sendall(data_pdu(retriever.asked, 3, echo_command(99)))
+        with pytest.raises(ConnectionAbortedError, match="source 2"):
+            until(lambda: retriever.next().status != PENDING)
+        retriever.leave()
+    row = gateway.recorded()
+    assert (row["status"], row["completed"], "requester is gone" in row["reason"]) == (None, 0, True)

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, STORAGE_CLASSES, UNCOMPRESSED
+from services.runtime.queries import load_queries
 from tests.factories import Instance, ct, mr, nm_static
 from tests.integration.query.retrieving import Archive, archive
 from tests.stations import AbortAfterData, Answer, Freeze, RejectAssociations, Slow, StationReceiver
@@ -351,14 +353,11 @@ def test_a_requester_that_leaves_ends_everything(gateway: Archive, receiver: Sta
     with gateway.retriever() as retriever:
         retriever.ask(identifier("STUDY", keys_of(held[0], STUDY)), to="ARCHIVE1")
         until(lambda: gateway.slots() == 2, what="the association to open")
-        retriever.socket.close()
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            retriever.echo()
+        retriever.leave()
         row = gateway.recorded()
         assert row["status"] is None
         assert "requester is gone" in row["reason"]
         until(lambda: gateway.slots() == 0, what="the slots to be free")
-        retriever.__enter__()
     receiver.behave(Slow(0))
 
 
@@ -388,3 +387,16 @@ def test_without_a_free_association_pending_is_said_until_a702(gateway: Archive,
             assert (answer.status, answer.numbers) == (SUCCESS, (None, 3, 0, 0))
     finally:
         gateway.rows("delete from runtime.lease where holder = 'somebody'")
+
+
+def test_a_retrieval_that_nobody_serves_any_more_is_closed(gateway: Archive) -> None:
+    """The process ended in the middle: its rows say so after a while."""
+    gateway.rows(
+        "insert into query.retrieval (id, operation, requester, peer_address, association, message_id, destination, "
+        "renewed_at) values (gen_random_uuid(), 'MOVE', 'GONE', '10.0.0.1', 'a', 1, 'ARCHIVE1', now() - interval '1 h')"
+    )
+    statement = load_queries("services.query", "retrieve.sql").end_abandoned
+    with psycopg.connect(gateway.url) as connection:
+        connection.execute(statement, {"seconds": 600})
+    (row,) = gateway.rows("select status, reason, finished_at from query.retrieval where requester = 'GONE'")
+    assert (row["status"], row["reason"]) == (None, "the process that served it ended")
