@@ -1,15 +1,18 @@
 """C-MOVE against scripted and DCMTK receivers: what arrives, what is answered, what is written down."""
 
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import pydicom.data
 import pytest
+from pydicom.filereader import read_dataset
 
 from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, STORAGE_CLASSES, UNCOMPRESSED
 from services.runtime.queries import load_queries
-from tests.factories import Instance, ct, mr, nm_static
+from tests.factories import Instance, ct, mr, nm_static, storable_files
 from tests.integration.query.retrieving import Archive, archive
 from tests.stations import AbortAfterData, Answer, Freeze, RejectAssociations, Slow, StationReceiver
 from tests.stations.retriever import (
@@ -28,6 +31,12 @@ from tests.stations.retriever import (
 from tests.waiting import until
 
 PATIENT, STUDY, SERIES, IMAGE = 0x00100020, 0x0020000D, 0x0020000E, 0x00080018
+RLE, J2K, JPEG_LOSSLESS = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.70"
+COMPRESSED = {
+    each.transfer_syntax_uid: each
+    for each in storable_files(Path(pydicom.data.__file__).parent / "test_files")
+    if len(each.data_set) < 1 << 20
+}
 PRIVATE_CLASS = "1.2.840.113619.4.27"
 
 
@@ -157,6 +166,23 @@ def test_a_destination_that_accepts_only_implicit_gets_it_converted(
     assert explicit.data_set[-2048:] in converted
     assert {each["sent_in"] for each in gateway.suboperations()} == {IMPLICIT_LITTLE_ENDIAN}
     assert not list((gateway.process.home / "spool").iterdir())
+
+
+@pytest.mark.parametrize("syntax", [RLE, J2K, JPEG_LOSSLESS])
+def test_compressed_goes_out_untouched_or_decompressed(
+    gateway: Archive, receiver: StationReceiver, syntax: str
+) -> None:
+    """Decompressed only for a destination that does not accept it."""
+    (held,) = gateway.hold(COMPRESSED[syntax])
+    with gateway.retriever() as retriever:
+        assert retriever.retrieve(keys_of(held, STUDY), "STUDY", to="ARCHIVE1")[-1].status == SUCCESS
+        assert receiver.data_set(held.sop_instance_uid) == held.data_set
+        receiver.syntaxes = UNCOMPRESSED
+        assert retriever.retrieve(keys_of(held, STUDY), "STUDY", to="ARCHIVE1")[-1].status == SUCCESS
+    decompressed = read_dataset(io.BytesIO(receiver.data_set(held.sop_instance_uid)), False, True)
+    size = decompressed.Rows * decompressed.Columns * decompressed.SamplesPerPixel * decompressed.BitsAllocated // 8
+    assert len(decompressed.PixelData) == size * int(decompressed.get("NumberOfFrames", 1))
+    assert [each["sent_in"] for each in gateway.suboperations()] == [UNCOMPRESSED[0]]
 
 
 def test_what_the_destination_does_not_accept_fails_alone(gateway: Archive, receiver: StationReceiver) -> None:
