@@ -7,7 +7,7 @@ import structlog
 
 from services.dicom.endpoint import Endpoint, Offer
 from services.query.find import Finder
-from services.query.offer import roles, transfer_syntaxes
+from services.query.offer import extended, roles, transfer_syntaxes
 from services.query.retrieve import Means, Retriever
 from services.query.retrieve_records import Records
 from services.query.settings import QuerySettings
@@ -40,6 +40,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
             {**finder.handlers(), **retriever.handlers()},
             lambda abstract_syntax: transfer_syntaxes(profile, abstract_syntax),
             roles(profile),
+            extended=extended(profile),
         )
     )
     await database.open()

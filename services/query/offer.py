@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from services.dicom.contexts import UNCOMPRESSED, Roles
 from services.dicom.profile import Profile
-from services.query.models import FIND, GET, MOVE, model_of
+from services.query.models import FIND, GET, MOVE, RELATIONAL, model_of, sop_classes
 
 
 def transfer_syntaxes(profile: Profile, abstract_syntax: str) -> Sequence[str]:
@@ -23,3 +23,8 @@ def roles(profile: Profile) -> Mapping[str, Roles]:
     if profile.xeleris:
         return {}
     return dict.fromkeys(profile.storage - profile.unmovable, Roles(scu=True, scp=True))
+
+
+def extended(profile: Profile) -> Mapping[str, bytes]:
+    """Extended negotiation: relational queries, in profile gateway only (R30)."""
+    return {} if profile.xeleris else dict.fromkeys(sop_classes(FIND), RELATIONAL)

@@ -77,6 +77,28 @@ def test_what_cannot_be_processed_is_answered_c000(gateway: IngestProcess, data:
         assert finder.find(identifier("STUDY", ONE_STUDY))[-1].status == SUCCESS
 
 
+RELATIONAL = {STUDY_ROOT: b"\1\1\1\1", PATIENT_ROOT: b"\0", "1.2.3": b"\1"}
+
+
+def test_relational_queries_by_negotiation(gateway: IngestProcess) -> None:
+    """A key of any level and no unique key above: in profile gateway, where both sides want it."""
+    with Finder(gateway.port, extended=RELATIONAL) as finder:
+        assert finder.extended == {STUDY_ROOT: b"\1", PATIENT_ROOT: b"\0"}
+        asked = identifier("SERIES", {0x00080050: "ACC0000077", STUDY: "", SERIES: ""})
+        found = finder.find(asked)
+        assert [each.status for each in found] == [MATCH, MATCH, SUCCESS]
+        assert {each.identifier().StudyInstanceUID for each in found[:-1]} == {"1.2.826.1.77"}
+        assert [each.status for each in finder.find(asked, PATIENT_ROOT)] == [0xA900]
+        images = identifier("IMAGE", {STUDY: "1.2.826.1.77\\1.2.826.1.78", 0x00080018: ""})
+        assert len(finder.find(images)) == 9
+
+
+def test_profile_xeleris_has_no_extended_negotiation(xeleris: IngestProcess) -> None:
+    with Finder(xeleris.port, extended=RELATIONAL) as finder:
+        assert finder.extended == {}
+        assert [each.status for each in finder.find(identifier("SERIES", {SERIES: ""}))] == [0xC000]
+
+
 def test_a_request_on_a_context_of_another_class(gateway: IngestProcess) -> None:
     with Finder(gateway.port) as finder:
         assert [each.status for each in finder.find(b"", VERIFICATION)] == [0x0122]
@@ -241,10 +263,7 @@ def test_without_the_database_a_query_is_answered_a700_at_once(
                 began = time.monotonic()
                 (answer,) = finder.find(identifier("STUDY", ONE_STUDY))
                 assert (answer.status, answer.comment) == (0xA700, "database is away or busy")
-                assert time.monotonic() - began < 6
-            began = time.monotonic()
-            finder.find(identifier("STUDY", ONE_STUDY))
-            assert time.monotonic() - began < 0.5
+                assert time.monotonic() - began < 2
             assert finder.echo() == SUCCESS
         assert process.ready()[0] == 200
         private_postgresql.start()

@@ -184,13 +184,18 @@ def test_a_peer_that_leaves_stops_the_database(gateway: IngestProcess, large: ps
 
 
 def test_limits_end_a_query_with_a700(large: psycopg.Connection[Any], module_database_url: str, tmp_path: Path) -> None:
-    settings = {"query_result_limit": "150", "query_statement_seconds": "0.1", "query_concurrent": "1",
+    settings = {"query_result_limit": "50000", "query_statement_seconds": "0.1", "query_concurrent": "1",
                 "query_wait_seconds": "0.3"}  # fmt: skip
     with query_process(tmp_path, module_database_url, **settings) as process, Finder(process.port) as finder:
-        found = finder.find(identifier("STUDY", {STUDY: ""}))
-        assert [each.status for each in found] == [MATCH] * 150 + [0xA700]
-        assert found[-1].comment == "more than 150 matches, narrow the query"
         found = finder.find(identifier("STUDY", {DESCRIPTION: BUSY}))
         assert [(each.status, each.comment) for each in found] == [(0xA700, "query takes too long, narrow it")]
-        found = finder.find(identifier("STUDY", {STUDY: "1.2.826.1.77"}))
-        assert [each.status for each in found] == [MATCH, SUCCESS]
+        finder.ask(identifier("STUDY", {STUDY: ""}))
+        responses = finder.responses()
+        next(responses)  # the rest is not read: this query keeps its connection to the database
+        with Finder(process.port) as another:
+            found = another.find(identifier("STUDY", {STUDY: "1.2.826.1.77"}))
+            assert [(each.status, each.comment) for each in found] == [(0xA700, "database is away or busy")]
+        rest = list(responses)
+        assert len(rest) == 50_000
+        assert (rest[-1].status, rest[-1].comment) == (0xA700, "more than 50000 matches, narrow the query")
+        assert [each.status for each in finder.find(identifier("STUDY", {STUDY: "1.2.826.1.77"}))] == [MATCH, SUCCESS]
