@@ -13,8 +13,8 @@ from typing import BinaryIO, Final, cast
 
 from services.dicom.reduction import reduced, reducible
 from services.dicom.transcoding import converted
+from services.dicom.verified import ObjectDamaged, VerifiedSource
 from services.forwarder.delivery import Delivery
-from services.forwarder.source import ObjectDamaged, VerifiedSource
 from services.runtime.objects import ObjectStore
 
 _CHUNK: Final = 1 << 20

@@ -21,7 +21,7 @@ from tests.stations.raw_association import (
     Items,
     proposal,
 )
-from tests.stations.receiver import AbortAfterData, Accept, AnswerEach, Freeze
+from tests.stations.receiver import AbortAfterData, Accept, Freeze
 from tests.waiting import until
 
 STATUSES = {
@@ -154,7 +154,7 @@ def test_every_other_status_fails_its_object_and_the_next_is_tried(
     sent = [objects("CT") for _ in range(len(STATUSES) + 1)]
     kept_now(xeleris, *sent)
     wanted = {each.uid: status for each, status in zip(sent, STATUSES, strict=False)}
-    strict.behave(AnswerEach(wanted))
+    strict.statuses |= wanted
     xeleris.cli("send", *(each.uid for each in sent), "--to", "STRICT")
     job = ended_job(xeleris, "STRICT")
     assert (job["state"], job["failed"], job["done"]) == ("FAILED", len(STATUSES), 1)

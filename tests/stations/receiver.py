@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -29,13 +29,6 @@ class Answer:
 
     status: int
     seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class AnswerEach:
-    """Keeps everything and answers each SOP Instance UID with its own status, others with 0000."""
-
-    statuses: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,7 @@ class AbortAfterData:
     """A-ABORT instead of the response; what was received is remembered."""
 
 
-Behaviour = Accept | Answer | AnswerEach | Slow | RejectAssociations | Refuse | Freeze | AbortAfterData
+Behaviour = Accept | Answer | Slow | RejectAssociations | Refuse | Freeze | AbortAfterData
 
 
 class StationReceiver:
@@ -82,10 +75,16 @@ class StationReceiver:
         self.associations: list[AssociationSummary] = []
         """Ended ones."""
         self.requests: list[commands.Command] = []
-        self.classes: Collection[str] = STORAGE_CLASSES
-        """Storage classes it accepts."""
         self.syntaxes: Sequence[str] = ALL_TRANSFER_SYNTAXES
-        """What it accepts, the preferred one first."""
+        """Accepted for every class, the preferred one first."""
+        self.classes: Container[str] = STORAGE_CLASSES
+        """Accepted besides Verification."""
+        self.statuses: dict[str, int] = {}
+        """Answers by SOP Instance UID, where they are not those of the behaviour."""
+        self.aborted: Container[str] = frozenset()
+        """SOP Instance UIDs whose data set is answered with an A-ABORT."""
+        self.proposed: list[str] = []
+        """Abstract syntaxes of all contexts that were proposed, in their order."""
         self._guards = guards or Guards()
         self._data_sets: dict[str, list[bytes]] = defaultdict(list)
         self._received_at: dict[str, float] = {}
@@ -170,12 +169,14 @@ class StationReceiver:
         behaviour = self.behaviour
         if not isinstance(behaviour, Answer):
             self._remember(request, data)
-        if isinstance(behaviour, AbortAfterData):
+        uid = request.command.affected_sop_instance_uid
+        if isinstance(behaviour, AbortAfterData) or uid in self.aborted:
             request.association.abort()
         if isinstance(behaviour, Slow):
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, behaviour.seconds)
-        request.association.respond(request, _status(behaviour, request.command.affected_sop_instance_uid))
+        usual = behaviour.status if isinstance(behaviour, Answer) else 0
+        request.association.respond(request, self.statuses.get(uid, usual))
 
     def _remember(self, request: Request, data: bytes) -> None:
         uid = request.command.affected_sop_instance_uid
@@ -190,12 +191,6 @@ class StationReceiver:
             self._changed.wait_for(lambda: self._closing or not isinstance(self._behaviour, Freeze))
 
 
-def _status(behaviour: Behaviour, uid: str) -> int:
-    if isinstance(behaviour, AnswerEach):
-        return behaviour.statuses.get(uid, 0)
-    return behaviour.status if isinstance(behaviour, Answer) else 0
-
-
 class _Policy:
     def __init__(self, station: StationReceiver) -> None:
         self._station = station
@@ -207,5 +202,6 @@ class _Policy:
         return None
 
     def accepts(self, _: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
+        self._station.proposed.append(abstract_syntax)
         known = abstract_syntax in self._station.classes or abstract_syntax == VERIFICATION
         return self._station.syntaxes if known else ()
