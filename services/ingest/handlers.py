@@ -154,7 +154,7 @@ class Receiver:
         header, findings = _examined(writer.fd, offset, size, meta.transfer_syntax_uid, command)
         receipt = self._receipt(request, key, header, digest.hexdigest(), size, offset, findings)
         self._check_revision(receipt)
-        write_receipt(writer.fd, receipt)
+        receipt = write_receipt(writer.fd, receipt)
         writer.commit()
         return InstanceReceived(receipt=receipt, facts=header.facts)
 

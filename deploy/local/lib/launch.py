@@ -23,11 +23,12 @@ from private_servers.postgresql import PrivatePostgresql
 from private_servers.processes import end, start_with_us
 from private_servers.rabbitmq import PrivateRabbitmq
 from private_servers.server import PrivateServer, write_private
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from services.dicom.profile import profile_for
 from services.dicom.settings import DicomSettings
 from services.runtime.errors import UsageError
-from services.runtime.settings import RuntimeSettings
+from services.runtime.settings import HomeFile, RuntimeSettings
 
 LIB = Path(__file__).resolve().parent
 DEMO = LIB.parent / "demo" / "run.py"
@@ -46,6 +47,18 @@ FIRST_FREE_FOR_ALL = 1024
 
 class Ended(BaseException):
     """A signal asks to end."""
+
+
+class GivenSettings(RuntimeSettings):
+    """What the environment says, whatever an earlier start has written into gateway.json."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """As every service, without the home's file."""
+        found = super().settings_customise_sources(settings_cls, *sources, **named)
+        return tuple(source for source in found if not isinstance(source, HomeFile))
 
 
 class Launcher:
@@ -201,8 +214,8 @@ def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     Ports that are taken are replaced. The servers are found by gateway.json.
     """
     before = addresses_before(home)
-    profile = given.get("GATEWAY_PROFILE") or before.get("profile", "gateway")
-    if profile != before.get("profile", "gateway"):
+    profile = given.get("GATEWAY_PROFILE") or profile_before(before)
+    if profile != profile_before(before):
         before = {}
     title, dicom_port = PROFILES[profile]
     host = given.get("GATEWAY_DICOM_HOST", LOOPBACK)
@@ -228,6 +241,17 @@ def addresses_before(home: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+
+
+def profile_before(before: Mapping[str, str]) -> str:
+    """The profile of the last start."""
+    return before["profile"] if before.get("profile") in PROFILES else "gateway"
+
+
+def check_settings(home: Path, given: Mapping[str, str]) -> None:
+    """Raises UsageError that names a wrong setting, or one that contradicts the profile."""
+    profile = {} if given.get("GATEWAY_PROFILE") else {"profile": profile_before(addresses_before(home))}
+    profile_for(GivenSettings.load(**profile), DicomSettings.load())
 
 
 def port_of(address: str | None, otherwise: int) -> int:
@@ -295,7 +319,7 @@ def main() -> int:
     home = Path(os.environ.get("GATEWAY_HOME") or ".gateway").absolute()
     os.umask(0o077)  # what is received, and what is logged, is nobody else's
     try:
-        profile_for(RuntimeSettings.load(), DicomSettings.load())  # wrong settings are named before anything starts
+        check_settings(home, os.environ)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         launcher = Launcher(home, os.environ)
         with ExitStack() as stack:

@@ -6,6 +6,8 @@ from pathlib import Path
 import launch
 import pytest
 
+from services.runtime.errors import UsageError
+
 
 @pytest.fixture(autouse=True)
 def every_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +98,16 @@ def test_wrong_values_are_refused_by_name_before_anything_starts(
     assert not home.exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"dicom": 7, "http": "nonsense"}'])
-def test_an_unreadable_file_is_as_none(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize("content", ["", "[]", '{"dicom": 7, "http": "nonsense", "profile": "x"}'])
+def test_an_unreadable_file_is_as_none(tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gateway.json").write_text(content)
     assert chosen(tmp_path) == ("GATEWAY", "11112", "8080")
+    monkeypatch.setenv("GATEWAY_HOME", str(tmp_path))
+    launch.check_settings(tmp_path, {})
+
+
+def test_the_profile_of_the_last_start_is_kept_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gateway.json").write_text('{"profile": "xeleris"}')
+    monkeypatch.setenv("GATEWAY_INCOMING_ASSOCIATIONS", "6")
+    with pytest.raises(UsageError, match="GATEWAY_INCOMING_ASSOCIATIONS"):
+        launch.check_settings(tmp_path, {})
