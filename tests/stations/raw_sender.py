@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.stations.part10 import part10
 
@@ -123,7 +124,12 @@ class RawSender:
         file = part10(path)
         return cls(port, calling_aet, called_aet, [(file.sop_class, file.transfer_syntax)])
 
-    def __enter__(self) -> "RawSender":
+    def calling(self, called_aet: str) -> Self:
+        """The same, calling another title."""
+        self._request = self._request[:10] + called_aet.encode().ljust(16) + self._request[26:]
+        return self
+
+    def __enter__(self) -> Self:
         self.socket = socket.create_connection(self._address, self._limit)
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -7,6 +7,7 @@ from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
 
 from services.cli.statement.document import Section, Table
 from services.cli.statement.queries import query
+from services.cli.statement.retrievals import retrieve
 from services.dicom.contexts import COMMITMENT_PUSH
 from services.dicom.iods.findings import STANDARD, Finding
 from services.dicom.profile import RESPONSE_SECONDS, Profile
@@ -74,7 +75,7 @@ def asked_of_others(profile: Profile) -> tuple[Section, ...]:
 
 def served(profile: Profile) -> tuple[Section, ...]:
     """What the AE does as SCP."""
-    return (_storage(profile), _verification(), query(profile), *_reports(profile))
+    return (_storage(profile), _verification(), query(profile), retrieve(profile), *_reports(profile))
 
 
 def _storage(profile: Profile) -> Section:

@@ -42,7 +42,7 @@ def known_classes() -> tuple[str, ...]:
 
 def accepted(profile: Profile) -> list[Accepted]:
     """Every abstract syntax the AE accepts."""
-    roles = ingest.roles(profile)
+    roles = {**query.roles(profile), **ingest.roles(profile)}
     found = []
     for uid in known_classes():
         syntaxes = tuple(syntaxes_of(profile, uid))

@@ -49,6 +49,10 @@ QUERY: Final = {
     "concurrent": "queries of one process at a time",
     "wait_seconds": "how long a query waits for its turn before A700",
     "statement_seconds": "for the first matches, and then for each further batch",
+    "slot_seconds": "how long a C-MOVE waits for an outgoing association, sending Pending, before A702",
+    "connect_seconds": "for reaching a Move Destination",
+    "abandoned_seconds": "after so long without news a retrieval is closed in the records",
+    "retrieval_months": "how long records of retrievals are kept",
     "result_limit": "matches after which a query ends with A700; none: all are sent (R97)",
 }
 GUARDS: Final = {
