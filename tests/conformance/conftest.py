@@ -8,20 +8,22 @@ import pytest
 
 from schemas.snapshot import SnapshotStation
 from tests.conformance.clients import install_dcmjs
-from tests.conformance.whole import Sent, WholeGateway, indexed, store, whole_gateway, written
+from tests.conformance.whole import Objects, Sent, WholeGateway, indexed, store, whole_gateway, written
 from tests.ingest_process import IngestProcess, snapshot
 from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made
 
 XELERIS = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_AET": "XELERIS"}
 
 
-def started(stack: ExitStack, tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> IngestProcess:
+def started(
+    stack: ExitStack, tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str], *, ready: bool = True
+) -> IngestProcess:
     """A receiving process that knows SCANNER1, and NEARBY only at 127.0.0.2."""
     process = IngestProcess(tmp_path_factory.mktemp("receiving"), settings, services=("ingest", "query"))
     stack.callback(process.end)
     nearby = SnapshotStation(title="NEARBY", addresses=["127.0.0.2/32"])
     process.configure(snapshot(stations=[SnapshotStation(title="SCANNER1"), nearby]))
-    process.start()
+    process.start(ready=ready)
     return process
 
 
@@ -63,14 +65,21 @@ def xeleris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeGateway]:
 
 
 @pytest.fixture(scope="session")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sent]:
-    """A new object of a kind (a name of tests/xeleris_objects.py): other UIDs every time."""
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    """A new object of a kind (a name of tests/xeleris_objects.py) with these elements: other UIDs every time."""
     folder, seeds = tmp_path_factory.mktemp("objects"), itertools.count(1000)
-    return lambda name: written(name, made(name, next(seeds)), folder)
+
+    def new(name: str, **elements: object) -> Sent:
+        data_set = made(name, next(seeds))
+        for keyword, value in elements.items():
+            setattr(data_set, keyword, value)
+        return written(name, data_set, folder)
+
+    return new
 
 
 @pytest.fixture(scope="session")
-def kept(xeleris: WholeGateway, objects: Callable[[str], Sent]) -> dict[str, Sent]:
+def kept(xeleris: WholeGateway, objects: Objects) -> dict[str, Sent]:
     """One object of every kind, stored in the gateway and found by queries."""
     sent = {name: objects(name) for name in (*MADE_BY_XELERIS, *SENT_ON)}
     for each in sent.values():

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.expected import CT, ENHANCED_SR, NM, VARIANTS, proposed
-from tests.conformance.whole import Sent, WholeGateway, delivered, indexed, store
+from tests.conformance.whole import Objects, Sent, WholeGateway, delivered, indexed, store
 from tests.stations import StationReceiver
 from tests.stations.raw_association import (
     APPLICATION_CONTEXT,
@@ -147,7 +147,7 @@ def test_an_object_goes_out_only_where_its_context_was_accepted(
 
 @pytest.mark.requirement("R42", "R46", "R47", "R48")
 def test_every_other_status_fails_its_object_and_the_next_is_tried(
-    xeleris: WholeGateway, objects: Callable[[str], Sent], stations: Callable[[str], StationReceiver]
+    xeleris: WholeGateway, objects: Objects, stations: Callable[[str], StationReceiver]
 ) -> None:
     """Warnings included; the reason has the meaning of the code, also of the private ones, whoever sent it."""
     strict = stations("STRICT")
@@ -171,7 +171,7 @@ def test_every_other_status_fails_its_object_and_the_next_is_tried(
 
 @pytest.mark.requirement("R38", "R39", "R43")
 def test_a_job_is_active_while_its_association_is_open_and_may_be_cancelled(
-    xeleris: WholeGateway, objects: Callable[[str], Sent], stations: Callable[[str], StationReceiver]
+    xeleris: WholeGateway, objects: Objects, stations: Callable[[str], StationReceiver]
 ) -> None:
     frozen = stations("FROZEN")
     frozen.behave(Freeze())
@@ -190,7 +190,7 @@ def test_a_job_is_active_while_its_association_is_open_and_may_be_cancelled(
 
 @pytest.mark.requirement("R40")
 def test_after_a_network_failure_another_association_sends_the_rest(
-    xeleris: WholeGateway, objects: Callable[[str], Sent], stations: Callable[[str], StationReceiver]
+    xeleris: WholeGateway, objects: Objects, stations: Callable[[str], StationReceiver]
 ) -> None:
     flaky = stations("FLAKY")
     flaky.behave(AbortAfterData())
@@ -214,7 +214,7 @@ def test_only_stations_flagged_for_it_are_targets(xeleris: WholeGateway, kept: d
 
 
 @pytest.mark.requirement("R26", "R38")
-def test_at_most_four_associations_are_open_at_a_time(xeleris: WholeGateway, objects: Callable[[str], Sent]) -> None:
+def test_at_most_four_associations_are_open_at_a_time(xeleris: WholeGateway, objects: Objects) -> None:
     """Six stations that do not answer, each with an object waiting; those beyond four come when one has ended."""
     with ExitStack() as stack:
         stations = [stack.enter_context(StationReceiver(f"SLOW{number}")) for number in range(6)]

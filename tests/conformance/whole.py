@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pydicom import Dataset
 from structlog.testing import capture_logs
@@ -84,6 +84,12 @@ class Sent:
     def digest(self) -> str:
         """SHA-256 of the data set."""
         return sha256(self.content).hexdigest()
+
+
+class Objects(Protocol):
+    """Makes a new object of a kind with some elements."""
+
+    def __call__(self, name: str, **elements: object) -> Sent: ...
 
 
 def written(name: str, data_set: Dataset, folder: Path, syntax: str = EXPLICIT) -> Sent:
