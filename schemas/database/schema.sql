@@ -1427,7 +1427,6 @@ CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
 CREATE INDEX patient_id_pattern ON index.patient USING btree (patient_id text_pattern_ops);
-CREATE INDEX patient_name ON index.patient USING btree (name_folded text_pattern_ops);
 CREATE INDEX patient_name_ideographic ON index.patient USING btree (name_ideographic text_pattern_ops);
 CREATE INDEX patient_name_phonetic ON index.patient USING btree (name_phonetic text_pattern_ops);
 CREATE INDEX patient_name_whole ON index.patient USING btree (name_whole text_pattern_ops);

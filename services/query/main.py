@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from services.dicom.endpoint import Endpoint, Offer
 from services.query.find import Finder
-from services.query.offer import transfer_syntaxes
+from services.query.offer import extended, transfer_syntaxes
 from services.query.settings import QuerySettings
 from services.query.store import Matches
 from services.runtime.app import Runtime
@@ -25,7 +25,13 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     finder = Finder(
         profile, runtime.settings.aet, Matches(database, runtime.loop, settings), settings.result_limit
     )  # fmt: skip
-    endpoint.offer(Offer(finder.handlers(), lambda abstract_syntax: transfer_syntaxes(profile, abstract_syntax)))
+    endpoint.offer(
+        Offer(
+            finder.handlers(),
+            lambda abstract_syntax: transfer_syntaxes(profile, abstract_syntax),
+            extended=extended(profile),
+        )
+    )
     await database.open()
     try:
         yield
