@@ -62,15 +62,18 @@ def reduced(
         raise NotConvertible(f"an object in transfer syntax {transfer_syntax} is not reduced for {wanted}")
     with SpooledTemporaryFile(_IN_MEMORY, mode="w+b", dir=str(folder)) as spool:
         target = cast("BinaryIO", spool)
-        signed = native and pixel_representation(source, offset, size, transfer_syntax)
-        vrs = Vrs(signed=signed)
-        walker = _KeptElements(source, offset, size, transfer_syntax, vrs, _tables()[sop_class_uid])
-        writer = _Copier(target, source, offset, implicit=wanted == IMPLICIT_LITTLE_ENDIAN, largest=largest)
         try:
+            implicit = transfer_syntax == IMPLICIT_LITTLE_ENDIAN
+            vrs = Vrs(signed=implicit and pixel_representation(source, offset, size, transfer_syntax))
+            walker = _KeptElements(source, offset, size, transfer_syntax, vrs, _tables()[sop_class_uid])
+            writer = _Copier(target, source, offset, implicit=wanted == IMPLICIT_LITTLE_ENDIAN, largest=largest)
             writer.write(walker, vrs, None)
         except UnparsableDataSet as error:
             raise NotConvertible(f"the data set cannot be followed: {error}") from error
-        yield target, target.seek(0, 2)
+        length = target.seek(0, 2)
+        if not length:
+            raise NotConvertible("no elements are left")
+        yield target, length
 
 
 class _KeptElements(Walker):
