@@ -5,6 +5,8 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE, build_role
 
 from schemas.commitment import CommitmentReport
 from services.storage.folders import day_prefixes
@@ -163,6 +165,27 @@ def test_the_peer_is_scp_by_role_selection(
     assert accept[0] == 2
     assert accept[accept.index(b"\x21\0") + 6] == 0
     assert (item(0x54, name + answered) in accept) if answered else (name not in accept[74:])
+
+
+@pytest.mark.parametrize("role", [True, False], ids=["role proposed", "no role"])
+def test_pynetdicom_reports(ingest: IngestProcess, role: bool) -> None:
+    """A peer of other people's making, which does not report unless the role it proposed was accepted."""
+    before = len(kept(ingest))
+    information = Dataset()
+    information.TransactionUID = "1.2.3.77"
+    reference = Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = NM, "1.2.3.1"
+    information.ReferencedSOPSequence = [reference]
+    entity = AE("SCANNER1")
+    entity.add_requested_context(PUSH)
+    roles = [build_role(PUSH, scp_role=True)] if role else []
+    association = entity.associate("127.0.0.1", ingest.port, ae_title="GATEWAY", ext_neg=roles)  # type: ignore[arg-type]
+    assert association.is_established
+    assert [context.as_scp for context in association.accepted_contexts] == [role]
+    status, _ = association.send_n_event_report(information, COMPLETE, PUSH, PUSH_INSTANCE)
+    association.release()
+    assert status.Status == 0x0000
+    assert len(kept(ingest)) == before + 1
 
 
 def test_the_sweep_of_objects_does_not_see_reports(ingest: IngestProcess) -> None:
