@@ -170,9 +170,12 @@ def echo(title: Title, as_json: Json = False) -> None:
     """Ask a station for a C-ECHO and say what came of it."""
     # Imported here: the other commands need nothing of the Upper Layer.
     from services.admin import echo as echoing
+    from services.dicom.profile import profile_of
+    from services.dicom.settings import DicomSettings
 
-    ours = RuntimeSettings.load().aet
-    outcome = with_database(lambda database: echoing.echo(database, ours, title))
+    settings = RuntimeSettings.load()
+    profile = profile_of(settings.profile, DicomSettings.load())
+    outcome = with_database(lambda database: echoing.echo(database, profile, settings.aet, title))
     if as_json:
         print_json(asdict(outcome))
     else:

@@ -60,6 +60,13 @@ def private_vr(creator: str, group: int, element: int) -> str:
     return _AMBIGUOUS.get(entry[0], entry[0]) if entry is not None else "UN"
 
 
+def in_private_dictionary(creator: str, group: int, element: int | None = None) -> bool:
+    """Whether our own list has the creator's element of that low byte (None: any) in the group; pydicom's does not
+    count."""
+    known = _own_elements().get(creator, {}).get(f"{group:04X}", {})
+    return bool(known) if element is None else f"{element:02X}" in known
+
+
 @lru_cache(maxsize=8192)
 def stated_private_element(creator: str, group: int, element: int) -> tuple[str, str] | None:
     """VR and name of a private element of the Xeleris objects; None for all others."""

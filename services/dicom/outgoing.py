@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import structlog
 
+from services.dicom import metrics
 from services.runtime.db import Connection, Database, load_queries
 from services.runtime.errors import GatewayError
 from services.runtime.supervise import Supervisor
@@ -114,6 +115,7 @@ async def take(connection: Connection, wanted: Wanted) -> None:
 async def stand_in_line(connection: Connection, wanted: Wanted, lacking: str) -> None:
     """After ``NoSlot``: wait for a slot of ``lacking``; holds for ``WAIT_SECONDS``, then ask again."""
     name = _line(lacking) + wanted.holder
+    metrics.OUTGOING_WAITS.inc()
     await connection.execute(QUERIES.leave_line, {"holder": wanted.holder, "kept": name, "wait": WAIT_SECONDS})
     await connection.execute(QUERIES.join_line, {"name": name, "holder": wanted.holder, "wait": WAIT_SECONDS})
     await connection.execute(QUERIES.notify_wanted, {"station": lacking})

@@ -112,10 +112,14 @@ class Writer:
             if vr == "SQ" and length:
                 self._begin(2 * depth + 1, self._header(tag, "SQ", UNDEFINED), _SEQUENCE_END)
             elif length == UNDEFINED:
-                raise NotConvertible(f"element {tag:08X} has fragments, which its transfer syntax does not know")
+                self._fragments(tag, vr, position)
             else:
                 self._element(walker, tag, vr, position, length)
         self._close_above(0)
+
+    def _fragments(self, tag: int, vr: str, position: int) -> None:
+        """Compressed pixel data that nobody decompressed."""
+        raise NotConvertible(f"element {tag:08X} has fragments, which its transfer syntax does not know")
 
     def _begin(self, level: int, header: bytes, delimiter: bytes) -> None:
         self._target.write(header)

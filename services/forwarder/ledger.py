@@ -180,7 +180,7 @@ async def _insert_attempts(connection: Connection, results: Sequence[Result]) ->
         "association": [result.association for result in results],
         "status": [result.status for result in results],
         "outcome": [_OUTCOMES.get(result.state, result.state.value) for result in results],
-        "reason": [result.reason for result in results],
+        "reason": ["; ".join(filter(None, (result.note, result.reason))) for result in results],
         "milliseconds": [result.milliseconds for result in results],
     }
     await connection.execute(QUERIES.insert_attempts, parameters)

@@ -17,12 +17,12 @@ from services.forwarder.classify import Trouble
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome, Result
 from services.forwarder.outcomes import result, unsent
+from services.forwarder.preparation import Preparation
 from services.forwarder.settings import ForwarderSettings
 from services.forwarder.states import Event
 from services.forwarder.transfer import Line, Transfer
 from services.runtime.db import Connection, Database
 from services.runtime.errors import GatewayError, Unavailable
-from services.runtime.objects import ObjectStore
 from services.runtime.supervise import Supervisor
 
 RENEWALS_PER_LEASE = 3
@@ -56,7 +56,7 @@ class Means:
     """What sending stands on."""
 
     database: Database
-    objects: ObjectStore
+    preparation: Preparation
     settings: ForwarderSettings
     profile: Profile
     supervisor: Supervisor
@@ -80,7 +80,7 @@ class Session:
         self._canceled_at: float | None = None  # when the job of the delivery under way was found cancelled
         self._looked_at = 0.0
         self._opened_at = self._leased_at = 0.0
-        self._transfer = Transfer(line, means.objects, self._report_from_thread)
+        self._transfer = Transfer(line, means.preparation, self._report_from_thread)
 
     async def run(self) -> bool:
         """Send until nothing is due; False if there was nothing to claim or no slot free."""

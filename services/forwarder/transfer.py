@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import BinaryIO, cast
 
 import structlog
 
@@ -13,9 +12,10 @@ from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, MAXIMUM_CONTEXTS, VE
 from services.dicom.errors import AssociationError, AssociationRejected, SourceTruncated
 from services.dicom.guards import Guards
 from services.dicom.profile import Pair, Profile
-from services.dicom.requestor import Peer, Requestor
+from services.dicom.requestor import Peer, Requestor, Response
+from services.dicom.transcoding import NotConvertible, choose
 from services.dicom.uids import valid_uid
-from services.dicom.verified import ObjectDamaged, VerifiedSource
+from services.dicom.verified import ObjectDamaged
 from services.forwarder.classify import (
     Trouble,
     Verdict,
@@ -27,27 +27,32 @@ from services.forwarder.classify import (
 )
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome
+from services.forwarder.preparation import Preparation
 from services.forwarder.states import Event
 from services.runtime.errors import GatewayError, ObjectMissing
-from services.runtime.objects import ObjectStore
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Line:
-    """How to reach a destination: its address, the profile that decides what is proposed, our limits."""
+    """How to reach a destination: its address, the profile that decides what is proposed, our limits.
+
+    ``reduce``: of level 1 classes it is sent what R92 keeps.
+    """
 
     peer: Peer
     profile: Profile
     guards: Guards
+    reduce: bool
 
 
 def line_to(station: Station, profile: Profile, calling_aet: str, connect_seconds: float) -> Line:
     """The line to a station, under the profile's limits and the station's own."""
     guards = profile.guards(connect_seconds=connect_seconds)
     limits = replace(guards, response_seconds=profile.response_seconds("store", station.store_seconds))
-    return Line(Peer(station.host, station.port, station.title, calling_aet, profile.xeleris), profile, limits)
+    peer = Peer(station.host, station.port, station.title, calling_aet, profile.xeleris)
+    return Line(peer, profile, limits, station.reduce_level_1)
 
 
 class Transfer:
@@ -57,10 +62,10 @@ class Transfer:
     not sent.
     """
 
-    def __init__(self, line: Line, objects: ObjectStore, report: Callable[[Outcome], None]) -> None:
+    def __init__(self, line: Line, preparation: Preparation, report: Callable[[Outcome], None]) -> None:
         self.inbox: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._line = line
-        self._objects = objects
+        self._preparation = preparation
         self._report = report
         self._requestor: Requestor | None = None
         self._needed: dict[Pair, None] = {}
@@ -69,6 +74,7 @@ class Transfer:
         """Id of the delivery that the destination is asked to store, and since when. For other threads to read."""
         self._stopped = threading.Event()
         self._answers = 0
+        self._note = ""  # how what is sent differs from what is stored
 
     def stop(self) -> None:
         """Send nothing more than the delivery at hand. From any thread."""
@@ -117,7 +123,7 @@ class Transfer:
 
     def _deliver(self, delivery: Delivery) -> Trouble | None:
         requestor = self._association_for(delivery)
-        context = requestor.context_for(*delivery.context)
+        context = self._context(requestor, delivery)
         if context is None:
             verdict = classify_context(*delivery.context, proposed=delivery.context in self._proposed)
             self._report(Outcome(delivery, verdict, answered=True))
@@ -127,8 +133,17 @@ class Transfer:
         verdict, answered, trouble = self._store(requestor, context, delivery)
         self.under_way = None
         elapsed = int((time.monotonic() - started) * 1000)
-        self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered))
+        self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered, self._note))
         return trouble
+
+    def _context(self, requestor: Requestor, delivery: Delivery) -> PresentationContext | None:
+        """The context of exactly what is stored; profile xeleris also sends in the other syntax that was accepted."""
+        exact = requestor.context_for(*delivery.context)
+        if exact is not None or not self._line.profile.xeleris:
+            return exact
+        contexts = requestor.association.contexts.values()
+        accepted = {each.transfer_syntax: each for each in contexts if each.abstract_syntax == delivery.sop_class_uid}
+        return accepted.get(choose(delivery.transfer_syntax_uid, accepted) or "")
 
     def _association_for(self, delivery: Delivery) -> Requestor:
         """The open association, or another one: the peer ended it while idle, or the context was not proposed."""
@@ -145,38 +160,40 @@ class Transfer:
         self, requestor: Requestor, context: PresentationContext, delivery: Delivery
     ) -> tuple[Verdict, bool, Trouble | None]:
         """(verdict, whether the destination answered, what is wrong with the destination)."""
+        self._note = ""
         if delivery.size <= 0:
             return Verdict(Event.REFUSE, "the object holds no data set"), False, None
         try:
-            with self._open(delivery) as source:
-                response = requestor.store(
-                    context,
-                    delivery.sop_class_uid,
-                    delivery.sop_instance_uid,
-                    source,
-                    delivery.data_set_offset,
-                    delivery.size,
-                )
+            response = self._send(requestor, context, delivery)
+        except NotConvertible as error:
+            return (
+                Verdict(Event.REFUSE, f"it cannot be sent as {self._line.peer.called_aet} needs it: {error}"),
+                False,
+                None,
+            )
         except (ObjectMissing, ObjectDamaged, SourceTruncated) as error:
             log.error("object_not_deliverable", delivery=delivery.id, object_key=delivery.object_key, error=str(error))
-            self._forget(requestor, error)
+            self._forget(requestor)
             return classify_unusable(str(error)), False, None
         except AssociationError as error:
             self._requestor = None
             return classify_loss(error.phase, str(error)), False, None if self._answers else self._trouble(error)
         except (GatewayError, OSError) as error:
-            self._forget(requestor, error)
+            self._forget(requestor)
             return Verdict(Event.POSTPONE, f"object store: {error}"), False, None
         self._answers += 1
         return classify_status(response.status, response.comment, self._line.profile.name), True, None
 
-    def _open(self, delivery: Delivery) -> BinaryIO:
-        source = self._objects.open(delivery.object_key)
-        return cast("BinaryIO", VerifiedSource(source, delivery.data_set_offset, delivery.size, delivery.sha256))
+    def _send(self, requestor: Requestor, context: PresentationContext, delivery: Delivery) -> Response:
+        with self._preparation.prepared(delivery, context.transfer_syntax, reduce=self._line.reduce) as ready:
+            self._note = ready.note
+            return requestor.store(
+                context, delivery.sop_class_uid, delivery.sop_instance_uid, ready.source, ready.offset, ready.size
+            )
 
-    def _forget(self, requestor: Requestor, error: Exception) -> None:
-        """After a fault of our own: an object that was never opened has not touched the association."""
-        if not isinstance(error, ObjectMissing) and not requestor.alive():
+    def _forget(self, requestor: Requestor) -> None:
+        """After a fault of our own: the association has ended if any of the object was sent on it."""
+        if not requestor.alive():
             self._requestor = None
 
     def _trouble(self, error: AssociationError) -> Trouble | None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.integration.cli.conftest import Gateway
 from tests.stations import RejectAssociations, StationReceiver
+from tests.stations.proposals import ProposalRecorder
 
 FIELDS = {
     "title", "host", "port", "description", "enabled", "store", "query_retrieve", "prefilter", "pet_raw",
@@ -110,6 +111,14 @@ def test_echo_reaches_a_station_under_our_title(gateway: Gateway) -> None:
         answered = gateway.done("station", "echo", "WS1", "--json").json()
         assert (answered["ok"], answered["title"]) == (True, "WS1")
     assert [(each.calling_aet, each.called_aet) for each in receiver.associations] == [("OURGATEWAY", "WS1")]
+
+
+def test_echo_proposes_by_profile(gateway: Gateway) -> None:
+    with ProposalRecorder() as station:
+        gateway.station("WS1", port=station.port)
+        assert gateway("station", "echo", "WS1", GATEWAY_PROFILE="xeleris", GATEWAY_AET="XELERIS").status == 1
+        (found,) = station.proposals
+    assert (found.calling_aet, found.maximum_pdu, len(found.contexts)) == ("XELERIS", 128000, 28)
 
 
 def test_echo_says_why_not(gateway: Gateway) -> None:

@@ -19,6 +19,7 @@ from services.forwarder.evaluation import Evaluator, ReceiptKey
 from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.lanes import Lanes
 from services.forwarder.loops import Ground, spawn_loops
+from services.forwarder.preparation import Preparation
 from services.forwarder.requests import Requests
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
@@ -65,7 +66,8 @@ async def forwarder(
         threads = stack.enter_context(ThreadPoolExecutor(profile.outgoing))
         configuration = Configuration(database, chosen.rule_sets, profile)
         await configuration.refresh()
-        lanes = Lanes(Means(database, recorder.objects, chosen, profile, supervisor, threads), configuration, "GATEWAY")
+        preparation = Preparation(recorder.objects, recorder.folder, 1 << 30)
+        lanes = Lanes(Means(database, preparation, chosen, profile, supervisor, threads), configuration, "GATEWAY")
         lanes.adjust()
         evaluator = Evaluator(configuration, recorder.objects, chosen.reopen_seconds)
         requests = Requests(database, configuration)
