@@ -169,7 +169,8 @@ class Retriever:
         peer = Peer(station.host, station.port, station.title, means.aet, ipv4_only=means.profile.xeleris)
         origin = request.association.calling_aet, command.message_id
         return StationTarget(
-            peer, limits, means.profile, means.stock, retrieval.needed, origin, command.priority or MEDIUM
+            peer, limits, means.profile, means.stock, retrieval.needed, origin, command.priority or MEDIUM,
+            less=station.reduce_level_1,
         )  # fmt: skip
 
     def _slots_of(self, station: Destination) -> Wanted:

@@ -52,6 +52,7 @@ class Destination:
     enabled: bool
     associations: int
     store_seconds: int | None
+    reduce_level_1: bool
 
 
 @dataclass(frozen=True)

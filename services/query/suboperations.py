@@ -57,23 +57,30 @@ class SubOperations:
         self._done: list[Done] = []
         self._recorded_at = time.monotonic()
         self._cancelled_at: float | None = None
+        self._cut_short = False
 
     def run(self, target: Target) -> int:
         """Send everything, with a Pending after each but the last; answer the final status and return it.
 
-        Raises the errors of the requester's association, after which nothing is sent any more.
+        The answer does not wait for the target to close. Raises the errors of the requester's association, after which
+        nothing is sent any more.
         """
         try:
-            end = self._perform(target)
+            return self.conclude(self._end(target))
         except AssociationError as error:
             self.abandon(error)
             raise
-        except Exception:
-            log.exception("retrieval_failed")
-            end = End(UNABLE, "the gateway's own fault", gave_up=True)
         finally:
             target.close()
-        return self.conclude(end)
+
+    def _end(self, target: Target) -> End:
+        try:
+            return self._perform(target)
+        except AssociationError:
+            raise
+        except Exception:
+            log.exception("retrieval_failed")
+            return End(UNABLE, "the gateway's own fault", gave_up=True)
 
     def conclude(self, end: End) -> int:
         """Record the end, answer it and return its status. Raises the errors of the association."""
@@ -102,8 +109,11 @@ class SubOperations:
         while self._counts.remaining:
             try:
                 page = self._page()
+            except AssociationError:
+                raise
             except GatewayError as error:
-                return End(comment=DATABASE_AWAY, reason=str(error), gave_up=True)
+                cancelled = self.cancelled()
+                return End(CANCELLED) if cancelled else End(comment=DATABASE_AWAY, reason=str(error), gave_up=True)
             if not page:
                 return End(comment="the list of instances ends early", gave_up=True)
             for instance in page:
@@ -111,6 +121,8 @@ class SubOperations:
                     return End(CANCELLED)
                 try:
                     self._ended(self._send(target, instance))
+                    if self._cut_short:
+                        return End(CANCELLED)
                 except TargetLost as lost:
                     return End(comment="move destination cannot be reached", reason=str(lost), gave_up=True)
         return End()
@@ -131,6 +143,7 @@ class SubOperations:
         except Interrupted as interrupted:
             if isinstance(interrupted.__cause__, AssociationError):
                 raise interrupted.__cause__ from None
+            self._cut_short = True
             return Done(instance, Result.FAILED, None, "cancelled before it was answered")
 
     def _meanwhile(self) -> None:

@@ -13,6 +13,7 @@ from services.dicom.contexts import MAXIMUM_CONTEXTS
 from services.dicom.errors import AssociationError, SourceTruncated
 from services.dicom.guards import Guards
 from services.dicom.profile import Pair, Profile
+from services.dicom.reduction import reduced, reducible
 from services.dicom.requestor import MEDIUM, Peer, Requestor, Response
 from services.dicom.status import SUCCESS, WARNING, classify, name
 from services.dicom.storing_back import receiving_contexts, store_back
@@ -55,26 +56,32 @@ class Stock:
     largest: int
 
     @contextmanager
-    def opened(self, instance: Instance, syntax: str, *, ahead: bool = False) -> Iterator[tuple[BinaryIO, int, int]]:
+    def opened(
+        self, instance: Instance, syntax: str, *, ahead: bool = False, less: bool = False
+    ) -> Iterator[tuple[BinaryIO, int, int]]:
         """The data set in a transfer syntax: source, offset, size. Its hash is checked before its last byte is read,
-        ``ahead`` before its first.
+        ``ahead`` before its first. ``less``: what R92 keeps, of a level 1 class.
 
         Raises ObjectMissing, ObjectDamaged, NotConvertible and the errors of the store.
         """
         key, offset, size, sha256 = instance.object_key, instance.data_set_offset, instance.size, instance.sha256
         if instance.state != STORED or key is None or offset is None or sha256 is None or not size:
             raise ObjectDamaged(f"the instance is not stored any more ({instance.state})")
+        received, place = instance.transfer_syntax_uid, (offset, size)
         with self.objects.open(key) as source:
-            if ahead or syntax != instance.transfer_syntax_uid:
-                verify(source, offset, size, sha256)
-            if syntax == instance.transfer_syntax_uid:
-                verified = VerifiedSource(source, offset, size, sha256)
-                yield source if ahead else cast("BinaryIO", verified), offset, size
+            if ahead or less or syntax != received:
+                verify(source, *place, sha256)
+            if less and reducible(instance.sop_class_uid):
+                made = reduced(
+                    source, *place, received, syntax, instance.sop_class_uid, folder=self.folder, largest=self.largest
+                )
+            elif syntax != received:
+                made = converted(source, *place, received, syntax, folder=self.folder, largest=self.largest)
+            else:
+                yield source if ahead else cast("BinaryIO", VerifiedSource(source, *place, sha256)), *place
                 return
-            with converted(
-                source, offset, size, instance.transfer_syntax_uid, syntax, folder=self.folder, largest=self.largest
-            ) as (made, length):
-                yield made, 0, length
+            with made as (other, length):
+                yield other, 0, length
 
 
 class Here:
@@ -91,16 +98,21 @@ class Here:
 
 
 class StationTarget:
-    """A station. The association is opened with the first instance, and again for what needs other contexts or after
-    it broke; one that breaks before its first answer loses the target."""
+    """A station; ``less``: it gets what R92 keeps of level 1 classes.
+
+    The association is opened with the first instance, and again for what needs other contexts or after it broke; one
+    that breaks before its first answer loses the target.
+    """
 
     def __init__(
         self, peer: Peer, guards: Guards, profile: Profile, stock: Stock, needed: Sequence[Pair],
         origin: tuple[str, int],
         priority: int = MEDIUM,
+        *,
+        less: bool = False,
     ) -> None:  # fmt: skip
         self._peer, self._guards, self._profile, self._stock = peer, guards, profile, stock
-        self._needed, self._origin, self._priority = needed, origin, priority
+        self._needed, self._origin, self._priority, self._less = needed, origin, priority, less
         self._requestor: Requestor | None = None
         self._proposed: frozenset[str] = frozenset()
         self._answers = 0
@@ -148,7 +160,7 @@ class StationTarget:
         context = requestor.context_for(instance.sop_class_uid, syntax)
         if context is None:
             raise NotConvertible(f"no presentation context for {syntax}")
-        with self._stock.opened(instance, syntax) as (source, offset, size):
+        with self._stock.opened(instance, syntax, less=self._less) as (source, offset, size):
             return requestor.store(
                 context, instance.sop_class_uid, instance.sop_instance_uid, source, offset, size,
                 priority=self._priority, move_originator=self._origin, meanwhile=meanwhile,
@@ -217,8 +229,11 @@ def proposed_pairs(first: str, needed: Sequence[Pair]) -> list[Pair]:
     """What to propose so that instances of class ``first`` can be sent, and as many others as fit (pure).
 
     For each class its received transfer syntaxes and the ones we can convert to; a class comes whole or not at all.
+    ``needed`` is in the order of sending: what comes after ``first`` goes with it.
     """
-    classes = list(dict.fromkeys([first, *(sop_class for sop_class, _ in needed)]))
+    order = list(dict.fromkeys(sop_class for sop_class, _ in needed))
+    place = order.index(first) if first in order else 0
+    classes = dict.fromkeys([first, *order[place:], *order[:place]])
     pairs: list[Pair] = []
     for sop_class in filter(valid_uid, classes):
         received = [syntax for each, syntax in needed if each == sop_class and valid_uid(syntax)]

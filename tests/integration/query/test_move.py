@@ -148,7 +148,7 @@ def test_each_request_and_each_instance_is_written_down(gateway: Archive, receiv
     assert [each["sop_instance_uid"] for each in rows] == receiver.uids
     assert {(each["result"], each["status"]) for each in rows} == {("COMPLETED", 0)}
     assert all(each["sent_in"] == each["transfer_syntax_uid"] for each in rows)
-    assert gateway.slots() == 0
+    until(lambda: gateway.slots() == 0, what="the slots to be free")
 
 
 def test_a_destination_that_accepts_only_implicit_gets_it_converted(
@@ -183,6 +183,31 @@ def test_compressed_goes_out_untouched_or_decompressed(
     size = decompressed.Rows * decompressed.Columns * decompressed.SamplesPerPixel * decompressed.BitsAllocated // 8
     assert len(decompressed.PixelData) == size * int(decompressed.get("NumberOfFrames", 1))
     assert [each["sent_in"] for each in gateway.suboperations()] == [UNCOMPRESSED[0]]
+
+
+def test_a_station_with_the_option_gets_what_level_1_keeps(gateway: Archive, receiver: StationReceiver) -> None:
+    """As what is routed to it (R92)."""
+    gateway.station("ARCHIVE1", receiver.port, reduce_level_1=True)
+    (held,) = gateway.hold(nm_static(next(_seeds), InstitutionAddress="not in the tables"))
+    with gateway.retriever() as retriever:
+        assert retriever.retrieve(keys_of(held, STUDY), "STUDY", to="ARCHIVE1")[-1].status == SUCCESS
+    gateway.station("ARCHIVE1", receiver.port, reduce_level_1=False)
+    sent = receiver.data_set(held.sop_instance_uid)
+    assert b"not in the tables" in held.data_set
+    assert b"not in the tables" not in sent
+    assert held.data_set[-512:] in sent
+
+
+def test_more_contexts_than_an_association_carries(gateway: Archive, receiver: StationReceiver) -> None:
+    """70 classes in explicit and implicit: 140 contexts, so a second association follows the first."""
+    seed = next(_seeds)
+    classes = sorted(STORAGE_CLASSES - {PRIVATE_CLASS})[:70]
+    held = gateway.hold(*(ct(seed + n, study=seed, SOPClassUID=each, pixel_bytes=64) for n, each in enumerate(classes)))
+    with gateway.retriever() as retriever:
+        answers = retriever.retrieve(keys_of(held[0], STUDY), "STUDY", to="ARCHIVE1")
+    assert (answers[-1].status, answers[-1].numbers) == (SUCCESS, (None, 70, 0, 0))
+    assert {uid: receiver.digests(uid) for uid in receiver.uids} == digests(held)
+    until(lambda: len(receiver.associations) == 2, what="both associations to end")
 
 
 def test_what_the_destination_does_not_accept_fails_alone(gateway: Archive, receiver: StationReceiver) -> None:

@@ -7,9 +7,10 @@ import pytest
 from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN
 from tests.factories import ct, nm_static
 from tests.integration.query.retrieving import Archive, archive
-from tests.stations import StationReceiver
+from tests.stations import Freeze, Slow, StationReceiver
 from tests.stations.raw_sender import RawSender
 from tests.stations.retriever import (
+    CANCELLED,
     CANNOT_COUNT,
     CANNOT_PERFORM,
     GET,
@@ -20,7 +21,9 @@ from tests.stations.retriever import (
     SUCCESS,
     UNABLE,
     UNKNOWN_DESTINATION,
+    identifier,
 )
+from tests.waiting import until
 
 PATIENT, STUDY, SERIES = 0x00100020, 0x0020000D, 0x0020000E
 PRIVATE_CLASS = "1.2.840.113619.4.27"
@@ -93,6 +96,21 @@ def test_without_a_free_association_it_is_a702(xeleris: Archive, receiver: Stati
         assert [each.status for each in answers] == [PENDING, CANNOT_PERFORM]
         xeleris.rows("delete from runtime.lease where holder = 'somebody'")
         assert retriever.retrieve(keys, "STUDY", to="ARCHIVE1")[-1].status == SUCCESS
+
+
+def test_a_cancel_ends_a_wait_without_limit(xeleris: Archive, receiver: StationReceiver) -> None:
+    """No wait for an answer ends by itself (R103); the requester ends it."""
+    (held,) = xeleris.hold(ct(31, study=31, PatientID="X31"))
+    xeleris.station("ARCHIVE1", receiver.port, store_seconds=1)
+    receiver.behave(Freeze())
+    with xeleris.retriever() as retriever:
+        retriever.ask(identifier("STUDY", {STUDY: held.study_instance_uid}), to="ARCHIVE1")
+        until(lambda: receiver.proposed, what="the association to the destination")
+        retriever.cancel()
+        answer = retriever.next()
+        assert (answer.status, answer.numbers) == (CANCELLED, (0, 0, 1, 0))
+        assert retriever.echo() == 0
+    receiver.behave(Slow(0))
 
 
 def test_there_is_no_get_and_no_role_of_the_requester(xeleris: Archive) -> None:
