@@ -1,17 +1,14 @@
 """docs/conformance-statement.md is current, whole, and what the gateway does on the wire."""
 
 import itertools
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom._uid_dict import UID_dictionary
-from typer.testing import CliRunner
 
-from services.cli import command_line
-from tests.conformance.expected import PRIVATE, VARIANTS, proposed
+from tests.conformance.expected import PRIVATE, VARIANTS
+from tests.conformance.printed import printed, sections, tables
 from tests.ingest_process import IngestProcess
 from tests.stations.raw_association import propose
 
@@ -60,30 +57,6 @@ OF_EACH_PROFILE = [
     "Application level security",
 ]
 """The headings of PS3.2 annex A, in its order."""
-
-
-def printed(*arguments: str) -> str:
-    """What the command prints."""
-    done = CliRunner().invoke(command_line("conformance-statement"), ["conformance-statement", *arguments])
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def sections(*arguments: str) -> Iterator[dict[str, Any]]:
-    """Every section of the statement, in order."""
-
-    def below(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for section in found:
-            yield section
-            yield from below(section["sections"])
-
-    yield from below(json.loads(printed("--json", *arguments))["sections"])
-
-
-def tables(title: str, *arguments: str) -> list[dict[str, Any]]:
-    """The tables of the one section of that title."""
-    (found,) = [section["tables"] for section in sections(*arguments) if section["title"] == title]
-    return list(found)
 
 
 def test_the_document_is_current() -> None:
@@ -149,10 +122,3 @@ def test_profile_xeleris_accepts_what_the_tables_say(variants: Callable[[str], I
 
 def test_profile_gateway_accepts_what_the_tables_say(profile_gateway: IngestProcess) -> None:
     assert agree(profile_gateway, "GATEWAY", "--profile", "gateway") > 5000
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_table_of_proposals_is_the_statements(variant: str) -> None:
-    (table,) = tables("Proposed presentation contexts", "--profile", "xeleris", "--variant", variant)
-    rows = [(int(row[0]), row[2], (row[4],)) for row in table["rows"]]
-    assert rows == proposed(variant)
