@@ -38,6 +38,8 @@ class IngestProcess:
     home: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
+    services: Sequence[str] = ("ingest",)
+    """What runs in the process beside ingest: with query it is what ``gateway up`` starts several of."""
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -73,7 +75,7 @@ class IngestProcess:
         """Start it; wait until it says it is ready, or until it answers at all."""
         with (self.home / "ingest.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "services.cli", "run", "ingest"],
+                [*self.prefix, sys.executable, "-m", "services.cli", "run", *self.services],
                 cwd=REPOSITORY,
                 env=os.environ | self.environment(),
                 stdout=log,

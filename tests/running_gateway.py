@@ -17,6 +17,7 @@ from private_servers.postgresql import PrivatePostgresql
 from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg.rows import dict_row
 
+from services.cli.names import LISTENING
 from tests.waiting import until
 
 SERVICES = ("storage", "index", "forwarder", "admin")
@@ -94,10 +95,11 @@ class RunningGateway:
     def launch(self, name: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Part:
         """Start one part without waiting; ``prefix`` is a command to run it under (strace, faketime)."""
         service = name.partition("-")[0]
+        services = LISTENING if service == "ingest" else (service,)
         log = (self.home / f"{name}.log").open("ab")
         with log:
             process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "services.cli", "run", service],
+                [*prefix, sys.executable, "-m", "services.cli", "run", *services],
                 cwd=REPOSITORY,
                 env=self.environment(service) | dict(environment or {}),
                 stdout=log,
@@ -142,6 +144,7 @@ class RunningGateway:
     def http_address(self, name: str) -> str | None:
         """Where a part answers HTTP, None until it has said so."""
         service = name.partition("-")[0]
+        service = "-".join(LISTENING) if service == "ingest" else service
         card = self.home / "run" / f"{service}-{self.parts[name].process.pid}.json"
         try:
             return str(json.loads(card.read_text())["http"])

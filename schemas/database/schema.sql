@@ -203,7 +203,8 @@ CREATE TABLE index.instance (
     column_count integer,
     frame_count integer,
     latest boolean DEFAULT true NOT NULL,
-    indexed_at timestamp with time zone DEFAULT now() NOT NULL
+    indexed_at timestamp with time zone DEFAULT now() NOT NULL,
+    image_id text DEFAULT ''::text NOT NULL
 );
 COMMENT ON COLUMN index.instance.latest IS 'The revision that queries answer with.';
 CREATE VIEW index.instance_view AS
@@ -221,7 +222,8 @@ CREATE VIEW index.instance_view AS
     instance.column_count,
     instance.frame_count,
     instance.latest,
-    instance.indexed_at
+    instance.indexed_at,
+    instance.image_id
    FROM index.instance;
 CREATE TABLE index.patient (
     id bigint NOT NULL,
@@ -232,7 +234,10 @@ CREATE TABLE index.patient (
     birth_date text DEFAULT ''::text NOT NULL,
     sex text DEFAULT ''::text NOT NULL,
     only_study text DEFAULT ''::text NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    name_whole text GENERATED ALWAYS AS (btrim(regexp_replace(split_part(name_folded, '='::text, 1), '[\^ ]+'::text, ' '::text, 'g'::text))) STORED NOT NULL,
+    name_ideographic text GENERATED ALWAYS AS (btrim(regexp_replace(split_part(name_folded, '='::text, 2), '[\^ ]+'::text, ' '::text, 'g'::text))) STORED NOT NULL,
+    name_phonetic text GENERATED ALWAYS AS (btrim(regexp_replace(split_part(name_folded, '='::text, 3), '[\^ ]+'::text, ' '::text, 'g'::text))) STORED NOT NULL
 );
 COMMENT ON COLUMN index.patient.only_study IS 'Study Instance UID of a study without Patient ID, so that people without an ID are never taken for one; else empty.';
 ALTER TABLE index.patient ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -243,11 +248,6 @@ ALTER TABLE index.patient ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE index.reconciled (
-    only_row boolean DEFAULT true NOT NULL,
-    through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    CONSTRAINT reconciled_only_row_check CHECK (only_row)
-);
 CREATE TABLE index.series (
     series_instance_uid text NOT NULL,
     study_instance_uid text NOT NULL,
@@ -257,15 +257,6 @@ CREATE TABLE index.series (
     series_time text DEFAULT ''::text NOT NULL,
     description text DEFAULT ''::text NOT NULL
 );
-CREATE VIEW index.series_view AS
- SELECT series.series_instance_uid,
-    series.study_instance_uid,
-    series.modality,
-    series.series_number,
-    series.series_date,
-    series.series_time,
-    series.description
-   FROM index.series;
 CREATE TABLE index.study (
     study_instance_uid text NOT NULL,
     patient bigint NOT NULL,
@@ -281,6 +272,161 @@ CREATE TABLE index.study (
 );
 COMMENT ON COLUMN index.study.demographics IS 'The first value of each demographic element within the study, to compare with.';
 COMMENT ON COLUMN index.study.patient_conflict IS 'Demographics differ within the study: flagged, never merged.';
+CREATE VIEW index.query_patient_view AS
+ SELECT p.id AS patient,
+    p.patient_id,
+    p.issuer,
+    p.name AS patient_name,
+    p.name_whole,
+    p.name_ideographic,
+    p.name_phonetic,
+    p.birth_date,
+    p.sex,
+    (( SELECT count(*) AS count
+           FROM index.study s
+          WHERE (s.patient = p.id)))::text AS patient_studies,
+    (( SELECT count(*) AS count
+           FROM (index.study s
+             JOIN index.series e ON ((e.study_instance_uid = s.study_instance_uid)))
+          WHERE (s.patient = p.id)))::text AS patient_series,
+    (( SELECT count(*) AS count
+           FROM (index.study s
+             JOIN index.instance i ON ((i.study_instance_uid = s.study_instance_uid)))
+          WHERE ((s.patient = p.id) AND i.latest)))::text AS patient_instances
+   FROM index.patient p;
+CREATE VIEW index.query_study_view AS
+ SELECT p.patient,
+    p.patient_id,
+    p.issuer,
+    p.patient_name,
+    p.name_whole,
+    p.name_ideographic,
+    p.name_phonetic,
+    p.birth_date,
+    p.sex,
+    p.patient_studies,
+    p.patient_series,
+    p.patient_instances,
+    s.study_instance_uid,
+    s.study_date,
+    s.study_time,
+    s.accession_number,
+    s.study_id,
+    s.description AS study_description,
+    s.referring_physician,
+    'ONLINE'::text AS availability,
+    COALESCE(( SELECT string_agg(DISTINCT e.modality, '\'::text ORDER BY e.modality) AS string_agg
+           FROM index.series e
+          WHERE ((e.study_instance_uid = s.study_instance_uid) AND (e.modality <> ''::text))), ''::text) AS modalities,
+    COALESCE(( SELECT string_agg(DISTINCT i.sop_class_uid, '\'::text ORDER BY i.sop_class_uid) AS string_agg
+           FROM index.instance i
+          WHERE ((i.study_instance_uid = s.study_instance_uid) AND i.latest)), ''::text) AS sop_classes,
+    (( SELECT count(*) AS count
+           FROM index.series e
+          WHERE (e.study_instance_uid = s.study_instance_uid)))::text AS study_series,
+    (( SELECT count(*) AS count
+           FROM index.instance i
+          WHERE ((i.study_instance_uid = s.study_instance_uid) AND i.latest)))::text AS study_instances
+   FROM (index.study s
+     JOIN index.query_patient_view p ON ((p.patient = s.patient)));
+CREATE VIEW index.query_series_view AS
+ SELECT s.patient,
+    s.patient_id,
+    s.issuer,
+    s.patient_name,
+    s.name_whole,
+    s.name_ideographic,
+    s.name_phonetic,
+    s.birth_date,
+    s.sex,
+    s.patient_studies,
+    s.patient_series,
+    s.patient_instances,
+    s.study_instance_uid,
+    s.study_date,
+    s.study_time,
+    s.accession_number,
+    s.study_id,
+    s.study_description,
+    s.referring_physician,
+    s.availability,
+    s.modalities,
+    s.sop_classes,
+    s.study_series,
+    s.study_instances,
+    e.series_instance_uid,
+    e.modality,
+    e.series_number,
+    e.series_date,
+    e.series_time,
+    e.description AS series_description,
+    (( SELECT count(*) AS count
+           FROM index.instance i
+          WHERE ((i.study_instance_uid = e.study_instance_uid) AND (i.series_instance_uid = e.series_instance_uid) AND i.latest)))::text AS series_instances
+   FROM (index.series e
+     JOIN index.query_study_view s ON ((s.study_instance_uid = e.study_instance_uid)));
+CREATE VIEW index.query_instance_view AS
+ SELECT e.patient,
+    e.patient_id,
+    e.issuer,
+    e.patient_name,
+    e.name_whole,
+    e.name_ideographic,
+    e.name_phonetic,
+    e.birth_date,
+    e.sex,
+    e.patient_studies,
+    e.patient_series,
+    e.patient_instances,
+    e.study_instance_uid,
+    e.study_date,
+    e.study_time,
+    e.accession_number,
+    e.study_id,
+    e.study_description,
+    e.referring_physician,
+    e.availability,
+    e.modalities,
+    e.sop_classes,
+    e.study_series,
+    e.study_instances,
+    e.series_instance_uid,
+    e.modality,
+    e.series_number,
+    e.series_date,
+    e.series_time,
+    e.series_description,
+    e.series_instances,
+    i.sop_instance_uid,
+    i.revision,
+    i.received_at,
+    i.object_key,
+    i.sop_class_uid,
+    i.transfer_syntax_uid,
+    i.instance_number,
+    i.image_type,
+    i.image_id,
+    COALESCE((i.row_count)::text, ''::text) AS row_count,
+    COALESCE((i.column_count)::text, ''::text) AS column_count,
+    COALESCE((i.frame_count)::text, ''::text) AS frame_count
+   FROM (index.instance i
+     JOIN index.query_series_view e ON (((e.study_instance_uid = i.study_instance_uid) AND (e.series_instance_uid = i.series_instance_uid))))
+  WHERE i.latest;
+COMMENT ON VIEW index.query_instance_view IS 'The revisions that queries answer with, under everything above them.';
+CREATE TABLE index.reconciled (
+    only_row boolean DEFAULT true NOT NULL,
+    through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT reconciled_only_row_check CHECK (only_row)
+);
+CREATE VIEW index.series_view AS
+ SELECT series.series_instance_uid,
+    series.study_instance_uid,
+    series.modality,
+    series.series_number,
+    series.series_date,
+    series.series_time,
+    series.description
+   FROM index.series;
 CREATE VIEW index.study_view AS
  SELECT s.study_instance_uid,
     p.patient_id,
@@ -1239,10 +1385,16 @@ ALTER TABLE ONLY storage.watermark
 CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
-CREATE INDEX patient_name ON index.patient USING btree (name_folded text_pattern_ops);
+CREATE INDEX patient_id_pattern ON index.patient USING btree (patient_id text_pattern_ops);
+CREATE INDEX patient_name_ideographic ON index.patient USING btree (name_ideographic text_pattern_ops);
+CREATE INDEX patient_name_phonetic ON index.patient USING btree (name_phonetic text_pattern_ops);
+CREATE INDEX patient_name_whole ON index.patient USING btree (name_whole text_pattern_ops);
+CREATE INDEX series_modality ON index.series USING btree (modality text_pattern_ops, study_instance_uid);
 CREATE INDEX series_uid ON index.series USING btree (series_instance_uid);
 CREATE INDEX study_accession ON index.study USING btree (accession_number text_pattern_ops);
 CREATE INDEX study_date ON index.study USING btree (study_date);
+CREATE INDEX study_description ON index.study USING btree (description text_pattern_ops);
+CREATE INDEX study_id_pattern ON index.study USING btree (study_id text_pattern_ops);
 CREATE INDEX study_patient ON index.study USING btree (patient);
 CREATE INDEX attempt_delivery ON ONLY routing.attempt USING btree (delivery);
 CREATE INDEX attempt_default_delivery_idx ON routing.attempt_default USING btree (delivery);

@@ -2,10 +2,10 @@
 
 from services.runtime.errors import UsageError
 
-SERVICES = ("ingest", "storage", "index", "forwarder", "admin")
+SERVICES = ("ingest", "query", "storage", "index", "forwarder", "admin")
 """In the order in which one process enters them."""
 
-LISTENING = ("ingest",)
+LISTENING = ("ingest", "query")
 """Accept associations: ``up`` keeps several processes of them on one socket."""
 
 WITH_PUBLIC_HTTP = "admin"

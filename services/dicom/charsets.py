@@ -1,4 +1,4 @@
-"""Decoding of text by Specific Character Set (0008,0005), code extensions included.
+"""Decoding and encoding of text by Specific Character Set (0008,0005), code extensions included.
 
 Source: PS3.5 section 6.1, PS3.3 C.12.1.1.2.
 
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from pydicom.charset import CODES_TO_ENCODINGS, handled_encodings, python_encoding
+from pydicom.charset import CODES_TO_ENCODINGS, encode_string, handled_encodings, python_encoding
 
 _ESCAPE: Final = 0x1B
 _FRAGMENT = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 _DELIMITERS: Final = {"PN": b"\\^=\t\n\f\r"}
 _DEFAULT_DELIMITERS: Final = b"\\\t\n\f\r"
 _DEFAULT_REPERTOIRE: Final = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
+_DEFAULT_ENCODING: Final = python_encoding[""]
 _REFUSED_BY_JSON = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -70,6 +71,40 @@ def decode(raw: bytes, using: Charset, vr: str) -> tuple[str, bool]:
         return clean(_decode(raw, using.encodings, vr)), True
     except (UnicodeError, LookupError):
         return clean(raw.decode(using.encodings[0], errors="replace")), False
+
+
+def encode(text: str, using: Charset, vr: str) -> bytes:
+    """Encode one value field, its values separated by backslashes. Raises UnicodeError if the character set cannot."""
+    if text.isascii():
+        return text.encode("ascii")
+    if not using.known or using.ascii_only:
+        raise UnicodeError("character set cannot hold the text")
+    if len(using.encodings) == 1:
+        return text.encode(using.encodings[0])
+    return _extended(text, using, vr)
+
+
+def _extended(text: str, using: Charset, vr: str) -> bytes:
+    """With code extensions: each part between delimiters begins in the first character set (PS3.5 6.1.2.5.3)."""
+    if not all(any(_holds(encoding, character) for encoding in using.encodings) for character in text):
+        raise UnicodeError("character set cannot hold the text")
+    delimiters = _DELIMITERS.get(vr, _DEFAULT_DELIMITERS).decode()
+    parts = re.split(f"([{re.escape(delimiters)}])", text)
+    encoded = [encode_string(part, using.encodings) for part in parts]
+    if using.encodings[0] == _DEFAULT_ENCODING:
+        # Codecs call the default repertoire Latin-1, but it has no character above ASCII.
+        for each in encoded:
+            each.partition(b"\x1b")[0].decode("ascii")
+    if decode(b"".join(encoded), using, vr) != (text, True):
+        raise UnicodeError("character set cannot hold the text")
+    return b"".join(encoded)
+
+
+def _holds(encoding: str, character: str) -> bool:
+    try:
+        return bool(character.encode(encoding))
+    except UnicodeError:
+        return False
 
 
 def clean(text: str) -> str:

@@ -137,3 +137,18 @@ def answer_roles(
             ours = supported.get(abstract_syntax, DEFAULT_ROLES)
             answers[abstract_syntax] = Roles(roles.scu and ours.scu, roles.scp and ours.scp)
     return answers
+
+
+def answer_extended(
+    proposed: Mapping[str, bytes], supported: Mapping[str, bytes], contexts: Mapping[int, PresentationContext]
+) -> dict[str, bytes]:
+    """Extended negotiation items of the A-ASSOCIATE-AC (PS3.7 D.3.3.5): of each byte what both sides want.
+
+    Only for accepted classes of ``supported``, whose bytes are 1 where we can (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1).
+    """
+    classes = {context.abstract_syntax for context in contexts.values()}
+    return {
+        abstract_syntax: bytes(theirs & ours for theirs, ours in zip(wanted, supported[abstract_syntax], strict=False))
+        for abstract_syntax, wanted in proposed.items()
+        if abstract_syntax in classes and abstract_syntax in supported
+    }

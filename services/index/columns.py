@@ -1,10 +1,11 @@
 """From header facts to the columns of the query tables (pure). One bad element never costs more than its own value."""
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from services.dicom.names import folded
 
 LONGEST_TEXT = 256  # characters; an index entry of PostgreSQL holds 2,704 bytes
 LARGEST_INTEGER = 2**31 - 1
@@ -67,7 +68,11 @@ def entry(receipt: Mapping[str, Any], facts: Mapping[str, Any] | None) -> Entry:
             "series_time": text(found, "00080031"),
             "description": text(found, "0008103E"),
         },
-        instance={"instance_number": text(found, "00200013"), "image_type": text(found, "00080008")},
+        instance={
+            "instance_number": text(found, "00200013"),
+            "image_type": text(found, "00080008"),
+            "image_id": text(found, "00540400"),
+        },
         row_count=integer(found, "00280010"),
         column_count=integer(found, "00280011"),
         frame_count=integer(found, "00280008"),
@@ -98,12 +103,6 @@ def integer(values: Mapping[str, Any], key: str) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number <= LARGEST_INTEGER else None
-
-
-def folded(name: str) -> str:
-    """A name for searching: no case, no accents (PS3.4 C.2.2.2.1 leaves both to the SCP)."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(character for character in decomposed if not unicodedata.combining(character))[:LONGEST_TEXT]
 
 
 def conflicting(known: Mapping[str, str], arrived: Mapping[str, str]) -> bool:

@@ -67,17 +67,18 @@ on conflict (study_instance_uid, series_instance_uid) do update set
 -- Content that was deleted and sent again keeps its revision: the later receipt holds it.
 insert into index.instance (sop_instance_uid, revision, received_at, object_key, study_instance_uid,
                             series_instance_uid, sop_class_uid, transfer_syntax_uid, instance_number, image_type,
-                            row_count, column_count, frame_count)
+                            image_id, row_count, column_count, frame_count)
 select * from unnest(%(sop_instance_uid)s::text[], %(revision)s::int[], %(received_at)s::timestamptz[],
                      %(object_key)s::text[], %(study_instance_uid)s::text[], %(series_instance_uid)s::text[],
                      %(sop_class_uid)s::text[], %(transfer_syntax_uid)s::text[], %(instance_number)s::text[],
-                     %(image_type)s::text[], %(row_count)s::int[], %(column_count)s::int[], %(frame_count)s::int[])
+                     %(image_type)s::text[], %(image_id)s::text[], %(row_count)s::int[], %(column_count)s::int[], %(frame_count)s::int[])
 on conflict (sop_instance_uid, revision) do update set
     received_at = excluded.received_at, object_key = excluded.object_key,
     study_instance_uid = excluded.study_instance_uid, series_instance_uid = excluded.series_instance_uid,
     sop_class_uid = excluded.sop_class_uid, transfer_syntax_uid = excluded.transfer_syntax_uid,
-    instance_number = excluded.instance_number, image_type = excluded.image_type, row_count = excluded.row_count,
-    column_count = excluded.column_count, frame_count = excluded.frame_count, indexed_at = now()
+    instance_number = excluded.instance_number, image_type = excluded.image_type, image_id = excluded.image_id,
+    row_count = excluded.row_count, column_count = excluded.column_count, frame_count = excluded.frame_count,
+    indexed_at = now()
 where index.instance.received_at < excluded.received_at
 
 -- name: mark_latest

@@ -9,8 +9,9 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from services.dicom.names import folded
 from services.index.batch import Batch, PatientKey, Study, gather
-from services.index.columns import Entry, entry, folded
+from services.index.columns import Entry, entry
 from services.runtime.db import load_queries
 
 Connection = AsyncConnection[DictRow]
@@ -31,6 +32,7 @@ INSTANCE_COLUMNS = (
     "column_count",
     "frame_count",
 )
+ELEMENT_COLUMNS = ("instance_number", "image_type", "image_id")
 
 
 @dataclass(frozen=True, order=True)
@@ -111,7 +113,7 @@ async def _upsert_series(connection: Connection, batch: Batch) -> None:
 async def _insert_instances(connection: Connection, batch: Batch) -> None:
     entries = list(batch.instances.values())
     parameters: dict[str, Any] = {column: [getattr(row, column) for row in entries] for column in INSTANCE_COLUMNS}
-    parameters |= {column: [row.instance[column] for row in entries] for column in ("instance_number", "image_type")}
+    parameters |= {column: [row.instance[column] for row in entries] for column in ELEMENT_COLUMNS}
     await connection.execute(QUERIES.insert_instances, parameters)
     await connection.execute(QUERIES.mark_latest, {"uids": sorted({row.sop_instance_uid for row in entries})})
 

@@ -45,5 +45,5 @@ def test_every_command_that_answers_takes_json(words: str) -> None:
 def test_run_takes_any_services_or_all_in_their_order() -> None:
     assert chosen(["all"]) == list(SERVICES)
     assert chosen(["forwarder", "ingest"]) == ["ingest", "forwarder"]
-    with pytest.raises(UsageError, match="'nonsense' does not exist; name one of ingest, storage"):
+    with pytest.raises(UsageError, match="'nonsense' does not exist; name one of ingest, query, storage"):
         chosen(["ingest", "nonsense"])
