@@ -22,7 +22,8 @@ def _network(text: str) -> str:
 
 
 class SnapshotStation(BaseModel):
-    """A remote AE. ``addresses`` are the networks (CIDR) its associations come from; empty: from anywhere."""
+    """A remote AE. ``addresses`` are the networks (CIDR) its associations come from; empty: from anywhere.
+    ``refuse_findings``: its instances with a finding of the IOD check are refused."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -30,6 +31,7 @@ class SnapshotStation(BaseModel):
     enabled: bool = True
     addresses: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
     revision_policy: Literal["route", "keep", "hold", "refuse"] = "route"
+    refuse_findings: bool = False
 
     def networks(self) -> list[IPv4Network | IPv6Network]:
         """The addresses as networks."""
@@ -48,7 +50,8 @@ class CalledTitle(BaseModel):
 
 
 class Snapshot(BaseModel):
-    """``number`` counts configurations, ``rule_set`` is the live one; ``written_at`` is the database's time."""
+    """``number`` counts configurations, ``rule_set`` is the live one; ``written_at`` is the database's time.
+    ``pet_raw_station`` is the title that PET raw data goes to (R122); None: no station is flagged."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -57,6 +60,7 @@ class Snapshot(BaseModel):
     written_at: AwareDatetime
     stations: list[SnapshotStation]
     titles: list[CalledTitle] = Field(default_factory=list)
+    pet_raw_station: str | None = None
 
     def encode(self) -> bytes:
         """As it is written: UTF-8 JSON."""

@@ -65,7 +65,7 @@ class Recorder:
     """Writes objects into ``folder`` and their rows into the database, in one transaction a call."""
 
     def __init__(self, database_url: str, folder: Path, *, rule_set: int = 1) -> None:
-        self.database_url = database_url
+        self.database_url, self.folder = database_url, folder
         self.objects = LocalStore(str(folder), Watermark(0, 0))
         self.rule_set = rule_set
 

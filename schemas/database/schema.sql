@@ -75,6 +75,23 @@ ALTER TABLE audit.entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE config.called_title (
+    title text NOT NULL,
+    stations text[] DEFAULT '{}'::text[] NOT NULL,
+    associations integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT called_title_associations_check CHECK (((associations >= 1) AND (associations <= 4096))),
+    CONSTRAINT called_title_title_check CHECK (((title ~ '^[\x20-\x5b\x5d-\x7e]{1,16}$'::text) AND (title = btrim(title)) AND (title <> ''::text)))
+);
+COMMENT ON TABLE config.called_title IS 'Titles the gateway answers to besides its own, or limits of its own title.';
+COMMENT ON COLUMN config.called_title.stations IS 'Who may call it; empty: every known station.';
+COMMENT ON COLUMN config.called_title.associations IS 'Incoming associations at a time; null: as many as the AE takes.';
+CREATE VIEW config.called_title_view AS
+ SELECT called_title.title,
+    called_title.stations,
+    called_title.associations,
+    called_title.created_at
+   FROM config.called_title;
 CREATE TABLE config.generation (
     only_row boolean DEFAULT true NOT NULL,
     number bigint DEFAULT 1 NOT NULL,
@@ -156,11 +173,22 @@ CREATE TABLE config.station (
     retry_hours integer DEFAULT 72 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    refuse_findings boolean DEFAULT false NOT NULL,
+    reduce_level_1 boolean DEFAULT false NOT NULL,
+    move_destinations text[] DEFAULT '{}'::text[] NOT NULL,
+    store_seconds integer,
+    find_seconds integer,
+    move_seconds integer,
+    action_seconds integer,
+    CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
     CONSTRAINT station_check CHECK (((commit_on IS NULL) OR (commit_on <> title))),
+    CONSTRAINT station_find_seconds_check CHECK (((find_seconds >= 1) AND (find_seconds <= 86400))),
+    CONSTRAINT station_move_seconds_check CHECK (((move_seconds >= 1) AND (move_seconds <= 86400))),
     CONSTRAINT station_port_check CHECK (((port >= 1) AND (port <= 65535))),
     CONSTRAINT station_retry_hours_check CHECK (((retry_hours >= 1) AND (retry_hours <= 720))),
     CONSTRAINT station_revision_policy_check CHECK ((revision_policy = ANY (ARRAY['route'::text, 'keep'::text, 'hold'::text, 'refuse'::text]))),
+    CONSTRAINT station_store_seconds_check CHECK (((store_seconds >= 1) AND (store_seconds <= 86400))),
     CONSTRAINT station_title_check CHECK (((title ~ '^[\x20-\x5b\x5d-\x7e]{1,16}$'::text) AND (title = btrim(title)) AND (title <> ''::text))),
     CONSTRAINT station_unknown_policy_check CHECK ((unknown_policy = ANY (ARRAY['resend'::text, 'hold'::text])))
 );
@@ -168,6 +196,10 @@ COMMENT ON COLUMN config.station.store IS 'R37: the station is offered as a send
 COMMENT ON COLUMN config.station.addresses IS 'Networks (CIDR) its associations come from; empty: its host only if an IP address, else any.';
 COMMENT ON COLUMN config.station.associations IS 'Outgoing associations to the station at a time.';
 COMMENT ON COLUMN config.station.unknown_policy IS 'What happens to a delivery whose answer was lost.';
+COMMENT ON COLUMN config.station.refuse_findings IS 'Instances of it with a finding of the IOD check are refused.';
+COMMENT ON COLUMN config.station.reduce_level_1 IS 'R92: it is sent no more of a level 1 class than the statement keeps.';
+COMMENT ON COLUMN config.station.move_destinations IS 'Titles it may name in a C-MOVE; empty: any station.';
+COMMENT ON COLUMN config.station.store_seconds IS 'Longest wait for a response to C-STORE; null: as the profile says. The same for C-FIND, C-MOVE and N-ACTION.';
 CREATE VIEW config.station_view AS
  SELECT station.title,
     station.host,
@@ -186,7 +218,14 @@ CREATE VIEW config.station_view AS
     station.unknown_policy,
     station.retry_hours,
     station.created_at,
-    station.updated_at
+    station.updated_at,
+    station.refuse_findings,
+    station.reduce_level_1,
+    station.move_destinations,
+    station.store_seconds,
+    station.find_seconds,
+    station.move_seconds,
+    station.action_seconds
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -1246,6 +1285,8 @@ ALTER TABLE ONLY audit.entry
     ADD CONSTRAINT entry_pkey PRIMARY KEY (at, id);
 ALTER TABLE ONLY audit.entry_default
     ADD CONSTRAINT entry_default_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY config.called_title
+    ADD CONSTRAINT called_title_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY config.request

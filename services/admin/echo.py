@@ -3,20 +3,23 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.admin import stations
 from services.admin.station import Station
 from services.dicom.commands import C_ECHO
-from services.dicom.contexts import UNCOMPRESSED, VERIFICATION, ProposedContext
+from services.dicom.contexts import UNCOMPRESSED, VERIFICATION
 from services.dicom.errors import AssociationAborted, AssociationError, AssociationRejected, ConnectFailed
 from services.dicom.guards import Guards
+from services.dicom.outgoing import Wanted, holder, slot
+from services.dicom.profile import Profile
 from services.dicom.requestor import Peer, Requestor
 from services.dicom.status import SUCCESS, classify, name
 from services.runtime.db import Database
 
 LIMITS: Final = Guards(connect_seconds=5, artim_seconds=5, pdu_seconds=5, response_seconds=5)
+SLOT_SECONDS: Final = 10.0
 
 REJECTIONS: Final[Mapping[tuple[int, int], tuple[str, str]]] = {
     (1, 1): ("no reason given", "ask its administrator"),
@@ -41,16 +44,22 @@ class Echo:
     milliseconds: int
 
 
-async def echo(database: Database, calling_aet: str, title: str) -> Echo:
-    """Ask a station for a C-ECHO. Raises ``NotFound``; a station that does not answer is an outcome, no error."""
+async def echo(database: Database, profile: Profile, calling_aet: str, title: str) -> Echo:
+    """Ask a station for a C-ECHO, on one of the outgoing associations that there may be (R26).
+
+    Raises ``NotFound``, ``NoSlot`` when none became free; a station that does not answer is an outcome, no error.
+    """
     station = await stations.show(database, title)
-    return await asyncio.to_thread(_ask, station, calling_aet)
+    wanted = Wanted(station.title, holder("echo"), station.associations, profile.outgoing)
+    async with slot(database, wanted, wait_seconds=SLOT_SECONDS):
+        return await asyncio.to_thread(_ask, station, profile, calling_aet)
 
 
-def _ask(station: Station, calling_aet: str) -> Echo:
+def _ask(station: Station, profile: Profile, calling_aet: str) -> Echo:
     started = time.monotonic()
+    peer = Peer(station.host, station.port, station.title, calling_aet, ipv4_only=profile.xeleris)
     try:
-        ok, text = _exchange(Peer(station.host, station.port, station.title, calling_aet))
+        ok, text = _exchange(peer, profile)
     except AssociationError as error:
         ok, text = False, reason(error, calling_aet)
     milliseconds = round((time.monotonic() - started) * 1000)
@@ -58,9 +67,11 @@ def _ask(station: Station, calling_aet: str) -> Echo:
     return Echo(station.title, ok, f"{place}: {text} ({milliseconds} ms)", milliseconds)
 
 
-def _exchange(peer: Peer) -> tuple[bool, str]:
-    with Requestor.connect(peer, [ProposedContext(VERIFICATION, UNCOMPRESSED)], LIMITS) as requestor:
-        if not requestor.association.contexts:
+def _exchange(peer: Peer, profile: Profile) -> tuple[bool, str]:
+    proposals = profile.proposals([(VERIFICATION, syntax) for syntax in reversed(UNCOMPRESSED)])
+    limits = replace(LIMITS, maximum_pdu=profile.maximum_pdu)
+    with Requestor.connect(peer, proposals, limits, implementation=profile.implementation) as requestor:
+        if all(each.abstract_syntax != VERIFICATION for each in requestor.association.contexts.values()):
             return False, "accepted the association but not the Verification SOP class"
         status = requestor.echo()
     if classify(status) is SUCCESS:

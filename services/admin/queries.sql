@@ -23,11 +23,13 @@ select * from config.station where title = %(title)s
 -- name: insert_station
 insert into config.station (
     title, host, port, description, enabled, store, query_retrieve, prefilter, pet_raw, commit_server, commit_on,
-    addresses, revision_policy, associations, unknown_policy, retry_hours
+    addresses, revision_policy, associations, unknown_policy, retry_hours, refuse_findings, reduce_level_1,
+    move_destinations, store_seconds, find_seconds, move_seconds, action_seconds
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
     %(pet_raw)s, %(commit_server)s, %(commit_on)s, %(addresses)s, %(revision_policy)s, %(associations)s,
-    %(unknown_policy)s, %(retry_hours)s
+    %(unknown_policy)s, %(retry_hours)s, %(refuse_findings)s, %(reduce_level_1)s, %(move_destinations)s,
+    %(store_seconds)s, %(find_seconds)s, %(move_seconds)s, %(action_seconds)s
 ) returning *
 
 -- name: update_station
@@ -36,11 +38,23 @@ update config.station set
     query_retrieve = %(query_retrieve)s, prefilter = %(prefilter)s, pet_raw = %(pet_raw)s,
     commit_server = %(commit_server)s, commit_on = %(commit_on)s, addresses = %(addresses)s,
     revision_policy = %(revision_policy)s, associations = %(associations)s, unknown_policy = %(unknown_policy)s,
-    retry_hours = %(retry_hours)s, updated_at = now()
+    retry_hours = %(retry_hours)s, refuse_findings = %(refuse_findings)s, reduce_level_1 = %(reduce_level_1)s,
+    move_destinations = %(move_destinations)s, store_seconds = %(store_seconds)s, find_seconds = %(find_seconds)s,
+    move_seconds = %(move_seconds)s, action_seconds = %(action_seconds)s, updated_at = now()
 where title = %(title)s returning *
 
 -- name: delete_station
 delete from config.station where title = %(title)s
+
+-- name: list_titles
+select title, stations, associations from config.called_title order by title
+
+-- name: put_title
+insert into config.called_title (title, stations, associations) values (%(title)s, %(stations)s, %(associations)s)
+on conflict (title) do update set stations = excluded.stations, associations = excluded.associations
+
+-- name: delete_title
+delete from config.called_title where title = %(title)s
 
 -- name: unfinished_jobs_of
 select id, state, total - done - failed as waiting from routing.job_view

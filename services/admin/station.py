@@ -57,6 +57,10 @@ def _valid_description(text: str) -> str:
     return text.strip()
 
 
+Title = Annotated[str, AfterValidator(valid_title)]
+Wait = Annotated[int, Field(ge=1, le=86_400)] | None
+
+
 class Station(BaseModel):
     """A remote AE.
 
@@ -64,11 +68,14 @@ class Station(BaseModel):
     and ``commit_server``: as the conformance statement's flags; ``commit_on``: the commit server asked about what this
     one was sent. ``addresses``: networks its associations come from (empty: its host if that is an address, else any).
     ``associations``: outgoing ones at a time. ``retry_hours``: how long a delivery is tried.
+    ``refuse_findings``: what it sends with a finding of the IOD check is refused. ``reduce_level_1``: of level 1
+    classes it is sent what R92 keeps. ``move_destinations``: what it may name in a C-MOVE (empty: any station).
+    ``store_seconds`` and so on: the longest wait for its response (None: as the profile says).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    title: Annotated[str, AfterValidator(valid_title)]
+    title: Title
     host: Annotated[str, AfterValidator(valid_host)]
     port: Annotated[int, Field(ge=1, le=65535)]
     description: Annotated[str, Field(max_length=200), AfterValidator(_valid_description)] = ""
@@ -78,12 +85,19 @@ class Station(BaseModel):
     prefilter: bool = False
     pet_raw: bool = False
     commit_server: bool = False
-    commit_on: Annotated[str, AfterValidator(valid_title)] | None = None
+    commit_on: Title | None = None
     addresses: list[Annotated[str, AfterValidator(valid_network)]] = Field(default_factory=list, max_length=100)
     revision_policy: Literal["route", "keep", "hold", "refuse"] = "route"
     associations: Annotated[int, Field(ge=1, le=16)] = 2
     unknown_policy: Literal["resend", "hold"] = "resend"
     retry_hours: Annotated[int, Field(ge=1, le=720)] = 72
+    refuse_findings: bool = False
+    reduce_level_1: bool = False
+    move_destinations: list[Title] = Field(default_factory=list, max_length=100)
+    store_seconds: Wait = None
+    find_seconds: Wait = None
+    move_seconds: Wait = None
+    action_seconds: Wait = None
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:
@@ -97,7 +111,7 @@ def build(fields: Mapping[str, Any]) -> Station:
     try:
         return Station.model_validate(dict(fields))
     except ValidationError as error:
-        faults = [_fault(dict(fault)) for fault in error.errors(include_url=False)]
+        faults = [fault_text(dict(fault)) for fault in error.errors(include_url=False)]
         raise UsageError("\n".join(f"station {fields.get('title', '')!s}: {fault}" for fault in faults)) from None
 
 
@@ -137,8 +151,8 @@ def titles_pointing_at(title: str, stations: Iterable[Station]) -> list[str]:
     return sorted(station.title for station in stations if station.commit_on == title)
 
 
-def _fault(fault: dict[str, Any]) -> str:
-    """A fault of the model as a person reads it: option, value, cure."""
+def fault_text(fault: Mapping[str, Any]) -> str:
+    """A fault of a model as a person reads it: option, value, cure."""
     if not fault["loc"]:
         return str(fault["msg"]).removeprefix("Value error, ")
     option = "--" + str(fault["loc"][0]).replace("_", "-") if fault["loc"][0] != "title" else "AE title"

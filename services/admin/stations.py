@@ -9,6 +9,7 @@ from services.admin.live_rules import rules_naming
 from services.admin.sql import SQL
 from services.admin.station import Station, changed, contradictions, titles_pointing_at
 from services.admin.station_rows import all_stations, found, title_of
+from services.admin.titles import all_titles
 from services.runtime.db import Connection, Database
 
 LISTED_JOBS: Final = 20
@@ -49,7 +50,8 @@ async def set_fields(database: Database, actor: str, title: str, fields: Mapping
 
 
 async def remove(database: Database, actor: str, title: str) -> None:
-    """Forget a station. Raises ``Refused`` with the list of rules, stations and unfinished jobs that name it."""
+    """Forget a station. Raises ``Refused`` with the list of rules, stations, titles and unfinished jobs that name
+    it."""
     wanted = title_of(title)
 
     async def work(opened: Change) -> None:
@@ -83,6 +85,11 @@ async def _users(conn: Connection, title: str, known: Iterable[Station]) -> list
     reasons += [
         f"station {other} commits on it: 'gateway station set {other} --commit-on \"\"'"
         for other in titles_pointing_at(title, known)
+    ]
+    reasons += [
+        f"title {own.title} lists it: 'gateway title set {own.title} --station …' without it"
+        for own in (await all_titles(conn)).values()
+        if title in own.stations
     ]
     cursor = await conn.execute(SQL.unfinished_jobs_of, {"title": title, "limit": LISTED_JOBS})
     reasons += [

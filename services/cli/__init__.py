@@ -18,6 +18,7 @@ COMMANDS = {
     "migrate": "database",
     "check": "check",
     "station": "station",
+    "title": "title",
     "rules": "rules",
     "send": "send",
     "jobs": "jobs",

@@ -47,6 +47,22 @@ UnknownPolicy = Annotated[
     Literal["resend", "hold"] | None, typer.Option(help="What happens to a delivery whose answer was lost.")
 ]
 RetryHours = Annotated[int | None, typer.Option(help="How long a delivery is tried, 1 to 720 hours.")]
+RefuseFindings = Annotated[
+    bool | None,
+    typer.Option("--refuse-findings/--no-refuse-findings", help="What it sends against its IOD is refused."),
+]
+ReduceLevel1 = Annotated[
+    bool | None,
+    typer.Option("--reduce-level-1/--no-reduce-level-1", help="Of level 1 classes it gets only what R92 keeps."),
+]
+MoveDestination = Annotated[
+    list[str] | None,
+    typer.Option(metavar="AET", help='Where it may have C-MOVE send to; may be repeated; "" for anywhere.'),
+]
+StoreSeconds = Annotated[int | None, typer.Option(help="Longest wait for a C-STORE response; 0: the profile's.")]
+FindSeconds = Annotated[int | None, typer.Option(help="Longest wait for a C-FIND response; 0: the profile's.")]
+MoveSeconds = Annotated[int | None, typer.Option(help="Longest wait for a C-MOVE response; 0: the profile's.")]
+ActionSeconds = Annotated[int | None, typer.Option(help="Longest wait for an N-ACTION response; 0: the profile's.")]
 
 
 @app.command("add")
@@ -67,6 +83,13 @@ def add(
     associations: Associations = None,
     unknown_policy: UnknownPolicy = None,
     retry_hours: RetryHours = None,
+    refuse_findings: RefuseFindings = None,
+    reduce_level_1: ReduceLevel1 = None,
+    move_destination: MoveDestination = None,
+    store_seconds: StoreSeconds = None,
+    find_seconds: FindSeconds = None,
+    move_seconds: MoveSeconds = None,
+    action_seconds: ActionSeconds = None,
     as_json: Json = False,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
@@ -93,6 +116,13 @@ def set_fields(
     associations: Associations = None,
     unknown_policy: UnknownPolicy = None,
     retry_hours: RetryHours = None,
+    refuse_findings: RefuseFindings = None,
+    reduce_level_1: ReduceLevel1 = None,
+    move_destination: MoveDestination = None,
+    store_seconds: StoreSeconds = None,
+    find_seconds: FindSeconds = None,
+    move_seconds: MoveSeconds = None,
+    action_seconds: ActionSeconds = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a station and leave the rest."""
@@ -140,9 +170,12 @@ def echo(title: Title, as_json: Json = False) -> None:
     """Ask a station for a C-ECHO and say what came of it."""
     # Imported here: the other commands need nothing of the Upper Layer.
     from services.admin import echo as echoing
+    from services.dicom.profile import profile_of
+    from services.dicom.settings import DicomSettings
 
-    ours = RuntimeSettings.load().aet
-    outcome = with_database(lambda database: echoing.echo(database, ours, title))
+    settings = RuntimeSettings.load()
+    profile = profile_of(settings.profile, DicomSettings.load())
+    outcome = with_database(lambda database: echoing.echo(database, profile, settings.aet, title))
     if as_json:
         print_json(asdict(outcome))
     else:
@@ -151,12 +184,14 @@ def echo(title: Title, as_json: Json = False) -> None:
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a station among a command's options; an empty text empties."""
+    """The fields of a station among a command's options; an empty text empties, as 0 does for seconds."""
     fields = {name: value for name, value in options.items() if value is not None and name != "as_json"}
-    if "address" in fields:
-        fields["addresses"] = [network for network in fields.pop("address") if network]
-    if "commit_on" in fields:
-        fields["commit_on"] = fields["commit_on"] or None
+    for option, field in (("address", "addresses"), ("move_destination", "move_destinations")):
+        if option in fields:
+            fields[field] = [text for text in fields.pop(option) if text]
+    for field in ("commit_on", "store_seconds", "find_seconds", "move_seconds", "action_seconds"):
+        if field in fields:
+            fields[field] = fields[field] or None
     return fields
 
 

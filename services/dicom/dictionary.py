@@ -82,6 +82,13 @@ def implicit_vr(tag: int, creators: Mapping[int, str], *, signed: bool) -> str:
     return private_vr(creator, tag >> 16, tag & 0xFF) if creator else "UN"
 
 
+def in_private_dictionary(creator: str, group: int, element: int | None = None) -> bool:
+    """Whether our own list has the creator's element of that low byte (None: any) in the group; pydicom's does not
+    count."""
+    known = _own_elements().get(creator, {}).get(f"{group:04X}", {})
+    return bool(known) if element is None else f"{element:02X}" in known
+
+
 @cache
 def _own_elements() -> dict[str, dict[str, dict[str, list[str]]]]:
     text = files("schemas.dicom").joinpath("private_elements.json").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """What the AE is on the network: profile xeleris, exactly the conformance statement, or gateway, a superset (P10)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Literal
@@ -22,6 +22,10 @@ FOR_EVER: Final = float("inf")
 GATEWAY_MAXIMUM_PDU: Final = 128 * 1024
 GATEWAY_INCOMING: Final = 64
 GATEWAY_OUTGOING: Final = 32
+
+Service = Literal["store", "find", "move", "action"]
+RESPONSE_SECONDS: Final[Mapping[Service, float]] = {"store": 300, "find": 600, "move": 7200, "action": 7200}
+"""Profile gateway: how long a response of C-STORE, C-FIND, C-MOVE or N-ACTION is waited for by default."""
 
 Pair = tuple[str, str]
 """A SOP class and a transfer syntax."""
@@ -66,6 +70,13 @@ class Profile:
         """The limits of an association, ``limits`` replacing some; no wait for a DIMSE message ends if ``patient``."""
         guards = replace(Guards(maximum_pdu=self.maximum_pdu), **limits)  # type: ignore[arg-type]
         return replace(guards, idle_seconds=FOR_EVER, response_seconds=FOR_EVER) if self.patient else guards
+
+    def response_seconds(self, service: Service, of_station: int | None) -> float:
+        """The longest wait for a response of a station whose own limit is ``of_station`` seconds (None: the default).
+
+        Profile xeleris waits for ever (R44, R60, R65, R75): a dead peer is found by TCP keep-alive within a minute.
+        """
+        return FOR_EVER if self.patient else float(of_station or RESPONSE_SECONDS[service])
 
     def storage_syntaxes(self, abstract_syntax: str) -> Sequence[str]:
         """Transfer syntaxes in which instances of a class are accepted, the preferred one first; none: not at all."""

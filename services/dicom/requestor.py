@@ -43,12 +43,13 @@ _LARGEST_MESSAGE_ID: Final = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where to connect and under which titles."""
+    """Where to connect and under which titles; ``ipv4_only`` never over IPv6 (R117)."""
 
     host: str
     port: int
     called_aet: str
     calling_aet: str
+    ipv4_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,12 +279,16 @@ def _connected(peer: Peer, guards: Guards, secure: Callable[[socket.socket], soc
 def _resolved(peer: Peer, seconds: float) -> str:
     """The peer's address. The resolver of the C library knows no limit, so names are asked for in a thread."""
     with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(peer.host))
+        literal = ipaddress.ip_address(peer.host)
+        if peer.ipv4_only and literal.version != 4:
+            raise OSError("profile xeleris is IPv4 only (R117)")
+        return str(literal)
     found: list[str] = []
+    family = socket.AF_INET if peer.ipv4_only else socket.AF_UNSPEC
 
     def ask() -> None:
         with contextlib.suppress(OSError):
-            answers = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+            answers = socket.getaddrinfo(peer.host, peer.port, family, socket.SOCK_STREAM)
             # IPv4 first (R117): localhost may name ::1 before the address where stations listen.
             found.extend(str(answer[4][0]) for answer in sorted(answers, key=lambda one: one[0] != socket.AF_INET))
 

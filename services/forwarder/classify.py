@@ -10,6 +10,7 @@ from services.dicom.status import StatusClass, classify, name
 from services.forwarder.states import Event
 
 DUPLICATE_SOP_INSTANCE = 0x0111
+UNSENDABLE = "class cannot be sent (R96)"
 TRANSIENT = frozenset({0x0110, 0x0213})  # processing failure, resource limitation (PS3.7 C.5)
 
 
@@ -29,15 +30,17 @@ class Verdict:
 def classify_status(status: int, comment: str = "", profile: str = "gateway") -> Verdict:
     """The verdict on a C-STORE response. ``comment`` is the receiver's Error Comment (0000,0902).
 
-    Profile ``xeleris`` counts warnings as failures (R46).
+    Profile ``xeleris`` counts everything but Success as failed (R46), out of resources included: people try again.
     """
     if status == 0:
         return Verdict(Event.DELIVER, "", status)
     reason = _reason(status, comment)
+    if profile == "xeleris":
+        return Verdict(Event.REFUSE, reason, status)
     if status == DUPLICATE_SOP_INSTANCE:
         return Verdict(Event.DELIVER, reason, status)
     if classify(status) is StatusClass.WARNING:
-        return Verdict(Event.REFUSE if profile == "xeleris" else Event.WARN, reason, status)
+        return Verdict(Event.WARN, reason, status)
     if status & 0xFF00 == 0xA700 or status in TRANSIENT:
         return Verdict(Event.POSTPONE, reason, status)
     return Verdict(Event.REFUSE, reason, status)
@@ -94,6 +97,7 @@ def classify_unusable(why: str) -> Verdict:
     return Verdict(Event.POSTPONE, f"object: {why}", unusable=True)
 
 
-def classify_context(sop_class_uid: str, transfer_syntax_uid: str) -> Verdict:
-    """The station accepted no presentation context for the object as it is stored."""
-    return Verdict(Event.REFUSE, f"not accepted: SOP class {sop_class_uid} with transfer syntax {transfer_syntax_uid}")
+def classify_context(sop_class_uid: str, transfer_syntax_uid: str, *, proposed: bool = True) -> Verdict:
+    """There is no presentation context for the object: the station accepted none, or the profile proposes none."""
+    why = "not accepted" if proposed else "the profile proposes no context for it"
+    return Verdict(Event.REFUSE, f"{why}: SOP class {sop_class_uid} with transfer syntax {transfer_syntax_uid}")

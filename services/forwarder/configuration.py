@@ -8,7 +8,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from schemas.rules import RuleDocument
+from services.dicom.profile import Profile
 from services.dicom.rules import CompiledRules, compile_rules
+from services.forwarder.classify import UNSENDABLE
 from services.forwarder.outcomes import Policy
 from services.runtime.db import Database, load_queries
 
@@ -28,6 +30,9 @@ class Station:
     associations: int
     unknown_policy: str
     retry_hours: int
+    store_seconds: int | None = None
+    reduce_level_1: bool = False
+    pet_raw: bool = False
 
     @property
     def policy(self) -> Policy:
@@ -41,6 +46,7 @@ class Configuration:
 
     database: Database
     rule_sets: int
+    profile: Profile
     generation: int = -1
     stations: dict[str, Station] = field(default_factory=dict)
     _compiled: OrderedDict[int, CompiledRules] = field(default_factory=OrderedDict)
@@ -68,6 +74,14 @@ class Configuration:
         if not station.enabled:
             return f"destination {title} is disabled: enable the station, then retry the job"
         return None
+
+    def unsendable(self, sop_class_uid: str) -> str:
+        """Why no instance of a class is sent anywhere, or ""."""
+        return UNSENDABLE if sop_class_uid in self.profile.unsendable else ""
+
+    def pet_raw_station(self) -> str | None:
+        """Where PET raw data goes besides the rules (R122)."""
+        return next((station.title for station in self.stations.values() if station.pet_raw), None)
 
     def enabled(self) -> list[str]:
         """Titles that may be sent to."""

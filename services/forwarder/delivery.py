@@ -40,13 +40,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an association made of a delivery. ``answered``: the destination itself said so."""
+    """What an association made of a delivery. ``answered``: the destination itself said so; ``note``: how what was sent
+    differs from what is stored, or ""."""
 
     delivery: Delivery
     verdict: Verdict
     association: str = ""
     milliseconds: int = 0
     answered: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Result:
     """What is written: the state after, and when it may be tried again.
 
     ``keep``: the delivery keeps its place in the order; ``delay`` in seconds, None: until a person decides.
-    ``tried`` is 1 when it counts as an attempt.
+    ``tried`` is 1 when it counts as an attempt; ``note`` is the attempt's: how what was sent differs from what is
+    stored.
     """
 
     delivery: Delivery
@@ -66,3 +69,4 @@ class Result:
     delay: float | None
     association: str
     milliseconds: int
+    note: str = ""

@@ -19,7 +19,7 @@ from services.dicom.facts import read_elements
 from services.dicom.rules import CompiledRules, Match, Subject
 from services.forwarder import jobs, metrics, plans
 from services.forwarder.configuration import Configuration
-from services.forwarder.planning import Planned, instance, matched, plan
+from services.forwarder.planning import Planned, instance, matched, pet_raw_match, plan
 from services.forwarder.plans import QUERIES
 from services.runtime.errors import GatewayError, ObjectMissing, RefusedData, UsageError
 from services.runtime.objects import ObjectStore
@@ -112,17 +112,27 @@ class Evaluator:
         reason = unrouted(receipt)
         if reason:
             return Evaluated(receipt, [], reason)
+        raw, note = self._pet_raw(receipt)
+        if receipt["rule_set"] == 0:
+            return Evaluated(receipt, raw, note or "no rule set was live at receipt")
         compiled = rules.get(receipt["rule_set"])
         if compiled is None:
             metrics.UNEVALUABLE.inc()
             log.error("rule_set_missing", rule_set=receipt["rule_set"], object_key=receipt["object_key"])
             return None
         try:
-            subject, note = self._subject(receipt, compiled)
+            subject, unread = self._subject(receipt, compiled)
         except (GatewayError, OSError) as error:
             log.warning("object_unreadable", object_key=receipt["object_key"], error=str(error))
             return None
-        return Evaluated(receipt, compiled.evaluate(subject), note)
+        return Evaluated(receipt, [*compiled.evaluate(subject), *raw], note or unread)
+
+    def _pet_raw(self, receipt: DictRow) -> tuple[Sequence[Match], str]:
+        """What sends PET raw data on, and why it is not sent (the flag was taken away after its receipt)."""
+        if receipt["sop_class_uid"] not in self._configuration.profile.pet_raw:
+            return [], ""
+        station = self._configuration.pet_raw_station()
+        return ([pet_raw_match(station)], "") if station else ([], "PET raw data: no station is flagged --pet-raw")
 
     def _subject(self, receipt: DictRow, rules: CompiledRules) -> tuple[Subject, str]:
         """What the rules look at, with elements from the object if they name what the facts do not hold."""
@@ -152,7 +162,8 @@ class Evaluator:
         refusals = self._refusals(mine)
         planned: list[Planned] = []
         for each in mine:
-            planned += plan(instance(each.receipt), each.receipt["rule_set"], each.matches, refusals)
+            unsendable = self._configuration.unsendable(each.receipt["sop_class_uid"])
+            planned += plan(instance(each.receipt), each.receipt["rule_set"], each.matches, refusals, unsendable)
         await plans.write(connection, planned, self._reopen_seconds)
         await self._wake(connection, [each.receipt for each in mine if each.receipt["disposition"] == "DUPLICATE"])
         return len(mine)
@@ -183,8 +194,6 @@ def unrouted(receipt: Mapping[str, Any]) -> str:
         return f"{receipt['disposition']}: not routed"
     if receipt["identity_state"] in ("DELETING", "DELETED"):
         return "deleted before it was routed"
-    if receipt["rule_set"] == 0:
-        return "no rule set was live at receipt"
     return ""
 
 

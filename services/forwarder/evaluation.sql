@@ -97,4 +97,5 @@ select document from config.rule_set_view where number = %(number)s
 select number from config.generation_view
 
 -- name: select_stations
-select title, host, port, enabled, associations, unknown_policy, retry_hours from config.station_view
+select title, host, port, enabled, associations, unknown_policy, retry_hours, store_seconds, reduce_level_1, pet_raw
+from config.station_view

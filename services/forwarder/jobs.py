@@ -75,3 +75,9 @@ async def notify(connection: Connection, destinations: Collection[str]) -> None:
     """Wake the senders of destinations in every process when this transaction commits."""
     if destinations:
         await connection.execute(QUERIES.notify, {"titles": sorted(destinations)})
+
+
+async def canceled(connection: Connection, job: UUID) -> bool:
+    """Whether a person cancelled the job."""
+    found = await (await connection.execute(QUERIES.select_canceled, {"job": job})).fetchone()
+    return bool(found and found["canceled"])

@@ -98,3 +98,6 @@ where job = any(%(jobs)s::uuid[]) and state = 'PENDING' and next_attempt_at = 'i
 
 -- name: notify
 select pg_notify('routing_work', title) from unnest(%(titles)s::text[]) as titles(title)
+
+-- name: select_canceled
+select state = 'CANCELED' as canceled from routing.job where id = %(job)s

@@ -5,12 +5,11 @@ from collections.abc import Callable
 
 import structlog
 
-from services.dicom.guards import Guards
-from services.dicom.requestor import Peer
+from services.dicom import outgoing
 from services.forwarder import ledger
 from services.forwarder.configuration import Configuration, Station
 from services.forwarder.sender import Destination, Means, Session
-from services.forwarder.transfer import Line
+from services.forwarder.transfer import Line, line_to
 from services.runtime.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -22,6 +21,7 @@ class Lane:
     def __init__(self, number: int, means: Means, destination: Destination, line: Callable[[Station], Line]) -> None:
         self.session: Session | None = None
         self._number = number
+        self._holder = outgoing.holder("forwarder")
         self._means = means
         self._destination = destination
         self._line = line
@@ -48,7 +48,7 @@ class Lane:
         stopping = self._means.supervisor.stopping.is_set()
         if stopping or station is None or not station.enabled or self._number >= station.associations:
             return False
-        self.session = Session(self._means, self._destination, station, self._line(station))
+        self.session = Session(self._means, self._destination, station, self._line(station), self._holder)
         try:
             return await self.session.run()
         finally:
@@ -58,15 +58,12 @@ class Lane:
 class Lanes:
     """All lanes of this process."""
 
-    def __init__(self, means: Means, configuration: Configuration, aet: str, profile: str) -> None:
+    def __init__(self, means: Means, configuration: Configuration, aet: str) -> None:
         self._means = means
         self._configuration = configuration
         self._aet = aet
-        self._profile = profile
         self._destinations: dict[str, Destination] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
-        settings = means.settings
-        self._guards = Guards(connect_seconds=settings.connect_seconds, response_seconds=settings.response_seconds)
 
     def adjust(self) -> None:
         """Start the lanes that the configuration asks for and that are not there yet."""
@@ -88,6 +85,14 @@ class Lanes:
         for title in due & self._destinations.keys():
             self._destinations[title].ring()
 
+    async def give_way(self) -> None:
+        """Ask the database whether somebody waits for an association, and let ours go that keep them waiting."""
+        async with self._means.database.transaction() as connection:
+            lacking = await outgoing.lacking(connection)
+        for (title, _), lane in self._lanes.items():
+            if lane.session is not None and not lacking.isdisjoint((title, "")):
+                lane.session.give_way()
+
     async def drained(self, seconds: float) -> None:
         """Wait for the associations to end; abort those that need longer than ``seconds``."""
         waited = 0.0
@@ -104,4 +109,4 @@ class Lanes:
         return lambda: self._configuration.stations.get(title)
 
     def _line(self, station: Station) -> Line:
-        return Line(Peer(station.host, station.port, station.title, self._aet), self._guards, self._profile)
+        return line_to(station, self._means.profile, self._aet, self._means.settings.connect_seconds)

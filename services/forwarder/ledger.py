@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 from schemas.messages import Envelope, InstanceDelivered
 from services.forwarder import jobs
 from services.forwarder.circuit import Circuit, Setback
+from services.forwarder.classify import UNSENDABLE
 from services.forwarder.delivery import Delivery, Result
 from services.forwarder.states import State
 from services.runtime.db import load_queries
@@ -70,12 +71,27 @@ async def due(connection: Connection, destinations: Collection[str]) -> set[str]
 
 
 async def claim(
-    connection: Connection, destination: str, most: int, holder: str, lease_seconds: float
+    connection: Connection,
+    destination: str,
+    most: int,
+    holder: str,
+    lease_seconds: float,
+    unsendable: Collection[str] = (),
 ) -> list[Delivery]:
-    """The next deliveries, SENDING with a lease of ``holder``: by priority, then by the time they were due."""
+    """The next deliveries, SENDING with a lease of ``holder``: by priority, then by the time they were due.
+
+    Those of classes that are ``unsendable`` end FAILED instead.
+    """
     if most <= 0:
         return []
-    parameters = {"destination": destination, "most": most, "holder": holder, "lease": lease_seconds}
+    parameters = {
+        "destination": destination,
+        "most": most,
+        "holder": holder,
+        "lease": lease_seconds,
+        "unsendable": list(unsendable),
+        "unsendable_reason": UNSENDABLE,
+    }
     rows = await (await connection.execute(QUERIES.claim, parameters)).fetchall()
     rows.sort(key=lambda row: (-row["priority"], row["next_attempt_at"], row["id"]))
     claimed = [_delivery(row) for row in rows if row["state"] == State.SENDING]
@@ -86,10 +102,9 @@ async def claim(
 
 
 async def renew(connection: Connection, destination: str, holder: str, lease_seconds: float) -> None:
-    """Push the leases of the holder's deliveries and slots out."""
+    """Push the leases of the holder's deliveries out."""
     parameters = {"destination": destination, "holder": holder, "lease": lease_seconds}
     await connection.execute(QUERIES.renew_leases, parameters)
-    await connection.execute(QUERIES.renew_slots, parameters)
 
 
 async def record(connection: Connection, results: Sequence[Result], holder: str) -> None:
@@ -138,23 +153,6 @@ async def backlog(connection: Connection, destination: str) -> tuple[float, int]
     return (found["age"], found["deliveries"]) if found else (0.0, 0)
 
 
-async def take_slots(
-    connection: Connection, destination: str, holder: str, *, own: int, all_together: int, lease_seconds: float
-) -> bool:
-    """Take one of the destination's associations and one of all; False (take nothing: roll back) if none is free."""
-    await connection.execute(QUERIES.lock_slots)
-    for prefix, slots in ((f"association/{destination}/", own), ("association//", all_together)):
-        parameters = {"prefix": prefix, "slots": slots, "holder": holder, "lease": lease_seconds}
-        if await (await connection.execute(QUERIES.take_slot, parameters)).fetchone() is None:
-            return False
-    return True
-
-
-async def free_slots(connection: Connection, holder: str) -> None:
-    """Give the holder's slots up."""
-    await connection.execute(QUERIES.free_slots, {"holder": holder})
-
-
 def _delivery(row: DictRow) -> Delivery:
     values: dict[str, Any] = {name: row[name] for name in _COLUMNS}
     return Delivery(**values | {"state_before": State(row["state_before"])})
@@ -182,7 +180,7 @@ async def _insert_attempts(connection: Connection, results: Sequence[Result]) ->
         "association": [result.association for result in results],
         "status": [result.status for result in results],
         "outcome": [_OUTCOMES.get(result.state, result.state.value) for result in results],
-        "reason": [result.reason for result in results],
+        "reason": ["; ".join(filter(None, (result.note, result.reason))) for result in results],
         "milliseconds": [result.milliseconds for result in results],
     }
     await connection.execute(QUERIES.insert_attempts, parameters)

@@ -26,7 +26,7 @@ where exists (
 
 -- name: claim
 -- The next deliveries by priority and time, each instance at most once and never while it is being sent. What a newer
--- revision overtook ends SUPERSEDED instead. Where the object is, storage knows: it may have moved to a duplicate's.
+-- revision overtook ends SUPERSEDED instead, what the profile never sends FAILED. Where the object is, storage knows: it may have moved to a duplicate's.
 with busy as materialized (
     select sop_instance_uid from routing.delivery where destination = %(destination)s and state = 'SENDING'
 ), due as materialized (
@@ -51,9 +51,13 @@ with busy as materialized (
     from due order by sop_instance_uid, revision, id
 )
 update routing.delivery d set
-    state = case when c.overtaken then 'SUPERSEDED' else 'SENDING' end,
-    reason = case when c.overtaken then 'a newer revision goes to the same destination' else d.reason end,
-    finished_at = case when c.overtaken then now() end,
+    state = case when c.overtaken then 'SUPERSEDED'
+                 when d.sop_class_uid = any(%(unsendable)s::text[]) then 'FAILED'
+                 else 'SENDING' end,
+    reason = case when c.overtaken then 'a newer revision goes to the same destination'
+                  when d.sop_class_uid = any(%(unsendable)s::text[]) then %(unsendable_reason)s
+                  else d.reason end,
+    finished_at = case when c.overtaken or d.sop_class_uid = any(%(unsendable)s::text[]) then now() end,
     lease_holder = %(holder)s,
     lease_until = now() + make_interval(secs => %(lease)s)
 from chosen c
@@ -166,25 +170,3 @@ select title from titles where title is not null
 select coalesce(extract(epoch from now() - min(waiting_since)), 0)::double precision as age, count(*) as deliveries
 from routing.delivery
 where destination = %(destination)s and state in ('PENDING', 'UNKNOWN') and next_attempt_at < 'infinity'
-
--- name: lock_slots
-select pg_advisory_xact_lock(hashtextextended('forwarder.association', 0))
-
--- name: take_slot
--- The lowest free slot of a row of them; nothing when all are taken.
-insert into runtime.lease as l (name, holder, lease_until)
-select %(prefix)s || n, %(holder)s, now() + make_interval(secs => %(lease)s)
-from generate_series(1, %(slots)s) as n
-left join runtime.lease taken on taken.name = %(prefix)s || n
-where taken.name is null
-   or runtime.lease_expired(taken.lease_until, make_interval(secs => %(lease)s))
-order by n
-limit 1
-on conflict (name) do update set holder = excluded.holder, lease_until = excluded.lease_until
-returning name
-
--- name: renew_slots
-update runtime.lease set lease_until = now() + make_interval(secs => %(lease)s) where holder = %(holder)s
-
--- name: free_slots
-delete from runtime.lease where holder = %(holder)s

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.dicom.outgoing import WANTED_CHANNEL
 from services.forwarder.configuration import Configuration
 from services.forwarder.handlers import Clocks
 from services.forwarder.lanes import Lanes
@@ -36,6 +37,7 @@ async def spawn_loops(
     """Start all loops as supervised tasks."""
     changed = await ground.database.listen("config_changed")
     work = await ground.database.listen("routing_work")
+    wanted = await ground.database.listen(WANTED_CHANNEL)
 
     async def refresh() -> None:
         await configuration.refresh()
@@ -44,6 +46,7 @@ async def spawn_loops(
     spawn = ground.supervisor.spawn
     spawn("forwarder configuration", lambda: on_wake(ground, changed, settings.poll_seconds, refresh))
     spawn("forwarder wake", lambda: on_wake(ground, work, settings.poll_seconds, lanes.ring_due))
+    spawn("forwarder give way", lambda: on_wake(ground, wanted, settings.poll_seconds, lanes.give_way))
     for name, seconds, step in (
         ("release", RELEASE_SECONDS, clocks.release),
         ("expire leases", EXPIRE_SECONDS, clocks.expire),

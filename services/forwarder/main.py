@@ -3,13 +3,17 @@
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from schemas.topology import FORWARDER_INSTANCE_STORED, FORWARDER_REQUEST
+from services.dicom.profile import profile_of
+from services.dicom.settings import DicomSettings
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.lanes import Lanes
 from services.forwarder.loops import Ground, spawn_loops
+from services.forwarder.preparation import Preparation
 from services.forwarder.requests import Requests
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
@@ -23,10 +27,12 @@ DRAIN_MARGIN_SECONDS = 5.0  # of the process's drain time: for what was aborted 
 async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Evaluate, send and keep the clocks until the block ends; then wait for associations to end."""
     settings = ForwarderSettings.load()
-    configuration = Configuration(runtime.db, settings.rule_sets)
-    with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
-        means = Means(runtime.db, runtime.objects, settings, runtime.supervisor, threads)
-        lanes = Lanes(means, configuration, runtime.settings.aet, runtime.settings.profile)
+    profile = profile_of(runtime.settings.profile, DicomSettings.load())
+    configuration = Configuration(runtime.db, settings.rule_sets, profile)
+    with ThreadPoolExecutor(profile.outgoing, thread_name_prefix="association") as threads:
+        preparation = Preparation(runtime.objects, spool(runtime), runtime.settings.max_object_bytes)
+        means = Means(runtime.db, preparation, settings, profile, runtime.supervisor, threads)
+        lanes = Lanes(means, configuration, runtime.settings.aet)
         evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
         handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration), settings)
         clocks = Clocks(runtime.db, configuration, settings)
@@ -37,6 +43,13 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         finally:
             runtime.supervisor.stop()
             await lanes.drained(max(0.0, runtime.settings.drain_seconds - DRAIN_MARGIN_SECONDS))
+
+
+def spool(runtime: Runtime) -> Path:
+    """The folder for what is written again while it is sent."""
+    folder = runtime.settings.home / "sending"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 async def consume(runtime: Runtime, handlers: Handlers, settings: ForwarderSettings) -> None:

@@ -39,6 +39,7 @@ def result(outcome: Outcome, policy: Policy, fraction: float, elapsed_seconds: f
         delay=None if held else delay_seconds(delivery.attempts + 1, fraction),
         association=outcome.association,
         milliseconds=outcome.milliseconds,
+        note=outcome.note,
     )
 
 

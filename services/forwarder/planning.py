@@ -7,6 +7,7 @@ from typing import Any
 
 from services.dicom.rules import Match
 
+PET_RAW_RULE = "PET raw data (R122)"
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "stat": 3}
 
 
@@ -60,8 +61,13 @@ def instance(receipt: Mapping[str, Any]) -> Instance:
     return Instance(**{name: receipt[name] for name in Instance.__dataclass_fields__})
 
 
-def plan(instance: Instance, rule_set: int, matches: Sequence[Match], refusals: Mapping[str, str]) -> Iterable[Planned]:
-    """Deliveries of one instance: one for each destination, in the job of the first rule that names it."""
+def plan(
+    instance: Instance, rule_set: int, matches: Sequence[Match], refusals: Mapping[str, str], unsendable: str = ""
+) -> Iterable[Planned]:
+    """Deliveries of one instance: one for each destination, in the job of the first rule that names it.
+
+    ``refusals`` say by destination why it cannot go there, ``unsendable`` why it goes nowhere.
+    """
     taken: set[str] = set()
     for match in matches:
         for destination in match.destinations:
@@ -72,8 +78,13 @@ def plan(instance: Instance, rule_set: int, matches: Sequence[Match], refusals: 
                     job=_key(instance, rule_set, match, destination),
                     priority=PRIORITIES[match.priority],
                     quiet_seconds=match.quiet_seconds,
-                    refusal=refusals.get(destination, ""),
+                    refusal=unsendable or refusals.get(destination, ""),
                 )
+
+
+def pet_raw_match(station: str) -> Match:
+    """What sends PET raw data to the station that takes it, besides what the rules say (R122)."""
+    return Match(rule=PET_RAW_RULE, level="instance", quiet_seconds=0, destinations=(station,), priority="normal")
 
 
 def matched(matches: Sequence[Match]) -> list[dict[str, Any]]:

@@ -85,8 +85,12 @@ class Requests:
         }  # fmt: skip
         await connection.execute(QUERIES.insert_request_job, parameters)
         key = JobKey(0, "", destination, study, study, "instance")
-        planned = [Planned(instance(receipt), key, priority, 0) for receipt in found]
+        planned = [
+            Planned(instance(receipt), key, priority, 0, self._configuration.unsendable(receipt["sop_class_uid"]))
+            for receipt in found
+        ]
         await plans.insert_deliveries(connection, planned, [job] * len(planned), row["id"])
+        await jobs.recompute(connection, {job} if any(each.refusal for each in planned) else set())
         await jobs.notify(connection, {destination})
         known = {
             receipt[name]

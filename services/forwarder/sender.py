@@ -6,27 +6,29 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 import structlog
 
-from services.forwarder import ledger, metrics
+from services.dicom import outgoing
+from services.dicom.profile import Profile
+from services.forwarder import jobs, ledger, metrics
 from services.forwarder.circuit import Circuit, after_postponed, after_trouble
 from services.forwarder.classify import Trouble
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome, Result
 from services.forwarder.outcomes import result, unsent
+from services.forwarder.preparation import Preparation
 from services.forwarder.settings import ForwarderSettings
 from services.forwarder.states import Event
-from services.forwarder.transfer import Contexts, Line, Transfer
-from services.runtime.db import Database
+from services.forwarder.transfer import Line, Transfer
+from services.runtime.db import Connection, Database
 from services.runtime.errors import GatewayError, Unavailable
-from services.runtime.objects import ObjectStore
 from services.runtime.supervise import Supervisor
 
 RENEWALS_PER_LEASE = 3
 MARGIN_FRACTION = 1 / 6  # of the lease: then the association is aborted, before anyone else may send
 DATABASE_PAUSE_SECONDS = 1.0
+SHARE_SECONDS = 5.0  # of work: then an association that keeps others waiting ends, so that each gets its turn
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +43,6 @@ class Destination:
     title: str
     station: Callable[[], Station | None]  # as configured at the moment
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    contexts: Contexts = field(default_factory=Contexts)
     listeners: list[asyncio.Event] = field(default_factory=list)
 
     def ring(self) -> None:
@@ -55,27 +56,31 @@ class Means:
     """What sending stands on."""
 
     database: Database
-    objects: ObjectStore
+    preparation: Preparation
     settings: ForwarderSettings
+    profile: Profile
     supervisor: Supervisor
     threads: ThreadPoolExecutor
 
 
 class Session:
-    """One association: from its first claim to its last record."""
+    """One association: from its first claim to its last record. ``holder`` is the name of its leases."""
 
-    def __init__(self, means: Means, destination: Destination, station: Station, line: Line) -> None:
+    def __init__(self, means: Means, destination: Destination, station: Station, line: Line, holder: str) -> None:
         self._means = means
         self._destination = destination
         self._station = station
-        self._holder = f"forwarder {uuid4()}"
+        self._holder = holder
         self._loop = asyncio.get_running_loop()
         self._claimed: dict[int, tuple[Delivery, float]] = {}  # with the monotonic time of the claim
         self._outcomes: list[Outcome] = []  # reported by the thread, not recorded yet
         self._news = asyncio.Event()
         self._probing = False
-        self._leased_at = 0.0
-        self._transfer = Transfer(line, means.objects, destination.contexts, self._report_from_thread)
+        self._giving_way = False
+        self._canceled_at: float | None = None  # when the job of the delivery under way was found cancelled
+        self._looked_at = 0.0
+        self._opened_at = self._leased_at = 0.0
+        self._transfer = Transfer(line, means.preparation, self._report_from_thread)
 
     async def run(self) -> bool:
         """Send until nothing is due; False if there was nothing to claim or no slot free."""
@@ -101,6 +106,12 @@ class Session:
         """End the association now; what was under way is UNKNOWN or goes back."""
         self._transfer.abort()
 
+    def give_way(self) -> None:
+        """Somebody waits for an association: end, at once if there is no work, else after a fair time."""
+        if not self._claimed or time.monotonic() - self._opened_at >= SHARE_SECONDS:
+            self._giving_way = True
+            self._news.set()
+
     def _report_from_thread(self, outcome: Outcome) -> None:
         self._loop.call_soon_threadsafe(self._report, outcome)
 
@@ -123,38 +134,50 @@ class Session:
                         circuit.allowance(settings.in_doubt),
                         self._holder,
                         settings.lease_seconds,
+                        self._means.profile.unsendable,
                     )
-                    if first and not await self._take_slots(connection):
-                        raise _NoSlot
+                    await self._take_slots(connection, needed=bool(first))
                     self._probing = circuit.open
                     if first and circuit.open:
                         await ledger.hold_probe(connection, title, settings.lease_seconds)
-            except _NoSlot:
+            except outgoing.NoSlot as full:
+                await self._stand_in_line(full)
                 return []
-        self._leased_at = asked_at
+        self._opened_at = self._leased_at = asked_at
         self._claimed = {delivery.id: (delivery, asked_at) for delivery in first}
         return first
 
-    async def _take_slots(self, connection: ledger.Connection) -> bool:
-        return await ledger.take_slots(
-            connection,
-            self._destination.title,
-            self._holder,
-            own=self._station.associations,
-            all_together=self._means.settings.associations,
-            lease_seconds=self._means.settings.lease_seconds,
-        )
+    def _wanted(self) -> outgoing.Wanted:
+        own, lease = self._station.associations, self._means.settings.lease_seconds
+        return outgoing.Wanted(self._destination.title, self._holder, own, self._means.profile.outgoing, lease)
+
+    async def _take_slots(self, connection: Connection, *, needed: bool) -> None:
+        if needed:
+            await outgoing.take(connection, self._wanted())
+        else:
+            await outgoing.give_back(connection, self._holder)  # a place in line
+
+    async def _stand_in_line(self, full: outgoing.NoSlot) -> None:
+        """Only for the limit of all: where the station's is reached, somebody is sending to it already."""
+        if full.lacking:
+            return
+        async with self._means.database.transaction() as connection:
+            await outgoing.stand_in_line(connection, self._wanted(), full.lacking)
 
     async def _feed(self, thread: "asyncio.Future[Trouble | None]") -> None:
-        """Record what comes and claim more, until the thread ends, the process stops, or nothing is due for a while."""
+        """Record what comes and claim more, until the thread ends, the process stops, nothing is due for a while, or
+        others wait for an association."""
         idle_since: float | None = None
         while not thread.done() and not self._to_end():
             rung = await self._wait(idle=not self._claimed)
             if self._outcomes or (rung and len(self._claimed) < self._means.settings.in_doubt):
                 await self._record_and_claim()
             await self._renew()
+            await self._end_what_was_canceled()
             if self._claimed:
                 idle_since = None
+            elif self._giving_way:
+                return
             elif idle_since is None:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since >= self._means.settings.idle_seconds:
@@ -193,15 +216,17 @@ class Session:
             self._claimed[delivery.id] = (delivery, asked_at)
             self._transfer.inbox.put(delivery)
 
-    async def _exchange(self, connection: ledger.Connection, outcomes: Sequence[Outcome], most: int) -> list[Delivery]:
+    async def _exchange(self, connection: Connection, outcomes: Sequence[Outcome], most: int) -> list[Delivery]:
         title, settings = self._destination.title, self._means.settings
         await ledger.lock_destination(connection, title)
         await ledger.record(connection, self._results(outcomes), self._holder)
         circuit = await self._mark_circuit(connection, outcomes)
-        allowed = 0 if circuit.open else most
-        return await ledger.claim(connection, title, allowed, self._holder, settings.lease_seconds)
+        allowed = 0 if circuit.open or self._giving_way else most
+        return await ledger.claim(
+            connection, title, allowed, self._holder, settings.lease_seconds, self._means.profile.unsendable
+        )
 
-    async def _mark_circuit(self, connection: ledger.Connection, outcomes: Sequence[Outcome]) -> Circuit:
+    async def _mark_circuit(self, connection: Connection, outcomes: Sequence[Outcome]) -> Circuit:
         """Any answer but "not at the moment" closes the circuit; only such answers open it after a while."""
         title = self._destination.title
         circuit = await ledger.circuit(connection, title)
@@ -240,6 +265,7 @@ class Session:
         try:
             async with self._means.database.transaction() as connection:
                 await ledger.renew(connection, self._destination.title, self._holder, lease)
+                await outgoing.renew(connection, self._holder, lease)
             self._leased_at = asked_at
         except GatewayError as error:
             log.warning("lease_not_renewed", destination=self._destination.title, error=str(error))
@@ -247,11 +273,34 @@ class Session:
             log.error("association_aborted_for_its_lease", destination=self._destination.title)
             self.abort()
 
+    async def _end_what_was_canceled(self) -> None:
+        """Abort when the job of the delivery under way was cancelled a while ago: its answer may never come."""
+        number, since = self._transfer.under_way or (0, 0.0)
+        poll, now = self._means.settings.poll_seconds, time.monotonic()
+        if number not in self._claimed or now - since < poll or now - self._looked_at < poll:
+            return
+        self._looked_at = now
+        if not await self._canceled(self._claimed[number][0]):
+            self._canceled_at = None
+        elif self._canceled_at is None:
+            self._canceled_at = now
+        elif now - self._canceled_at >= self._means.settings.cancel_seconds:
+            log.info("association_aborted_for_a_cancel", destination=self._destination.title)
+            self.abort()
+
+    async def _canceled(self, delivery: Delivery) -> bool:
+        try:
+            async with self._means.database.transaction() as connection:
+                return await jobs.canceled(connection, delivery.job)
+        except Unavailable:
+            return False
+
     async def _ended(self, thread: "asyncio.Future[Trouble | None]") -> Trouble | None:
         """Wait for the thread, renewing meanwhile."""
         while not thread.done():
             await asyncio.wait([thread], timeout=self._means.settings.poll_seconds)
             await self._renew()
+            await self._end_what_was_canceled()
         try:
             return thread.result()
         except Exception as error:
@@ -272,7 +321,7 @@ class Session:
                 self._done(list(self._outcomes))
                 return
 
-    async def _conclude(self, connection: ledger.Connection, trouble: Trouble | None) -> None:
+    async def _conclude(self, connection: Connection, trouble: Trouble | None) -> None:
         title = self._destination.title
         await ledger.lock_destination(connection, title)
         decided = {outcome.delivery.id for outcome in self._outcomes}
@@ -285,9 +334,9 @@ class Session:
             await self._open_circuit(connection, trouble)
         elif self._probing and rest:
             await ledger.end_probe(connection, title)
-        await ledger.free_slots(connection, self._holder)
+        await outgoing.give_back(connection, self._holder)
 
-    async def _open_circuit(self, connection: ledger.Connection, trouble: Trouble) -> None:
+    async def _open_circuit(self, connection: Connection, trouble: Trouble) -> None:
         title = self._destination.title
         circuit = await ledger.circuit(connection, title)
         setback = after_trouble(circuit, trouble, _fraction(), self._means.settings.slow_retry_seconds)
@@ -295,10 +344,6 @@ class Session:
         if trouble.alarm:
             metrics.REJECTED.labels(title).inc()
         log.warning("destination_failed", destination=title, reason=trouble.reason, retry_seconds=setback.delay)
-
-
-class _NoSlot(Exception):
-    """All associations of the destination, or of the gateway, are taken: roll back."""
 
 
 def _fraction() -> float:

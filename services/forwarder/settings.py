@@ -11,21 +11,22 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class ForwarderSettings(Settings):
-    """Environment ``GATEWAY_FORWARDER_…``. Times in seconds.
+    """Environment ``GATEWAY_FORWARDER_…``. Times in seconds. How many associations may be open at a time is a matter of
+    the application entity (``GATEWAY_OUTGOING_ASSOCIATIONS``), how long a response is waited for one of the station.
 
-    ``associations`` limits all outgoing associations of all forwarder processes together.
+    ``cancel_seconds``: what the object under way may still take once its job was cancelled; then the association is
+    aborted.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_FORWARDER_")
 
-    associations: Annotated[int, Field(ge=1, le=1000)] = 32
     batch: Annotated[int, Field(ge=1, le=1000)] = 100
     in_doubt: Annotated[int, Field(ge=1, le=1000)] = 16
     lease_seconds: Seconds = 60
     idle_seconds: Annotated[float, Field(ge=0)] = 2
     poll_seconds: Seconds = 1
     connect_seconds: Seconds = 10
-    response_seconds: Seconds = 120
+    cancel_seconds: Annotated[float, Field(ge=0)] = 5
     slow_retry_seconds: Seconds = 300
     reconcile_seconds: Seconds = 10
     reconcile_age_seconds: Annotated[float, Field(ge=0)] = 10

@@ -4,15 +4,16 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import BinaryIO, cast
+from dataclasses import dataclass, replace
 
 import structlog
 
-from services.dicom.contexts import PresentationContext, ProposedContext
+from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, MAXIMUM_CONTEXTS, VERIFICATION, PresentationContext
 from services.dicom.errors import AssociationError, AssociationRejected, SourceTruncated
 from services.dicom.guards import Guards
-from services.dicom.requestor import Peer, Requestor
+from services.dicom.profile import Pair, Profile
+from services.dicom.requestor import Peer, Requestor, Response
+from services.dicom.transcoding import NotConvertible, choose
 from services.dicom.uids import valid_uid
 from services.forwarder.classify import (
     Trouble,
@@ -23,42 +24,35 @@ from services.forwarder.classify import (
     classify_status,
     classify_unusable,
 )
+from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome
-from services.forwarder.source import ObjectDamaged, VerifiedSource
+from services.forwarder.preparation import Preparation
+from services.forwarder.source import ObjectDamaged
 from services.forwarder.states import Event
 from services.runtime.errors import GatewayError, ObjectMissing
-from services.runtime.objects import ObjectStore
-
-MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd identifiers of one byte
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Line:
-    """How to reach a destination: its address, our limits, the profile that decides what answers mean."""
+    """How to reach a destination: its address, the profile that decides what is proposed, our limits.
+
+    ``reduce``: of level 1 classes it is sent what R92 keeps.
+    """
 
     peer: Peer
+    profile: Profile
     guards: Guards
-    profile: str
+    reduce: bool
 
 
-class Contexts:
-    """The (SOP class, transfer syntax) pairs a destination was sent lately, the newest last. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._pairs: dict[tuple[str, str], None] = {}
-        self._lock = threading.Lock()
-
-    def with_these(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """At most 128 pairs to propose, ``pairs`` among them."""
-        with self._lock:
-            for pair in [pair for pair in pairs if all(map(valid_uid, pair))][-MOST_CONTEXTS:]:
-                self._pairs.pop(pair, None)
-                self._pairs[pair] = None
-            for pair in list(self._pairs)[:-MOST_CONTEXTS]:
-                del self._pairs[pair]
-            return list(self._pairs)
+def line_to(station: Station, profile: Profile, calling_aet: str, connect_seconds: float) -> Line:
+    """The line to a station, under the profile's limits and the station's own."""
+    guards = profile.guards(connect_seconds=connect_seconds)
+    limits = replace(guards, response_seconds=profile.response_seconds("store", station.store_seconds))
+    peer = Peer(station.host, station.port, station.title, calling_aet, profile.xeleris)
+    return Line(peer, profile, limits, station.reduce_level_1)
 
 
 class Transfer:
@@ -68,16 +62,19 @@ class Transfer:
     not sent.
     """
 
-    def __init__(self, line: Line, objects: ObjectStore, contexts: Contexts, report: Callable[[Outcome], None]) -> None:
+    def __init__(self, line: Line, preparation: Preparation, report: Callable[[Outcome], None]) -> None:
         self.inbox: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._line = line
-        self._objects = objects
-        self._contexts = contexts
+        self._preparation = preparation
         self._report = report
         self._requestor: Requestor | None = None
-        self._proposed: list[tuple[str, str]] = []
+        self._needed: dict[Pair, None] = {}
+        self._proposed: frozenset[Pair] = frozenset()
+        self.under_way: tuple[int, float] | None = None
+        """Id of the delivery that the destination is asked to store, and since when. For other threads to read."""
         self._stopped = threading.Event()
         self._answers = 0
+        self._note = ""  # how what is sent differs from what is stored
 
     def stop(self) -> None:
         """Send nothing more than the delivery at hand. From any thread."""
@@ -109,68 +106,94 @@ class Transfer:
         finally:
             self._release()
 
-    def _connect(self, pairs: list[tuple[str, str]]) -> Requestor:
+    def _connect(self, pairs: list[Pair]) -> Requestor:
+        """Propose what this and the deliveries before it needed; the oldest give way to what does not fit."""
         self._release()
-        self._proposed = self._contexts.with_these(pairs)
-        proposed = [ProposedContext(sop_class, (transfer_syntax,)) for sop_class, transfer_syntax in self._proposed]
-        self._requestor = requestor = Requestor.connect(self._line.peer, proposed, self._line.guards)
+        for pair in [pair for pair in pairs if all(map(valid_uid, pair))][-MAXIMUM_CONTEXTS:]:
+            self._needed.pop(pair, None)
+            self._needed[pair] = None
+        # What cannot be proposed needs an association all the same, to be refused on: with Verification alone.
+        line, needed = self._line, list(self._needed)[-MAXIMUM_CONTEXTS:] or [(VERIFICATION, IMPLICIT_LITTLE_ENDIAN)]
+        proposals = line.profile.proposals(needed)
+        self._proposed = frozenset((each.abstract_syntax, each.transfer_syntaxes[0]) for each in proposals)
+        self._requestor = requestor = Requestor.connect(
+            line.peer, proposals, line.guards, implementation=line.profile.implementation
+        )
         return requestor
 
     def _deliver(self, delivery: Delivery) -> Trouble | None:
         requestor = self._association_for(delivery)
-        context = requestor.context_for(*delivery.context)
+        context = self._context(requestor, delivery)
         if context is None:
-            self._report(Outcome(delivery, classify_context(*delivery.context), answered=True))
+            verdict = classify_context(*delivery.context, proposed=delivery.context in self._proposed)
+            self._report(Outcome(delivery, verdict, answered=True))
             return None
         started = time.monotonic()
+        self.under_way = (delivery.id, started)
         verdict, answered, trouble = self._store(requestor, context, delivery)
+        self.under_way = None
         elapsed = int((time.monotonic() - started) * 1000)
-        self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered))
+        self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered, self._note))
         return trouble
+
+    def _context(self, requestor: Requestor, delivery: Delivery) -> PresentationContext | None:
+        """The context of exactly what is stored; profile xeleris also sends in the other syntax that was accepted."""
+        exact = requestor.context_for(*delivery.context)
+        if exact is not None or not self._line.profile.xeleris:
+            return exact
+        contexts = requestor.association.contexts.values()
+        accepted = {each.transfer_syntax: each for each in contexts if each.abstract_syntax == delivery.sop_class_uid}
+        return accepted.get(choose(delivery.transfer_syntax_uid, accepted) or "")
 
     def _association_for(self, delivery: Delivery) -> Requestor:
         """The open association, or another one: the peer ended it while idle, or the context was not proposed."""
-        fits = delivery.context in self._proposed or not all(map(valid_uid, delivery.context))
+        fits = delivery.context in self._proposed or not self._proposable(delivery.context)
         if self._requestor is not None and fits and self._requestor.alive():
             return self._requestor
         return self._connect([delivery.context])
+
+    def _proposable(self, pair: Pair) -> bool:
+        """Whether another association could have a context for it: profile xeleris always proposes the same."""
+        return not self._line.profile.xeleris and all(map(valid_uid, pair))
 
     def _store(
         self, requestor: Requestor, context: PresentationContext, delivery: Delivery
     ) -> tuple[Verdict, bool, Trouble | None]:
         """(verdict, whether the destination answered, what is wrong with the destination)."""
+        self._note = ""
         if delivery.size <= 0:
             return Verdict(Event.REFUSE, "the object holds no data set"), False, None
         try:
-            with self._open(delivery) as source:
-                response = requestor.store(
-                    context,
-                    delivery.sop_class_uid,
-                    delivery.sop_instance_uid,
-                    source,
-                    delivery.data_set_offset,
-                    delivery.size,
-                )
+            response = self._send(requestor, context, delivery)
+        except NotConvertible as error:
+            return (
+                Verdict(Event.REFUSE, f"it cannot be sent as {self._line.peer.called_aet} needs it: {error}"),
+                False,
+                None,
+            )
         except (ObjectMissing, ObjectDamaged, SourceTruncated) as error:
             log.error("object_not_deliverable", delivery=delivery.id, object_key=delivery.object_key, error=str(error))
-            self._forget(requestor, error)
+            self._forget(requestor)
             return classify_unusable(str(error)), False, None
         except AssociationError as error:
             self._requestor = None
             return classify_loss(error.phase, str(error)), False, None if self._answers else self._trouble(error)
         except (GatewayError, OSError) as error:
-            self._forget(requestor, error)
+            self._forget(requestor)
             return Verdict(Event.POSTPONE, f"object store: {error}"), False, None
         self._answers += 1
-        return classify_status(response.status, response.comment, self._line.profile), True, None
+        return classify_status(response.status, response.comment, self._line.profile.name), True, None
 
-    def _open(self, delivery: Delivery) -> BinaryIO:
-        source = self._objects.open(delivery.object_key)
-        return cast("BinaryIO", VerifiedSource(source, delivery.data_set_offset, delivery.size, delivery.sha256))
+    def _send(self, requestor: Requestor, context: PresentationContext, delivery: Delivery) -> Response:
+        with self._preparation.prepared(delivery, context.transfer_syntax, reduce=self._line.reduce) as ready:
+            self._note = ready.note
+            return requestor.store(
+                context, delivery.sop_class_uid, delivery.sop_instance_uid, ready.source, ready.offset, ready.size
+            )
 
-    def _forget(self, requestor: Requestor, error: Exception) -> None:
-        """After a fault of our own: an object that was never opened has not touched the association."""
-        if not isinstance(error, ObjectMissing) and not requestor.alive():
+    def _forget(self, requestor: Requestor) -> None:
+        """After a fault of our own: the association has ended if any of the object was sent on it."""
+        if not requestor.alive():
             self._requestor = None
 
     def _trouble(self, error: AssociationError) -> Trouble | None:

@@ -231,7 +231,8 @@ class Processes:
         http = (public and public.url()) or ""
         self._http_port = urlsplit(http).port or self._http_port  # its successors have to be found at the same place
         place = {"aet": self.settings.aet, "dicom": f"{host}:{port}", "http": http}
-        write_home_file(self.settings.home, {**place, "home": str(self.settings.home)})
+        known = {"home": str(self.settings.home), "profile": self.settings.profile}
+        write_home_file(self.settings.home, {**place, **known})
         sys.stdout.write("ready AET={aet} dicom={dicom} http={http} ".format(**place) + f"home={self.settings.home}\n")
         sys.stdout.flush()
 

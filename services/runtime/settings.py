@@ -65,7 +65,9 @@ class HomeFile(PydanticBaseSettingsSource):
 
 def home_values(found: dict[str, Any]) -> dict[str, Any]:
     """Settings named by the content of a ``gateway.json`` (pure)."""
-    values = {name: found[name] for name in ("database_url", "amqp_url", "objects_url", "aet") if found.get(name)}
+    values = {
+        name: found[name] for name in ("database_url", "amqp_url", "objects_url", "aet", "profile") if found.get(name)
+    }
     if found.get("dicom"):
         host, _, port = str(found["dicom"]).rpartition(":")
         values |= {"dicom_host": host, "dicom_port": port}

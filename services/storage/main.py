@@ -42,7 +42,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         "duplicates": RedundancyWorker(*parts, leadership, settings),
         "scrub": Scrub(*parts, leadership, settings),
         "full sweep": FullSweep(*parts, sweep, leadership, settings),
-        "snapshot": SnapshotWriter(*parts),
+        "snapshot": SnapshotWriter(*parts, runtime.settings.profile),
         "leadership": leadership,
     }
     for name, worker in workers.items():

@@ -82,7 +82,11 @@ select pg_advisory_xact_lock(hashtextextended('storage snapshot', 0))
 select number, rule_set, clock_timestamp() as written_at from config.generation_view
 
 -- name: select_stations
-select title, host, addresses, enabled, revision_policy from config.station_view order by title
+select title, host, addresses, enabled, revision_policy, refuse_findings, pet_raw from config.station_view
+order by title
+
+-- name: select_called_titles
+select title, stations, associations from config.called_title_view order by title
 
 -- name: select_closed_folders
 select folder, modified_at, objects from storage.folder where folder = any(%(folder)s::text[])

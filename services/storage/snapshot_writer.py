@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import structlog
 
-from schemas.snapshot import KEY, Snapshot, SnapshotStation
+from schemas.snapshot import KEY, CalledTitle, Snapshot, SnapshotStation
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore
@@ -33,8 +33,8 @@ def allowed_networks(host: str, addresses: list[str]) -> list[str]:
 class SnapshotWriter:
     """Every storage process writes; a lock in the database puts the writers in order."""
 
-    def __init__(self, database: Database, objects: ObjectStore) -> None:
-        self._database, self._objects = database, objects
+    def __init__(self, database: Database, objects: ObjectStore, profile: str) -> None:
+        self._database, self._objects, self._profile = database, objects, profile
         self._written: tuple[int, int] | None = None
         self._written_at = 0.0
 
@@ -69,11 +69,15 @@ class SnapshotWriter:
                 raise GatewayError("config.generation has no row: the database was not migrated")
             # After the number: stations newer than it only mean that the same is written once more.
             stations = await (await connection.execute(QUERIES.select_stations)).fetchall()
+            titles = await (await connection.execute(QUERIES.select_called_titles)).fetchall()
             snapshot = Snapshot(
                 number=row["number"],
                 rule_set=row["rule_set"],
                 written_at=row["written_at"],
                 stations=[_station(station) for station in stations],
+                # Profile xeleris has one title (R10), whatever was configured before in another one.
+                titles=[CalledTitle(**title) for title in titles if self._profile != "xeleris"],
+                pet_raw_station=next((station["title"] for station in stations if station["pet_raw"]), None),
             )
             await asyncio.to_thread(self._objects.put_bytes, KEY, snapshot.encode())
         self._written, self._written_at = (snapshot.number, snapshot.rule_set), time.monotonic()

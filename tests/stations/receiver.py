@@ -75,6 +75,8 @@ class StationReceiver:
         self.associations: list[AssociationSummary] = []
         """Ended ones."""
         self.requests: list[commands.Command] = []
+        self.syntaxes: Sequence[str] = ALL_TRANSFER_SYNTAXES
+        """What it accepts, the preferred one first."""
         self._guards = guards or Guards()
         self._data_sets: dict[str, list[bytes]] = defaultdict(list)
         self._received_at: dict[str, float] = {}
@@ -186,4 +188,4 @@ class _Policy:
 
     def accepts(self, _: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
         known = abstract_syntax in STORAGE_CLASSES or abstract_syntax == VERIFICATION
-        return ALL_TRANSFER_SYNTAXES if known else ()
+        return self._station.syntaxes if known else ()

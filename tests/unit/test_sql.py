@@ -18,6 +18,7 @@ OWNS = {
     "index": {"index"},
     "forwarder": {"routing"},
     "admin": {"config", "audit"},
+    "dicom": set[str](),
 }
 SCHEMAS = {schema for owned in OWNS.values() for schema in owned}
 EVERYBODYS = "runtime"  # leases, outbox, dead letters, version

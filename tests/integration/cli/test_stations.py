@@ -4,10 +4,13 @@ import pytest
 
 from tests.integration.cli.conftest import Gateway
 from tests.stations import RejectAssociations, StationReceiver
+from tests.stations.proposals import ProposalRecorder
 
 FIELDS = {
     "title", "host", "port", "description", "enabled", "store", "query_retrieve", "prefilter", "pet_raw",
     "commit_server", "commit_on", "addresses", "revision_policy", "associations", "unknown_policy", "retry_hours",
+    "refuse_findings", "reduce_level_1", "move_destinations", "store_seconds", "find_seconds", "move_seconds",
+    "action_seconds",
 }  # fmt: skip
 RULES = "version: 1\nrules:\n  - {name: to-archive, when: {all: []}, send: [{to: ARCHIVE1}]}\n"
 
@@ -16,7 +19,9 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
     gateway.station("COMMITTER", "--commit-server", "--no-store")
     given = (
         "--store --query-retrieve --prefilter --pet-raw --commit-on COMMITTER --disabled --address 10.0.0.0/8 "
-        "--address 192.168.1.1 --revision-policy hold --associations 4 --unknown-policy hold --retry-hours 24"
+        "--address 192.168.1.1 --revision-policy hold --associations 4 --unknown-policy hold --retry-hours 24 "
+        "--refuse-findings --reduce-level-1 --move-destination WS1 --move-destination COMMITTER --store-seconds 10 "
+        "--find-seconds 20 --move-seconds 30 --action-seconds 40"
     )
     gateway.station("WS1", *given.split(), "--description", "The workstation")
     added = gateway.done("station", "show", "WS1", "--json").json()
@@ -24,12 +29,15 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "title": "WS1", "host": "127.0.0.1", "port": 104, "description": "The workstation", "enabled": False,
         "store": True, "query_retrieve": True, "prefilter": True, "pet_raw": True, "commit_server": False,
         "commit_on": "COMMITTER", "addresses": ["10.0.0.0/8", "192.168.1.1/32"], "revision_policy": "hold",
-        "associations": 4, "unknown_policy": "hold", "retry_hours": 24,
+        "associations": 4, "unknown_policy": "hold", "retry_hours": 24, "refuse_findings": True,
+        "reduce_level_1": True, "move_destinations": ["WS1", "COMMITTER"], "store_seconds": 10, "find_seconds": 20,
+        "move_seconds": 30, "action_seconds": 40,
     }  # fmt: skip
-    changed = gateway.done(
-        "station", "set", "WS1", "--port", "11112", "--commit-on", "", "--address", "", "--json"
-    ).json()
-    assert changed == added | {"port": 11112, "commit_on": None, "addresses": []}
+    emptied = ("--commit-on", "", "--address", "", "--move-destination", "", "--store-seconds", "0")
+    changed = gateway.done("station", "set", "WS1", "--port", "11112", *emptied, "--json").json()
+    assert changed == added | {
+        "port": 11112, "commit_on": None, "addresses": [], "move_destinations": [], "store_seconds": None,
+    }  # fmt: skip
     assert gateway.done("station", "show", "WS1", "--json").json() == changed
 
 
@@ -103,6 +111,14 @@ def test_echo_reaches_a_station_under_our_title(gateway: Gateway) -> None:
         answered = gateway.done("station", "echo", "WS1", "--json").json()
         assert (answered["ok"], answered["title"]) == (True, "WS1")
     assert [(each.calling_aet, each.called_aet) for each in receiver.associations] == [("OURGATEWAY", "WS1")]
+
+
+def test_echo_proposes_by_profile(gateway: Gateway) -> None:
+    with ProposalRecorder() as station:
+        gateway.station("WS1", port=station.port)
+        assert gateway("station", "echo", "WS1", GATEWAY_PROFILE="xeleris", GATEWAY_AET="XELERIS").status == 1
+        (found,) = station.proposals
+    assert (found.calling_aet, found.maximum_pdu, len(found.contexts)) == ("XELERIS", 128000, 28)
 
 
 def test_echo_says_why_not(gateway: Gateway) -> None:

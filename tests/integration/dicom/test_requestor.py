@@ -327,3 +327,18 @@ def test_128_contexts() -> None:
         requestor = Requestor.connect(peer, contexts, FAST)
         assert len(requestor.association.contexts) == 128
         requestor.release()
+
+
+@pytest.mark.parametrize("host", ["::1", "ip6-only.invalid"])
+def test_profile_xeleris_never_goes_over_ipv6(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """R117."""
+    asked: list[int] = []
+
+    def getaddrinfo(name: str, port: int, family: int = 0, kind: int = 0) -> list[object]:
+        asked.append(family)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(ConnectFailed):
+        Requestor.connect(Peer(host, 104, "ARCHIVE1", "XELERIS", ipv4_only=True), CONTEXTS, FAST)
+    assert asked == ([] if host == "::1" else [socket.AF_INET])

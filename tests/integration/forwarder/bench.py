@@ -12,11 +12,14 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from services.dicom.profile import Profile, profile_of
+from services.dicom.settings import DicomSettings
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
 from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.lanes import Lanes
 from services.forwarder.loops import Ground, spawn_loops
+from services.forwarder.preparation import Preparation
 from services.forwarder.requests import Requests
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
@@ -25,6 +28,7 @@ from services.runtime.supervise import Supervisor
 from tests.recorded import Recorded, Recorder
 from tests.waiting import until_async
 
+GATEWAY = profile_of("gateway", DicomSettings())
 SETTINGS: dict[str, Any] = {"poll_seconds": 0.2, "idle_seconds": 0.5, "slow_retry_seconds": 2.0}
 
 
@@ -48,7 +52,7 @@ class Forwarder:
 
 @asynccontextmanager
 async def forwarder(
-    recorder: Recorder, *, sending: bool = True, drain_seconds: float = 5, **settings: Any
+    recorder: Recorder, *, sending: bool = True, drain_seconds: float = 5, profile: Profile = GATEWAY, **settings: Any
 ) -> AsyncIterator[Forwarder]:
     """Entered when it knows the configuration; ``sending`` False: evaluates only, no loop runs."""
     chosen = ForwarderSettings(**SETTINGS | settings)
@@ -59,12 +63,11 @@ async def forwarder(
         stack.push_async_callback(database.close)
         async with asyncio.timeout(10):
             await database.wait_available()
-        threads = stack.enter_context(ThreadPoolExecutor(chosen.associations))
-        configuration = Configuration(database, chosen.rule_sets)
+        threads = stack.enter_context(ThreadPoolExecutor(profile.outgoing))
+        configuration = Configuration(database, chosen.rule_sets, profile)
         await configuration.refresh()
-        lanes = Lanes(
-            Means(database, recorder.objects, chosen, supervisor, threads), configuration, "GATEWAY", "gateway"
-        )
+        preparation = Preparation(recorder.objects, recorder.folder, 1 << 30)
+        lanes = Lanes(Means(database, preparation, chosen, profile, supervisor, threads), configuration, "GATEWAY")
         lanes.adjust()
         evaluator = Evaluator(configuration, recorder.objects, chosen.reopen_seconds)
         requests = Requests(database, configuration)

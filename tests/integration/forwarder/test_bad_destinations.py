@@ -99,9 +99,9 @@ async def test_a_station_may_have_unknown_deliveries_held(recorder: Recorder, le
 
 async def test_a_frozen_receiver_gives_its_thread_back(recorder: Recorder, ledger: Ledger) -> None:
     with StationReceiver("ARCHIVE1", Freeze()) as archive:
-        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, store_seconds=1)
         add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
-        async with forwarder(recorder, response_seconds=0.5) as running:
+        async with forwarder(recorder) as running:
             await running.evaluate(recorder.record(ct(1)))
             await until_async(lambda: ledger.rows("select 1 from routing.attempt where outcome = 'UNKNOWN'"))
             archive.behave(Accept())

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import psycopg
 from prometheus_client import REGISTRY
 
 from services.forwarder import ledger as rows
 from tests.factories import ct, small_instances
-from tests.integration.forwarder.bench import Ledger, forwarder
+from tests.integration.forwarder.bench import GATEWAY, Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
 from tests.stations.receiver import Accept, Answer, Freeze, Slow, StationReceiver
 from tests.waiting import until_async
@@ -40,7 +41,7 @@ async def test_all_associations_together_have_a_limit(recorder: Recorder, ledger
         for station in (a, b):
             add_station(recorder.database_url, station.title, station.port, associations=2)
         add_rule_set(recorder.database_url, 1, [{"send": [{"to": "A"}, {"to": "B"}]}])
-        async with forwarder(recorder, associations=1, idle_seconds=0.1) as running:
+        async with forwarder(recorder, profile=replace(GATEWAY, outgoing=1), idle_seconds=0.1) as running:
             await running.evaluate(recorder.record(*small_instances(4, seed=1)))
             held: list[int] = []
 

@@ -55,7 +55,10 @@ def filled(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 STATEMENTS = {
-    "claim": (ledger.QUERIES.claim, {"destination": "AE1", "most": 16, "holder": "h", "lease": 60}),
+    "claim": (
+        ledger.QUERIES.claim,
+        {"destination": "AE1", "most": 16, "holder": "h", "lease": 60, "unsendable": [], "unsendable_reason": ""},
+    ),
     "due": (ledger.QUERIES.due_destinations, {"titles": ["AE0", "AE1", "AE2", "AE3"]}),
     "expire": (ledger.QUERIES.expire_leases, {"held": [], "lease": 60, "reason": "r"}),
     "release": (jobs.QUERIES.select_releasable, {}),

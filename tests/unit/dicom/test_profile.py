@@ -3,7 +3,7 @@
 import pytest
 
 from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, STORAGE_CLASSES
-from services.dicom.profile import Profile, profile_of
+from services.dicom.profile import Profile, Service, profile_of
 from services.dicom.settings import DicomSettings
 from services.runtime.errors import UsageError
 
@@ -103,3 +103,11 @@ def test_one_station_never_gets_all_associations(associations: int, per_station:
 def test_a_version_name_that_cannot_be_sent(name: str) -> None:
     with pytest.raises(UsageError, match="VERSION_NAME"):
         xeleris(version_name=name)
+
+
+def test_xeleris_waits_for_a_response_without_a_limit() -> None:
+    """R44, R60, R65, R75; gateway's limits are the station's, or 5 min, 10 min and 2 h."""
+    services: tuple[Service, ...] = ("store", "find", "move", "action")
+    assert [xeleris().response_seconds(service, 7) for service in services] == [float("inf")] * 4
+    assert [gateway().response_seconds(service, None) for service in services] == [300, 600, 7200, 7200]
+    assert gateway().response_seconds("store", 7) == 7

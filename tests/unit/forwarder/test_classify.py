@@ -44,8 +44,8 @@ def test_status(status: int, event: Event) -> None:
     assert (f"{status:04X}" in verdict.reason) == (status != 0)
 
 
-@pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007, 0x0107])
-def test_warnings_fail_in_profile_xeleris(status: int) -> None:
+@pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007, 0x0107, 0xA700, 0xA770, 0x0110, 0x0111, 0xC000])
+def test_everything_but_success_fails_in_profile_xeleris(status: int) -> None:
     """R46, R47."""
     assert classify_status(status, profile="xeleris").event is Event.REFUSE
 

@@ -38,10 +38,10 @@ def test_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_environment_over_home_file_over_defaults(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     say(home, database_url="postgresql://file", amqp_url="amqp://file", aet="FILE", dicom="127.0.0.1:4711",
-        http="http://127.0.0.1:4712", home="/ignored")  # fmt: skip
+        http="http://127.0.0.1:4712", home="/ignored", profile="xeleris")  # fmt: skip
     monkeypatch.setenv("GATEWAY_AET", "ENVIRONMENT")
     settings = RuntimeSettings.load()
-    assert settings.aet == "ENVIRONMENT"
+    assert (settings.aet, settings.profile) == ("ENVIRONMENT", "xeleris")
     assert (settings.database_url, settings.amqp_url) == ("postgresql://file", "amqp://file")
     assert (settings.dicom_host, settings.dicom_port) == ("127.0.0.1", 4711)
     assert (settings.http_host, settings.http_port) == ("127.0.0.1", 4712)

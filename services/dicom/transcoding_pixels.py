@@ -1,0 +1,144 @@
+"""Decompressing pixel data frame by frame, with the codecs of the optional extra ``dicom-gateway[codecs]``.
+
+pydicom.pixels decodes; what it lacks is imported with the first compressed object, so that nobody pays who needs none.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from struct import Struct
+from typing import Any, BinaryIO, Final
+
+from services.dicom.dictionary import standard_vr
+from services.dicom.elements import UNDEFINED, Walker
+from services.dicom.transcoding_errors import NotConvertible
+
+LARGEST_FRAME: Final = 512 << 20
+"""Bytes of one decompressed frame; pixel dimensions come from the wire."""
+
+_ROWS, _COLUMNS, _SAMPLES, _FRAMES = 0x00280010, 0x00280011, 0x00280002, 0x00280008
+_PHOTOMETRIC, _PLANAR, _ALLOCATED, _STORED, _SIGNED = 0x00280004, 0x00280006, 0x00280100, 0x00280101, 0x00280103
+_PIXEL_DATA: Final = 0x7FE00010
+_NUMBER: Final = Struct("<H")
+_NUMBERS: Final = {
+    _SAMPLES: "samples_per_pixel",
+    _PLANAR: "planar_configuration",
+    _ROWS: "rows",
+    _COLUMNS: "columns",
+    _ALLOCATED: "bits_allocated",
+    _STORED: "bits_stored",
+    _SIGNED: "pixel_representation",
+}
+
+
+def readable(transfer_syntax: str) -> bool:
+    """Whether pixel data in that compressed transfer syntax can be decompressed here."""
+    decoder = _decoder(transfer_syntax)
+    return decoder is not None and bool(decoder.is_available)
+
+
+def missing(transfer_syntax: str) -> str:
+    """What to install, if that would help; else empty."""
+    decoder = _decoder(transfer_syntax)
+    return "install dicom-gateway[codecs] to have it decompressed" if decoder and not decoder.is_available else ""
+
+
+@cache
+def _decoder(transfer_syntax: str) -> Any:
+    """pydicom's decoder; None where it has none (video, referenced pixel data, unknown syntaxes)."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    try:
+        return get_decoder(transfer_syntax)
+    except NotImplementedError:
+        return None
+
+
+class DecodedPixels:
+    """The frames of one instance. ``changed`` and ``vr`` as services.dicom.transcoding_elements.Pixels wants them."""
+
+    def __init__(self, source: BinaryIO, position: int, transfer_syntax: str, options: dict[str, Any]) -> None:
+        self._source, self._position = source, position
+        self._decoder, self._options = _decoder(transfer_syntax), options
+        first, properties = next(iter(self._decoded(1)), (b"", {}))
+        if not first:
+            raise NotConvertible("the pixel data has no frame")
+        photometric = _photometric(properties, len(first)).encode()
+        self.changed = {_PHOTOMETRIC: photometric + b" " * (len(photometric) % 2)}
+        for tag in (_PLANAR, _ALLOCATED):
+            value = properties.get(_NUMBERS[tag])
+            if value is not None:
+                self.changed[tag] = _NUMBER.pack(value)
+        self.vr = "OB" if properties["bits_allocated"] <= 8 else "OW"
+
+    def write(self, target: BinaryIO) -> int:
+        """Write all frames, padded to an even length; the number of bytes."""
+        size = frames = 0
+        for frame, _ in self._decoded(self._options["number_of_frames"]):
+            size += target.write(frame)
+            frames += 1
+        if frames != self._options["number_of_frames"]:
+            raise NotConvertible(f"{frames} frames of {self._options['number_of_frames']} are there")
+        return size + target.write(b"\0" * (size % 2))
+
+    def _decoded(self, most: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """At most so many frames with what pydicom says about them. Codecs raise anything on hostile bytes."""
+        self._source.seek(self._position)
+        try:
+            yield from islice(self._decoder.iter_buffer(self._source, **self._options), most)
+        except NotConvertible:
+            raise
+        except Exception as error:  # noqa: BLE001 - codecs raise anything
+            raise NotConvertible(f"the pixel data does not decode ({type(error).__name__})") from None
+
+
+def _photometric(properties: dict[str, Any], frame_bytes: int) -> str:
+    """Of the decompressed frame: decoders give every pixel its own colours back (PS3.3 C.7.6.3.1.2)."""
+    photometric = str(properties["photometric_interpretation"])
+    samples = frame_bytes * 8 // (properties["rows"] * properties["columns"] * properties["bits_allocated"])
+    return "YBR_FULL" if photometric == "YBR_FULL_422" and samples == 3 else photometric
+
+
+def decoded(source: BinaryIO, offset: int, size: int, transfer_syntax: str) -> DecodedPixels | None:
+    """The decompressed pixel data of a data set; None if it has none.
+
+    Raises NotConvertible, and UnparsableDataSet for a data set that cannot be followed.
+    """
+    if not readable(transfer_syntax):
+        raise NotConvertible(f"{transfer_syntax} cannot be decompressed here: {missing(transfer_syntax) or 'no codec'}")
+    options: dict[str, Any] = {"number_of_frames": 1, "pixel_keyword": "PixelData", "pixel_vr": "OB"}
+    walker = Walker(source, offset, size, transfer_syntax, lambda tag, _: standard_vr(tag))
+    for tag, _, position, length, depth in walker:
+        if depth:
+            continue
+        if tag == _PIXEL_DATA:
+            if length != UNDEFINED:
+                raise NotConvertible("the pixel data is not encapsulated, as its transfer syntax wants it")
+            _check(options)
+            return DecodedPixels(source, offset + position, transfer_syntax, options)
+        if tag in _NUMBERS and length == 2:
+            options[_NUMBERS[tag]] = _NUMBER.unpack(walker.value(position, 2))[0]
+        elif tag == _PHOTOMETRIC and length <= 16:
+            options["photometric_interpretation"] = walker.value(position, length).decode("latin-1").strip("\0 ")
+        elif tag == _FRAMES and 0 < length <= 16:
+            options["number_of_frames"] = _frames(walker.value(position, length))
+    return None
+
+
+def _frames(value: bytes) -> int:
+    try:
+        return max(1, int(value))
+    except ValueError:
+        raise NotConvertible("Number of Frames is no number") from None
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Raises NotConvertible when something is missing that decoding needs, or a frame would be too large."""
+    needed = {"rows", "columns", "samples_per_pixel", "bits_allocated", "bits_stored", "photometric_interpretation"}
+    if options.get("samples_per_pixel", 1) > 1:
+        needed |= {"planar_configuration"}
+    if lacking := sorted((needed | {"pixel_representation"}) - options.keys()):
+        raise NotConvertible(f"the image says nothing about {', '.join(lacking)}")
+    bits = options["rows"] * options["columns"] * options["samples_per_pixel"] * options["bits_allocated"]
+    if not 0 < bits <= LARGEST_FRAME * 8:
+        raise NotConvertible(f"a decompressed frame would have {bits // 8} bytes")

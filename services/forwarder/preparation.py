@@ -1,0 +1,92 @@
+"""What is sent of a stored object: its bytes as they are (P4), or written again for the station, the original staying.
+
+Written again is only what the profile or the station asks for: another transfer syntax where the station accepted
+another one than the received (profile xeleris), fewer elements where it has the option for level 1 classes (R92).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from services.dicom.reduction import reduced, reducible
+from services.dicom.transcoding import converted
+from services.forwarder.delivery import Delivery
+from services.forwarder.source import ObjectDamaged, VerifiedSource
+from services.runtime.objects import ObjectStore
+
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set to be sent: ``size`` bytes of ``source`` from ``offset``; ``note`` says what was changed, or ""."""
+
+    source: BinaryIO
+    offset: int
+    size: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """``folder`` takes what is written again while it is sent, nameless, at most ``largest`` bytes each."""
+
+    objects: ObjectStore
+    folder: Path
+    largest: int
+
+    @contextmanager
+    def prepared(self, delivery: Delivery, transfer_syntax: str, *, reduce: bool) -> Iterator[Prepared]:
+        """The delivery's data set in a transfer syntax; ``reduce``: what R92 keeps, if its class is of level 1.
+
+        Raises:
+            ObjectMissing, StoreFailed, OSError: of the object store.
+            ObjectDamaged: the stored bytes are not those received.
+            NotConvertible: it cannot be written so.
+        """
+        less = reduce and reducible(delivery.sop_class_uid)
+        received = delivery.transfer_syntax_uid
+        with self.objects.open(delivery.object_key) as stored:
+            place = (stored, delivery.data_set_offset, delivery.size)
+            if not less and transfer_syntax == received:
+                verified = VerifiedSource(*place, delivery.sha256)
+                yield Prepared(cast("BinaryIO", verified), delivery.data_set_offset, delivery.size)
+                return
+            _verify(*place, delivery.sha256)
+            write = self._less if less else self._other
+            with write(delivery, stored, transfer_syntax) as (source, size):
+                yield Prepared(source, 0, size, _note(received, transfer_syntax, less=less))
+
+    def _less(self, delivery: Delivery, stored: BinaryIO, wanted: str) -> AbstractContextManager[tuple[BinaryIO, int]]:
+        return reduced(
+            stored, delivery.data_set_offset, delivery.size, delivery.transfer_syntax_uid, wanted,
+            delivery.sop_class_uid, folder=self.folder, largest=self.largest,
+        )  # fmt: skip
+
+    def _other(self, delivery: Delivery, stored: BinaryIO, wanted: str) -> AbstractContextManager[tuple[BinaryIO, int]]:
+        return converted(
+            stored, delivery.data_set_offset, delivery.size, delivery.transfer_syntax_uid, wanted,
+            folder=self.folder, largest=self.largest,
+        )  # fmt: skip
+
+
+def _note(received: str, sent: str, *, less: bool) -> str:
+    """What the attempt says."""
+    changes = ["reduced to what R92 keeps"] if less else []
+    if sent != received:
+        changes.append(f"transfer syntax {received} changed to {sent}")
+    return ", ".join(changes)
+
+
+def _verify(source: BinaryIO, offset: int, size: int, sha256: str) -> None:
+    """What is read out of order cannot be checked on its way. Raises ``ObjectDamaged``."""
+    digest, left = hashlib.sha256(), size
+    source.seek(offset)
+    while left and (data := source.read(min(_CHUNK, left))):
+        digest.update(data)
+        left -= len(data)
+    if digest.hexdigest() != sha256:
+        raise ObjectDamaged("the stored bytes do not match the SHA-256 of the receipt")
