@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any, Final
@@ -52,18 +52,15 @@ class Matches:
 
     def _wait(self, stream: AsyncGenerator[list[Row], None], stopped: Callable[[], bool]) -> list[Row] | None:
         future = asyncio.run_coroutine_threadsafe(_next(stream), self._loop)
-        while True:
-            try:
-                return future.result(POLL_SECONDS)
-            except FutureTimeoutError:
-                if future.done():
-                    return future.result()
+        try:
+            while not wait([future], POLL_SECONDS).done:
                 if stopped():
-                    future.cancel()
-                    raise Stopped from None
+                    raise Stopped
                 if not self._database.available:
-                    future.cancel()
-                    raise Unavailable("database went away") from None
+                    raise Unavailable("database went away")
+            return future.result()
+        finally:
+            future.cancel()  # stops the database's work; does nothing once there is an answer
 
     def _close(self, stream: AsyncGenerator[list[Row], None]) -> None:
         # A stream whose batch was cancelled is still ending by itself: closing it raises RuntimeError.

@@ -37,7 +37,7 @@ LABELS_OF_TARGETS = frozenset({"job", "instance", "service"})
 
 ALLOWED_LABELS = frozenset(
     {"by", "cause", "destination", "disposition", "meaning", "name", "of", "outcome", "queue", "reason", "state"}
-    | {"task", "type", "why"}
+    | {"status", "task", "type", "why"}
 )
 """Their values are words of ours or AE titles of the configuration."""
 
@@ -244,7 +244,7 @@ def test_names_helps_and_units() -> None:
         module = importlib.import_module(".".join(path.relative_to(REPOSITORY).with_suffix("").parts))
         for metric in (value for value in vars(module).values() if isinstance(value, MetricWrapperBase)):
             family = next(iter(metric.describe()))
-            prefix = "gateway_" if service == "runtime" else f"gateway_{service}_"
+            prefix = "gateway_" if service in ("runtime", "dicom") else f"gateway_{service}_"
             fine = family.name.startswith(prefix) and len(family.documentation) > 10 and fits(metric, family.name)
             if not fine:
                 faults.append(family.name)

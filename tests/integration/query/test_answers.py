@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from private_servers.postgresql import PrivatePostgresql
 
+from services.cli.names import LISTENING
 from services.dicom.names import folded, whole_groups
-from tests.ingest_process import IngestProcess
+from tests.ingest_process import IngestProcess, snapshot
 from tests.integration.query.conftest import answers, query_process
 from tests.stations.finder import (
     EXPLICIT,
@@ -250,6 +251,18 @@ def test_ascii_responses_carry_no_character_set(request: pytest.FixtureRequest, 
     with Finder(process.port) as finder:
         answer, _ = finder.find(identifier("STUDY", {0x00080005: "ISO_IR 192", **ONE_STUDY}))
     assert "SpecificCharacterSet" not in answer.identifier()
+
+
+def test_a_process_that_starts_without_the_database_is_ready_and_answers(tmp_path: Path) -> None:
+    process = IngestProcess(tmp_path, services=LISTENING)
+    try:
+        process.configure(snapshot())
+        process.start()
+        with Finder(process.port) as finder:
+            assert [each.status for each in finder.find(identifier("STUDY", ONE_STUDY))] == [0xA700]
+            assert finder.echo() == SUCCESS
+    finally:
+        process.end()
 
 
 def test_without_the_database_a_query_is_answered_a700_at_once(

@@ -173,6 +173,16 @@ def working(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
+def test_a_peer_that_leaves_while_the_database_works_stops_it(
+    gateway: IngestProcess, large: psycopg.Connection[Any]
+) -> None:
+    finder = Finder(gateway.port).__enter__()
+    with finder.socket:
+        finder.ask(identifier("STUDY", {DESCRIPTION: BUSY}))
+        until(lambda: working(large), what="the database to work")
+    until(lambda: not working(large), limit=2, what="the database to stop")
+
+
 def test_a_peer_that_leaves_stops_the_database(gateway: IngestProcess, large: psycopg.Connection[Any]) -> None:
     finder = Finder(gateway.port).__enter__()
     with finder.socket:
