@@ -143,8 +143,11 @@ class Acceptor:
             request.implementation,
         )  # fmt: skip
         self._judge(request, proposal)
+        receiving = {syntax for syntax, roles in request.roles.items() if roles.scp}
         answers = self._guarded(
-            lambda: negotiate(request.contexts, lambda syntax: self._service.policy.accepts(proposal, syntax))
+            lambda: negotiate(
+                request.contexts, lambda syntax: self._service.policy.accepts(proposal, syntax), receiving
+            )
         )
         if not self._guarded(admit):
             raise Rejected(pdu.LOCAL_LIMIT)
