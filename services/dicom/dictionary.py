@@ -5,7 +5,7 @@ in every data set (PS3.5 section 7.8.1).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
@@ -65,6 +65,14 @@ def stated_private_element(creator: str, group: int, element: int) -> tuple[str,
     """VR and name of a private element of the Xeleris objects; None for all others."""
     own = _own_elements().get(creator, {}).get(f"{group:04X}", {}).get(f"{element:02X}")
     return None if own is None else (own[0], own[2])
+
+
+def stated_private_elements() -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Every private element of the Xeleris objects: creator, group and low byte (hexadecimal), VR, VM, name."""
+    for creator, groups in _own_elements().items():
+        for group, elements in groups.items():
+            for element, (vr, vm, name) in elements.items():
+                yield creator, group, element, vr, vm, name
 
 
 def implicit_vr(tag: int, creators: Mapping[int, str], *, signed: bool) -> str:
