@@ -88,15 +88,17 @@ class Archive:
 
 
 @contextmanager
-def archive(home: Path, database_url: str, **settings: str) -> Iterator[Archive]:
-    """A running one that knows the REQUESTERS. ``settings`` without GATEWAY_, in lower case."""
+def archive(home: Path, database_url: str, *, reached: bool = True, **settings: str) -> Iterator[Archive]:
+    """A running one that knows the REQUESTERS. ``settings`` without GATEWAY_, in lower case. ``reached``: wait for the
+    database."""
     environment = {f"GATEWAY_{name.upper()}": value for name, value in settings.items()}
     environment["GATEWAY_DATABASE_URL"] = database_url
     process = IngestProcess(home, environment, services=("ingest", "query"))
     try:
         process.configure(snapshot(stations=[SnapshotStation(title=title) for title in REQUESTERS]))
         process.start()
-        until(lambda: _answers(process), limit=20, what="the database to be reached")
+        if reached:
+            until(lambda: _answers(process), limit=20, what="the database to be reached")
         yield Archive(process, database_url)
     finally:
         process.end()

@@ -17,7 +17,9 @@ from tests.integration.query.retrieving import Archive, archive
 from tests.stations import AbortAfterData, Answer, Freeze, RejectAssociations, Slow, StationReceiver
 from tests.stations.retriever import (
     CANCELLED,
+    CANNOT_COUNT,
     CANNOT_PERFORM,
+    GET,
     MISMATCH,
     PATIENT_ROOT,
     PENDING,
@@ -151,9 +153,7 @@ def test_each_request_and_each_instance_is_written_down(gateway: Archive, receiv
     until(lambda: gateway.slots() == 0, what="the slots to be free")
 
 
-def test_a_destination_that_accepts_only_implicit_gets_it_converted(
-    gateway: Archive, receiver: StationReceiver
-) -> None:
+def test_who_accepts_only_implicit_gets_it_converted(gateway: Archive, receiver: StationReceiver) -> None:
     receiver.syntaxes = (IMPLICIT_LITTLE_ENDIAN,)
     held = study(gateway, 2)
     with gateway.retriever() as retriever:
@@ -451,3 +451,13 @@ def test_a_retrieval_that_nobody_serves_any_more_is_closed(gateway: Archive) -> 
         connection.execute(statement, {"seconds": 600})
     (row,) = gateway.rows("select status, reason, finished_at from query.retrieval where requester = 'GONE'")
     assert (row["status"], row["reason"]) == (None, "the process that served it ended")
+
+
+def test_without_the_database_nothing_can_be_counted(tmp_path: Path) -> None:
+    """A701 at once; the association goes on."""
+    nowhere = "postgresql://nobody@127.0.0.1:9/none"
+    with archive(tmp_path / "archive", nowhere, reached=False) as away, away.retriever() as retriever:
+        keys: dict[int, bytes | str] = {STUDY: "1.2.3"}
+        assert [each.status for each in retriever.retrieve(keys, "STUDY", to="ARCHIVE1")] == [CANNOT_COUNT]
+        assert [each.status for each in retriever.retrieve(keys, "STUDY", operation=GET)] == [CANNOT_COUNT]
+        assert retriever.echo() == 0
