@@ -1,16 +1,18 @@
 """docs/conformance-statement.md is current, whole, and what the gateway does on the wire."""
 
 import itertools
-from collections.abc import Callable, Iterable
+import struct
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 from pydicom._uid_dict import UID_dictionary
 
-from tests.conformance.expected import PRIVATE, VARIANTS
+from tests.conformance.expected import EXPLICIT, PRIVATE, VARIANTS
 from tests.conformance.printed import printed, sections, tables
 from tests.ingest_process import IngestProcess
-from tests.stations.raw_association import propose
+from tests.stations.raw_association import EXTENDED, ROLES, propose, role_item
+from tests.stations.raw_sender import item
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MOST_CONTEXTS = 128
@@ -88,7 +90,7 @@ def stated(*arguments: str) -> dict[str, list[str]]:
     return {
         uid: [syntax for _, _, syntax in syntaxes["rows"]]
         for classes, syntaxes in zip(found[::2], found[1::2], strict=True)
-        for _, uid in classes["rows"]
+        for _, uid, *_ in classes["rows"]
     }
 
 
@@ -122,3 +124,28 @@ def test_profile_xeleris_accepts_what_the_tables_say(variants: Callable[[str], I
 
 def test_profile_gateway_accepts_what_the_tables_say(profile_gateway: IngestProcess) -> None:
     assert agree(profile_gateway, "GATEWAY", "--profile", "gateway") > 5000
+
+
+def negotiated_otherwise(process: IngestProcess, called: str, uids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """By abstract syntax, our role when a peer offers to take both, and what extended negotiation is answered."""
+    found = {}
+    for uid in uids:
+        encoded = uid.encode()
+        wishes = role_item(uid, scu=True, scp=True) + item(EXTENDED, struct.pack(">H", len(uid)) + encoded + b"\1\1\1")
+        answer = propose(process.port, [(uid, (EXPLICIT,))], called=called, more_user_items=wishes)
+        extended = [body for kind, body in answer.user if kind == EXTENDED]
+        scu, scp = answer.only(ROLES)[-2:]
+        role = ", ".join(name for name, has in (("SCP", scu), ("SCU", scp)) if has)
+        relational = any(body[2 + len(uid)] == 1 for body in extended)
+        found[uid] = (f"{role} (role selection)" if scp else role, "relational queries" if relational else "None")
+    return found
+
+
+@pytest.mark.parametrize("profile", ["gateway", "xeleris"])
+def test_roles_and_extended_negotiation_are_what_the_tables_say(
+    profile: str, receiving: IngestProcess, profile_gateway: IngestProcess
+) -> None:
+    process, called = (receiving, "XELERIS") if profile == "xeleris" else (profile_gateway, "GATEWAY")
+    found = tables("Accepted presentation contexts", "--profile", profile)[::2]
+    rows = {uid: (role, extended) for table in found for _, uid, role, extended in table["rows"]}
+    assert negotiated_otherwise(process, called, list(rows)) == rows
