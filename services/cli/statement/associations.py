@@ -54,10 +54,7 @@ def _policies(profile: Profile) -> Section:
         [
             ("Application context name", APPLICATION_CONTEXT),
             ("Maximum PDU length received", f"{profile.maximum_pdu} bytes"),
-            (
-                "SOP class extended negotiation",
-                "none offered, none answered: no relational queries or retrievals (R30)",
-            ),
+            ("SOP class extended negotiation", _extended(profile)),
             ("User identity negotiation", "not answered"),
         ],
     )
@@ -107,7 +104,11 @@ def _proposals(profile: Profile) -> Section:
                     ("Activity", "Abstract syntax", "Transfer syntaxes"),
                     [
                         ("Send", "the SOP class of the instance", "the one it was received in"),
-                        ("Verify", name("1.2.840.10008.1.1"), ", ".join(map(name, UNCOMPRESSED))),
+                        (
+                            "Verify",
+                            name("1.2.840.10008.1.1"),
+                            ", ".join(map(name, reversed(UNCOMPRESSED))) + ", a context each",
+                        ),
                     ],
                 ),
             ),
