@@ -23,7 +23,9 @@ def _network(text: str) -> str:
 
 class SnapshotStation(BaseModel):
     """A remote AE. ``addresses`` are the networks (CIDR) its associations come from; empty: from anywhere.
-    ``refuse_findings``: its instances with a finding of the IOD check are refused."""
+
+    ``refuse_findings``: what it sends is refused when the check against the IOD finds anything (R93).
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -51,7 +53,9 @@ class CalledTitle(BaseModel):
 
 class Snapshot(BaseModel):
     """``number`` counts configurations, ``rule_set`` is the live one; ``written_at`` is the database's time.
-    ``pet_raw_station`` is the title that PET raw data goes to (R122); None: no station is flagged."""
+
+    ``pet_raw_station`` is the title of the station that PET raw data goes to (R122), if one is flagged so.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -61,6 +65,10 @@ class Snapshot(BaseModel):
     stations: list[SnapshotStation]
     titles: list[CalledTitle] = Field(default_factory=list)
     pet_raw_station: str | None = None
+
+    def station(self, title: str) -> SnapshotStation | None:
+        """The station of that title, if it is known."""
+        return next((station for station in self.stations if station.title == title), None)
 
     def encode(self) -> bytes:
         """As it is written: UTF-8 JSON."""

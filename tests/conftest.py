@@ -21,6 +21,7 @@ from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg import sql
 
 from services.runtime import migrate as migrations
+from tests.conformance import table
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _TEMPLATE = "template_migrated"
@@ -46,7 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Static checks that failed are part of the result."""
+    """The table of requirements, if their tests ran. Static checks that failed are part of the result."""
+    table.write(terminalreporter)
     if failed := config.getoption("--failed-checks"):
         terminalreporter.write_sep("=", f"failed before pytest: {failed}", red=True)
 
@@ -73,6 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    table.note(items)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -22,6 +22,8 @@ from deploy.local.demo.nuclear_medicine import encoded, gated_tomo, static, uid
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 TRUNCATED_SAMPLES = frozenset({"MR_truncated.dcm", "rtplan_truncated.dcm"})
 """Sample files that are not complete: the gateway has to refuse them."""
+WITHOUT_PIXELS = "TINY_ALPHA"
+"""Folder of sample files that are headers of CT images only."""
 
 _INSTANCES_OF_A_STUDY = 10
 
@@ -137,8 +139,13 @@ def nuclear_medicine_instances(count: int, seed: int) -> list[Instance]:
     ]
 
 
+def accepted_files(folder: Path) -> list[Instance]:
+    """The files of ``storable_files`` that the gateway has to accept: CT images without any pixels are refused."""
+    return [file for file in storable_files(folder) if file.path is not None and WITHOUT_PIXELS not in file.path.parts]
+
+
 def storable_files(folder: Path) -> list[Instance]:
-    """The Part 10 files below a folder that the gateway has to accept, in the order of their paths.
+    """The Part 10 files below a folder that are whole, in the order of their paths.
 
     Left out: what is no Part 10 file, or has no storage SOP class (DICOMDIR), no complete data set, or no identifiers.
     """

@@ -72,7 +72,7 @@ class IngestProcess:
         self.objects.put_bytes(KEY, snapshot.encode())
 
     def start(self, *, ready: bool = True) -> None:
-        """Start it; wait until it says it is ready, or until it answers at all."""
+        """Start it; wait until it says it is ready, or until it answers at all. Fails at once if it ends instead."""
         with (self.home / "ingest.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", "services.cli", "run", *self.services],
@@ -84,7 +84,17 @@ class IngestProcess:
                 start_new_session=True,
             )
         wanted = (200,) if ready else (200, 503)
-        until(lambda: self.ready()[0] in wanted and not self.starting(), limit=30, what="ingest to answer")
+        until(
+            lambda: self._running() and self.ready()[0] in wanted and not self.starting(),
+            limit=30,
+            what="ingest to answer",
+        )
+
+    def _running(self) -> bool:
+        assert self.process is not None
+        ended = self.process.poll()
+        assert ended is None, f"ingest ended with {ended}:\n{(self.home / 'ingest.log').read_text()[-3000:]}"
+        return True
 
     def starting(self) -> bool:
         """Whether it has not entered its service yet."""

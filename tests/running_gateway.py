@@ -187,12 +187,14 @@ class RunningGateway:
         port: int = self.listener.getsockname()[1]
         return port
 
-    def cli(self, *arguments: str, status: int = 0, limit: float = 60) -> str:
+    def cli(
+        self, *arguments: str, status: int = 0, limit: float = 60, environment: Mapping[str, str] | None = None
+    ) -> str:
         """Run ``gateway …`` in another process; its standard output. Fails unless it exits with ``status``."""
         done = subprocess.run(
             [sys.executable, "-m", "services.cli", *arguments],
             cwd=REPOSITORY,
-            env=self.environment(),
+            env=self.environment() | dict(environment or {}),
             capture_output=True,
             text=True,
             timeout=limit,

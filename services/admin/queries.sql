@@ -179,7 +179,11 @@ order by s.updated_at desc, s.study_instance_uid limit %(limit)s
 -- name: series_of_study
 select s.series_instance_uid, s.modality, s.series_number, s.description,
        (select count(*) from index.instance_view i where i.study_instance_uid = s.study_instance_uid
-        and i.series_instance_uid = s.series_instance_uid and i.latest) as instances
+        and i.series_instance_uid = s.series_instance_uid and i.latest) as instances,
+       (select count(*) from index.instance_view i
+        join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
+        where i.study_instance_uid = s.study_instance_uid and i.series_instance_uid = s.series_instance_uid and i.latest
+        and r.findings <> '[]') as with_findings
 from index.series_view s where s.study_instance_uid = %(study)s order by s.series_number, s.series_instance_uid
 
 -- Overview.

@@ -26,6 +26,7 @@ COMMANDS = {
     "where": "where",
     "status": "status",
     "dead": "dead",
+    "conformance-statement": "conformance_statement",
 }
 """Which module of this package holds a command. Only the one that is asked for is imported: commands start at once."""
 

@@ -35,8 +35,12 @@ def up(
     ] = 2,
 ) -> None:
     """Run the whole gateway as supervised processes until SIGTERM or SIGINT; SIGHUP replaces the receiving ones."""
+    from services.dicom.profile import profile_for
+    from services.dicom.settings import DicomSettings
     from services.runtime import processes
+    from services.runtime.settings import RuntimeSettings
 
+    profile_for(RuntimeSettings.load(), DicomSettings.load())  # what is wrong is said once, before anything starts
     raise typer.Exit(processes.up(plans(ingest_processes), COMMAND))
 
 

@@ -65,16 +65,23 @@ def list_studies(
 def show(
     study: Annotated[str, typer.Argument(metavar="UID", help="Study Instance UID.")], as_json: Json = False
 ) -> None:
-    """A study and its series."""
+    """A study and its series; 'gateway where' tells what was found."""
     found = with_database(lambda database: studies.show(database, study))
     if as_json:
         print_json(found)
         return
     print_fields({name: value for name, value in found.items() if name != "series"})
     print_table(
-        ("SERIES", "MODALITY", "NUMBER", "INSTANCES", "DESCRIPTION"),
+        ("SERIES", "MODALITY", "NUMBER", "INSTANCES", "WITH FINDINGS", "DESCRIPTION"),
         [
-            (s["series_instance_uid"], s["modality"], s["series_number"], s["instances"], s["description"])
+            (
+                s["series_instance_uid"],
+                s["modality"],
+                s["series_number"],
+                s["instances"],
+                s["with_findings"],
+                s["description"],
+            )
             for s in found["series"]
         ],
     )

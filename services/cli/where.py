@@ -7,6 +7,7 @@ import typer
 from services.admin import explanations
 from services.cli.output import Json, Limit, print_json, print_table
 from services.cli.session import with_database
+from services.dicom.iods.findings import explained
 
 
 def register(app: typer.Typer) -> None:
@@ -34,10 +35,13 @@ def where(
     print_table(
         ("INSTANCE", "FROM", "RECEIVED", "STATUS", "FINDINGS", "RULE SET", "MATCHED"),
         [
-            (i["uid"], i["source"], i["received_at"], i["status"], i["findings"], i["rule_set"], i["matched"])
+            (i["uid"], i["source"], i["received_at"], i["status"], len(i["findings"]), i["rule_set"], i["matched"])
             for i in found["instances"]
         ],
     )
+    remarks = [(i["uid"], explained(finding)) for i in found["instances"] for finding in i["findings"]]
+    if remarks:
+        print_table(("INSTANCE", "FINDING"), remarks)
     print_table(
         ("INSTANCE", "TO", "STATE", "ATTEMPTS", "LAST", "STATUS", "REASON", "JOB"),
         [

@@ -27,7 +27,7 @@ def judge(
     title = called_title(snapshot, aet, called_aet)
     if title is None:
         return pdu.UNKNOWN_CALLED
-    station = next((station for station in snapshot.stations if station.title == calling_aet), None)
+    station = snapshot.station(calling_aet)
     if station is None or not station.enabled or not comes_from(station, peer_address):
         return pdu.UNKNOWN_CALLING
     if title.stations and calling_aet not in title.stations:

@@ -17,7 +17,7 @@ from services.dicom.errors import (
     ProtocolViolation,
 )
 from services.dicom.pdu import AssociateRequest, Implementation, Rejection
-from services.dicom.status import UNRECOGNIZED_OPERATION
+from services.dicom.status import PROCESSING_FAILURE, UNRECOGNIZED_OPERATION
 from services.dicom.stream import PduStream
 
 _log = structlog.get_logger(__name__)
@@ -212,4 +212,5 @@ class Acceptor:
         except Exception:  # noqa: BLE001 - whatever a handler raises, the peer gets an answer
             _log.exception("association_handler_failed", association=association.id)
         if not request.answered:
-            association.respond(request, self._stream.guards.failure_status)
+            statuses = self._stream.guards.failure_status
+            association.respond(request, statuses.get(request.command.command_field, PROCESSING_FAILURE))

@@ -24,7 +24,7 @@ COMMENT_LIMIT: Final = 64
 
 GROUP_LENGTH, AFFECTED_SOP_CLASS, COMMAND_FIELD, MESSAGE_ID, RESPONDED_ID = 0x0000, 0x0002, 0x0100, 0x0110, 0x0120
 PRIORITY, DATA_SET_TYPE, STATUS, ERROR_COMMENT, AFFECTED_INSTANCE = 0x0700, 0x0800, 0x0900, 0x0902, 0x1000
-MOVE_ORIGINATOR, MOVE_ORIGINATOR_ID, MOVE_DESTINATION = 0x1030, 0x1031, 0x0600
+EVENT_TYPE, MOVE_ORIGINATOR, MOVE_ORIGINATOR_ID, MOVE_DESTINATION = 0x1002, 0x1030, 0x1031, 0x0600
 
 _UID, _TEXT, _NUMBER, _TAGS = "UI", "AE LO", "US", "AT"
 FIELDS: Final[Mapping[str, tuple[int, str]]] = {
@@ -42,7 +42,7 @@ FIELDS: Final[Mapping[str, tuple[int, str]]] = {
     "error_id": (0x0903, _NUMBER),
     "affected_sop_instance_uid": (AFFECTED_INSTANCE, _UID),
     "requested_sop_instance_uid": (0x1001, _UID),
-    "event_type_id": (0x1002, _NUMBER),
+    "event_type_id": (EVENT_TYPE, _NUMBER),
     "attributes": (0x1005, _TAGS),
     "action_type_id": (0x1008, _NUMBER),
     "remaining": (0x1020, _NUMBER),

@@ -8,6 +8,7 @@ from pydicom._uid_dict import UID_dictionary
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
+COMMITMENT_PUSH: Final = "1.2.840.10008.1.20.1"
 IMPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 DEFLATED_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"

@@ -5,7 +5,7 @@ in every data set (PS3.5 section 7.8.1).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
@@ -60,18 +60,19 @@ def private_vr(creator: str, group: int, element: int) -> str:
     return _AMBIGUOUS.get(entry[0], entry[0]) if entry is not None else "UN"
 
 
-def in_private_dictionary(creator: str, group: int, element: int | None = None) -> bool:
-    """Whether our own list has the creator's element of that low byte (None: any) in the group; pydicom's does not
-    count."""
-    known = _own_elements().get(creator, {}).get(f"{group:04X}", {})
-    return bool(known) if element is None else f"{element:02X}" in known
-
-
 @lru_cache(maxsize=8192)
 def stated_private_element(creator: str, group: int, element: int) -> tuple[str, str] | None:
     """VR and name of a private element of the Xeleris objects; None for all others."""
     own = _own_elements().get(creator, {}).get(f"{group:04X}", {}).get(f"{element:02X}")
     return None if own is None else (own[0], own[2])
+
+
+def stated_private_elements() -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Every private element of the Xeleris objects: creator, group and low byte (hexadecimal), VR, VM, name."""
+    for creator, groups in _own_elements().items():
+        for group, elements in groups.items():
+            for element, (vr, vm, name) in elements.items():
+                yield creator, group, element, vr, vm, name
 
 
 def implicit_vr(tag: int, creators: Mapping[int, str], *, signed: bool) -> str:
@@ -87,6 +88,13 @@ def implicit_vr(tag: int, creators: Mapping[int, str], *, signed: bool) -> str:
         return "LO" if 0x10 <= element <= 0xFF else "UL" if not element else "UN"
     creator = creators.get(tag >> 8)
     return private_vr(creator, tag >> 16, tag & 0xFF) if creator else "UN"
+
+
+def in_private_dictionary(creator: str, group: int, element: int | None = None) -> bool:
+    """Whether our own list has the creator's element of that low byte (None: any) in the group; pydicom's does not
+    count."""
+    known = _own_elements().get(creator, {}).get(f"{group:04X}", {})
+    return bool(known) if element is None else f"{element:02X}" in known
 
 
 @cache

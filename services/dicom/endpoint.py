@@ -13,11 +13,10 @@ from services.dicom.association import Handler
 from services.dicom.configuration import Configuration
 from services.dicom.contexts import Roles
 from services.dicom.listener import Listener, listen
-from services.dicom.profile import Profile, profile_of
+from services.dicom.profile import Profile, profile_for
 from services.dicom.settings import DicomSettings
 from services.dicom.slots import Slot, Slots
 from services.runtime.app import Runtime
-from services.runtime.errors import UsageError
 
 MARGIN_SECONDS: Final = 5.0  # of the process's drain time: for what services do after their last association
 
@@ -45,7 +44,7 @@ class Endpoint:
     def __init__(self, runtime: Runtime, settings: DicomSettings) -> None:
         """Use ``of``."""
         self._runtime, self._settings = runtime, settings
-        self.profile: Profile = profile_of(runtime.settings.profile, settings)
+        self.profile: Profile = profile_for(runtime.settings, settings)
         self.configuration = Configuration(runtime.objects, runtime.settings.home)
         self._policy = SnapshotPolicy(runtime.settings.aet, self.profile, lambda: self.configuration.current)
         self._offers: list[Offer] = []
@@ -110,8 +109,6 @@ class Endpoint:
 
     def _socket(self) -> socket.socket:
         settings = self._runtime.settings
-        if self.profile.xeleris and ":" in settings.dicom_host:
-            raise UsageError(f"GATEWAY_DICOM_HOST={settings.dicom_host}: profile xeleris is IPv4 only (R117)")
         if self._settings.dicom_fd is not None:
             return socket.socket(fileno=self._settings.dicom_fd)
         return listen(settings.dicom_host, settings.dicom_port)

@@ -1,6 +1,7 @@
 """Limits of one association and of one listener. Every wait and every buffer of the Upper Layer has its limit here."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 KIBIBYTE = 1024
 
@@ -39,5 +40,5 @@ class Guards:
     """Listener: connections that have not sent their A-ASSOCIATE-RQ yet; more are closed at once."""
     maximum_per_address: int = 320
     """Listener: connections from one address; more are closed at once."""
-    failure_status: int = 0x0110
-    """Answer when a handler raises or forgets to answer (PS3.7 C.5.6: processing failure)."""
+    failure_status: Mapping[int, int] = field(default_factory=dict)
+    """Answer when a handler raises or forgets to answer, by Command Field; without one 0110 (PS3.7 C.5.6)."""

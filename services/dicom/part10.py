@@ -73,18 +73,22 @@ def begin_object(fd: int, meta: ObjectMeta) -> int:
     return written
 
 
-def write_receipt(fd: int, receipt: Receipt) -> None:
-    """Fill the receipt's block of an object that ``begin_object`` began. Findings that do not fit are cut, flagged.
+def write_receipt(fd: int, receipt: Receipt) -> Receipt:
+    """Fill the receipt's block of an object that ``begin_object`` began; the receipt as it was written.
+
+    Findings that do not fit are cut, and the cut is flagged.
 
     Raises:
         OSError: as ``os.pwrite``.
         ValueError: the receipt does not fit even without findings.
     """
-    block = memoryview(_encoded(receipt).ljust(RECEIPT_BYTES))
+    written_receipt, encoded = _fitted(receipt)
+    block = memoryview(encoded.ljust(RECEIPT_BYTES))
     place = receipt.offset - RECEIPT_BYTES
     written = 0
     while written < RECEIPT_BYTES:
         written += os.pwrite(fd, block[written:], place + written)
+    return written_receipt
 
 
 def read_object(source: BinaryIO, key: str) -> Receipt:
@@ -120,17 +124,18 @@ def _long(element: int, vr: bytes, value: bytes) -> bytes:
     return _LONG.pack(0x0002, element, vr, 0, len(value)) + value
 
 
-def _encoded(receipt: Receipt) -> bytes:
+def _fitted(receipt: Receipt) -> tuple[Receipt, bytes]:
     encoded = receipt.model_dump_json().encode()
     findings = list(receipt.findings)
     while len(encoded) > RECEIPT_BYTES and findings:
         excess = len(encoded) - RECEIPT_BYTES
         while findings and excess > -len(MORE_FINDINGS):
             excess -= len(findings.pop()) + 3
-        encoded = receipt.model_copy(update={"findings": [*findings, MORE_FINDINGS]}).model_dump_json().encode()
+        receipt = receipt.model_copy(update={"findings": [*findings, MORE_FINDINGS]})
+        encoded = receipt.model_dump_json().encode()
     if len(encoded) > RECEIPT_BYTES:
         raise ValueError(f"a receipt of {len(encoded)} bytes without findings does not fit into {RECEIPT_BYTES}")
-    return encoded
+    return receipt, encoded
 
 
 def _private_information(head: bytes) -> tuple[bytes, int]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 from schemas.dicom.profiles import OfferedClass, XelerisProfile, profile_data
+from services.dicom.commands import C_FIND, C_GET, C_MOVE, C_STORE
 from services.dicom.contexts import (
     ALL_TRANSFER_SYNTAXES,
     MAXIMUM_CONTEXTS,
@@ -16,12 +17,20 @@ from services.dicom.contexts import (
 from services.dicom.guards import Guards
 from services.dicom.pdu import Implementation
 from services.dicom.settings import DicomSettings
+from services.dicom.status import CANNOT_UNDERSTAND
 from services.runtime.errors import UsageError
+from services.runtime.settings import RuntimeSettings
 
 FOR_EVER: Final = float("inf")
 GATEWAY_MAXIMUM_PDU: Final = 128 * 1024
 GATEWAY_INCOMING: Final = 64
 GATEWAY_OUTGOING: Final = 32
+
+FAILURES: Final = {
+    "xeleris": {C_STORE: 0xA720, C_FIND: CANNOT_UNDERSTAND, C_MOVE: CANNOT_UNDERSTAND},
+    "gateway": {C_FIND: CANNOT_UNDERSTAND, C_MOVE: CANNOT_UNDERSTAND, C_GET: CANNOT_UNDERSTAND},
+}
+"""Status of a fault of ours by Command Field: "internal error in the AE" (R95), "unable to process" (R100, R104)."""
 
 Service = Literal["store", "find", "move", "action"]
 RESPONSE_SECONDS: Final[Mapping[Service, float]] = {"store": 300, "find": 600, "move": 7200, "action": 7200}
@@ -68,7 +77,8 @@ class Profile:
 
     def guards(self, **limits: float) -> Guards:
         """The limits of an association, ``limits`` replacing some; no wait for a DIMSE message ends if ``patient``."""
-        guards = replace(Guards(maximum_pdu=self.maximum_pdu), **limits)  # type: ignore[arg-type]
+        ours = Guards(maximum_pdu=self.maximum_pdu, failure_status=FAILURES[self.name])
+        guards = replace(ours, **limits)  # type: ignore[arg-type]
         return replace(guards, idle_seconds=FOR_EVER, response_seconds=FOR_EVER) if self.patient else guards
 
     def response_seconds(self, service: Service, of_station: int | None) -> float:
@@ -117,6 +127,14 @@ class Profile:
 def profile_of(name: Literal["gateway", "xeleris"], settings: DicomSettings) -> Profile:
     """The profile that the settings ask for. Raises ``UsageError`` for a setting that contradicts it."""
     return _xeleris(settings) if name == "xeleris" else _gateway(settings)
+
+
+def profile_for(runtime: RuntimeSettings, settings: DicomSettings) -> Profile:
+    """The profile of a process that listens. Raises ``UsageError`` as ``profile_of``, and for its address."""
+    profile = profile_of(runtime.profile, settings)
+    if profile.xeleris and ":" in runtime.dicom_host:
+        raise UsageError(f"GATEWAY_DICOM_HOST={runtime.dicom_host}: profile xeleris is IPv4 only (R117)")
+    return profile
 
 
 def _xeleris(settings: DicomSettings) -> Profile:

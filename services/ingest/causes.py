@@ -1,8 +1,10 @@
-"""Why a C-STORE is not answered Success: the checks and the statuses of profile gateway, as data (pure).
+"""Why a C-STORE is not answered Success: the checks, and the statuses of both profiles as data (pure).
 
-Statuses are those of PS3.4 B.2.3 and PS3.7 9.1.1.1.9; the comments go into (0000,0902) and carry no value.
+Statuses are those of the statement (R95, status_codes "Store SCP") in profile xeleris and those of PS3.4 B.2.3 and
+PS3.7 9.1.1.1.9 in profile gateway; the comments go into (0000,0902) and carry no value.
 """
 
+import errno
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -10,12 +12,14 @@ from typing import Final
 from services.dicom.commands import Command
 from services.dicom.facts import Header
 from services.dicom.uids import valid_uid
+from services.runtime.errors import StoreFailed, StoreFull, Unavailable
 
 
 class Cause(Enum):
     """What was wrong. The value labels the metric and the log line."""
 
     STORE_FULL = "store-full"
+    SHORT_OF_RESOURCES = "short-of-resources"
     WRITE_FAILED = "write-failed"
     CLOCK_WRONG = "clock-wrong"
     FAULT = "fault"
@@ -23,6 +27,10 @@ class Cause(Enum):
     EMPTY = "empty-data-set"
     UNPARSABLE = "unparsable"
     TOO_LARGE = "too-large"
+    PIXEL_DATA_MISSING = "pixel-data-missing"
+    PIXEL_DATA_SHORT = "pixel-data-short"
+    FINDINGS = "findings"
+    PET_RAW = "pet-raw-without-destination"
     CLASS_NOT_OF_CONTEXT = "class-not-of-context"
     CLASS_DIFFERS = "class-differs"
     UID_DIFFERS = "uid-differs"
@@ -40,24 +48,37 @@ class Answer:
     comment: str
 
 
-ANSWERS: Final[dict[Cause, Answer]] = {
-    Cause.STORE_FULL: Answer(0xA700, "Out of resources: object store is full"),
-    Cause.WRITE_FAILED: Answer(0xA700, "Out of resources: object could not be written"),
-    Cause.CLOCK_WRONG: Answer(0xA700, "Out of resources: clock of the gateway is wrong"),
-    Cause.FAULT: Answer(0x0110, "Processing failure in the gateway"),
-    Cause.NO_DATA_SET: Answer(0xC000, "No data set"),
-    Cause.EMPTY: Answer(0xC000, "Empty data set"),
-    Cause.UNPARSABLE: Answer(0xC000, "Data set cannot be read or is truncated"),
-    Cause.TOO_LARGE: Answer(0xA700, "Data set is larger than the gateway takes"),
-    Cause.CLASS_NOT_OF_CONTEXT: Answer(0x0122, "SOP class is not that of the presentation context"),
-    Cause.CLASS_DIFFERS: Answer(0xA900, "SOP Class UID differs between command and data set"),
-    Cause.UID_DIFFERS: Answer(0xA900, "SOP Instance UID differs between command and data set"),
-    Cause.UID_MISSING: Answer(0x0117, "A UID is missing"),
-    Cause.UID_ILLEGAL: Answer(0x0117, "A UID is illegal"),
-    Cause.REVISION_REFUSED: Answer(0x0111, "SOP Instance UID is stored with other content"),
-    Cause.REVISION_UNKNOWN: Answer(0xA700, "Out of resources: cannot tell whether UID is stored"),
+_TABLE: Final[dict[Cause, tuple[int, int, str]]] = {
+    Cause.STORE_FULL: (0xA700, 0xA700, "Out of resources: object store is full"),
+    Cause.SHORT_OF_RESOURCES: (0xA700, 0xA700, "Out of resources: memory or descriptors"),
+    Cause.CLOCK_WRONG: (0xA700, 0xA700, "Out of resources: clock of the gateway is wrong"),
+    Cause.REVISION_UNKNOWN: (0xA700, 0xA700, "Out of resources: cannot tell whether UID is stored"),
+    Cause.TOO_LARGE: (0xA700, 0xA700, "Data set is larger than the gateway takes"),
+    Cause.WRITE_FAILED: (0xA710, 0xA700, "Out of resources: object could not be written"),
+    Cause.FAULT: (0xA720, 0x0110, "Processing failure in the gateway"),
+    Cause.NO_DATA_SET: (0xA730, 0xC000, "No data set"),
+    Cause.EMPTY: (0xA730, 0xC000, "Empty data set"),
+    Cause.UNPARSABLE: (0xA730, 0xC000, "Data set cannot be read or is truncated"),
+    Cause.PIXEL_DATA_MISSING: (0xA740, 0xA900, "Pixel data is missing"),
+    Cause.PIXEL_DATA_SHORT: (0xA740, 0xA900, "Pixel data is shorter than the image"),
+    Cause.PET_RAW: (0xA760, 0xA760, "No destination for PET raw data"),
+    Cause.FINDINGS: (0xA900, 0xC000, "Data set does not keep to its IOD"),
+    Cause.CLASS_NOT_OF_CONTEXT: (0xA900, 0x0122, "SOP class is not that of the presentation context"),
+    Cause.CLASS_DIFFERS: (0xA900, 0xA900, "SOP Class UID differs between command and data set"),
+    Cause.UID_DIFFERS: (0xC000, 0xA900, "SOP Instance UID differs between command and data set"),
+    Cause.UID_MISSING: (0xC000, 0x0117, "A UID is missing"),
+    Cause.UID_ILLEGAL: (0xC000, 0x0117, "A UID is illegal"),
+    Cause.REVISION_REFUSED: (0xC000, 0x0111, "SOP Instance UID is stored with other content"),
 }
+"""Status in profile xeleris, in profile gateway, and the comment of both (R95: C000 where no other row fits)."""
 
+ANSWERS: Final = {
+    "xeleris": {cause: Answer(status, comment) for cause, (status, _, comment) in _TABLE.items()},
+    "gateway": {cause: Answer(status, comment) for cause, (_, status, comment) in _TABLE.items()},
+}
+"""By the name of the profile."""
+
+_SHORTAGES: Final = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 
 IDENTIFIERS: Final = {
     "SOP Class UID": "00080016",
@@ -73,6 +94,16 @@ class Refusal(Exception):
     def __init__(self, cause: Cause, detail: str = "") -> None:
         super().__init__(f"{cause.value} {detail}".strip())
         self.cause, self.detail = cause, detail
+
+
+def cause_of(error: Exception) -> Cause:
+    """What an error means that is no refusal: short of resources, store full, not written, or a fault of ours."""
+    for each in (error, error.__cause__):
+        if isinstance(each, MemoryError) or (isinstance(each, OSError) and each.errno in _SHORTAGES):
+            return Cause.SHORT_OF_RESOURCES
+    if isinstance(error, StoreFull):
+        return Cause.STORE_FULL
+    return Cause.WRITE_FAILED if isinstance(error, StoreFailed | Unavailable | OSError) else Cause.FAULT
 
 
 def check_command(command: Command, abstract_syntax: str) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -14,20 +14,25 @@ from schemas.snapshot import Snapshot
 from services.dicom import commands
 from services.dicom.acceptor import AssociationSummary, Outcome
 from services.dicom.association import Handler, Request
+from services.dicom.commands import Command
 from services.dicom.elements import UnparsableDataSet
 from services.dicom.errors import AssociationError, DataSetTooLarge
 from services.dicom.facts import Header, read_header
+from services.dicom.iods.findings import Finding, stored
 from services.dicom.part10 import ObjectMeta, begin_object, write_receipt
+from services.dicom.profile import Profile
 from services.ingest import metrics
-from services.ingest.causes import ANSWERS, Cause, Refusal, check_command, check_data_set
+from services.ingest.causes import ANSWERS, Cause, Refusal, cause_of, check_command, check_data_set
+from services.ingest.findings import SUCCESS, examine, judge, rules
 from services.ingest.publisher import Publisher
 from services.ingest.revisions import RevisionCheck
 from services.runtime import logs
 from services.runtime.clock import now
-from services.runtime.errors import StoreFailed, StoreFull
+from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, ObjectWriter, new_object_key
 
-SUCCESS = 0x0000
+ALARMING = frozenset({Cause.PET_RAW, Cause.FAULT})
+"""Refusals that only a person at the gateway can end."""
 ENDINGS = {
     Outcome.RELEASED: "RELEASED",
     Outcome.ABORTED_BY_PEER: "ABORTED_BY_PEER",
@@ -45,6 +50,7 @@ class Receiver:
 
     def __init__(
         self,
+        profile: Profile,
         objects: ObjectStore,
         snapshot: Callable[[], Snapshot | None],
         clock_wrong: Callable[[], str | None],
@@ -52,6 +58,7 @@ class Receiver:
         revisions: RevisionCheck,
         largest: int,
     ) -> None:
+        self._profile, self._answers = profile, ANSWERS[profile.name]
         self._objects, self._snapshot, self._clock_wrong = objects, snapshot, clock_wrong
         self._publisher, self._revisions, self._largest = publisher, revisions, largest
         self._lock = threading.Lock()
@@ -74,9 +81,9 @@ class Receiver:
             except Refusal as refusal:
                 self._refuse(request, refusal)
                 return
-            request.association.respond(request, SUCCESS)
+            request.association.respond(request, received.receipt.status)
         metrics.STORE_SECONDS.observe(time.monotonic() - started)
-        metrics.STORED.inc()
+        metrics.STORED.labels(f"{received.receipt.status:04X}").inc()
         metrics.STORED_BYTES.inc(received.receipt.size)
         self._count(request.association.id, 0)
         self._publisher.offer(received, correlation=request.association.id)
@@ -104,24 +111,34 @@ class Receiver:
     def _receive(self, request: Request) -> InstanceReceived:
         """Everything up to the durable object. Raises ``Refusal`` and the errors of the association."""
         try:
-            check_command(request.command, request.context.abstract_syntax)
-            if self._clock_wrong():
-                raise Refusal(Cause.CLOCK_WRONG)
+            self._check_before(request)
             key = new_object_key(now())
             with self._objects.create(key) as writer:
                 return self._write(request, key, writer)
         except DataSetTooLarge:
             self._note(request, Refusal(Cause.TOO_LARGE))
             raise
-        except StoreFull as error:
-            raise Refusal(Cause.STORE_FULL, str(error)) from error
-        except StoreFailed as error:
-            raise Refusal(Cause.WRITE_FAILED, str(error)) from error
         except (AssociationError, Refusal):
             raise
         except Exception as error:
-            log.exception("store_failed")
-            raise Refusal(Cause.FAULT, type(error).__name__) from error
+            cause = cause_of(error)
+            if cause is Cause.FAULT:
+                log.exception("store_failed")
+            raise Refusal(cause, str(error) if isinstance(error, GatewayError) else type(error).__name__) from error
+
+    def _check_before(self, request: Request) -> None:
+        """What is known before the data set is read."""
+        check_command(request.command, request.context.abstract_syntax)
+        if self._clock_wrong():
+            raise Refusal(Cause.CLOCK_WRONG)
+        if request.context.abstract_syntax in self._profile.pet_raw and not self._in_force().pet_raw_station:
+            raise Refusal(Cause.PET_RAW)
+
+    def _in_force(self) -> Snapshot:
+        snapshot = self._snapshot()
+        if snapshot is None:
+            raise Refusal(Cause.FAULT, "no snapshot")
+        return snapshot
 
     def _write(self, request: Request, key: str, writer: ObjectWriter) -> InstanceReceived:
         command = request.command
@@ -134,18 +151,24 @@ class Receiver:
         offset = begin_object(writer.fd, meta)
         digest = hashlib.sha256()
         size = request.copy_data_set(writer.fd, digest, self._largest)
-        header = _header(writer.fd, offset, size, meta.transfer_syntax_uid)
-        check_data_set(command, header)
-        receipt = self._receipt(request, key, header, digest.hexdigest(), size, offset)
+        header, findings = _examined(writer.fd, offset, size, meta.transfer_syntax_uid, command)
+        receipt = self._receipt(request, key, header, digest.hexdigest(), size, offset, findings)
         self._check_revision(receipt)
-        write_receipt(writer.fd, receipt)
+        receipt = write_receipt(writer.fd, receipt)
         writer.commit()
         return InstanceReceived(receipt=receipt, facts=header.facts)
 
-    def _receipt(self, request: Request, key: str, header: Header, sha256: str, size: int, offset: int) -> Receipt:
-        association, snapshot = request.association, self._snapshot()
-        if snapshot is None:
-            raise Refusal(Cause.FAULT, "no snapshot")
+    def _receipt(
+        self, request: Request, key: str, header: Header, sha256: str, size: int, offset: int,
+        findings: Sequence[Finding],
+    ) -> Receipt:  # fmt: skip
+        """What is known of the instance, its status included. Raises ``Refusal`` for its findings."""
+        association, snapshot = request.association, self._in_force()
+        station = snapshot.station(association.calling_aet)
+        refuse = station is not None and station.refuse_findings
+        status = judge(findings, xeleris=self._profile.xeleris, refuse=refuse)
+        if findings:
+            log.info("instance_has_findings", object_key=key, rules=rules(findings), status=f"{status:04X}")
         return Receipt(
             object_key=key,
             received_at=now(),
@@ -163,29 +186,30 @@ class Receiver:
             association=association.id,
             configuration=snapshot.number,
             rule_set=snapshot.rule_set,
-            status=SUCCESS,
+            status=status,
+            findings=stored(findings),
         )
 
     def _check_revision(self, receipt: Receipt) -> None:
-        snapshot = self._snapshot()
-        stations = snapshot.stations if snapshot else []
-        if any(s.title == receipt.calling_aet and s.revision_policy == "refuse" for s in stations):
+        station = self._in_force().station(receipt.calling_aet)
+        if station is not None and station.revision_policy == "refuse":
             self._revisions.check(receipt)
 
     def _refuse(self, request: Request, refusal: Refusal) -> None:
         self._note(request, refusal)
-        answer = ANSWERS[refusal.cause]
+        answer = self._answers[refusal.cause]
         request.association.respond(request, answer.status, comment=answer.comment)
 
     def _note(self, request: Request, refusal: Refusal) -> None:
         metrics.REFUSED.labels(refusal.cause.value).inc()
         self._count(request.association.id, 1)
-        log.warning(
+        say = log.error if refusal.cause in ALARMING else log.warning
+        say(
             "instance_refused",
             association=request.association.id,
             cause=refusal.cause.value,
             detail=refusal.detail,
-            status=f"{ANSWERS[refusal.cause].status:04X}",
+            status=f"{self._answers[refusal.cause].status:04X}",
             calling=request.association.calling_aet,
             sop_class=request.command.affected_sop_class_uid[:80],
             sop_instance=request.command.affected_sop_instance_uid[:80],
@@ -196,12 +220,16 @@ class Receiver:
             self._counts.setdefault(association, [0, 0])[place] += 1
 
 
-def _header(fd: int, offset: int, size: int, transfer_syntax: str) -> Header:
-    """The header facts of what was received. Raises ``Refusal``."""
+def _examined(
+    fd: int, offset: int, size: int, transfer_syntax: str, command: Command
+) -> tuple[Header, tuple[Finding, ...]]:
+    """Header facts of what was received, and what its IOD has against it. Raises ``Refusal``."""
     if not size:
         raise Refusal(Cause.EMPTY)
-    try:
-        with os.fdopen(os.dup(fd), "rb") as source:
-            return read_header(source, offset, size, transfer_syntax)
-    except UnparsableDataSet as error:
-        raise Refusal(Cause.UNPARSABLE, str(error)) from error
+    with os.fdopen(os.dup(fd), "rb") as source:
+        try:
+            header = read_header(source, offset, size, transfer_syntax)
+        except UnparsableDataSet as error:
+            raise Refusal(Cause.UNPARSABLE, str(error)) from error
+        check_data_set(command, header)
+        return header, examine(source, offset, size, transfer_syntax, header.sop_class_uid)

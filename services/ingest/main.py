@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.dicom.commands import N_EVENT_REPORT
 from services.dicom.endpoint import Endpoint, Offer
 from services.ingest.clock_watch import ClockWatch
 from services.ingest.handlers import Receiver
 from services.ingest.housekeeping import Housekeeping
 from services.ingest.offer import roles, transfer_syntaxes
 from services.ingest.publisher import Publisher
+from services.ingest.reports import Reports
 from services.ingest.revisions import RevisionCheck
 from services.ingest.settings import IngestSettings
 from services.runtime.app import Runtime
@@ -24,19 +26,18 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Receive until the block ends; then let associations end and publish what is known."""
     settings = IngestSettings.load()
     endpoint = await Endpoint.of(runtime)
-    configuration = endpoint.configuration
+    configuration, profile = endpoint.configuration, endpoint.profile
     clock = ClockWatch(runtime.objects, configuration)
     publisher = Publisher(runtime.bus, runtime.loop, settings.publish_backlog)
     publisher.start(runtime.supervisor, settings.publish_at_once)
     revisions = RevisionCheck(runtime.db, runtime.loop, settings.revision_check_seconds)
     receiver = Receiver(
-        runtime.objects, lambda: configuration.current, lambda: clock.wrong, publisher, revisions,
+        profile, runtime.objects, lambda: configuration.current, lambda: clock.wrong, publisher, revisions,
         runtime.settings.max_object_bytes,
     )  # fmt: skip
-    profile = endpoint.profile
     endpoint.offer(
         Offer(
-            receiver.handlers(),
+            {**receiver.handlers(), N_EVENT_REPORT: Reports(runtime.objects).receive},
             lambda abstract_syntax: transfer_syntaxes(profile, abstract_syntax),
             roles(profile),
             receiver.ended,

@@ -190,11 +190,16 @@ _key_clock = _KeyClock()
 
 def new_object_key(now: datetime) -> str:
     """``objects/<yyyy>/<mm>/<dd>/<hh>/<32 hex digits>.dcm`` in UTC: time-ordered as UUID version 7 (RFC 9562 5.7)."""
+    return new_key("objects", now, "dcm")
+
+
+def new_key(top: str, now: datetime, suffix: str) -> str:
+    """A time-ordered key like those of objects in another top folder."""
     moment = now.astimezone(UTC)
     milliseconds, count = _key_clock.next(int(moment.timestamp() * 1000))
     random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
     number = (milliseconds & ((1 << 48) - 1)) << 80 | 7 << 76 | (count & 0xFFF) << 64 | 2 << 62 | random
-    return f"objects/{moment:%Y/%m/%d/%H}/{number:032x}.dcm"
+    return f"{top}/{moment:%Y/%m/%d/%H}/{number:032x}.{suffix}"
 
 
 def is_key(text: str) -> bool:

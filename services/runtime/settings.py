@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.dicom.profiles import profile_data
 from services.runtime.errors import UsageError
 
 GIB = 1 << 30
@@ -115,7 +116,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class RuntimeSettings(Settings):
-    """What every process needs. Sizes in bytes, times in seconds."""
+    """What every process needs. Sizes in bytes, times in seconds.
+
+    Title and DICOM port that nobody sets are those of profile xeleris when that is the profile (R121).
+    """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
@@ -151,6 +155,11 @@ class RuntimeSettings(Settings):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         object.__setattr__(self, "home", self.home.absolute())
+        if self.profile == "xeleris":
+            stated = profile_data().xeleris
+            for name, value in (("aet", stated.aet), ("dicom_port", stated.port)):
+                if name not in self.model_fields_set:
+                    object.__setattr__(self, name, value)
         if not self.objects_url:
             object.__setattr__(self, "objects_url", (self.home / "objects").as_uri())
         return self

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.stations.part10 import part10
 
@@ -112,6 +113,8 @@ class RawSender:
         self._chunk = largest_pdu - 6
         self._message_id = 0
         self._accepted: set[int] = set()
+        self.largest_sent = 0
+        """Length of the longest P-DATA-TF, as its header says."""
 
     @classmethod
     def from_file(
@@ -121,7 +124,12 @@ class RawSender:
         file = part10(path)
         return cls(port, calling_aet, called_aet, [(file.sop_class, file.transfer_syntax)])
 
-    def __enter__(self) -> "RawSender":
+    def calling(self, called_aet: str) -> Self:
+        """The same, calling another title."""
+        self._request = self._request[:10] + called_aet.encode().ljust(16) + self._request[26:]
+        return self
+
+    def __enter__(self) -> Self:
         self.socket = socket.create_connection(self._address, self._limit)
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -217,7 +225,9 @@ class RawSender:
     def _data_pdus(self, context_id: int, data: bytes) -> Iterator[bytes]:
         for start in range(0, max(len(data), 1), self._chunk):
             last = 2 if start + self._chunk >= len(data) else 0
-            yield data_pdu(context_id, last, data[start : start + self._chunk])
+            fragment = data[start : start + self._chunk]
+            self.largest_sent = max(self.largest_sent, len(fragment) + 6)
+            yield data_pdu(context_id, last, fragment)
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:

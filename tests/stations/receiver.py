@@ -117,6 +117,11 @@ class StationReceiver:
         else:
             self._open()
 
+    @property
+    def open(self) -> int:
+        """Associations established at this moment."""
+        return self._listener.active if self._listener else 0
+
     def digests(self, uid: str) -> set[str]:
         """SHA-256 (hex) of every data set received for this SOP Instance UID."""
         with self._lock:

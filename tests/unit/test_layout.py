@@ -114,7 +114,8 @@ def test_of_pynetdicom_only_codes_and_classes_are_used() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pynetdicom"):
                 used |= {node.module} if node.module != "pynetdicom" else {f"pynetdicom.{a.name}" for a in node.names}
-    assert used == {"pynetdicom.pdu", "pynetdicom.pdu_items", "pynetdicom.status", "pynetdicom.presentation"}
+    modules = ("pdu", "pdu_items", "status", "presentation", "sop_class")
+    assert used == {f"pynetdicom.{name}" for name in modules}
 
 
 def test_readme_tells_the_two_commands_the_first_study_and_the_folders() -> None:

@@ -23,6 +23,12 @@ from private_servers.postgresql import PrivatePostgresql
 from private_servers.processes import end, start_with_us
 from private_servers.rabbitmq import PrivateRabbitmq
 from private_servers.server import PrivateServer, write_private
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from services.dicom.profile import profile_for
+from services.dicom.settings import DicomSettings
+from services.runtime.errors import UsageError
+from services.runtime.settings import HomeFile, RuntimeSettings
 
 LIB = Path(__file__).resolve().parent
 DEMO = LIB.parent / "demo" / "run.py"
@@ -36,10 +42,23 @@ SHOWN_LINES = 15
 # Title and DICOM port by profile (conformance data R10).
 PROFILES = {"gateway": ("GATEWAY", 11112), "xeleris": ("XELERIS", 104)}
 HTTP_PORT = 8080
+FIRST_FREE_FOR_ALL = 1024
 
 
 class Ended(BaseException):
     """A signal asks to end."""
+
+
+class GivenSettings(RuntimeSettings):
+    """What the environment says, whatever an earlier start has written into gateway.json."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """As every service, without the home's file."""
+        found = super().settings_customise_sources(settings_cls, *sources, **named)
+        return tuple(source for source in found if not isinstance(source, HomeFile))
 
 
 class Launcher:
@@ -177,6 +196,7 @@ class Launcher:
             "dicom": f"{given['GATEWAY_DICOM_HOST']}:{given['GATEWAY_DICOM_PORT']}",
             "http": f"http://{given['GATEWAY_HTTP_HOST']}:{given['GATEWAY_HTTP_PORT']}",
             "home": str(self.home),
+            "profile": given["GATEWAY_PROFILE"],
         }
 
     def _gateway(self) -> "subprocess.Popen[bytes]":
@@ -189,12 +209,15 @@ class Launcher:
 
 
 def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment of `gateway up`: the caller's, else the title and ports of the last start, else the usual ones.
+    """The environment of `gateway up`: the caller's, else profile, title and ports of the last start, else the usual.
 
     Ports that are taken are replaced. The servers are found by gateway.json.
     """
-    title, dicom_port = PROFILES.get(given.get("GATEWAY_PROFILE", "gateway"), PROFILES["gateway"])
-    before = {} if "GATEWAY_PROFILE" in given else addresses_before(home)
+    before = addresses_before(home)
+    profile = given.get("GATEWAY_PROFILE") or profile_before(before)
+    if profile != profile_before(before):
+        before = {}
+    title, dicom_port = PROFILES[profile]
     host = given.get("GATEWAY_DICOM_HOST", LOOPBACK)
     http_host = given.get("GATEWAY_HTTP_HOST", LOOPBACK)
     dicom_port, http_port = port_of(before.get("dicom"), dicom_port), port_of(before.get("http"), HTTP_PORT)
@@ -202,6 +225,7 @@ def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     return {
         **{name: value for name, value in given.items() if name not in ours},
         "GATEWAY_HOME": str(home),
+        "GATEWAY_PROFILE": profile,
         "GATEWAY_AET": given.get("GATEWAY_AET") or before.get("aet") or title,
         "GATEWAY_DICOM_HOST": host,
         "GATEWAY_DICOM_PORT": given.get("GATEWAY_DICOM_PORT") or free_port("DICOM", dicom_port, host),
@@ -219,6 +243,17 @@ def addresses_before(home: Path) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 
 
+def profile_before(before: Mapping[str, str]) -> str:
+    """The profile of the last start."""
+    return before["profile"] if before.get("profile") in PROFILES else "gateway"
+
+
+def check_settings(home: Path, given: Mapping[str, str]) -> None:
+    """Raises UsageError that names a wrong setting, or one that contradicts the profile."""
+    profile = {} if given.get("GATEWAY_PROFILE") else {"profile": profile_before(addresses_before(home))}
+    profile_for(GivenSettings.load(**profile), DicomSettings.load())
+
+
 def port_of(address: str | None, otherwise: int) -> int:
     """The port at the end of an address, such as 127.0.0.1:11112 or http://127.0.0.1:8080."""
     port = (address or "").rpartition(":")[2]
@@ -226,10 +261,11 @@ def port_of(address: str | None, otherwise: int) -> int:
 
 
 def free_port(use: str, wanted: int, host: str) -> str:
-    """The usual port, or another one, said aloud, when it is taken."""
+    """The usual port, or another one, said aloud, when it is taken or not for this user."""
     port = choose_port(wanted, host)
     if port != wanted:
-        say(f"{use} port {wanted} is taken on {host}, using {port}; set GATEWAY_{use}_PORT to choose one")
+        why = "is taken" if wanted >= FIRST_FREE_FOR_ALL or os.geteuid() == 0 else "is taken or only for root"
+        say(f"{use} port {wanted} {why} on {host}, using {port}; set GATEWAY_{use}_PORT to choose one")
     return str(port)
 
 
@@ -283,6 +319,7 @@ def main() -> int:
     home = Path(os.environ.get("GATEWAY_HOME") or ".gateway").absolute()
     os.umask(0o077)  # what is received, and what is logged, is nobody else's
     try:
+        check_settings(home, os.environ)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         launcher = Launcher(home, os.environ)
         with ExitStack() as stack:
@@ -291,6 +328,9 @@ def main() -> int:
             return run(launcher, demo=options.demo, once=options.once)
     except Ended:
         return 0
+    except UsageError as error:
+        say(str(error))
+        return 2
     except (PrivateServerError, OSError) as error:
         say(str(error))
         return 1

@@ -8,7 +8,7 @@ from services.dicom.elements import DEFLATED, ITEM, UNDEFINED, UnparsableDataSet
 from services.dicom.iods.attributes import check_code, check_counts, check_level
 from services.dicom.iods.data_sets import MAX_ELEMENTS, UNITS, DataSet, Element, name_of
 from services.dicom.iods.definitions import Definition, Key, standard, xeleris
-from services.dicom.iods.findings import STANDARD, XELERIS, Finding
+from services.dicom.iods.findings import PIXEL_DATA_FAULTS, STANDARD, XELERIS, Finding
 from services.dicom.iods.images import PIXEL_DATA, check_frames, check_pixels
 from services.dicom.iods.origin import WANTED, made_by_xeleris
 
@@ -180,5 +180,5 @@ class _Collector:
         self._report(XELERIS, rule, path, reference)
 
     def _report(self, name: str, rule: str, path: str, reference: str) -> None:
-        if len(self._found) < MAX_FINDINGS:
+        if len(self._found) < MAX_FINDINGS or rule in PIXEL_DATA_FAULTS:  # those refuse the object, so none is lost
             self._found[Finding(name, rule, path, reference)] = None

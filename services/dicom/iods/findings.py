@@ -10,6 +10,7 @@ STANDARD: Final = "standard"
 XELERIS: Final = "xeleris"
 PIXEL_DATA_MISSING: Final = "pixel-data-missing"
 PIXEL_DATA_SHORT: Final = "pixel-data-short"
+PIXEL_DATA_FAULTS: Final = (PIXEL_DATA_MISSING, PIXEL_DATA_SHORT)
 MAX_STORED_BYTES: Final = 3072
 
 RULES: Final = {
@@ -73,7 +74,7 @@ def stored(findings: Iterable[Finding]) -> list[str]:
 
 def pixel_data_fault(findings: Iterable[Finding]) -> str | None:
     """``pixel-data-missing`` or ``pixel-data-short`` if that was found: the object cannot be shown."""
-    return next((f.rule for f in findings if f.rule in (PIXEL_DATA_MISSING, PIXEL_DATA_SHORT)), None)
+    return next((f.rule for f in findings if f.rule in PIXEL_DATA_FAULTS), None)
 
 
 def explained(text: str) -> str:

@@ -85,6 +85,14 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
     assert all(word in people for word in ("1.2.3.1", "SCANNER1", "to-archive", "PENDING", "A700", JOB))
 
 
+def test_findings_are_shown_as_stored_and_as_sentences(gateway: Gateway, database_url: str) -> None:
+    finding = "S type-1-missing 00200032 C.7.6.2"
+    execute(database_url, RECORDED.replace("0, '[]');", f"""0, '["{finding}"]');"""))
+    (instance,) = gateway.done("where", "1.2.3.1", "--json").json()["instances"]
+    assert instance["findings"] == [finding]
+    assert "ImagePositionPatient (0020,0032) is missing" in gateway.done("where", "1.2.3.1").out
+
+
 def test_where_says_when_it_cuts_its_list(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED)
     execute(database_url, "\n".join(OTHERS.replace("NUMBER", str(number)) for number in (2, 3)))
@@ -190,7 +198,9 @@ def test_studies_list_and_show(gateway: Gateway, database_url: str) -> None:
         assert gateway.done("studies", "list", "--json", *other).json() == [], other
     assert gateway("studies", "list", "--since", "yesterday").status == 2
     shown = gateway.done("studies", "show", "1.2.3", "--json").json()
-    assert [(series["series_instance_uid"], series["instances"]) for series in shown["series"]] == [("1.2.3.9", 1)]
+    assert [(s["series_instance_uid"], s["instances"], s["with_findings"]) for s in shown["series"]] == [
+        ("1.2.3.9", 1, 0)
+    ]
     assert gateway("studies", "show", "1.2.4").status == 1
 
 

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 
 from services.dicom.part10 import read_object
-from tests.factories import Instance, nuclear_medicine_instances, storable_files
+from tests.factories import Instance, accepted_files, nuclear_medicine_instances
 from tests.ingest_process import IngestProcess, ingest_process
 from tests.s3_server import s3_server
 from tests.stations import RawSender
@@ -28,7 +28,7 @@ def settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 @pytest.mark.timeout(300)
 def test_every_sample_file_is_stored_bit_for_bit(tmp_path: Path, settings: dict[str, str]) -> None:
-    instances = storable_files(SAMPLES) + nuclear_medicine_instances(20, seed=5)
+    instances = accepted_files(SAMPLES) + nuclear_medicine_instances(20, seed=5)
     assert len(instances) > 80
     with ingest_process(tmp_path, settings) as ingest:
         for instance in instances:

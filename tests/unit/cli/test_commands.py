@@ -12,6 +12,7 @@ from services.runtime.errors import UsageError
 
 COMMANDS = {
     "up", "run", "migrate", "check", "send", "where", "status",
+    "conformance-statement",
     "station add", "station set", "station list", "station show", "station remove", "station echo",
     "title add", "title set", "title list", "title show", "title remove",
     "rules check", "rules apply", "rules show", "rules history",

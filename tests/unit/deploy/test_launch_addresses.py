@@ -6,6 +6,8 @@ from pathlib import Path
 import launch
 import pytest
 
+from services.runtime.errors import UsageError
+
 
 @pytest.fixture(autouse=True)
 def every_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +46,68 @@ def test_a_profile_brings_its_own(used: Path) -> None:
     assert chosen(used, GATEWAY_PROFILE="xeleris") == ("XELERIS", "104", "8080")
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"dicom": 7, "http": "nonsense"}'])
-def test_an_unreadable_file_is_as_none(tmp_path: Path, content: str) -> None:
+def test_a_second_start_keeps_the_profile(tmp_path: Path) -> None:
+    document = {"profile": "xeleris", "aet": "XELERIS2", "dicom": "127.0.0.1:24104"}
+    (tmp_path / "gateway.json").write_text(json.dumps(document))
+    assert launch.gateway_environment(tmp_path, {})["GATEWAY_PROFILE"] == "xeleris"
+    assert chosen(tmp_path) == ("XELERIS2", "24104", "8080")
+    assert chosen(tmp_path, GATEWAY_PROFILE="xeleris") == ("XELERIS2", "24104", "8080")
+    assert chosen(tmp_path, GATEWAY_PROFILE="gateway") == ("GATEWAY", "11112", "8080")
+
+
+def test_settings_of_the_profile_are_passed_on(tmp_path: Path) -> None:
+    given = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_VARIANT": "v", "GATEWAY_CHARACTER_SET": "ISO_IR 101"}
+    environment = launch.gateway_environment(tmp_path, given)
+    assert {name: environment[name] for name in given} == given
+
+
+@pytest.mark.parametrize(("port", "user", "why"), [(104, 1000, "taken or only for root"), (104, 0, "is taken on")])
+def test_a_port_that_cannot_be_had_is_replaced_aloud(
+    port: int, user: int, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launch, "choose_port", lambda wanted, host: 20001)
+    monkeypatch.setattr(launch.os, "geteuid", lambda: user)
+    assert launch.free_port("DICOM", port, "127.0.0.1") == "20001"
+    said = capsys.readouterr().err
+    assert why in said
+    assert "GATEWAY_DICOM_PORT" in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GATEWAY_PROFILE", "xeleriss"),
+        ("GATEWAY_VARIANT", "5.0"),
+        ("GATEWAY_VERSION_NAME", "more than sixteen characters"),
+        ("GATEWAY_CHARACTER_SET", "ISO_IR 192"),
+        ("GATEWAY_PRIVATE_CLASSES", '["1.2.3"]'),
+        ("GATEWAY_INCOMING_ASSOCIATIONS", "6"),
+        ("GATEWAY_OUTGOING_ASSOCIATIONS", "5"),
+        ("GATEWAY_DICOM_HOST", "::"),
+    ],
+)
+def test_wrong_values_are_refused_by_name_before_anything_starts(
+    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setattr(launch.sys, "argv", ["up"])
+    for name, given in (("GATEWAY_HOME", str(home)), ("GATEWAY_PROFILE", "xeleris"), (variable, value)):
+        monkeypatch.setenv(name, given)
+    assert launch.main() == 2
+    assert variable in capsys.readouterr().err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"dicom": 7, "http": "nonsense", "profile": "x"}'])
+def test_an_unreadable_file_is_as_none(tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gateway.json").write_text(content)
     assert chosen(tmp_path) == ("GATEWAY", "11112", "8080")
+    monkeypatch.setenv("GATEWAY_HOME", str(tmp_path))
+    launch.check_settings(tmp_path, {})
+
+
+def test_the_profile_of_the_last_start_is_kept_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gateway.json").write_text('{"profile": "xeleris"}')
+    monkeypatch.setenv("GATEWAY_INCOMING_ASSOCIATIONS", "6")
+    with pytest.raises(UsageError, match="GATEWAY_INCOMING_ASSOCIATIONS"):
+        launch.check_settings(tmp_path, {})

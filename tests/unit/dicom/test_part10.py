@@ -99,6 +99,8 @@ def test_findings_that_do_not_fit_are_cut_and_flagged(tmp_path: Path) -> None:
     assert found.findings[-1] == MORE_FINDINGS
     assert found.findings[:-1] == findings[: len(found.findings) - 1]
     assert len(found.findings) > 30
+    with path.open("r+b") as target:
+        assert write_receipt(target.fileno(), written) == found
     assert path.read_bytes()[written.offset :] == DATA_SET
 
 

@@ -36,6 +36,17 @@ def test_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (settings.minimum_free_bytes, settings.minimum_free_fraction) == (3 << 30, 0.05)
 
 
+def test_profile_xeleris_has_a_title_and_a_port_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R121."""
+    monkeypatch.setenv("GATEWAY_PROFILE", "xeleris")
+    settings = RuntimeSettings.load()
+    assert (settings.aet, settings.dicom_port) == ("XELERIS", 104)
+    monkeypatch.setenv("GATEWAY_AET", "XEL2")
+    say(home, dicom="127.0.0.1:11112")
+    settings = RuntimeSettings.load()
+    assert (settings.aet, settings.dicom_port) == ("XEL2", 11112)
+
+
 def test_environment_over_home_file_over_defaults(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     say(home, database_url="postgresql://file", amqp_url="amqp://file", aet="FILE", dicom="127.0.0.1:4711",
         http="http://127.0.0.1:4712", home="/ignored", profile="xeleris")  # fmt: skip

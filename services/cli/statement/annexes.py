@@ -1,0 +1,124 @@
+"""PS3.2 A.5 to A.8: media, character sets, security, and what objects hold."""
+
+from schemas.dicom.iods import standard_tables, xeleris_codes
+from services.cli.statement.document import Section, Table
+from services.cli.statement.offers import name
+from services.dicom.contexts import DEFLATED_LITTLE_ENDIAN
+from services.dicom.dictionary import stated_private_elements
+from services.dicom.profile import Profile
+
+
+def media() -> Section:
+    """None."""
+    return Section(
+        "Media interchange",
+        ("Not applicable: no file-sets are written or read. Media writing is specified in another document (R4).",),
+    )
+
+
+def character_sets(profile: Profile) -> Section:
+    """What is understood and what is sent."""
+    return Section(
+        "Support of character sets",
+        (
+            "Objects are kept and sent on as they came, in any character set. For queries and rules, text is read "
+            "by every character set of PS3.3 C.12.1.1.2, code extensions included.",
+            "Query responses carry Specific Character Set only when a text has a character that is not ASCII; the "
+            f"value is {profile.character_set} (GATEWAY_CHARACTER_SET; R124, R127, notes A25).",
+        ),
+    )
+
+
+def security() -> Section:
+    """None of DICOM's profiles."""
+    return Section(
+        "Security",
+        (),
+        (
+            Section("Security profiles", ("None (R131): associations are plain TCP; TLS comes with a later version.",)),
+            Section(
+                "Association level security",
+                (
+                    "Calling AE title, its networks and the called title are checked before an association is accepted "
+                    "(R83). What is refused is logged and counted.",
+                ),
+            ),
+            Section(
+                "Application level security",
+                (
+                    "A secured site is assumed (R132): firewalls let approved hosts reach the port, outbound "
+                    "traffic goes to approved hosts and services, and what leaves the site goes through a secure "
+                    "channel such as a VPN.",
+                ),
+            ),
+        ),
+    )
+
+
+def annexes() -> Section:
+    """IODs, private attributes, codes."""
+    return Section(
+        "Annexes",
+        (),
+        (
+            Section(
+                "IOD contents",
+                (
+                    "No objects are made here. What is received of these classes is checked against its IOD: "
+                    "presence of type 1 and 2 elements, VR, values, and image attributes against the pixel data "
+                    "(R93).",
+                    Table("Checked IODs", ("IOD", "SOP class", "Section of PS3.3", "Modules required"), _iods()),
+                ),
+            ),
+            Section(
+                "Data dictionary of private attributes",
+                (
+                    "Private elements of any creator are kept and sent on (R8, R118). These are known by name and "
+                    "VR; xx is the block that the creator reserved in the data set.",
+                    Table("Private attributes", ("Tag", "Creator", "Name", "VR", "VM"), _private()),
+                ),
+            ),
+            Section(
+                "Coded terminology and templates",
+                (
+                    "Nothing is mapped and nothing is configurable (R130). The fixed code sets of received Xeleris "
+                    "objects are compared by value, 99SDM, SNM3 and SRT being one scheme (R129, notes B1).",
+                    Table("Code sets", ("Table", "Codes"), [(key, str(len(codes))) for key, codes in _codes()]),
+                ),
+            ),
+            Section("Greyscale image consistency", ("Not applicable: nothing is displayed.",)),
+            Section(
+                "Standard extended, specialized and private SOP classes",
+                (
+                    "Objects with further type 3 and private elements are taken as they are (Standard Extended, R118). "
+                    "The private class 1.2.840.113619.4.27 is taken for storage and never moved (R96, R102).",
+                ),
+            ),
+            Section(
+                "Private transfer syntaxes",
+                (
+                    f"None (R31). {name(DEFLATED_LITTLE_ENDIAN)} and the compressed ones are standard and never "
+                    "transcoded.",
+                ),
+            ),
+        ),
+    )
+
+
+def _iods() -> list[tuple[str, str, str, str]]:
+    tables = standard_tables()
+    return [
+        (iod.name, name(uid), iod.section, str(sum(usage == "M" for usage in iod.modules.values())))
+        for uid, iod in tables.iods.items()
+    ]
+
+
+def _codes() -> list[tuple[str, list[tuple[str, str, str]]]]:
+    return sorted(xeleris_codes().tables.items())
+
+
+def _private() -> list[tuple[str, str, str, str, str]]:
+    return [
+        (f"({group},xx{element})", creator, meaning, vr, vm)
+        for creator, group, element, vr, vm, meaning in sorted(stated_private_elements())
+    ]

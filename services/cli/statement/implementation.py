@@ -1,0 +1,49 @@
+"""PS3.2 A.4.1: the implementation model."""
+
+from services.cli.statement.document import Section, Table
+from services.dicom.profile import Profile
+
+_FLOW = (
+    ("Receive", "a peer sends with C-STORE", "the object is written, made durable, answered, recorded and indexed"),
+    ("Route", "an instance was recorded", "rules choose stations; each gets a job"),
+    ("Send", "a delivery is due", "C-STORE to the station"),
+    ("Answer", "a peer asks with C-ECHO, C-FIND or C-MOVE", "from the query tables and the stored objects"),
+    ("Verify", "gateway station echo", "C-ECHO to the station"),
+)
+
+
+def implementation_model(profile: Profile) -> Section:
+    """Data flow, functional definition, sequencing."""
+    return Section(
+        "Implementation model",
+        (),
+        (
+            Section(
+                "Application data flow",
+                (Table("Real-world activities", ("Activity", "Begun by", "What happens"), _FLOW),),
+            ),
+            Section(
+                "Functional definition of the AE",
+                (
+                    "Receiving processes share one listening socket; each association is served by one thread, one "
+                    "message after the other. Receiving needs neither the database nor the broker, only the "
+                    "configuration it was last given. Sending has its own queue, limits and circuit breaker for "
+                    "each station.",
+                    f"As {profile.product} the AE "
+                    + (
+                        "makes no objects itself: it sends on what it received (R7, R9)."
+                        if profile.xeleris
+                        else "sends on."
+                    ),
+                ),
+            ),
+            Section(
+                "Sequencing of real-world activities",
+                (
+                    "An instance is routed after it was recorded; instance rules at once, study rules when the "
+                    "study has been quiet for its time. Revisions of one instance go to a station in their order "
+                    "(R13).",
+                ),
+            ),
+        ),
+    )

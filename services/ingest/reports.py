@@ -1,0 +1,86 @@
+"""N-EVENT-REPORT of storage commitment: made durable as it is, answered, handled by others (R107, R113)."""
+
+from typing import Final
+
+import structlog
+
+from schemas.commitment import COMPLETE, FOLDER, WITH_FAILURES, CommitmentReport
+from services.dicom.association import Request
+from services.dicom.commands import EVENT_TYPE
+from services.dicom.contexts import COMMITMENT_PUSH
+from services.dicom.errors import AssociationError
+from services.dicom.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_EVENT_TYPE, PROCESSING_FAILURE
+from services.ingest import metrics
+from services.ingest.reported import read_reported
+from services.runtime import logs
+from services.runtime.clock import now
+from services.runtime.errors import GatewayError
+from services.runtime.objects import ObjectStore, new_key
+
+SUCCESS: Final = 0x0000
+LARGEST_BYTES: Final = 4 << 20  # some 30,000 instances; a request covers one study (R74)
+
+log = structlog.get_logger(__name__)
+
+
+class Reports:
+    """The handler of the listener; one thread an association calls it."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def receive(self, request: Request) -> None:
+        """N-EVENT-REPORT (PS3.7 10.1.1). Whether anybody waits for the transaction is not asked here (notes A16)."""
+        event_type = request.command.number(EVENT_TYPE)
+        with logs.bound(association=request.association.id):
+            status = self._status(request, event_type)
+        metrics.REPORTS.labels(f"{status:04X}").inc()
+        if event_type is not None and status in (SUCCESS, NO_SUCH_EVENT_TYPE):
+            request.association.respond(request, status, event_type_id=event_type)
+        else:
+            request.association.respond(request, status)
+
+    def _status(self, request: Request, event_type: int | None) -> int:
+        """The answer; Success only once the report is durable. Raises the errors of the association."""
+        classes = {request.command.affected_sop_class_uid, request.context.abstract_syntax}
+        if classes != {COMMITMENT_PUSH}:
+            return _refused(CLASS_INSTANCE_CONFLICT, "SOP class is not Storage Commitment Push Model")
+        if event_type not in (COMPLETE, WITH_FAILURES):
+            return _refused(NO_SUCH_EVENT_TYPE, "event type is neither 1 nor 2")
+        try:
+            self._keep(request, event_type)
+        except AssociationError:
+            raise
+        except GatewayError as error:
+            return _refused(PROCESSING_FAILURE, str(error))
+        except Exception as error:
+            log.exception("commitment_report_failed")
+            return _refused(PROCESSING_FAILURE, type(error).__name__)
+        return SUCCESS
+
+    def _keep(self, request: Request, event_type: int) -> None:
+        """Read, check, and return only when the report is durable."""
+        association, received_at = request.association, now()
+        reported = read_reported(request.read_data_set(LARGEST_BYTES), request.context.transfer_syntax)
+        report = CommitmentReport(
+            received_at=received_at,
+            peer_address=association.peer_address,
+            calling_aet=association.calling_aet,
+            called_aet=association.called_aet,
+            association=association.id,
+            event_type=event_type,
+            transaction_uid=reported.transaction_uid,
+            committed=reported.committed,
+            failed=reported.failed,
+        )
+        key = new_key(FOLDER, received_at, "json")
+        self._objects.put_bytes(key, report.encode())
+        log.info(
+            "commitment_report_kept", object_key=key, calling=report.calling_aet, event_type=event_type,
+            transaction=report.transaction_uid, committed=len(report.committed), failed=len(report.failed),
+        )  # fmt: skip
+
+
+def _refused(status: int, reason: str) -> int:
+    log.warning("commitment_report_refused", status=f"{status:04X}", reason=reason)
+    return status

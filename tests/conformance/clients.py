@@ -1,0 +1,63 @@
+"""Clients that share nothing with the gateway: DCMTK's programs, and dcmjs-dimse from npm."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tests.conformance.whole import TITLE
+
+DCMJS: Final = Path(__file__).parent / "dcmjs"
+
+
+def dcmtk(
+    program: str, port: int, *options: str, files: Sequence[Path] = (), calling: str = "DCMTK"
+) -> subprocess.CompletedProcess[str]:
+    """Run one of DCMTK's clients against the gateway; what it says is in ``stderr``."""
+    return subprocess.run(
+        [program, "-v", "-aet", calling, "-aec", TITLE, *options, "127.0.0.1", str(port), *files],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def install_dcmjs() -> None:
+    """dcmjs-dimse as package-lock.json says, kept beside it for the next run. Fails with what to do."""
+    installed = DCMJS / "node_modules" / ".package-lock.json"
+    wanted = DCMJS / "package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
+        return
+    command = [str(Path(sys.executable).with_name("npm")), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = _run(command, limit=100)
+    assert done.returncode == 0, (
+        f"dcmjs-dimse could not be installed from the npm registry ({done.returncode}).\n{done.stderr[-2000:]}\n"
+        f"Is the registry reachable? Try by hand: cd {DCMJS} && {' '.join(command)}"
+    )
+    installed.touch()
+
+
+def dcmjs(operation: str, port: int, calling: str = "DCMJS", **asked: Any) -> dict[str, Any]:
+    """Run the client of dcmjs-dimse; its statuses, matches, and the fault of the network."""
+    command = [str(Path(sys.executable).with_name("node")), "client.js", operation, str(port), calling, TITLE]
+    done = _run([*command, json.dumps(asked)], limit=60)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _run(command: Sequence[str], limit: float) -> subprocess.CompletedProcess[str]:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        cwd=DCMJS,
+        env=os.environ | {"PATH": programs},
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+    )

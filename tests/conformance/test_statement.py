@@ -1,0 +1,158 @@
+"""docs/conformance-statement.md is current, whole, and what the gateway does on the wire."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom._uid_dict import UID_dictionary
+from typer.testing import CliRunner
+
+from services.cli import command_line
+from tests.conformance.expected import PRIVATE, VARIANTS, proposed
+from tests.ingest_process import IngestProcess
+from tests.stations.raw_association import propose
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+MOST_CONTEXTS = 128
+FEW_CONTEXTS = 32
+"""With all transfer syntaxes in each, so that the request stays below the limit of its size."""
+ABSTRACT_SYNTAXES = sorted(
+    {uid for uid, (_, kind, *_) in UID_dictionary.items() if kind in ("SOP Class", "Meta SOP Class")}
+    | {PRIVATE, "1.2.840.113619.4.26", "1.2.840.113619.4.30", "1.2.3.4"}
+)
+TRANSFER_SYNTAXES = sorted(
+    {uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax"} | {"1.2.840.113619.5.2"}
+)
+OF_EACH_PROFILE = [
+    "Conformance statement overview",
+    "Introduction",
+    "Networking",
+    "Implementation model",
+    "Application data flow",
+    "Functional definition of the AE",
+    "Sequencing of real-world activities",
+    "AE specification",
+    "SOP classes",
+    "Association policies",
+    "General",
+    "Number of associations",
+    "Asynchronous nature",
+    "Implementation identifying information",
+    "Association initiation policy",
+    "Proposed presentation contexts",
+    "Association acceptance policy",
+    "Accepted presentation contexts",
+    "Network interfaces",
+    "Physical network interface",
+    "Additional protocols",
+    "IPv4 and IPv6 support",
+    "Configuration",
+    "AE title and presentation address mapping",
+    "Parameters",
+    "Media interchange",
+    "Support of character sets",
+    "Security",
+    "Security profiles",
+    "Association level security",
+    "Application level security",
+]
+"""The headings of PS3.2 annex A, in its order."""
+
+
+def printed(*arguments: str) -> str:
+    """What the command prints."""
+    done = CliRunner().invoke(command_line("conformance-statement"), ["conformance-statement", *arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def sections(*arguments: str) -> Iterator[dict[str, Any]]:
+    """Every section of the statement, in order."""
+
+    def below(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for section in found:
+            yield section
+            yield from below(section["sections"])
+
+    yield from below(json.loads(printed("--json", *arguments))["sections"])
+
+
+def tables(title: str, *arguments: str) -> list[dict[str, Any]]:
+    """The tables of the one section of that title."""
+    (found,) = [section["tables"] for section in sections(*arguments) if section["title"] == title]
+    return list(found)
+
+
+def test_the_document_is_current() -> None:
+    document = (CHECKOUT / "docs" / "conformance-statement.md").read_text(encoding="utf-8")
+    assert document == printed(), "run: gateway conformance-statement > docs/conformance-statement.md"
+
+
+@pytest.mark.parametrize("profile", ["gateway", "xeleris"])
+def test_it_has_the_headings_of_ps3_2_in_their_order(profile: str) -> None:
+    titles = [section["title"] for section in sections("--profile", profile)]
+    wanted = [title for title in titles if title in OF_EACH_PROFILE]
+    assert wanted == OF_EACH_PROFILE
+    assert titles.index("Annexes") < titles.index("Readings") == len(titles) - 1
+
+
+def test_every_reading_is_stated() -> None:
+    (table,) = tables("Readings", "--profile", "xeleris")
+    labels = [row[0] for row in table["rows"]]
+    assert labels == [*(f"A{number}" for number in range(1, 44)), *(f"B{number}" for number in range(1, 8))]
+    assert all(question and answer for _, question, answer, _ in table["rows"])
+    numbers = {row[3] for row in table["rows"]} - {"-"}
+    records = {path.name[:4] for path in (CHECKOUT / "docs" / "decisions").glob("[0-9]*.md")}
+    assert numbers <= records
+
+
+def stated(*arguments: str) -> dict[str, list[str]]:
+    """By abstract syntax, the transfer syntaxes in the order of the tables of accepted contexts."""
+    found = tables("Accepted presentation contexts", *arguments)
+    return {
+        uid: [syntax for _, _, syntax in syntaxes["rows"]]
+        for classes, syntaxes in zip(found[::2], found[1::2], strict=True)
+        for _, uid in classes["rows"]
+    }
+
+
+def negotiated(process: IngestProcess, called: str, abstract_syntaxes: Iterable[str]) -> set[tuple[str, str]]:
+    """Every pair of abstract and transfer syntax that is accepted, each proposed in a context of its own."""
+    found = set()
+    pairs = iter(itertools.product(abstract_syntaxes, TRANSFER_SYNTAXES))
+    while batch := [*itertools.islice(pairs, MOST_CONTEXTS)]:
+        answer = propose(process.port, [(uid, (syntax,)) for uid, syntax in batch], called=called)
+        found |= {batch[context_id // 2] for context_id in answer.accepted}
+    return found
+
+
+def agree(process: IngestProcess, called: str, *arguments: str) -> int:
+    """Assert that tables and associations accept the same, and prefer the same; how many pairs that are."""
+    accepted = stated(*arguments)
+    wire = negotiated(process, called, sorted({*ABSTRACT_SYNTAXES, *accepted}))
+    assert wire == {(uid, syntax) for uid, order in accepted.items() for syntax in order}
+    classes = iter(accepted)
+    while part := [*itertools.islice(classes, FEW_CONTEXTS)]:
+        answer = propose(process.port, [(uid, [*reversed(accepted[uid])]) for uid in part], called=called)
+        assert [*answer.accepted.values()] == [accepted[uid][0] for uid in part]
+    return len(wire)
+
+
+@pytest.mark.requirement("R11", "R86", "R87")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_profile_xeleris_accepts_what_the_tables_say(variants: Callable[[str], IngestProcess], variant: str) -> None:
+    agree(variants(variant), "XELERIS", "--profile", "xeleris", "--variant", variant)
+
+
+def test_profile_gateway_accepts_what_the_tables_say(profile_gateway: IngestProcess) -> None:
+    assert agree(profile_gateway, "GATEWAY", "--profile", "gateway") > 5000
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_table_of_proposals_is_the_statements(variant: str) -> None:
+    (table,) = tables("Proposed presentation contexts", "--profile", "xeleris", "--variant", variant)
+    rows = [(int(row[0]), row[2], (row[4],)) for row in table["rows"]]
+    assert rows == proposed(variant)
