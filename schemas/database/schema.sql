@@ -2,6 +2,7 @@
 CREATE SCHEMA audit;
 CREATE SCHEMA config;
 CREATE SCHEMA index;
+CREATE SCHEMA query;
 CREATE SCHEMA routing;
 CREATE SCHEMA runtime;
 CREATE SCHEMA storage;
@@ -483,6 +484,118 @@ CREATE VIEW index.study_view AS
     s.updated_at
    FROM (index.study s
      JOIN index.patient p ON ((p.id = s.patient)));
+CREATE TABLE query.retrieval (
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    id uuid NOT NULL,
+    operation text NOT NULL,
+    requester text NOT NULL,
+    peer_address text NOT NULL,
+    association text NOT NULL,
+    message_id integer NOT NULL,
+    level text DEFAULT ''::text NOT NULL,
+    destination text NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    completed integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    warned integer DEFAULT 0 NOT NULL,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    renewed_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT retrieval_operation_check CHECK ((operation = ANY (ARRAY['MOVE'::text, 'GET'::text])))
+)
+PARTITION BY RANGE (started_at);
+COMMENT ON TABLE query.retrieval IS 'One row a C-MOVE or C-GET. status is the final one that was answered; none: it runs, or ended without an answer.';
+COMMENT ON COLUMN query.retrieval.total IS 'Sub-operations it was begun with. Classes that are not retrieved are not among them.';
+CREATE TABLE query.retrieval_default (
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    id uuid NOT NULL,
+    operation text NOT NULL,
+    requester text NOT NULL,
+    peer_address text NOT NULL,
+    association text NOT NULL,
+    message_id integer NOT NULL,
+    level text DEFAULT ''::text NOT NULL,
+    destination text NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    completed integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    warned integer DEFAULT 0 NOT NULL,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    renewed_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT retrieval_operation_check CHECK ((operation = ANY (ARRAY['MOVE'::text, 'GET'::text])))
+);
+CREATE VIEW query.retrieval_view AS
+ SELECT retrieval.started_at,
+    retrieval.id,
+    retrieval.operation,
+    retrieval.requester,
+    retrieval.peer_address,
+    retrieval.association,
+    retrieval.message_id,
+    retrieval.level,
+    retrieval.destination,
+    retrieval.total,
+    retrieval.completed,
+    retrieval.failed,
+    retrieval.warned,
+    retrieval.status,
+    retrieval.reason,
+    retrieval.renewed_at,
+    retrieval.finished_at
+   FROM query.retrieval;
+CREATE TABLE query.suboperation (
+    started_at timestamp with time zone NOT NULL,
+    retrieval uuid NOT NULL,
+    "position" integer NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    study_instance_uid text NOT NULL,
+    sop_class_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    sent_in text DEFAULT ''::text NOT NULL,
+    result text DEFAULT 'PENDING'::text NOT NULL,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT suboperation_result_check CHECK ((result = ANY (ARRAY['PENDING'::text, 'COMPLETED'::text, 'WARNED'::text, 'FAILED'::text])))
+)
+PARTITION BY RANGE (started_at);
+COMMENT ON TABLE query.suboperation IS 'What a retrieval has to send, in this order, and what became of it.';
+COMMENT ON COLUMN query.suboperation.sent_in IS 'Transfer syntax it was sent in; differs from the received one where the destination accepts no other.';
+CREATE TABLE query.suboperation_default (
+    started_at timestamp with time zone NOT NULL,
+    retrieval uuid NOT NULL,
+    "position" integer NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    study_instance_uid text NOT NULL,
+    sop_class_uid text NOT NULL,
+    transfer_syntax_uid text NOT NULL,
+    sent_in text DEFAULT ''::text NOT NULL,
+    result text DEFAULT 'PENDING'::text NOT NULL,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT suboperation_result_check CHECK ((result = ANY (ARRAY['PENDING'::text, 'COMPLETED'::text, 'WARNED'::text, 'FAILED'::text])))
+);
+CREATE VIEW query.suboperation_view AS
+ SELECT suboperation.started_at,
+    suboperation.retrieval,
+    suboperation."position",
+    suboperation.sop_instance_uid,
+    suboperation.revision,
+    suboperation.study_instance_uid,
+    suboperation.sop_class_uid,
+    suboperation.transfer_syntax_uid,
+    suboperation.sent_in,
+    suboperation.result,
+    suboperation.status,
+    suboperation.reason,
+    suboperation.finished_at
+   FROM query.suboperation;
 CREATE TABLE routing.attempt (
     at timestamp with time zone DEFAULT now() NOT NULL,
     id bigint NOT NULL,
@@ -1259,6 +1372,8 @@ CREATE VIEW storage.watermark_view AS
  SELECT watermark.recorded_through
    FROM storage.watermark;
 ALTER TABLE ONLY audit.entry ATTACH PARTITION audit.entry_default DEFAULT;
+ALTER TABLE ONLY query.retrieval ATTACH PARTITION query.retrieval_default DEFAULT;
+ALTER TABLE ONLY query.suboperation ATTACH PARTITION query.suboperation_default DEFAULT;
 ALTER TABLE ONLY routing.attempt ATTACH PARTITION routing.attempt_default DEFAULT;
 ALTER TABLE ONLY routing.delivery ATTACH PARTITION routing.delivery_default DEFAULT;
 ALTER TABLE ONLY routing.evaluation ATTACH PARTITION routing.evaluation_default DEFAULT;
@@ -1309,6 +1424,14 @@ ALTER TABLE ONLY index.series
     ADD CONSTRAINT series_pkey PRIMARY KEY (study_instance_uid, series_instance_uid);
 ALTER TABLE ONLY index.study
     ADD CONSTRAINT study_pkey PRIMARY KEY (study_instance_uid);
+ALTER TABLE ONLY query.retrieval
+    ADD CONSTRAINT retrieval_pkey PRIMARY KEY (started_at, id);
+ALTER TABLE ONLY query.retrieval_default
+    ADD CONSTRAINT retrieval_default_pkey PRIMARY KEY (started_at, id);
+ALTER TABLE ONLY query.suboperation
+    ADD CONSTRAINT suboperation_pkey PRIMARY KEY (started_at, retrieval, "position");
+ALTER TABLE ONLY query.suboperation_default
+    ADD CONSTRAINT suboperation_default_pkey PRIMARY KEY (started_at, retrieval, "position");
 ALTER TABLE ONLY routing.attempt
     ADD CONSTRAINT attempt_pkey PRIMARY KEY (at, id);
 ALTER TABLE ONLY routing.attempt_default
@@ -1427,7 +1550,6 @@ CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
 CREATE INDEX patient_id_pattern ON index.patient USING btree (patient_id text_pattern_ops);
-CREATE INDEX patient_name ON index.patient USING btree (name_folded text_pattern_ops);
 CREATE INDEX patient_name_ideographic ON index.patient USING btree (name_ideographic text_pattern_ops);
 CREATE INDEX patient_name_phonetic ON index.patient USING btree (name_phonetic text_pattern_ops);
 CREATE INDEX patient_name_whole ON index.patient USING btree (name_whole text_pattern_ops);
@@ -1438,6 +1560,12 @@ CREATE INDEX study_date ON index.study USING btree (study_date);
 CREATE INDEX study_description ON index.study USING btree (description text_pattern_ops);
 CREATE INDEX study_id_pattern ON index.study USING btree (study_id text_pattern_ops);
 CREATE INDEX study_patient ON index.study USING btree (patient);
+CREATE INDEX retrieval_unfinished ON ONLY query.retrieval USING btree (renewed_at) WHERE (finished_at IS NULL);
+CREATE INDEX retrieval_default_renewed_at_idx ON query.retrieval_default USING btree (renewed_at) WHERE (finished_at IS NULL);
+CREATE INDEX suboperation_instance ON ONLY query.suboperation USING btree (sop_instance_uid);
+CREATE INDEX suboperation_default_sop_instance_uid_idx ON query.suboperation_default USING btree (sop_instance_uid);
+CREATE INDEX suboperation_study ON ONLY query.suboperation USING btree (study_instance_uid);
+CREATE INDEX suboperation_default_study_instance_uid_idx ON query.suboperation_default USING btree (study_instance_uid);
 CREATE INDEX attempt_delivery ON ONLY routing.attempt USING btree (delivery);
 CREATE INDEX attempt_default_delivery_idx ON routing.attempt_default USING btree (delivery);
 CREATE INDEX delivery_work ON ONLY routing.delivery USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
@@ -1504,6 +1632,11 @@ CREATE INDEX receipt_default_sop_instance_uid_idx ON storage.receipt_default USI
 CREATE INDEX receipt_study ON ONLY storage.receipt USING btree (study_instance_uid);
 CREATE INDEX receipt_default_study_instance_uid_idx ON storage.receipt_default USING btree (study_instance_uid);
 ALTER INDEX audit.entry_pkey ATTACH PARTITION audit.entry_default_pkey;
+ALTER INDEX query.retrieval_pkey ATTACH PARTITION query.retrieval_default_pkey;
+ALTER INDEX query.retrieval_unfinished ATTACH PARTITION query.retrieval_default_renewed_at_idx;
+ALTER INDEX query.suboperation_pkey ATTACH PARTITION query.suboperation_default_pkey;
+ALTER INDEX query.suboperation_instance ATTACH PARTITION query.suboperation_default_sop_instance_uid_idx;
+ALTER INDEX query.suboperation_study ATTACH PARTITION query.suboperation_default_study_instance_uid_idx;
 ALTER INDEX routing.attempt_delivery ATTACH PARTITION routing.attempt_default_delivery_idx;
 ALTER INDEX routing.attempt_pkey ATTACH PARTITION routing.attempt_default_pkey;
 ALTER INDEX routing.delivery_work ATTACH PARTITION routing.delivery_default_destination_priority_next_attempt_at_id_idx;

@@ -1,1 +1,1 @@
-"""DICOM data of our own: private elements of the GE Xeleris objects."""
+"""DICOM data of our own: private elements of the GE Xeleris objects, and what PS3.3 and they ask of each IOD."""

@@ -14,7 +14,7 @@ MOST_INSTANCES: Final = 20_000
 
 
 async def where(database: Database, uid: str, most: int = MOST_INSTANCES) -> dict[str, Any]:
-    """``{"study", "instances", "deliveries"}`` as the command line documents it.
+    """``{"study", "instances", "deliveries", "retrievals"}`` as the command line documents it.
 
     Raises ``NotFound``, and ``UsageError`` without a UID.
     Where there are more than ``most`` instances the list ends with the first ``most`` received, and ``cut_at`` says so.
@@ -32,11 +32,15 @@ async def where(database: Database, uid: str, most: int = MOST_INSTANCES) -> dic
         asked = {"uid": uid, "study": study["study_instance_uid"], "limit": most + 1}
         found = await (await conn.execute(SQL.instances_at, asked)).fetchall()
         instances = found[:most]
-        deliveries, attempts = await _deliveries(conn, asked["study"], [row["uid"] for row in instances])
+        uids = [row["uid"] for row in instances]
+        deliveries, attempts = await _deliveries(conn, asked["study"], uids)
+        retrieved = await conn.execute(SQL.retrievals_at, {"study": asked["study"], "instances": uids})
+        retrievals = await retrieved.fetchall()
     return {
         "study": asked["study"],
         "instances": [instance(row) for row in instances],
         "deliveries": [delivery(row, attempts.get(row["id"], [])) for row in deliveries],
+        "retrievals": [retrieval(row) for row in retrievals],
         **({"cut_at": most} if len(found) > most else {}),
     }
 
@@ -81,4 +85,23 @@ def delivery(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> d
             for attempt in attempts
         ],
         "commitment": None,
+    }
+
+
+def retrieval(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One instance that a C-MOVE or C-GET covered (pure). ``at`` is when its sub-operation ended, or else when the
+    request came; ``answered`` is the final status of the request, None while it runs or if it ended without one."""
+    result = row["result"]
+    if result == "PENDING" and row["ended"]:
+        result = "CANCELED"
+    return {
+        "instance": row["instance"],
+        "operation": f"C-{row['operation']}",
+        "requester": row["requester"],
+        "destination": row["destination"],
+        "at": row["finished_at"] or row["started_at"],
+        "state": result,
+        "status": hexadecimal(row["status"]),
+        "reason": row["reason"],
+        "answered": hexadecimal(row["answered"]),
     }

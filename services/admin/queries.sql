@@ -146,6 +146,16 @@ order by created_at, id
 select delivery, at, status, outcome, reason from routing.attempt_view
 where delivery = any(%(deliveries)s) order by at, id
 
+-- name: retrievals_at
+-- Each instance of a C-MOVE or C-GET; what was cancelled before its turn has no end of its own.
+select o.sop_instance_uid as instance, r.operation, r.requester, r.destination, r.started_at, o.finished_at, o.result,
+       o.status, coalesce(nullif(o.reason, ''), r.reason) as reason, r.status as answered,
+       r.finished_at is not null as ended
+from query.suboperation_view o
+join query.retrieval_view r on r.started_at = o.started_at and r.id = o.retrieval
+where o.study_instance_uid = %(study)s and o.sop_instance_uid = any(%(instances)s)
+order by o.started_at, o.retrieval, o.position
+
 -- Studies.
 
 -- name: list_studies

@@ -45,6 +45,12 @@ def where(
             for d in found["deliveries"]
         ],
     )
+    if found["retrievals"]:
+        columns = ("instance", "operation", "requester", "destination", "at", "state", "status", "reason")
+        print_table(
+            ("INSTANCE", "BY", "REQUESTER", "TO", "AT", "STATE", "STATUS", "REASON"),
+            [tuple(retrieval[column] or None for column in columns) for retrieval in found["retrievals"]],
+        )
 
 
 def _last(attempts: list[dict[str, object]]) -> tuple[object, object, object]:

@@ -9,7 +9,7 @@ import structlog
 
 from services.dicom import commands, pdu
 from services.dicom.association import Association, Handler, Negotiated, Request, after
-from services.dicom.contexts import Roles, accepted, answer_roles, negotiate
+from services.dicom.contexts import Roles, accepted, answer_extended, answer_roles, negotiate
 from services.dicom.errors import (
     AssociationAborted,
     AssociationError,
@@ -94,6 +94,7 @@ class Service:
     handlers: Mapping[int, Handler]
     roles: Mapping[str, Roles]
     implementation: Implementation
+    extended: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Acceptor:
@@ -142,18 +143,25 @@ class Acceptor:
             request.implementation,
         )  # fmt: skip
         self._judge(request, proposal)
+        receiving = {syntax for syntax, roles in request.roles.items() if roles.scp}
         answers = self._guarded(
-            lambda: negotiate(request.contexts, lambda syntax: self._service.policy.accepts(proposal, syntax))
+            lambda: negotiate(
+                request.contexts, lambda syntax: self._service.policy.accepts(proposal, syntax), receiving
+            )
         )
         if not self._guarded(admit):
             raise Rejected(pdu.LOCAL_LIMIT)
         contexts = accepted(answers)
         roles = answer_roles(request.roles, self._service.roles, contexts)
+        extended = answer_extended(request.extended, self._service.extended, contexts)
         implementation = self._service.implementation
-        stream.send([pdu.encode_accept(request.titles, answers, roles, stream.guards.maximum_pdu, implementation)])
+        accept = pdu.encode_accept(
+            request.titles, answers, roles, stream.guards.maximum_pdu, implementation, extended
+        )  # fmt: skip
+        stream.send([accept])
         negotiated = Negotiated(
             request.calling_aet, request.called_aet, summary.peer_address, contexts, roles, request.maximum_pdu,
-            request.implementation,
+            request.implementation, extended,
         )  # fmt: skip
         return Association(stream, negotiated, summary.id)
 

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from services.dicom import commands, pdu
@@ -30,6 +30,8 @@ class Negotiated:
     peer_max_pdu: int
     """Largest P-DATA-TF the peer takes in bytes, 0 for no limit."""
     peer_implementation: pdu.Implementation
+    extended: Mapping[str, bytes] = field(default_factory=dict)
+    """Extended negotiation items answered, by abstract syntax (PS3.7 D.3.3.5)."""
 
 
 class Association:

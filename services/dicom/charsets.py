@@ -18,6 +18,7 @@ _FRAGMENT = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 _DELIMITERS: Final = {"PN": b"\\^=\t\n\f\r"}
 _DEFAULT_DELIMITERS: Final = b"\\\t\n\f\r"
 _DEFAULT_REPERTOIRE: Final = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
+_DEFAULT_ENCODING: Final = python_encoding[""]
 _REFUSED_BY_JSON = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -89,12 +90,14 @@ def _extended(text: str, using: Charset, vr: str) -> bytes:
         raise UnicodeError("character set cannot hold the text")
     delimiters = _DELIMITERS.get(vr, _DEFAULT_DELIMITERS).decode()
     parts = re.split(f"([{re.escape(delimiters)}])", text)
-    encoded = b"".join(
-        encode_string(part, using.encodings) if part not in delimiters else part.encode() for part in parts
-    )
-    if decode(encoded, using, vr) != (text, True):
+    encoded = [encode_string(part, using.encodings) for part in parts]
+    if using.encodings[0] == _DEFAULT_ENCODING:
+        # Codecs call the default repertoire Latin-1, but it has no character above ASCII.
+        for each in encoded:
+            each.partition(b"\x1b")[0].decode("ascii")
+    if decode(b"".join(encoded), using, vr) != (text, True):
         raise UnicodeError("character set cannot hold the text")
-    return encoded
+    return b"".join(encoded)
 
 
 def _holds(encoding: str, character: str) -> bool:

@@ -24,7 +24,7 @@ COMMENT_LIMIT: Final = 64
 
 GROUP_LENGTH, AFFECTED_SOP_CLASS, COMMAND_FIELD, MESSAGE_ID, RESPONDED_ID = 0x0000, 0x0002, 0x0100, 0x0110, 0x0120
 PRIORITY, DATA_SET_TYPE, STATUS, ERROR_COMMENT, AFFECTED_INSTANCE = 0x0700, 0x0800, 0x0900, 0x0902, 0x1000
-MOVE_ORIGINATOR, MOVE_ORIGINATOR_ID = 0x1030, 0x1031
+MOVE_ORIGINATOR, MOVE_ORIGINATOR_ID, MOVE_DESTINATION = 0x1030, 0x1031, 0x0600
 
 _UID, _TEXT, _NUMBER, _TAGS = "UI", "AE LO", "US", "AT"
 FIELDS: Final[Mapping[str, tuple[int, str]]] = {
@@ -33,7 +33,7 @@ FIELDS: Final[Mapping[str, tuple[int, str]]] = {
     "command_field": (COMMAND_FIELD, _NUMBER),
     "message_id": (MESSAGE_ID, _NUMBER),
     "responded_id": (RESPONDED_ID, _NUMBER),
-    "move_destination": (0x0600, _TEXT),
+    "move_destination": (MOVE_DESTINATION, _TEXT),
     "priority": (PRIORITY, _NUMBER),
     "data_set_type": (DATA_SET_TYPE, _NUMBER),
     "status": (STATUS, _NUMBER),
@@ -105,6 +105,11 @@ class Command:
         return self.number(MOVE_ORIGINATOR_ID)
 
     @property
+    def move_destination(self) -> str:
+        """(0000,0600) of a C-MOVE."""
+        return self.text(MOVE_DESTINATION)
+
+    @property
     def priority(self) -> int | None:
         """(0000,0700): 0 medium, 1 high, 2 low."""
         return self.number(PRIORITY)
@@ -173,6 +178,24 @@ def _encoded(kind: str, value: Value) -> bytes:
     if isinstance(value, int):
         return _NUMBER_VALUE.pack(value)
     return b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in value)
+
+
+def encode_store(
+    sop_class_uid: str, sop_instance_uid: str, message_id: int, priority: int, move_originator: tuple[str, int] | None
+) -> bytes:
+    """A C-STORE-RQ; ``move_originator`` is the title and Message ID of the C-MOVE it belongs to (PS3.7 9.3.1.1)."""
+    origin: dict[str, Value] = {}
+    if move_originator is not None:
+        origin = {"move_originator_aet": move_originator[0], "move_originator_id": move_originator[1]}
+    return encode(
+        affected_sop_class_uid=sop_class_uid,
+        affected_sop_instance_uid=sop_instance_uid,
+        command_field=C_STORE,
+        message_id=message_id,
+        priority=priority,
+        data_set_type=DATA_SET,
+        **origin,
+    )
 
 
 def encode_response(request: Command, status: int, comment: str, has_data_set: bool, **values: Value) -> bytes:

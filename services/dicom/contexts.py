@@ -1,6 +1,6 @@
 """Presentation contexts, their negotiation (PS3.8 7.1.1.13-14, PS3.7 D.3) and the syntaxes and classes we know."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,13 +101,19 @@ def numbered(contexts: Sequence[ProposedContext]) -> list[ProposedContext]:
 
 
 def negotiate(
-    proposed: Sequence[ProposedContext], accepts: Callable[[str], Sequence[str]]
+    proposed: Sequence[ProposedContext],
+    accepts: Callable[[str], Sequence[str]],
+    receiving: Container[str] = frozenset(),
 ) -> tuple[ContextAnswer, ...]:
-    """Judge each context alone: the first syntax of ours, in our order, that the peer proposed."""
+    """Judge each context alone: the first syntax of ours, in our order, that the peer proposed.
+
+    For classes of which the peer is ``receiving`` (SCP role, C-GET) its own order decides: it says what it prefers.
+    """
     answers = []
     for context in proposed:
-        ours = accepts(context.abstract_syntax)
-        chosen = next((syntax for syntax in ours if syntax in context.transfer_syntaxes), None)
+        ours, theirs = accepts(context.abstract_syntax), context.transfer_syntaxes
+        wishes, possible = (theirs, ours) if context.abstract_syntax in receiving else (ours, theirs)
+        chosen = next((syntax for syntax in wishes if syntax in possible), None)
         if chosen is not None:
             answers.append(ContextAnswer(context.id, ACCEPTED, context.abstract_syntax, chosen))
             continue
@@ -137,3 +143,18 @@ def answer_roles(
             ours = supported.get(abstract_syntax, DEFAULT_ROLES)
             answers[abstract_syntax] = Roles(roles.scu and ours.scu, roles.scp and ours.scp)
     return answers
+
+
+def answer_extended(
+    proposed: Mapping[str, bytes], supported: Mapping[str, bytes], contexts: Mapping[int, PresentationContext]
+) -> dict[str, bytes]:
+    """Extended negotiation items of the A-ASSOCIATE-AC (PS3.7 D.3.3.5): of each byte what both sides want.
+
+    Only for accepted classes of ``supported``, whose bytes are 1 where we can (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1).
+    """
+    classes = {context.abstract_syntax for context in contexts.values()}
+    return {
+        abstract_syntax: bytes(theirs & ours for theirs, ours in zip(wanted, supported[abstract_syntax], strict=False))
+        for abstract_syntax, wanted in proposed.items()
+        if abstract_syntax in classes and abstract_syntax in supported
+    }

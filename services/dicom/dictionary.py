@@ -5,6 +5,7 @@ in every data set (PS3.5 section 7.8.1).
 """
 
 import json
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
@@ -21,6 +22,14 @@ def standard_vr(tag: int) -> str:
     entry = DicomDictionary.get(tag)
     vr = entry[0] if entry is not None else _repeating_vr(tag)
     return _AMBIGUOUS.get(vr, vr)
+
+
+@lru_cache(maxsize=8192)
+def standard_vrs(tag: int) -> frozenset[str]:
+    """All VRs that a standard element may have; none when the dictionary does not know it or leaves it open."""
+    entry = DicomDictionary.get(tag)
+    vrs = (entry[0] if entry is not None else _repeating_vr(tag)).split(" or ")
+    return frozenset(vrs) - {"NONE", "UN"}
 
 
 def signed_by_pixel_representation(tag: int) -> bool:
@@ -43,9 +52,9 @@ def _repeating_vr(tag: int) -> str:
 @lru_cache(maxsize=8192)
 def private_vr(creator: str, group: int, element: int) -> str:
     """VR of a private element by creator, group and low byte of the element; UN when nobody knows it."""
-    own = _own_elements().get(creator, {}).get(f"{group:04X}", {}).get(f"{element:02X}")
+    own = stated_private_element(creator, group, element)
     if own is not None:
-        return str(own[0])
+        return own[0]
     entries = private_dictionaries.get(creator, {})
     entry = entries.get(f"{group:04x}xx{element:02x}") or entries.get(f"{group:04X}xx{element:02X}")
     return _AMBIGUOUS.get(entry[0], entry[0]) if entry is not None else "UN"
@@ -56,6 +65,28 @@ def in_private_dictionary(creator: str, group: int, element: int | None = None) 
     count."""
     known = _own_elements().get(creator, {}).get(f"{group:04X}", {})
     return bool(known) if element is None else f"{element:02X}" in known
+
+
+@lru_cache(maxsize=8192)
+def stated_private_element(creator: str, group: int, element: int) -> tuple[str, str] | None:
+    """VR and name of a private element of the Xeleris objects; None for all others."""
+    own = _own_elements().get(creator, {}).get(f"{group:04X}", {}).get(f"{element:02X}")
+    return None if own is None else (own[0], own[2])
+
+
+def implicit_vr(tag: int, creators: Mapping[int, str], *, signed: bool) -> str:
+    """VR of an element that comes without one.
+
+    ``creators`` are the private creators of its data set by group and block (``gggg << 8 | block``), ``signed`` what
+    Pixel Representation says.
+    """
+    if not tag & 0x10000:
+        return "SS" if signed and signed_by_pixel_representation(tag) else standard_vr(tag)
+    element = tag & 0xFFFF
+    if element < 0x1000:
+        return "LO" if 0x10 <= element <= 0xFF else "UL" if not element else "UN"
+    creator = creators.get(tag >> 8)
+    return private_vr(creator, tag >> 16, tag & 0xFF) if creator else "UN"
 
 
 @cache
@@ -80,6 +111,11 @@ def keyword_of(tag: int) -> str:
     """Keyword of a standard element; empty when it has none."""
     entry = DicomDictionary.get(tag)
     return entry[4] if entry is not None else ""
+
+
+def repeating_keyword_of(tag: int) -> str:
+    """Keyword of an element of a repeating group such as (50xx,3000); empty when it has none."""
+    return next((RepeatersDictionary[name][4] for name, (same, any_) in masks.items() if not (tag ^ same) & any_), "")
 
 
 def keywords() -> frozenset[str]:

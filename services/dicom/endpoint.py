@@ -29,12 +29,14 @@ def ignored(summary: AssociationSummary) -> None:
 @dataclass(frozen=True)
 class Offer:
     """What one service serves: handlers by Command Field, transfer syntaxes of an abstract syntax (none: not its own),
-    roles beyond the default by abstract syntax, and what is called once for every connection that ended."""
+    roles beyond the default and extended negotiation by abstract syntax, and what is called once for every connection
+    that ended."""
 
     handlers: Mapping[int, Handler]
     accepts: Callable[[str], Sequence[str]]
     roles: Mapping[str, Roles] = field(default_factory=dict)
     ended: Callable[[AssociationSummary], None] = ignored
+    extended: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Endpoint:
@@ -85,13 +87,15 @@ class Endpoint:
     def _start(self, sock: socket.socket) -> None:
         handlers: dict[int, Handler] = {}
         roles: dict[str, Roles] = {}
+        extended: dict[str, bytes] = {}
         for offer in self._offers:
             handlers |= offer.handlers
             roles |= offer.roles
+            extended |= offer.extended
         guards = self.profile.guards(maximum_object=self._runtime.settings.max_object_bytes)
         self._listener = listener = Listener(
             sock, self._policy, handlers, guards, admit=self._admit, ended=self._ended, roles=roles,
-            implementation=self.profile.implementation,
+            implementation=self.profile.implementation, extended=extended,
         )  # fmt: skip
         metrics.ACTIVE.set_function(lambda: listener.active)
         listener.start()

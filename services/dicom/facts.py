@@ -22,7 +22,7 @@ from struct import Struct
 from typing import Any, BinaryIO, Final
 
 from services.dicom.charsets import DEFAULT, Charset, charset, clean, decode
-from services.dicom.dictionary import private_vr, signed_by_pixel_representation, standard_vr
+from services.dicom.dictionary import implicit_vr
 from services.dicom.elements import ITEM, UNDEFINED, UnparsableDataSet, Walker
 
 Facts = dict[str, Any]
@@ -160,13 +160,7 @@ class _Collector:
 
     def resolve(self, tag: int, depth: int) -> str:
         """VR of a tag that the data set gives none for."""
-        if not tag & 0x10000:
-            return "SS" if self._signed and signed_by_pixel_representation(tag) else standard_vr(tag)
-        element = tag & 0xFFFF
-        if element < 0x1000:
-            return "LO" if 0x10 <= element <= 0xFF else "UL" if not element else "UN"
-        creator = self._levels[depth].creators.get(tag >> 8)
-        return private_vr(creator, tag >> 16, tag & 0xFF) if creator else "UN"
+        return implicit_vr(tag, self._levels[depth].creators, signed=self._signed)
 
     def collect(self, walker: Walker) -> None:
         """Walk to the end of the data set."""

@@ -52,16 +52,17 @@ class Listener:
         ended: Callable[[AssociationSummary], None] = nobody_asks,
         roles: Mapping[str, Roles] | None = None,
         implementation: pdu.Implementation = pdu.OURS,
+        extended: Mapping[str, bytes] | None = None,
     ) -> None:
         """``admit`` takes a slot for calling and called AE title, None rejects (2,3,2); without it ``guards`` limit.
 
         ``secure`` wraps a connection in TLS; it runs in the association's thread within the ARTIM time.
 
         ``ended`` is called once for every connection that got a thread, in that thread. ``roles`` are what we support
-        beyond the default of PS3.7 D.3.3.4, by abstract syntax.
+        beyond the default of PS3.7 D.3.3.4, by abstract syntax; ``extended`` likewise, for extended negotiation.
         """
         self._socket, self._guards, self._take_slot, self._secure, self._ended = sock, guards, admit, secure, ended
-        self._service = Service(policy, handlers, roles or {}, implementation)
+        self._service = Service(policy, handlers, roles or {}, implementation, extended or {})
         self._changed = threading.Condition()
         self._connections: dict[str, PduStream | None] = {}
         self._addresses: Counter[str] = Counter()

@@ -1,8 +1,8 @@
 """PDUs (PS3.8 9.3): what we send is built from pynetdicom's item classes, what strangers send is read by struct.
 
 pynetdicom's decoders answer broken items with tracebacks and warnings in the log: a stranger could fill a disk.
-Items of unknown type are skipped, as PS3.8 9.3.1 asks; extended negotiation, asynchronous window and user identity are
-known but not answered, which refuses them (PS3.7 D.3.3.3, D.3.3.5, D.3.3.7).
+Items of unknown type are skipped, as PS3.8 9.3.1 asks; common extended negotiation, asynchronous window and user
+identity are known but not answered, which refuses them (PS3.7 D.3.3.3, D.3.3.6, D.3.3.7).
 """
 
 import struct
@@ -77,6 +77,8 @@ class AssociateRequest:
     maximum_pdu: int
     roles: Mapping[str, Roles]
     implementation: Implementation
+    extended: Mapping[str, bytes] = field(default_factory=dict)
+    """Service class application information by SOP class (PS3.7 D.3.3.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def decode_request(body: bytes) -> AssociateRequest:
     application_context, maximum_pdu, implementation = "", _MISSING_MAXIMUM, Implementation("", "")
     contexts: list[ProposedContext] = []
     roles: dict[str, Roles] = {}
+    extended: dict[str, bytes] = {}
     try:
         for kind, data in _items(body, _FIXED.size):
             if kind == 0x10:
@@ -116,13 +119,13 @@ def decode_request(body: bytes) -> AssociateRequest:
             elif kind == 0x20:
                 contexts.append(_proposed(data))
             elif kind == 0x50:
-                maximum_pdu, roles, implementation = _user_information(data)
+                maximum_pdu, roles, implementation, extended = _user_information(data)
     except _DECODE_ERRORS as error:
         raise ProtocolViolation(f"A-ASSOCIATE-RQ: {type(error).__name__} in its items") from error
     _check_contexts(contexts)
     return AssociateRequest(
         version, _title(called), _title(calling), body[4:36], application_context, tuple(contexts), maximum_pdu, roles,
-        implementation,
+        implementation, extended,
     )  # fmt: skip
 
 
@@ -137,7 +140,7 @@ def decode_answer(body: bytes) -> AssociateAnswer:
                 syntaxes = [_uid(syntax) for sub_kind, syntax in _items(data, 4) if sub_kind == 0x40 and not result]
                 contexts.append(ContextAnswer(context_id, result, "", "".join(syntaxes)))
             elif kind == 0x50:
-                maximum_pdu, roles, _ = _user_information(data)
+                maximum_pdu, roles, _, _ = _user_information(data)
     except _DECODE_ERRORS as error:
         raise ProtocolViolation(f"A-ASSOCIATE-AC: {type(error).__name__} in its items") from error
     return AssociateAnswer(tuple(contexts), maximum_pdu, roles)
@@ -169,9 +172,10 @@ def _proposed(data: bytes) -> ProposedContext:
     return ProposedContext(abstract_syntax, tuple(transfer_syntaxes), context_id)
 
 
-def _user_information(data: bytes) -> tuple[int, dict[str, Roles], Implementation]:
+def _user_information(data: bytes) -> tuple[int, dict[str, Roles], Implementation, dict[str, bytes]]:
     maximum_pdu, class_uid, version_name = _MISSING_MAXIMUM, "", ""
     roles: dict[str, Roles] = {}
+    extended: dict[str, bytes] = {}
     for kind, body in _items(data, 0):
         if kind == 0x51:
             (maximum_pdu,) = struct.unpack(">I", body)
@@ -183,7 +187,12 @@ def _user_information(data: bytes) -> tuple[int, dict[str, Roles], Implementatio
             roles[_uid(body[2 : 2 + length])] = Roles(bool(scu), bool(scp))
         elif kind == 0x55:
             version_name = _printable(body)
-    return maximum_pdu, roles, Implementation(class_uid, version_name)
+        elif kind == 0x56:
+            (length,) = struct.unpack_from(">H", body)
+            if 2 + length > len(body):
+                raise ValueError("UID longer than its item")
+            extended[_uid(body[2 : 2 + length])] = body[2 + length :]
+    return maximum_pdu, roles, Implementation(class_uid, version_name), extended
 
 
 def _printable(data: bytes) -> str:
@@ -218,7 +227,7 @@ def encode_request(
     request.variable_items = [
         items.ApplicationContextItem(),
         *map(_context_item, contexts),
-        _user_item(maximum_pdu, roles, implementation),
+        _user_item(maximum_pdu, roles, implementation, {}),
     ]
     return request.encode()
 
@@ -229,6 +238,7 @@ def encode_accept(
     roles: Mapping[str, Roles],
     maximum_pdu: int,
     implementation: Implementation,
+    extended: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """A whole A-ASSOCIATE-AC; ``titles`` are the bytes received."""
     variable = b"".join(
@@ -236,7 +246,7 @@ def encode_accept(
         for item in (
             items.ApplicationContextItem(),
             *map(_answer_item, answers),
-            _user_item(maximum_pdu, roles, implementation),
+            _user_item(maximum_pdu, roles, implementation, extended or {}),
         )
     )
     fixed = _FIXED.pack(1, titles[:16], titles[16:])
@@ -267,7 +277,7 @@ def _syntax_item(transfer_syntax: str) -> items.TransferSyntaxSubItem:
 
 
 def _user_item(
-    maximum_pdu: int, roles: Mapping[str, Roles], implementation: Implementation
+    maximum_pdu: int, roles: Mapping[str, Roles], implementation: Implementation, extended: Mapping[str, bytes]
 ) -> items.UserInformationItem:
     length = items.MaximumLengthSubItem()
     length.maximum_length_received = maximum_pdu
@@ -278,10 +288,17 @@ def _user_item(
     item = items.UserInformationItem()
     # Sub-items in ascending order of type, as PS3.7 annex D shows them: some peers want it so.
     item.user_data = [length, class_uid, *map(_role_item, roles.items()), version_name]
+    item.user_data += map(_extended_item, extended.items())
     return item
 
 
 def _role_item(entry: tuple[str, Roles]) -> items.SCP_SCU_RoleSelectionSubItem:
     item = items.SCP_SCU_RoleSelectionSubItem()
     item.sop_class_uid, item.scu_role, item.scp_role = entry[0], int(entry[1].scu), int(entry[1].scp)
+    return item
+
+
+def _extended_item(entry: tuple[str, bytes]) -> items.SOPClassExtendedNegotiationSubItem:
+    item = items.SOPClassExtendedNegotiationSubItem()
+    item.sop_class_uid, item.service_class_application_information = entry
     return item

@@ -141,29 +141,20 @@ class Requestor:
         *,
         priority: int = MEDIUM,
         move_originator: tuple[str, int] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Response:
         """C-STORE (PS3.7 9.1.1): ``size`` bytes of ``source`` from ``offset`` are the data set, sent as they are.
 
-        ``move_originator`` is the title and Message ID of the C-MOVE this belongs to. Any error ends the association:
+        ``move_originator`` is the title and Message ID of the C-MOVE this belongs to. ``meanwhile`` is called each
+        second while the answer is waited for; what it raises aborts the association. Any error ends the association:
         with phase ``request`` the peer has not got it whole, with phase ``response`` its answer is unknown.
         """
         if size <= 0:
             raise ValueError("a data set to be sent has at least one byte")
         message_id = self._next_id()
-        origin: dict[str, commands.Value] = {}
-        if move_originator is not None:
-            origin = {"move_originator_aet": move_originator[0], "move_originator_id": move_originator[1]}
-        command = commands.encode(
-            affected_sop_class_uid=sop_class_uid,
-            affected_sop_instance_uid=sop_instance_uid,
-            command_field=commands.C_STORE,
-            message_id=message_id,
-            priority=priority,
-            data_set_type=commands.DATA_SET,
-            **origin,
-        )
-        chunks = _chunks(source, offset, size, self._association.chunk)
-        return self._exchange(context, commands.C_STORE, message_id, command, chunks, size)
+        command = commands.encode_store(sop_class_uid, sop_instance_uid, message_id, priority, move_originator)
+        chunks = chunks_from(source, offset, size, self._association.chunk)
+        return self._exchange(context, commands.C_STORE, message_id, command, chunks, size, meanwhile)
 
     def alive(self) -> bool:
         """Whether an idle association is still there, without waiting. A peer that releases it is answered."""
@@ -224,6 +215,7 @@ class Requestor:
         command: bytes,
         chunks: Iterator[bytes],
         size: int,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Response:
         """One request, one response. Whatever goes wrong ends the association."""
         if not self._open:
@@ -232,6 +224,8 @@ class Requestor:
         try:
             self._association.send_message(context.id, command, chunks, size)
             phase = "response"
+            if meanwhile is not None:
+                self._stream.wait_watching(after(self._stream.guards.response_seconds), meanwhile)
             return self._response(context, command_field | commands.RESPONSE, message_id)
         except AssociationError as error:
             error.phase = phase
@@ -327,7 +321,8 @@ def _negotiate(stream: PduStream, peer: Peer, request: bytes, proposed: Sequence
     )  # fmt: skip
 
 
-def _chunks(source: BinaryIO, offset: int, size: int, chunk: int) -> Iterator[bytes]:
+def chunks_from(source: BinaryIO, offset: int, size: int, chunk: int) -> Iterator[bytes]:
+    """A data set in a file as ``send_message`` wants it. Raises SourceTruncated."""
     source.seek(offset)
     left = size
     while left:

@@ -9,7 +9,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from services.dicom.errors import AssociationAborted, PeerGone, PeerTooSlow
 from services.dicom.guards import Guards
@@ -18,6 +18,7 @@ BUFFER = 256 * 1024
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _LONGEST_POLL_SECONDS = 3600.0
+_WATCH_SECONDS = 1.0
 
 
 def prepare(sock: socket.socket) -> None:
@@ -61,6 +62,16 @@ class Transport:
         while self.end - self.start < least:
             while not self.receive():
                 self._wait(select.POLLIN, deadline)
+
+    def wait_watching(self, deadline: float, meanwhile: Callable[[], None]) -> None:
+        """Return when something lies in the buffer; ``meanwhile`` is called each second. Raises as ``fill``."""
+        while True:
+            try:
+                return self.fill(1, min(deadline, time.monotonic() + _WATCH_SECONDS))
+            except PeerTooSlow:
+                if time.monotonic() >= deadline:
+                    raise
+            meanwhile()
 
     def receive(self) -> bool:
         """Take what the socket has, without waiting: True if there was something."""

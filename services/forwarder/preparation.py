@@ -4,20 +4,17 @@ Written again is only what the profile or the station asks for: another transfer
 another one than the received (profile xeleris), fewer elements where it has the option for level 1 classes (R92).
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, cast
 
 from services.dicom.reduction import reduced, reducible
 from services.dicom.transcoding import converted
+from services.dicom.verified import VerifiedSource, verify
 from services.forwarder.delivery import Delivery
-from services.forwarder.source import ObjectDamaged, VerifiedSource
 from services.runtime.objects import ObjectStore
-
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Preparation:
                 verified = VerifiedSource(*place, delivery.sha256)
                 yield Prepared(cast("BinaryIO", verified), delivery.data_set_offset, delivery.size)
                 return
-            _verify(*place, delivery.sha256)
+            verify(*place, delivery.sha256)
             write = self._less if less else self._other
             with write(delivery, stored, transfer_syntax) as (source, size):
                 yield Prepared(source, 0, size, _note(received, transfer_syntax, less=less))
@@ -79,14 +76,3 @@ def _note(received: str, sent: str, *, less: bool) -> str:
     if sent != received:
         changes.append(f"transfer syntax {received} changed to {sent}")
     return ", ".join(changes)
-
-
-def _verify(source: BinaryIO, offset: int, size: int, sha256: str) -> None:
-    """What is read out of order cannot be checked on its way. Raises ``ObjectDamaged``."""
-    digest, left = hashlib.sha256(), size
-    source.seek(offset)
-    while left and (data := source.read(min(_CHUNK, left))):
-        digest.update(data)
-        left -= len(data)
-    if digest.hexdigest() != sha256:
-        raise ObjectDamaged("the stored bytes do not match the SHA-256 of the receipt")

@@ -15,6 +15,7 @@ from services.dicom.profile import Pair, Profile
 from services.dicom.requestor import Peer, Requestor, Response
 from services.dicom.transcoding import NotConvertible, choose
 from services.dicom.uids import valid_uid
+from services.dicom.verified import ObjectDamaged
 from services.forwarder.classify import (
     Trouble,
     Verdict,
@@ -27,7 +28,6 @@ from services.forwarder.classify import (
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome
 from services.forwarder.preparation import Preparation
-from services.forwarder.source import ObjectDamaged
 from services.forwarder.states import Event
 from services.runtime.errors import GatewayError, ObjectMissing
 

@@ -15,7 +15,7 @@ from services.dicom.profile import Profile
 from services.dicom.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED
 from services.query import metrics
 from services.query.identifier import IdentifierFault, read_identifier
-from services.query.models import FIND, Model, model_of
+from services.query.models import FIND, RELATIONAL, model_of
 from services.query.questions import Mismatch, Question, question
 from services.query.responses import Encoder, languages
 from services.query.store import Matches, Stopped
@@ -86,14 +86,13 @@ class Finder:
         if model is None:
             raise _Ended(SOP_CLASS_NOT_SUPPORTED)
         identifier = read_identifier(request)
-        asked = question(identifier, model, xeleris=self._profile.xeleris, relational=self._relational(request, model))
+        negotiated = request.association.negotiated.extended.get(request.context.abstract_syntax, b"")
+        relational = negotiated[:1] == RELATIONAL
+        asked = question(identifier, model, xeleris=self._profile.xeleris, relational=relational)
         encoder = Encoder(
             asked, self._aet, languages(self._profile, identifier.terms), request.context.transfer_syntax
         )  # fmt: skip
         self._send_matches(request, asked, encoder)
-
-    def _relational(self, request: Request, model: Model) -> bool:
-        return False
 
     def _send_matches(self, request: Request, asked: Question, encoder: Encoder) -> None:
         association, sent = request.association, 0

@@ -19,8 +19,8 @@ LONGEST_PATTERN: Final = 256
 MOST_PATTERNS: Final = 100
 
 _NAME_COLUMNS: Final = ("name_whole", "name_ideographic", "name_phonetic")
-_DATE: Final = re.compile(r"\d{4}(\.?)\d{2}\1\d{2}")
-_TIME: Final = re.compile(r"\d{2}(:?\d{2}(:?\d{2}(\.\d{1,6})?)?)?")
+_DATE: Final = re.compile(r"\d{4}(\.?)\d{2}\1\d{2}", re.ASCII)
+_TIME: Final = re.compile(r"\d{2}(:?\d{2}(:?\d{2}(\.\d{1,6})?)?)?", re.ASCII)
 _LATEST_TIME: Final = "235959.999999"
 
 
@@ -51,7 +51,7 @@ def conditions(attribute: QueryAttribute, text: str, kinds: frozenset[Kind]) -> 
 
 
 def _text(attribute: QueryAttribute, values: Sequence[str], wildcards: bool) -> Iterator[Condition]:
-    """One of the values. A value of asterisks alone asks for any, and so does an empty one beside others."""
+    """One of the values, empty ones not counting. A value of asterisks alone asks for any."""
     values = [value for value in values if value]
     patterns = [value for value in values if wildcards and ("*" in value or "?" in value)]
     if not values or any(not value.strip("*") for value in patterns):
@@ -66,12 +66,8 @@ def _text(attribute: QueryAttribute, values: Sequence[str], wildcards: bool) -> 
         case "modality", True:
             yield Condition("modality_like_any", attribute.column, [_like(v, wild=v in patterns) for v in values])
         case _, False:
-            one = len(values) == 1
-            yield (
-                Condition("equal", attribute.column, values[0])
-                if one
-                else Condition("one_of", attribute.column, values)
-            )
+            column = attribute.column
+            yield Condition("equal", column, values[0]) if len(values) == 1 else Condition("one_of", column, values)
         case _:
             yield _pattern(attribute.column, [_like(v, wild=v in patterns) for v in values])
 

@@ -40,9 +40,17 @@ _STUDY_ROOT: Final = "1.2.840.10008.5.1.4.1.2.2."
 FIND, MOVE, GET = "1", "2", "3"
 """Last component of the SOP Class UIDs of both models (PS3.4 C.6)."""
 
+RELATIONAL: Final = b"\x01"
+"""First byte of extended negotiation: relational queries (PS3.4 C.5.1.1) or retrievals (C.5.2.1, C.5.3.1)."""
+
+
+def sop_classes(operation: str) -> tuple[str, str]:
+    """The SOP classes of an operation: Patient Root and Study Root."""
+    return _PATIENT_ROOT + operation, _STUDY_ROOT + operation
+
 
 def model_of(abstract_syntax: str, operation: str) -> Model | None:
     """The model that a SOP class of ``operation`` names, None for any other class."""
-    roots: dict[str, Root] = {_PATIENT_ROOT + operation: "PATIENT", _STUDY_ROOT + operation: "STUDY"}
-    root = roots.get(abstract_syntax)
-    return Model(root) if root else None
+    patient_root, study_root = sop_classes(operation)
+    models = {patient_root: Model("PATIENT"), study_root: Model("STUDY")}
+    return models.get(abstract_syntax)

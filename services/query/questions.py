@@ -63,7 +63,7 @@ def question(identifier: Identifier, model: Model, *, xeleris: bool, relational:
         raise Mismatch("query/retrieve level is missing or not of this model")
     keys = keys_of(model, level, xeleris=xeleris)
     if not relational:
-        _check_hierarchy(identifier, keys.required)
+        check_hierarchy(identifier, keys.required)
     attributes = query_keys().by_tag
     asked = {tag for tag in identifier.keys if tag != RETRIEVE_AE_TITLE}
     known = asked & keys.matching.keys()
@@ -80,7 +80,8 @@ def question(identifier: Identifier, model: Model, *, xeleris: bool, relational:
     )
 
 
-def _check_hierarchy(identifier: Identifier, required: Sequence[int]) -> None:
+def check_hierarchy(identifier: Identifier, required: Sequence[int]) -> None:
+    """Each of these unique keys has one value, without wildcards (PS3.4 C.4.1.2.1). Raises ``Mismatch``."""
     for tag in required:
         values = identifier.values(tag)
         if len(values) != 1 or any(character in "*?" for character in values[0]):

@@ -19,5 +19,11 @@ class QuerySettings(Settings):
     """How long a query waits for its turn before it is answered A700."""
     statement_seconds: Annotated[float, Field(gt=0, le=15)] = 10.0
     """For finding the first matches, and then for each further batch of them."""
+    slot_seconds: Annotated[float, Field(ge=0, le=600)] = 30.0
+    """How long a C-MOVE waits for an outgoing association, sending Pending, before it is answered A702."""
+    connect_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    abandoned_seconds: Annotated[float, Field(ge=60)] = 600.0
+    """After so long without news, a retrieval that nobody ended is closed in the records."""
+    retrieval_months: Annotated[int, Field(ge=1)] = 12
     result_limit: Annotated[int, Field(ge=1)] | None = None
     """Matches after which a query ends with A700; None: all are sent (R97)."""

@@ -1,11 +1,11 @@
 """Reading matches from the database, from an association's thread and without holding more than a batch of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from psycopg import sql
 from psycopg.rows import tuple_row
@@ -24,8 +24,6 @@ FIRST_BATCH: Final = 100
 BATCH: Final = 500
 POLL_SECONDS: Final = 0.2
 CLOSE_SECONDS: Final = 10.0
-
-T = TypeVar("T")
 
 
 class Stopped(Exception):
@@ -47,13 +45,13 @@ class Matches:
             raise Unavailable("database is away")
         stream = self._stream(question)
         try:
-            while (rows := self._wait(anext(stream, None), stopped)) is not None:
+            while (rows := self._wait(stream, stopped)) is not None:
                 yield rows
         finally:
             self._close(stream)
 
-    def _wait(self, asked: Awaitable[T], stopped: Callable[[], bool]) -> T:
-        future = asyncio.run_coroutine_threadsafe(_awaited(asked), self._loop)
+    def _wait(self, stream: AsyncGenerator[list[Row], None], stopped: Callable[[], bool]) -> list[Row] | None:
+        future = asyncio.run_coroutine_threadsafe(_next(stream), self._loop)
         while True:
             try:
                 return future.result(POLL_SECONDS)
@@ -63,12 +61,16 @@ class Matches:
                 if stopped():
                     future.cancel()
                     raise Stopped from None
+                if not self._database.available:
+                    future.cancel()
+                    raise Unavailable("database went away") from None
 
-    def _close(self, stream: AsyncIterator[list[Row]]) -> None:
+    def _close(self, stream: AsyncGenerator[list[Row], None]) -> None:
+        # A stream whose batch was cancelled is still ending by itself: closing it raises RuntimeError.
         with suppress(FutureTimeoutError, CancelledError, GatewayError, RuntimeError):
             asyncio.run_coroutine_threadsafe(_closed(stream), self._loop).result(CLOSE_SECONDS)
 
-    async def _stream(self, question: Question) -> AsyncIterator[list[Row]]:
+    async def _stream(self, question: Question) -> AsyncGenerator[list[Row], None]:
         statement, values = statement_of(question)
         settings = self._settings
         async with self._database.transaction(timeout=settings.wait_seconds) as connection:
@@ -100,9 +102,9 @@ def _composed(name: str, condition: Condition) -> sql.Composed:
     return sql.SQL(template).format(column=sql.Identifier("v", condition.column), value=sql.Placeholder(name))
 
 
-async def _awaited(asked: Awaitable[T]) -> T:
-    return await asked
+async def _next(stream: AsyncGenerator[list[Row], None]) -> list[Row] | None:
+    return await anext(stream, None)
 
 
-async def _closed(stream: Any) -> None:
+async def _closed(stream: AsyncGenerator[list[Row], None]) -> None:
     await stream.aclose()

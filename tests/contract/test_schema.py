@@ -45,7 +45,7 @@ def test_a_schema_too_old_or_too_new_names_the_cure() -> None:
     assert misfit(SCHEMA_VERSION + 5, SCHEMA_VERSION) is None, "old code runs on while an upgrade rolls"
 
 
-OWNED_SCHEMAS = {"runtime", "config", "audit", "storage", "index", "routing"}
+OWNED_SCHEMAS = {"runtime", "config", "audit", "storage", "index", "routing", "query"}
 PARTITIONED = {
     "runtime.outbox": "r",
     "audit.entry": "r",
@@ -55,6 +55,8 @@ PARTITIONED = {
     "routing.evaluation": "r",
     "routing.delivery": "r",
     "routing.attempt": "r",
+    "query.retrieval": "r",
+    "query.suboperation": "r",
 }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from services.cli.names import LISTENING
+
 CHART = Path(__file__).resolve().parents[2] / "helm" / "gateway"
 HELM = shutil.which("helm", path=str(Path(sys.executable).parent)) or "helm"
 SERVICES = {"ingest", "storage", "index", "forwarder", "admin"}
@@ -43,12 +45,12 @@ def test_lint_strict(values: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("values", [(), ON_DISK], ids=["s3", "claim"])
 def test_every_service_is_rendered_once(values: tuple[str, ...]) -> None:
-    """One workload a service, each running that service."""
+    """One workload a service, each running that service; those that accept DICOM are one workload."""
     found = workloads(rendered(*values))
     assert set(found) == SERVICES
     for service, workload in found.items():
         (container,) = workload["spec"]["template"]["spec"]["containers"]
-        assert container["args"] == ["run", service]
+        assert container["args"] == ["run", *(LISTENING if service == "ingest" else [service])]
 
 
 def test_pods_are_confined_and_probed() -> None:

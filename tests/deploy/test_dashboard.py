@@ -328,8 +328,9 @@ def test_local_targets_are_the_running_processes(gateway: RunningGateway, tmp_pa
     subprocess.run(command, check=True, timeout=20)
     groups = json.loads(file.read_text())
     assert sorted(group["labels"]["service"] for group in groups) == sorted(
-        ["ingest", "storage", "index", "forwarder", "admin"]
+        ["ingest-query", "storage", "index", "forwarder", "admin"]
     )
     for group in groups:
         with urllib.request.urlopen(f"http://{group['targets'][0]}/metrics", timeout=5) as answer:
-            assert f'services="{group["labels"]["service"]}"' in answer.read().decode()
+            services = group["labels"]["service"].replace("-", " ")
+            assert f'services="{services}"' in answer.read().decode()

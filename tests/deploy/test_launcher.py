@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from private_servers.processes import is_running
 
-from services.cli.names import SERVICES
+from services.cli.names import LISTENING, SERVICES
 from tests.deploy.launching import CHECKOUT, Launched, launched
 from tests.waiting import until
 
@@ -90,9 +90,11 @@ def test_every_socket_is_on_loopback(shared: Launched) -> None:
 
 def test_one_process_for_each_service_and_two_that_receive(shared: Launched) -> None:
     cards = [json.loads(card.read_text()) for card in (shared.home / "run").glob("*-*.json")]
-    running = [card["service"] for card in cards if is_running(card["pid"]) and card["service"] in SERVICES]
-    assert sorted(running) == sorted([*SERVICES, "ingest"])
-    assert {card["pid"] for card in cards if card["service"] in SERVICES} <= set(shared.processes())
+    listening = "-".join(LISTENING)
+    expected = [listening, listening, *(name for name in SERVICES if name not in LISTENING)]
+    running = [card["service"] for card in cards if is_running(card["pid"]) and card["service"] in expected]
+    assert sorted(running) == sorted(expected)
+    assert {card["pid"] for card in cards if card["service"] in expected} <= set(shared.processes())
 
 
 def test_taken_ports_are_replaced_and_named(shared: Launched, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from schemas.topology import EXCHANGE
 from tests.factories import Instance, ct, mr
 from tests.running_gateway import RunningGateway, running_gateway
 from tests.stations import AbortAfterData, Answer, RawSender, StationReceiver
+from tests.stations.finder import Finder, identifier
 from tests.waiting import until
 
 CANARY = "Zaunkoenig"
@@ -122,9 +123,20 @@ def test_the_canary_is_nowhere(gateway: RunningGateway) -> None:
     asyncio.run(publish(gateway, dead_messages(message)))
     until(lambda: len(gateway.json("dead", "list")) == DEAD_LETTERS, limit=40, what="the dead letters to be parked")
     wait_for_outcomes(gateway, accepted)
+    ask(gateway)
     lose_the_database(gateway)
     assert CANARY in gateway.cli("studies", "list"), "the data that must not leak were never read"
     assert_absent(gateway, accepted)
+
+
+def ask(gateway: RunningGateway) -> None:
+    """Queries with the patient's data: answered, with keys that cannot be read, and cut."""
+    with Finder(gateway.dicom_port) as finder:
+        name = {0x00100010: f"{CANARY}*", 0x00100020: CANARY}
+        assert len(finder.find(identifier("STUDY", name))) > 1
+        assert finder.find(identifier("STUDY", {**name, 0x00080020: CANARY}))[-1].status == 0xC000
+        assert finder.find(identifier("SERIES", name))[-1].status == 0xA900
+        assert finder.find(identifier("STUDY", name)[:-3])[-1].status == 0xC000
 
 
 def store(gateway: RunningGateway, instance: Instance, calling_aet: str = "SCANNER1") -> int:

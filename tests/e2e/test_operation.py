@@ -14,6 +14,7 @@ from schemas.topology import FORWARDER_REQUEST, INDEX_INSTANCE_STORED
 from tests.factories import Instance, ct, mr
 from tests.running_gateway import RunningGateway, running_gateway
 from tests.stations import Accept, Answer, RawSender, Refuse, StationReceiver
+from tests.stations.finder import Finder, identifier
 from tests.waiting import until
 
 RULES = """
@@ -130,6 +131,23 @@ def accepted(site: Site, title: str) -> bool:
             return sender.echo() == 0
     except ConnectionRefusedError:
         return False
+
+
+def test_what_was_stored_is_found_by_a_query(site: Site) -> None:
+    """C-STORE, index, C-FIND: at every level, by what the data set says, under the title that delivers it."""
+    instance = ct(70, PatientID="FOUND-1", PatientName="Schön^Änne", ImageID="I-7", AccessionNumber="A-70")
+    assert site.send(instance) == [0]
+    keys = {0x00100020: "FOUND-1", 0x00100010: "", 0x00080050: ""}
+    with Finder(site.gateway.dicom_port) as finder:
+        found = until(
+            lambda: finder.find(identifier("STUDY", {**keys, 0x0020000D: ""}))[:-1], limit=30, what="the study"
+        )
+        (study,) = [response.identifier() for response in found]
+        assert (study.StudyInstanceUID, study.PatientName) == (instance.study_instance_uid, "Schön^Änne")
+        assert (study.AccessionNumber, study.RetrieveAETitle) == ("A-70", "GATEWAY")
+        upper = {0x0020000D: instance.study_instance_uid, 0x0020000E: instance.series_instance_uid}
+        image = finder.find(identifier("IMAGE", {**upper, 0x00540400: "", 0x00080060: ""}))[0].identifier()
+        assert (image.SOPInstanceUID, image.ImageID, image.Modality) == (instance.sop_instance_uid, "I-7", "CT")
 
 
 def test_a_rule_set_is_in_force_within_two_seconds(site: Site) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydicom import Dataset
 from pydicom.filereader import read_dataset
 
-from tests.stations.raw_sender import RawSender, command_set, data_pdu, number, uid
+from tests.stations.raw_sender import RawSender, associate_request, command_set, data_pdu, item, number, uid
 
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -41,12 +41,43 @@ def identifier(level: str, keys: Mapping[int, bytes | str]) -> bytes:
     return b"".join(element(tag, value) for tag, value in sorted({0x00080052: level, **keys}.items()))
 
 
+def items_of(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """PDU items: type and body."""
+    while data:
+        kind, length = struct.unpack_from(">BxH", data)
+        yield kind, data[4 : 4 + length]
+        data = data[4 + length :]
+
+
 class Finder(RawSender):
     """One association with both models."""
 
-    def __init__(self, port: int, calling_aet: str = "SCANNER1", *, syntax: str = IMPLICIT, limit: float = 60) -> None:
-        super().__init__(port, calling_aet, contexts=[(PATIENT_ROOT, syntax), (STUDY_ROOT, syntax)], limit=limit)
+    def __init__(
+        self,
+        port: int,
+        calling_aet: str = "SCANNER1",
+        *,
+        syntax: str = IMPLICIT,
+        extended: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """``extended``: extended negotiation by SOP class."""
+        super().__init__(port, calling_aet, contexts=[(PATIENT_ROOT, syntax), (STUDY_ROOT, syntax)])
         self._syntax = syntax
+        wanted = b"".join(
+            item(0x56, struct.pack(">H", len(sop_class)) + sop_class.encode() + information)
+            for sop_class, information in (extended or {}).items()
+        )
+        self._request = associate_request(self._contexts, calling_aet=calling_aet, more_user_items=wanted)
+        self.extended: dict[str, bytes] = {}
+        """What the peer answered to ``extended``."""
+
+    def _accept(self, items: bytes) -> None:
+        super()._accept(items)
+        for kind, body in items_of(items):
+            for sub_kind, information in items_of(body) if kind == 0x50 else ():
+                if sub_kind == 0x56:
+                    length = struct.unpack_from(">H", information)[0]
+                    self.extended[information[2 : 2 + length].decode()] = information[2 + length :]
 
     def ask(self, data: bytes, root: str = STUDY_ROOT) -> None:
         """Send a C-FIND-RQ and wait for nothing."""

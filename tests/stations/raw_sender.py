@@ -99,12 +99,15 @@ class RawSender:
         host: str = "127.0.0.1",
         largest_pdu: int = 65536,
         limit: float = _LIMIT_SECONDS,
+        more_user_items: bytes = b"",
     ) -> None:
         """``contexts`` are pairs of SOP class and transfer syntax; one for Verification is added. ``limit``: seconds a
         peer may be silent."""
         self._address = (host, port)
         self._contexts = [*contexts, (VERIFICATION, IMPLICIT_LITTLE_ENDIAN)]
-        self._request = associate_request(self._contexts, calling_aet=calling_aet, called_aet=called_aet)
+        self._request = associate_request(
+            self._contexts, calling_aet=calling_aet, called_aet=called_aet, more_user_items=more_user_items
+        )
         self._largest_pdu, self._limit = largest_pdu, limit
         self._chunk = largest_pdu - 6
         self._message_id = 0

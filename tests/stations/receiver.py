@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -76,7 +76,15 @@ class StationReceiver:
         """Ended ones."""
         self.requests: list[commands.Command] = []
         self.syntaxes: Sequence[str] = ALL_TRANSFER_SYNTAXES
-        """What it accepts, the preferred one first."""
+        """Accepted for every class, the preferred one first."""
+        self.classes: Container[str] = STORAGE_CLASSES
+        """Accepted besides Verification."""
+        self.statuses: dict[str, int] = {}
+        """Answers by SOP Instance UID, where they are not those of the behaviour."""
+        self.aborted: Container[str] = frozenset()
+        """SOP Instance UIDs whose data set is answered with an A-ABORT."""
+        self.proposed: list[str] = []
+        """Abstract syntaxes of all contexts that were proposed, in their order."""
         self._guards = guards or Guards()
         self._data_sets: dict[str, list[bytes]] = defaultdict(list)
         self._received_at: dict[str, float] = {}
@@ -156,12 +164,14 @@ class StationReceiver:
         behaviour = self.behaviour
         if not isinstance(behaviour, Answer):
             self._remember(request, data)
-        if isinstance(behaviour, AbortAfterData):
+        uid = request.command.affected_sop_instance_uid
+        if isinstance(behaviour, AbortAfterData) or uid in self.aborted:
             request.association.abort()
         if isinstance(behaviour, Slow):
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, behaviour.seconds)
-        request.association.respond(request, behaviour.status if isinstance(behaviour, Answer) else 0)
+        usual = behaviour.status if isinstance(behaviour, Answer) else 0
+        request.association.respond(request, self.statuses.get(uid, usual))
 
     def _remember(self, request: Request, data: bytes) -> None:
         uid = request.command.affected_sop_instance_uid
@@ -187,5 +197,6 @@ class _Policy:
         return None
 
     def accepts(self, _: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
-        known = abstract_syntax in STORAGE_CLASSES or abstract_syntax == VERIFICATION
+        self._station.proposed.append(abstract_syntax)
+        known = abstract_syntax in self._station.classes or abstract_syntax == VERIFICATION
         return self._station.syntaxes if known else ()

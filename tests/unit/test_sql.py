@@ -13,7 +13,7 @@ SERVICES = Path(__file__).resolve().parents[2] / "services"
 OWNS = {
     "runtime": {"runtime"},
     "ingest": set[str](),
-    "query": set[str](),
+    "query": {"query"},
     "storage": {"storage"},
     "index": {"index"},
     "forwarder": {"routing"},

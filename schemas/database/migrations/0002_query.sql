@@ -9,6 +9,7 @@ alter table index.patient
         generated always as (btrim(regexp_replace(split_part(name_folded, '=', 2), '[\^ ]+', ' ', 'g'))) stored,
     add column name_phonetic text not null
         generated always as (btrim(regexp_replace(split_part(name_folded, '=', 3), '[\^ ]+', ' ', 'g'))) stored;
+drop index index.patient_name;
 create index patient_name_whole on index.patient (name_whole text_pattern_ops);
 create index patient_name_ideographic on index.patient (name_ideographic text_pattern_ops);
 create index patient_name_phonetic on index.patient (name_phonetic text_pattern_ops);

@@ -29,6 +29,13 @@ insert into routing.delivery (received_at, sop_instance_uid, revision, destinati
     '1.2.840', '1.2.840.10008.1.2.1', 1, 42752, 'Refused: Out of resources', 'infinity');
 insert into routing.attempt (at, delivery, status, outcome, reason)
     select '2026-11-23 20:00:02Z', id, 42752, 'RETRY', 'Refused: Out of resources' from routing.delivery;
+insert into query.retrieval (started_at, id, operation, requester, peer_address, association, message_id, level,
+    destination, total, failed, status, finished_at) values ('2026-11-23 20:00:03Z', 'JOB_ID', 'MOVE', 'WS1',
+    '10.0.0.2', 'b', 1, 'STUDY', 'WS2', 1, 1, 45056, '2026-11-23 20:00:05Z');
+insert into query.suboperation (started_at, retrieval, position, sop_instance_uid, revision, study_instance_uid,
+    sop_class_uid, transfer_syntax_uid, result, status, reason, finished_at) values ('2026-11-23 20:00:03Z', 'JOB_ID',
+    1, '1.2.3.1', 1, '1.2.3', '1.2.840', '1.2.840.10008.1.2.1', 'FAILED', 42752, 'Refused: Out of resources',
+    '2026-11-23 20:00:04Z');
 """.replace("SHA_256", SHA).replace("JOB_ID", JOB)
 DEAD = """
 insert into runtime.dead_letter (queue, reason, message_type, headers, body, fingerprint)
@@ -64,6 +71,13 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
                 "attempts": [
                     {"at": "2026-11-23T20:00:02Z", "status": "A700", "reason": "Refused: Out of resources"}
                 ],
+            }
+        ],
+        "retrievals": [
+            {
+                "instance": "1.2.3.1", "operation": "C-MOVE", "requester": "WS1", "destination": "WS2",
+                "at": "2026-11-23T20:00:04Z", "state": "FAILED", "status": "A700", "answered": "B000",
+                "reason": "Refused: Out of resources",
             }
         ],
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """Query tables with generated studies, written by one statement a table."""
 
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -47,3 +48,50 @@ def fill(connection: psycopg.Connection[Any], studies: int, *, series: int = 2, 
             if statement.strip():
                 connection.execute(statement.encode(), values)
     connection.execute("analyze index.patient, index.study, index.series, index.instance")
+
+
+class Study(NamedTuple):
+    """What the statements above write for study ``number`` out of ``studies``."""
+
+    number: int
+    studies: int = 10_000
+
+    @property
+    def uid(self) -> str:
+        """Study Instance UID."""
+        return f"1.2.826.1.{self.number}"
+
+    @property
+    def patient(self) -> int:
+        """Number of its patient."""
+        return 1 + self.number % (self.studies // 2)
+
+    @property
+    def patient_id(self) -> str:
+        """Patient ID."""
+        return f"PAT{self.patient:07}"
+
+    @property
+    def patient_name(self) -> str:
+        """Patient's Name."""
+        return f"NAME{self.patient:07}^GIVEN{self.patient % 7}"
+
+    @property
+    def date(self) -> str:
+        """Study Date."""
+        return (date(2000, 1, 1) + timedelta(self.number % 6000)).strftime("%Y%m%d")
+
+    @property
+    def time(self) -> str:
+        """Study Time."""
+        return f"{self.number % 24:02}{self.number % 60:02}00"
+
+    @property
+    def accession(self) -> str:
+        """Accession Number."""
+        return f"ACC{self.number:07}"
+
+    @property
+    def modalities(self) -> set[str]:
+        """Modalities in Study."""
+        return {("CT", "MR", "NM", "CT")[self.number % 4], "PT"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from services.admin.explanations import delivery, instance
+from services.admin.explanations import delivery, instance, retrieval
 
 AT = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 ROW: dict[str, Any] = {
@@ -58,3 +58,36 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
         ],
         "commitment": None,
     }
+
+
+COVERED: dict[str, Any] = {
+    "instance": "1.2.3",
+    "operation": "MOVE",
+    "requester": "WS1",
+    "destination": "WS2",
+    "started_at": AT,
+    "finished_at": None,
+    "result": "PENDING",
+    "status": None,
+    "reason": "",
+    "answered": None,
+    "ended": False,
+}
+
+
+def test_a_retrieval_tells_its_state_for_each_instance() -> None:
+    assert retrieval(COVERED) == {
+        "instance": "1.2.3",
+        "operation": "C-MOVE",
+        "requester": "WS1",
+        "destination": "WS2",
+        "at": AT,
+        "state": "PENDING",
+        "status": None,
+        "reason": "",
+        "answered": None,
+    }
+    cancelled = retrieval(COVERED | {"ended": True, "answered": 0xFE00})
+    assert (cancelled["state"], cancelled["answered"]) == ("CANCELED", "FE00")
+    done = retrieval(COVERED | {"ended": True, "result": "COMPLETED", "status": 0, "answered": 0})
+    assert (done["state"], done["status"], done["answered"]) == ("COMPLETED", "0000", "0000")

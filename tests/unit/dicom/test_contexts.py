@@ -50,6 +50,13 @@ def test_each_context_is_judged_alone_in_our_order(
     assert answers[1] == ContextAnswer(3, 0, COMMITMENT, IMPLICIT)
 
 
+def test_the_order_of_a_peer_that_receives_decides() -> None:
+    """C-GET: a requester of the SCP role says what it prefers."""
+    proposed = [ProposedContext(CT, (JPEG, IMPLICIT, EXPLICIT), 1)]
+    assert negotiate(proposed, _accepts, {CT})[0].transfer_syntax == IMPLICIT
+    assert negotiate(proposed, _accepts, {NM})[0].transfer_syntax == EXPLICIT
+
+
 def test_only_accepted_contexts_remain() -> None:
     answers = negotiate([ProposedContext(NM, (EXPLICIT,), 1), ProposedContext(CT, (EXPLICIT,), 5)], _accepts)
     assert accepted(answers) == {5: PresentationContext(5, CT, EXPLICIT)}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 
 from services.dicom import pdu
-from services.dicom.contexts import ContextAnswer, ProposedContext, Roles
+from services.dicom.contexts import ContextAnswer, PresentationContext, ProposedContext, Roles, answer_extended
 from services.dicom.errors import ProtocolViolation
 
 CT, EXPLICIT, IMPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -45,6 +45,29 @@ def test_an_answer_of_ours_is_read_by_pynetdicom_and_by_us() -> None:
     ours = pdu.decode_answer(encoded[6:])
     assert [(each.id, each.result) for each in ours.contexts] == [(1, 0), (3, 4)]
     assert (ours.contexts[0].transfer_syntax, ours.maximum_pdu, ours.roles) == (EXPLICIT, 131072, _ROLES)
+
+
+def test_extended_negotiation_is_read_and_answered() -> None:
+    """PS3.7 D.3.3.5: of each byte what both sides want, for accepted classes that know it."""
+    information = struct.pack(">BxHH", 0x56, 2 + len(CT) + 3, len(CT)) + CT.encode() + b"\1\0\1"
+    variable = _context(1, _ABSTRACT, _TRANSFER) + struct.pack(">BxH", 0x50, len(information)) + information
+    request = pdu.decode_request(_FIXED + variable)
+    assert request.extended == {CT: b"\1\0\1"}
+    contexts = {1: PresentationContext(1, CT, IMPLICIT)}
+    answer = answer_extended(request.extended, {CT: b"\1\1", COMMITMENT: b"\1"}, contexts)
+    assert answer == {CT: b"\1\0"}
+    assert answer_extended(request.extended, {}, contexts) == answer_extended(request.extended, {CT: b"\1"}, {}) == {}
+    theirs = A_ASSOCIATE_AC()
+    theirs.decode(pdu.encode_accept(b" " * 32, (ContextAnswer(1, 0, CT, IMPLICIT),), {}, 128, pdu.OURS, answer))
+    assert theirs.user_information is not None
+    assert {item.uid: item.app_info for item in theirs.user_information.ext_neg} == answer
+
+
+@pytest.mark.parametrize("item", [b"\x56\0\0\3\0\7a", b"\x56\0\0\1\0", b"\x56\0\0\3\0\1\xff"])
+def test_broken_extended_negotiation_is_refused(item: bytes) -> None:
+    variable = _context(1, _ABSTRACT, _TRANSFER) + struct.pack(">BxH", 0x50, len(item)) + item
+    with pytest.raises(ProtocolViolation):
+        pdu.decode_request(_FIXED + variable)
 
 
 def test_unknown_items_are_skipped() -> None:

@@ -2,9 +2,12 @@
 
 import hashlib
 import io
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from services.runtime.errors import GatewayError
+
+_CHUNK: Final = 1 << 20
+_MISMATCH: Final = "the stored bytes do not match the SHA-256 of the receipt"
 
 
 class ObjectDamaged(GatewayError):
@@ -42,10 +45,24 @@ class VerifiedSource(io.RawIOBase):
         self._digest.update(data)
         self._left -= len(data)
         if data and not self._left and self._digest.hexdigest() != self._sha256:
-            raise ObjectDamaged("the stored bytes do not match the SHA-256 of the receipt")
+            raise ObjectDamaged(_MISMATCH)
         return data
 
     def close(self) -> None:
         """Close the object."""
         self._source.close()
         super().close()
+
+
+def verify(source: BinaryIO, offset: int, size: int, sha256: str) -> None:
+    """Read the data set once, for those who cannot take back what they began to send. Raises ``ObjectDamaged``."""
+    digest, left = hashlib.sha256(), size
+    source.seek(offset)
+    while left:
+        data = source.read(min(left, _CHUNK))
+        if not data:
+            raise ObjectDamaged(f"the object ends {left} bytes early")
+        digest.update(data)
+        left -= len(data)
+    if digest.hexdigest() != sha256:
+        raise ObjectDamaged(_MISMATCH)
