@@ -2,8 +2,8 @@
 
 Whoever opens an association to a station takes two slots before: one of the station's and one of all. Who finds none
 free may stand in line: slots then go in its order, newcomers come after all who wait, and a sender that keeps its
-association open for more work gives it up (``lacking``). The channel ``association_wanted`` tells of both, of who begins
-to wait and of what becomes free. A service that needs an association for one piece of work takes ``slot``:
+association open for more work gives it up (``lacking``). The channel ``association_wanted`` tells of who begins to wait
+and of what becomes free. A service that needs an association for one piece of work takes ``slot``:
 
     wanted = Wanted("MOVE_TARGET", holder("query"), own=station.associations, all_together=profile.outgoing)
     async with slot(runtime.db, wanted, wait_seconds=30, on_wait=send_pending, on_lost=requestor_abort):
