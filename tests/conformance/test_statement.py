@@ -116,7 +116,7 @@ def agree(process: IngestProcess, called: str, *arguments: str) -> int:
     return len(wire)
 
 
-@pytest.mark.requirement("R11", "R86", "R87")
+@pytest.mark.requirement("R10", "R11", "R86", "R87")
 @pytest.mark.parametrize("variant", ["3.0", "4dr", "v"])
 def test_profile_xeleris_accepts_what_the_tables_say(variants: Callable[[str], IngestProcess], variant: str) -> None:
     agree(variants(variant), "XELERIS", "--profile", "xeleris", "--variant", variant)
