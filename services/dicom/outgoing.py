@@ -1,9 +1,9 @@
 """Outgoing associations of all processes and services together: slots with a lease in PostgreSQL (R26, notes A41).
 
 Whoever opens an association to a station takes two slots before: one of the station's and one of all. Who finds none
-free may stand in line: then newcomers leave a free slot to each who waits, and a sender that keeps its association open
-for more work gives it up (``lacking``; notified on the channel ``association_wanted``). A service that needs an
-association for one piece of work takes ``slot``:
+free may stand in line: slots then go in its order, newcomers come after all who wait, and a sender that keeps its
+association open for more work gives it up (``lacking``). The channel ``association_wanted`` tells of who begins to wait
+and of what becomes free. A service that needs an association for one piece of work takes ``slot``:
 
     wanted = Wanted("MOVE_TARGET", holder("query"), own=station.associations, all_together=profile.outgoing)
     async with slot(runtime.db, wanted, wait_seconds=30, on_wait=send_pending, on_lost=requestor_abort):
@@ -96,7 +96,7 @@ async def slot(
 
 
 async def take(connection: Connection, wanted: Wanted) -> None:
-    """Take both slots. Raises ``NoSlot``, which has to leave the transaction."""
+    """Take both slots, if nobody who came before needs them. Raises ``NoSlot``, which has to leave the transaction."""
     await connection.execute(QUERIES.lock_slots)
     for station, slots in ((wanted.station, wanted.own), ("", wanted.all_together)):
         parameters = {
@@ -109,15 +109,15 @@ async def take(connection: Connection, wanted: Wanted) -> None:
         }
         if await (await connection.execute(QUERIES.take_slot, parameters)).fetchone() is None:
             raise NoSlot(wanted, station)
-    await connection.execute(QUERIES.leave_line, {"holder": wanted.holder, "kept": "", "wait": WAIT_SECONDS})
+    await connection.execute(QUERIES.leave_line, {"holder": wanted.holder})
 
 
 async def stand_in_line(connection: Connection, wanted: Wanted, lacking: str) -> None:
     """After ``NoSlot``: wait for a slot of ``lacking``; holds for ``WAIT_SECONDS``, then ask again."""
-    name = _line(lacking) + wanted.holder
+    parameters = {"line": _line(lacking), "holder": wanted.holder, "wait": WAIT_SECONDS}
+    await connection.execute(QUERIES.leave_other_lines, parameters)
+    await connection.execute(QUERIES.join_line, parameters)
     metrics.OUTGOING_WAITS.inc()
-    await connection.execute(QUERIES.leave_line, {"holder": wanted.holder, "kept": name, "wait": WAIT_SECONDS})
-    await connection.execute(QUERIES.join_line, {"name": name, "holder": wanted.holder, "wait": WAIT_SECONDS})
     await connection.execute(QUERIES.notify_wanted, {"station": lacking})
 
 
@@ -136,6 +136,7 @@ async def renew(connection: Connection, holder: str, lease_seconds: float = LEAS
 async def give_back(connection: Connection, holder: str) -> None:
     """Give the slots, and a place in line, up. Again does nothing."""
     await connection.execute(QUERIES.give_slots_back, {"holder": holder})
+    await connection.execute(QUERIES.notify_freed)
 
 
 def _line(station: str) -> str:

@@ -43,10 +43,14 @@ async def spawn_loops(
         await configuration.refresh()
         lanes.adjust()
 
+    async def attend() -> None:
+        await lanes.give_way()
+        await lanes.ring_due()
+
     spawn = ground.supervisor.spawn
     spawn("forwarder configuration", lambda: on_wake(ground, changed, settings.poll_seconds, refresh))
     spawn("forwarder wake", lambda: on_wake(ground, work, settings.poll_seconds, lanes.ring_due))
-    spawn("forwarder give way", lambda: on_wake(ground, wanted, settings.poll_seconds, lanes.give_way))
+    spawn("forwarder associations", lambda: on_wake(ground, wanted, settings.poll_seconds, attend))
     for name, seconds, step in (
         ("release", RELEASE_SECONDS, clocks.release),
         ("expire leases", EXPIRE_SECONDS, clocks.expire),

@@ -32,6 +32,8 @@ from services.runtime.errors import GatewayError
 PENDING_SECONDS: Final = 2.0
 """Between two Pending responses while an association is waited for."""
 
+LONGEST_TITLE: Final = 16
+
 log = structlog.get_logger(__name__)
 
 
@@ -64,8 +66,7 @@ class Retriever:
 
     def move(self, request: Request) -> None:
         """C-MOVE (PS3.7 9.1.4). Raises the errors of the association."""
-        title = request.command.move_destination
-        self._serve(request, Asked.by(request, "MOVE", title[:16]), MOVE, self._move)
+        self._serve(request, Asked.by(request, "MOVE", _title(request.command.move_destination)), MOVE, self._move)
 
     def get(self, request: Request) -> None:
         """C-GET (PS3.7 9.1.3). Raises the errors of the association."""
@@ -193,3 +194,8 @@ class _Waiting:
 
 def _at(asked: Asked, wanted: Wish) -> Asked:
     return Asked(**vars(asked) | {"level": wanted.level})
+
+
+def _title(text: str) -> str:
+    """A title as a station may have one; "" for what cannot be one (PS3.5 6.2), which no station is called."""
+    return text if len(text) <= LONGEST_TITLE and text.isascii() and text.isprintable() else ""

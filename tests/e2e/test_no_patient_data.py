@@ -22,6 +22,7 @@ from tests.factories import Instance, ct, mr
 from tests.running_gateway import RunningGateway, running_gateway
 from tests.stations import AbortAfterData, Answer, RawSender, StationReceiver
 from tests.stations.finder import Finder, identifier
+from tests.stations.retriever import PATIENT_ROOT, Retriever
 from tests.waiting import until
 
 CANARY = "Zaunkoenig"
@@ -130,13 +131,18 @@ def test_the_canary_is_nowhere(gateway: RunningGateway) -> None:
 
 
 def ask(gateway: RunningGateway) -> None:
-    """Queries with the patient's data: answered, with keys that cannot be read, and cut."""
+    """Queries and retrievals with the patient's data: answered, failing, with keys that cannot be read, and cut."""
     with Finder(gateway.dicom_port) as finder:
         name = {0x00100010: f"{CANARY}*", 0x00100020: CANARY}
         assert len(finder.find(identifier("STUDY", name))) > 1
         assert finder.find(identifier("STUDY", {**name, 0x00080020: CANARY}))[-1].status == 0xC000
         assert finder.find(identifier("SERIES", name))[-1].status == 0xA900
         assert finder.find(identifier("STUDY", name)[:-3])[-1].status == 0xC000
+    with Retriever(gateway.dicom_port) as retriever:
+        for to, status in (("HEALTHY", 0), ("REFUSING", 0xA702), ("ABORTING", 0xA702), ("NOBODY", 0xA801)):
+            answers = retriever.retrieve({0x00100020: CANARY}, "PATIENT", root=PATIENT_ROOT, to=to)
+            assert answers[-1].status == status
+        assert retriever.retrieve({0x00100020: CANARY}, "STUDY", root=PATIENT_ROOT, to=to)[-1].status == 0xA900
 
 
 def store(gateway: RunningGateway, instance: Instance, calling_aet: str = "SCANNER1") -> int:

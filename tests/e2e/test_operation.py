@@ -5,16 +5,19 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aio_pika
+import pydicom.data
 import pytest
 
 from schemas.topology import FORWARDER_REQUEST, INDEX_INSTANCE_STORED
-from tests.factories import Instance, ct, mr
+from tests.factories import Instance, ct, mr, nm_gated_tomo, storable_files
 from tests.running_gateway import RunningGateway, running_gateway
 from tests.stations import Accept, Answer, RawSender, Refuse, StationReceiver
 from tests.stations.finder import Finder, identifier
+from tests.stations.retriever import GET, Retriever
 from tests.waiting import until
 
 RULES = """
@@ -36,6 +39,9 @@ rules:
     send: [{to: ARCHIVE1}]
 """
 IN_FORCE_SECONDS = 2.0
+SAMPLES = Path(pydicom.data.__file__).parent / "test_files"
+IMPLICIT = "1.2.840.10008.1.2"
+COMPRESSED = ("1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.5")
 
 
 @dataclass
@@ -148,6 +154,39 @@ def test_what_was_stored_is_found_by_a_query(site: Site) -> None:
         upper = {0x0020000D: instance.study_instance_uid, 0x0020000E: instance.series_instance_uid}
         image = finder.find(identifier("IMAGE", {**upper, 0x00540400: "", 0x00080060: ""}))[0].identifier()
         assert (image.SOPInstanceUID, image.ImageID, image.Modality) == (instance.sop_instance_uid, "I-7", "CT")
+
+
+def test_what_was_stored_comes_back_bit_for_bit(site: Site) -> None:
+    """P4: by C-MOVE and by C-GET, whatever the transfer syntax, private elements included; ``where`` names both."""
+    stored = [nm_gated_tomo(7101), nm_gated_tomo(7102, transfer_syntax=IMPLICIT), *compressed_samples()]
+    assert all(b"GEMS" in instance.data_set for instance in stored[:2])
+    assert site.send(*stored) == [0] * len(stored)
+    contexts = list(dict.fromkeys((one.sop_class_uid, one.transfer_syntax_uid) for one in stored))
+    with StationReceiver("WS9") as workstation, Retriever(site.gateway.dicom_port, storage=contexts) as retriever:
+        site.gateway.add_station("WS9", workstation.port)
+        for one in stored:
+            keys: dict[int, bytes | str] = {0x0020000D: one.study_instance_uid}
+            moved = until(lambda keys=keys: _moved(retriever, keys), limit=30, what="the index to know it")  # type: ignore[misc]
+            assert moved == 1
+            assert workstation.data_set(one.sop_instance_uid) == one.data_set
+            assert retriever.retrieve(keys, "STUDY", operation=GET)[-1].status == 0
+            assert retriever.got.instances[one.sop_instance_uid] == (one.transfer_syntax_uid, one.data_set)
+    shown = site.gateway.json("where", stored[0].sop_instance_uid)["retrievals"]
+    assert [(one["operation"], one["destination"], one["state"], one["answered"]) for one in shown] == [
+        ("C-MOVE", "WS9", "COMPLETED", "0000"), ("C-GET", "SCANNER1", "COMPLETED", "0000"),
+    ]  # fmt: skip
+
+
+def _moved(retriever: Retriever, keys: dict[int, bytes | str]) -> int | None:
+    last = retriever.retrieve(keys, "STUDY", to="WS9")[-1]
+    assert last.status == 0
+    return last.completed
+
+
+def compressed_samples() -> list[Instance]:
+    """One sample of JPEG lossless, JPEG 2000 and RLE each."""
+    files = [one for one in storable_files(SAMPLES) if len(one.data_set) < 1 << 20]
+    return [next(one for one in files if one.transfer_syntax_uid == syntax) for syntax in COMPRESSED]
 
 
 def test_a_rule_set_is_in_force_within_two_seconds(site: Site) -> None:

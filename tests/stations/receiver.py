@@ -85,6 +85,8 @@ class StationReceiver:
         """SOP Instance UIDs whose data set is answered with an A-ABORT."""
         self.proposed: list[str] = []
         """Abstract syntaxes of all contexts that were proposed, in their order."""
+        self.frozen = threading.Event()
+        """A request came while it was to freeze."""
         self._guards = guards or Guards()
         self._data_sets: dict[str, list[bytes]] = defaultdict(list)
         self._received_at: dict[str, float] = {}
@@ -188,6 +190,8 @@ class StationReceiver:
 
     def _freeze(self) -> None:
         with self._changed:
+            if isinstance(self._behaviour, Freeze):
+                self.frozen.set()
             self._changed.wait_for(lambda: self._closing or not isinstance(self._behaviour, Freeze))
 
 

@@ -122,6 +122,20 @@ async def test_newcomers_leave_a_slot_to_who_waits(database: Database) -> None:
         assert await outgoing.lacking(connection) == set()
 
 
+async def test_who_waits_longest_is_next_however_often_others_ask(database: Database) -> None:
+    first, second, third = (wanted(title, all_together=1) for title in "ABC")
+    await took(database, first)
+    for each in (second, third, third, second, third):
+        async with database.transaction() as connection:
+            await outgoing.stand_in_line(connection, each, "")
+    async with database.transaction() as connection:
+        await outgoing.give_back(connection, first.holder)
+    assert await took(database, first, third, second, third) == [False, False, True, False]
+    async with database.transaction() as connection:
+        await outgoing.give_back(connection, second.holder)
+    assert await took(database, first, third) == [False, True]
+
+
 async def test_a_place_in_line_is_forgotten_when_nobody_asks_again(database: Database, database_url: str) -> None:
     first, gone = wanted("A", own=1), wanted("A", own=1)
     await took(database, first)

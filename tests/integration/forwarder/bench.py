@@ -75,10 +75,12 @@ async def forwarder(
         handlers = Handlers(database, evaluator, requests, chosen)
         if sending:
             await spawn_loops(Ground(database, supervisor), configuration, lanes, clocks, chosen)
-        yield Forwarder(database, configuration, evaluator, handlers, requests, clocks, lanes, supervisor)
-        supervisor.stop()
-        await lanes.drained(drain_seconds)
-        await supervisor.drain(5)
+        try:
+            yield Forwarder(database, configuration, evaluator, handlers, requests, clocks, lanes, supervisor)
+        finally:  # else a test that fails waits for the threads for ever
+            supervisor.stop()
+            await lanes.drained(drain_seconds)
+            await supervisor.drain(5)
 
 
 class Ledger:

@@ -159,7 +159,7 @@ async def test_stopping_does_not_wait_for_a_frozen_receiver(recorder: Recorder, 
         add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
         async with forwarder(recorder, drain_seconds=0.5) as running:
             await running.evaluate(recorder.record(ct(1)))
-            await ledger.until_states({"SENDING": 1})
+            await until_async(archive.frozen.is_set)
     assert ledger.states() == {"UNKNOWN": 1}
 
 

@@ -13,7 +13,7 @@ from services.dicom.settings import DicomSettings
 from tests.factories import Instance, ct, mr, nm_static, secondary_capture
 from tests.integration.forwarder.bench import GATEWAY, Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
-from tests.stations import Answer, Freeze, StationReceiver
+from tests.stations import Answer, Freeze, Slow, StationReceiver
 from tests.stations.proposals import Proposal, ProposalRecorder
 from tests.waiting import until_async
 
@@ -187,6 +187,25 @@ async def test_four_associations_serve_everybody(recorder: Recorder, ledger: Led
         for receiver in receivers:
             receiver.__exit__(None, None, None)
     assert max(held) == 4
+
+
+async def test_who_has_much_to_send_lets_others_have_their_turn(
+    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: one association for all, and one destination with more than enough for it."""
+    monkeypatch.setattr("services.forwarder.sender.SHARE_SECONDS", 0.3)
+    with StationReceiver("BUSY", Slow(0.05)) as busy, StationReceiver("OTHER") as other:
+        for receiver in (busy, other):
+            add_station(recorder.database_url, receiver.title, receiver.port, associations=1)
+        to_other = {"when": {"all": [{"tag": "PatientComments", "op": "equals", "value": "other"}]}}
+        add_rule_set(recorder.database_url, 1, [{"send": [{"to": "BUSY"}]}, to_other | {"send": [{"to": "OTHER"}]}])
+        async with forwarder(recorder, profile=replace(xeleris(), outgoing=1)) as running:
+            await running.evaluate(recorder.record(*[ct(number) for number in range(60)]))
+            await until_async(lambda: busy.uids)
+            await running.evaluate(recorder.record(ct(200, PatientComments="other")))
+            await until_async(lambda: other.uids)
+            assert len(busy.uids) < 50
+            await ledger.until_states({"DELIVERED": 62}, limit=30)
 
 
 @pytest.mark.parametrize("rules", [[], TO_ARCHIVE], ids=["no rule", "a rule that names the station too"])

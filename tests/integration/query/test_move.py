@@ -278,7 +278,7 @@ def test_destinations_that_may_not_be_named(gateway: Archive, receiver: StationR
     gateway.station("OFF", receiver.port, enabled=False)
     gateway.station("OTHER", receiver.port)
     with gateway.retriever() as retriever:
-        for title in ("NOBODY", "", "OFF", "x" * 64):
+        for title in ("NOBODY", "", "OFF", "x" * 64, "ARCHIVE1\0B", "Ä", "ARCHIVE1" + "x" * 40):
             assert [each.status for each in retriever.retrieve(keys, "STUDY", to=title)] == [UNKNOWN_DESTINATION]
         assert gateway.recorded()["status"] == UNKNOWN_DESTINATION
         gateway.station("SCANNER1", 104, move_destinations=["OTHER"])

@@ -5,13 +5,10 @@ from typing import Any
 
 import pytest
 
-from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, Roles
-from services.dicom.profile import Profile, profile_of
+from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from services.dicom.requestor import Response
-from services.dicom.settings import DicomSettings
 from services.query.identifier import Identifier
-from services.query.models import GET, MOVE, Model, model_of
-from services.query.offer import roles, transfer_syntaxes
+from services.query.models import MOVE, Model, model_of
 from services.query.retrieve_records import Instance
 from services.query.retrieve_wish import Refusal, Wish, wish
 from services.query.suboperations_counts import Counts, Result, failed_list
@@ -20,10 +17,6 @@ from services.query.suboperations_targets import answered, proposed_pairs
 PATIENT, STUDY, SERIES, IMAGE = 0x00100020, 0x0020000D, 0x0020000E, 0x00080018
 CT, MR, J2K = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.1.2.4.90"
 ROOTS = {"PATIENT": Model("PATIENT"), "STUDY": Model("STUDY")}
-
-
-def profile(name: Any) -> Profile:
-    return profile_of(name, DicomSettings())
 
 
 # ------------------------------------------------------------------------------------------------ what is wanted
@@ -168,15 +161,3 @@ def test_more_than_an_association_carries_are_left_to_another_one() -> None:
 
 def test_what_is_no_uid_is_not_proposed() -> None:
     assert proposed_pairs("1.2", [("nonsense", J2K), ("1.2", "\0")]) == []
-
-
-def test_get_is_for_profile_gateway_only() -> None:
-    study_get, patient_move = "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.2.1.2"
-    assert model_of(study_get, GET) == ROOTS["STUDY"]
-    assert transfer_syntaxes(profile("gateway"), study_get)
-    assert not transfer_syntaxes(profile("xeleris"), study_get)
-    assert transfer_syntaxes(profile("xeleris"), patient_move) == (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-    assert not transfer_syntaxes(profile("xeleris"), CT)
-    assert roles(profile("gateway"))[CT] == Roles(scu=True, scp=True)
-    assert "1.2.840.113619.4.27" not in roles(profile("gateway"))
-    assert roles(profile("xeleris")) == {}
