@@ -14,11 +14,11 @@ DCMJS: Final = Path(__file__).parent / "dcmjs"
 
 
 def dcmtk(
-    program: str, port: int, *options: str, files: Sequence[Path] = (), calling: str = "DCMTK"
+    program: str, port: int, *options: str, files: Sequence[Path] = (), calling: str = "DCMTK", called: str = TITLE
 ) -> subprocess.CompletedProcess[str]:
     """Run one of DCMTK's clients against the gateway; what it says is in ``stderr``."""
     return subprocess.run(
-        [program, "-v", "-aet", calling, "-aec", TITLE, *options, "127.0.0.1", str(port), *files],
+        [program, "-v", "-aet", calling, "-aec", called, *options, "127.0.0.1", str(port), *files],
         capture_output=True,
         text=True,
         timeout=60,

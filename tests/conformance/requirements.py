@@ -186,7 +186,7 @@ LATER: Final[dict[str, str]] = {
     **dict.fromkeys(("R16", "R17"), _QUERY_RETRIEVE),
     **{f"R{number}": _QUERY_RETRIEVE for number in (*range(51, 54), 55, 56, *range(58, 67), *range(68, 71))},
     **dict.fromkeys(("R125", "R144", "R147", "R148"), _QUERY_RETRIEVE),
-    **{f"R{number}": _COMMITMENT for number in (18, *range(71, 83), 107, *range(109, 114), *range(133, 137))},
+    **{f"R{number}": _COMMITMENT for number in (18, *range(71, 83), *range(109, 113), *range(133, 137))},
     **dict.fromkeys(("R36", "R54", "R57", "R67", "R126"), _INTERFACE),
 }
 

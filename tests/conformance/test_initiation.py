@@ -4,14 +4,15 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.conformance.expected import CT, ENHANCED_SR, NM, VARIANTS, proposed
+from tests.conformance.printed import tables
 from tests.conformance.whole import Objects, Sent, WholeGateway, delivered, indexed, store
+from tests.conformance.wire import asked_by_echo
 from tests.stations import StationReceiver
 from tests.stations.raw_association import (
     APPLICATION_CONTEXT,
@@ -75,18 +76,12 @@ def ended_job(xeleris: WholeGateway, title: str, limit: float = 30) -> dict[str,
     return job
 
 
-def asked_by_echo(xeleris: WholeGateway, title: str, variant: str = "4dr") -> Items:
-    """The A-ASSOCIATE-RQ of a verification."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
-        xeleris.add_station(title, listener.getsockname()[1])
-        seen = thread.submit(proposal, listener)
-        xeleris.cli("station", "echo", title, status=1, environment={"GATEWAY_VARIANT": variant})
-        return seen.result(20)
-
-
 def is_the_statements(seen: Items, variant: str) -> None:
-    """Assert everything of a request of ours."""
-    assert [(each.id, each.abstract_syntax, each.transfer_syntaxes) for each in seen.contexts] == proposed(variant)
+    """Assert everything of a request of ours, and that our own statement tells the same of its contexts."""
+    contexts = [(each.id, each.abstract_syntax, each.transfer_syntaxes) for each in seen.contexts]
+    assert contexts == proposed(variant)
+    (table,) = tables("Proposed presentation contexts", "--profile", "xeleris", "--variant", variant)
+    assert [(int(row[0]), row[2], (row[4],)) for row in table["rows"]] == contexts
     assert seen.application_context == APPLICATION_CONTEXT
     assert sorted(seen.kinds) == [MAXIMUM_LENGTH, IMPLEMENTATION_CLASS, VERSION_NAME]
     assert struct.unpack(">I", seen.only(MAXIMUM_LENGTH)) == (128000,)

@@ -1,4 +1,4 @@
-"""N-EVENT-REPORT from a commitment server (R2, R23, R85, R108, R131): who may say it, and that it is answered."""
+"""N-EVENT-REPORT from a commitment server (R2, R23, R85, R107, R108, R113): who may say it, and that it is answered."""
 
 import struct
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def test_every_variant_but_v_takes_reports(variants: Callable[[str], IngestProce
     assert context.result == (3 if variant == "v" else 0)
 
 
-@pytest.mark.requirement("R23", "R85")
+@pytest.mark.requirement("R23", "R85", "R107", "R113")
 @pytest.mark.parametrize(
     ("event_type", "sop_class", "status"),
     [(1, COMMITMENT, 0), (2, COMMITMENT, 0), (3, COMMITMENT, 0x0113), (1, NM, 0x0119)],
@@ -55,6 +55,7 @@ def test_a_report_is_answered(receiving: IngestProcess, event_type: int, sop_cla
         answer = server.read_command()
         assert (answer[0x0100], answer[0x0120]) == (number(0x8100), number(7))
         assert answer[0x0900] == number(status)
+        assert answer.get(0x1002) == (None if status == 0x0119 else number(event_type))
         assert server.echo() == 0
 
 

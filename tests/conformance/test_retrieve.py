@@ -184,6 +184,13 @@ def test_dcmtk_moves_a_study(shelf: Shelf) -> None:
     assert "MoveDestinationUnknown" in unknown.stderr
 
 
+@pytest.mark.requirement("R11")
+def test_c_get_is_not_served(shelf: Shelf) -> None:
+    done = dcmtk("getscu", shelf.gateway.dicom_port, "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1")
+    assert done.returncode != 0
+    assert "No adequate Presentation Contexts" in done.stderr
+
+
 @pytest.mark.requirement("R21", "R101")
 @pytest.mark.usefixtures("dcmjs_client")
 def test_dcmjs_moves_a_study(shelf: Shelf) -> None:

@@ -1,19 +1,18 @@
 """docs/conformance-statement.md is current, whole, and what the gateway does on the wire."""
 
 import itertools
-import json
-from collections.abc import Callable, Iterable, Iterator
+import struct
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom._uid_dict import UID_dictionary
-from typer.testing import CliRunner
 
-from services.cli import command_line
-from tests.conformance.expected import PRIVATE, VARIANTS, proposed
+from tests.conformance.expected import EXPLICIT, PRIVATE, VARIANTS
+from tests.conformance.printed import printed, sections, tables
 from tests.ingest_process import IngestProcess
-from tests.stations.raw_association import propose
+from tests.stations.raw_association import EXTENDED, ROLES, propose, role_item
+from tests.stations.raw_sender import item
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MOST_CONTEXTS = 128
@@ -62,30 +61,6 @@ OF_EACH_PROFILE = [
 """The headings of PS3.2 annex A, in its order."""
 
 
-def printed(*arguments: str) -> str:
-    """What the command prints."""
-    done = CliRunner().invoke(command_line("conformance-statement"), ["conformance-statement", *arguments])
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def sections(*arguments: str) -> Iterator[dict[str, Any]]:
-    """Every section of the statement, in order."""
-
-    def below(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for section in found:
-            yield section
-            yield from below(section["sections"])
-
-    yield from below(json.loads(printed("--json", *arguments))["sections"])
-
-
-def tables(title: str, *arguments: str) -> list[dict[str, Any]]:
-    """The tables of the one section of that title."""
-    (found,) = [section["tables"] for section in sections(*arguments) if section["title"] == title]
-    return list(found)
-
-
 def test_the_document_is_current() -> None:
     document = (CHECKOUT / "docs" / "conformance-statement.md").read_text(encoding="utf-8")
     assert document == printed(), "run: gateway conformance-statement > docs/conformance-statement.md"
@@ -115,7 +90,7 @@ def stated(*arguments: str) -> dict[str, list[str]]:
     return {
         uid: [syntax for _, _, syntax in syntaxes["rows"]]
         for classes, syntaxes in zip(found[::2], found[1::2], strict=True)
-        for _, uid in classes["rows"]
+        for _, uid, *_ in classes["rows"]
     }
 
 
@@ -151,8 +126,26 @@ def test_profile_gateway_accepts_what_the_tables_say(profile_gateway: IngestProc
     assert agree(profile_gateway, "GATEWAY", "--profile", "gateway") > 5000
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_table_of_proposals_is_the_statements(variant: str) -> None:
-    (table,) = tables("Proposed presentation contexts", "--profile", "xeleris", "--variant", variant)
-    rows = [(int(row[0]), row[2], (row[4],)) for row in table["rows"]]
-    assert rows == proposed(variant)
+def negotiated_otherwise(process: IngestProcess, called: str, uids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """By abstract syntax, our role when a peer offers to take both, and what extended negotiation is answered."""
+    found = {}
+    for uid in uids:
+        encoded = uid.encode()
+        wishes = role_item(uid, scu=True, scp=True) + item(EXTENDED, struct.pack(">H", len(uid)) + encoded + b"\1\1\1")
+        answer = propose(process.port, [(uid, (EXPLICIT,))], called=called, more_user_items=wishes)
+        extended = [body for kind, body in answer.user if kind == EXTENDED]
+        scu, scp = answer.only(ROLES)[-2:]
+        role = ", ".join(name for name, has in (("SCP", scu), ("SCU", scp)) if has)
+        relational = any(body[2 + len(uid)] == 1 for body in extended)
+        found[uid] = (f"{role} (role selection)" if scp else role, "relational queries" if relational else "None")
+    return found
+
+
+@pytest.mark.parametrize("profile", ["gateway", "xeleris"])
+def test_roles_and_extended_negotiation_are_what_the_tables_say(
+    profile: str, receiving: IngestProcess, profile_gateway: IngestProcess
+) -> None:
+    process, called = (receiving, "XELERIS") if profile == "xeleris" else (profile_gateway, "GATEWAY")
+    found = tables("Accepted presentation contexts", "--profile", profile)[::2]
+    rows = {uid: (role, extended) for table in found for _, uid, role, extended in table["rows"]}
+    assert negotiated_otherwise(process, called, list(rows)) == rows

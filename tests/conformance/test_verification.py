@@ -59,7 +59,7 @@ def _guards(name: Literal["gateway", "xeleris"]) -> Guards:
     return profile_of(name, DicomSettings()).guards(idle_seconds=0.3, response_seconds=0.3)
 
 
-@pytest.mark.requirement("R90", "R103", "R105")
+@pytest.mark.requirement("R90", "R103", "R105", "R107")
 def test_requests_are_waited_for_without_end() -> None:
     """An association that says nothing ends in profile gateway after its time and goes on in profile xeleris."""
 

@@ -3,7 +3,6 @@
 from schemas.dicom.iods import standard_tables, xeleris_codes
 from services.cli.statement.document import Section, Table
 from services.cli.statement.offers import name
-from services.dicom.contexts import DEFLATED_LITTLE_ENDIAN
 from services.dicom.dictionary import stated_private_elements
 from services.dicom.profile import Profile
 
@@ -94,13 +93,7 @@ def annexes() -> Section:
                     "The private class 1.2.840.113619.4.27 is taken for storage and never moved (R96, R102).",
                 ),
             ),
-            Section(
-                "Private transfer syntaxes",
-                (
-                    f"None (R31). {name(DEFLATED_LITTLE_ENDIAN)} and the compressed ones are standard and never "
-                    "transcoded.",
-                ),
-            ),
+            Section("Private transfer syntaxes", ("None (R31).",)),
         ),
     )
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from schemas.dicom.profiles import OfferedClass
 from services.cli.statement.document import Section, Table
 from services.cli.statement.exchanges import asked_of_others, served
-from services.cli.statement.offers import accepted, name, proposed
+from services.cli.statement.offers import Accepted, accepted, name, proposed
 from services.dicom import pdu
 from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, UNCOMPRESSED, numbered
 from services.dicom.pdu import APPLICATION_CONTEXT
@@ -54,10 +54,7 @@ def _policies(profile: Profile) -> Section:
         [
             ("Application context name", APPLICATION_CONTEXT),
             ("Maximum PDU length received", f"{profile.maximum_pdu} bytes"),
-            (
-                "SOP class extended negotiation",
-                "none offered, none answered: no relational queries or retrievals (R30)",
-            ),
+            ("SOP class extended negotiation", _extended(profile)),
             ("User identity negotiation", "not answered"),
         ],
     )
@@ -107,7 +104,11 @@ def _proposals(profile: Profile) -> Section:
                     ("Activity", "Abstract syntax", "Transfer syntaxes"),
                     [
                         ("Send", "the SOP class of the instance", "the one it was received in"),
-                        ("Verify", name("1.2.840.10008.1.1"), ", ".join(map(name, UNCOMPRESSED))),
+                        (
+                            "Verify",
+                            name("1.2.840.10008.1.1"),
+                            ", ".join(map(name, reversed(UNCOMPRESSED))) + ", a context each",
+                        ),
                     ],
                 ),
             ),
@@ -128,28 +129,33 @@ def _proposals(profile: Profile) -> Section:
 
 
 def _acceptance(profile: Profile) -> Section:
-    groups: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[Accepted]] = defaultdict(list)
     for each in accepted(profile):
-        groups[each.syntaxes, each.role].append(each.uid)
+        groups[each.syntaxes].append(each)
     tables: list[str | Table] = [
         "Each context is judged alone: it is accepted if its abstract syntax is listed, with the first of the syntaxes "
-        "below, in their order, that was proposed (R86, R87). Extended negotiation: none. All others are answered "
-        "abstract-syntax-not-supported or transfer-syntaxes-not-supported (PS3.8 9.3.3.2).",
+        "below, in their order, that was proposed (R86, R87). All others are answered abstract-syntax-not-supported or "
+        "transfer-syntaxes-not-supported (PS3.8 9.3.3.2).",
     ]
-    for place, ((syntaxes, role), uids) in enumerate(groups.items(), 1):
-        label = f"group {place}, role {role}"
-        tables.append(
-            Table(f"Accepted abstract syntaxes, {label}", ("Name", "UID"), [(name(uid), uid) for uid in uids])
-        )
+    for place, (syntaxes, classes) in enumerate(groups.items(), 1):
+        rows = [(name(each.uid), each.uid, each.role, each.extended) for each in classes]
         ordered = [(str(number), name(uid), uid) for number, uid in enumerate(syntaxes, 1)]
-        tables.append(Table(f"Accepted transfer syntaxes, {label}", ("Order", "Name", "UID"), ordered))
+        columns = ("Name", "UID", "Role", "Extended negotiation")
+        tables.append(Table(f"Accepted abstract syntaxes, group {place}", columns, rows))
+        tables.append(Table(f"Accepted transfer syntaxes, group {place}", ("Order", "Name", "UID"), ordered))
     if not profile.xeleris:
-        tables.append(f"All {len(ALL_TRANSFER_SYNTAXES)} syntaxes are stored as received; nothing is decompressed.")
+        tables.append(f"All {len(ALL_TRANSFER_SYNTAXES)} syntaxes are stored as received.")
     return Section(
         "Association acceptance policy",
         (_WHO, _rejections()),
         (Section("Accepted presentation contexts", tables), *served(profile)),
     )
+
+
+def _extended(profile: Profile) -> str:
+    if any(each.extended != "None" for each in accepted(profile)):
+        return "none offered; answered for relational queries"
+    return "none offered, none answered: no relational queries or retrievals (R30)"
 
 
 _WHO = (

@@ -27,7 +27,7 @@ def _of(profile: Profile) -> Section:
     networking = Section(
         "Networking",
         (),
-        (implementation_model(profile), application_entity(profile), network(profile), configuration(profile)),
+        (implementation_model(), application_entity(profile), network(profile), configuration(profile)),
     )
     return Section(
         f"Profile {profile.name} ({profile.product})",

@@ -1,18 +1,17 @@
 """PS3.2 A.4.1: the implementation model."""
 
 from services.cli.statement.document import Section, Table
-from services.dicom.profile import Profile
 
 _FLOW = (
     ("Receive", "a peer sends with C-STORE", "the object is written, made durable, answered, recorded and indexed"),
     ("Route", "an instance was recorded", "rules choose stations; each gets a job"),
     ("Send", "a delivery is due", "C-STORE to the station"),
-    ("Answer", "a peer asks with C-ECHO, C-FIND or C-MOVE", "from the query tables and the stored objects"),
+    ("Answer", "a peer asks with C-ECHO, C-FIND, C-MOVE or C-GET", "from the query tables and the stored objects"),
     ("Verify", "gateway station echo", "C-ECHO to the station"),
 )
 
 
-def implementation_model(profile: Profile) -> Section:
+def implementation_model() -> Section:
     """Data flow, functional definition, sequencing."""
     return Section(
         "Implementation model",
@@ -29,12 +28,7 @@ def implementation_model(profile: Profile) -> Section:
                     "message after the other. Receiving needs neither the database nor the broker, only the "
                     "configuration it was last given. Sending has its own queue, limits and circuit breaker for "
                     "each station.",
-                    f"As {profile.product} the AE "
-                    + (
-                        "makes no objects itself: it sends on what it received (R7, R9)."
-                        if profile.xeleris
-                        else "sends on."
-                    ),
+                    "The AE makes no objects itself: it sends on what it received (R7, R9).",
                 ),
             ),
             Section(

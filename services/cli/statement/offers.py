@@ -29,6 +29,8 @@ class Accepted:
     syntaxes: tuple[str, ...]
     role: str
     """Ours: SCP, or what role selection may make of it."""
+    extended: str
+    """What extended negotiation may add."""
 
 
 @cache
@@ -43,12 +45,12 @@ def known_classes() -> tuple[str, ...]:
 def accepted(profile: Profile) -> list[Accepted]:
     """Every abstract syntax the AE accepts."""
     roles = {**query.roles(profile), **ingest.roles(profile)}
-    found = []
-    for uid in known_classes():
-        syntaxes = tuple(syntaxes_of(profile, uid))
-        if syntaxes:
-            found.append(Accepted(uid, syntaxes, role(roles.get(uid))))
-    return found
+    extended = query.extended(profile)
+    return [
+        Accepted(uid, tuple(syntaxes), role(roles.get(uid)), "relational queries" if uid in extended else "None")
+        for uid in known_classes()
+        if (syntaxes := syntaxes_of(profile, uid))
+    ]
 
 
 def syntaxes_of(profile: Profile, uid: str) -> Sequence[str]:

@@ -25,6 +25,10 @@ def overview(profile: Profile) -> Section:
         Table("Network services", ("SOP class", "UID", "User (SCU)", "Provider (SCP)"), _rows(profile)),
     ]
     if profile.xeleris:
+        parts.append(
+            "As SCU of query, retrieve and storage commitment the AE proposes its contexts (R33) and takes reports; "
+            "this version starts none of the three by itself."
+        )
         parts.append(_variants())
     parts.append("Media services: none.")
     return Section("Conformance statement overview", parts)
@@ -49,13 +53,18 @@ def introduction(profile: Profile) -> Section:
 def _rows(profile: Profile) -> list[tuple[str, str, str, str]]:
     if profile.xeleris:
         return [(each.name, each.uid, _yes(each.scu), _yes(each.scp)) for each in profile.offered]
-    classes = [each.uid for each in accepted(profile)]
+    roles = {each.uid: each.role for each in accepted(profile)}
+    classes = list(roles)
     storage = [uid for uid in classes if uid in profile.storage]
     standard = len([uid for uid in storage if uid in STORAGE_CLASSES])
     rows = [(f"Storage: {standard} classes of PS3.4 annexes B and GG", "see SOP classes", "Yes", "Yes")]
     rows += [(f"{name(uid)} (storage)", uid, "Yes", "Yes") for uid in storage if uid not in STORAGE_CLASSES]
     asked = {each.uid for each in profile_data().xeleris.classes if each.service == "verification"}
-    return rows + [(name(uid), uid, _yes(uid in asked), "Yes") for uid in classes if uid not in storage]
+    return rows + [
+        (name(uid), uid, _yes(uid in asked or "SCU" in roles[uid]), _yes("SCP" in roles[uid]))
+        for uid in classes
+        if uid not in storage
+    ]
 
 
 def _variants() -> Table:

@@ -37,6 +37,10 @@ def query(profile: Profile) -> Section:
     )
 
 
+def _relational(profile: Profile) -> str:
+    return "No relational queries (R98). " if profile.xeleris else "Relational queries by extended negotiation. "
+
+
 _ENTITIES = [
     ("PATIENT", "Patient"),
     ("STUDY", "Study"),

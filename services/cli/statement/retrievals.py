@@ -16,7 +16,10 @@ _MEANINGS: Final = {
     PENDING: ("Sub-operations are continuing", "after each instance but the last, with the numbers"),
     CANCELLED: ("Sub-operations terminated due to cancel", "the peer cancelled"),
     CANNOT_COUNT: ("Refused: unable to calculate number of matches", _AWAY),
-    CANNOT_PERFORM: ("Refused: unable to perform sub-operations", "no association is free, or none can be opened"),
+    CANNOT_PERFORM: (
+        "Refused: unable to perform sub-operations",
+        "every sub-operation failed, or no association is free",
+    ),
     UNKNOWN_DESTINATION: (
         "Refused: Move Destination unknown",
         "the destination is not configured, disabled, or not allowed for the requester (notes A11)",
@@ -32,7 +35,8 @@ def retrieve(profile: Profile) -> Section:
         "Unique keys of the levels above have to be there: nothing is relational (R103). "
         if profile.xeleris
         else "Unique keys of the levels above may be left out. C-GET brings the instances on the requester's "
-        "association, in the contexts whose SCP role it took. "
+        "association, in the contexts whose SCP role it took; these are accepted in its order of transfer syntaxes, "
+        "not in ours. "
     )
     return Section(
         "Activity: retrieve (SCP)",
@@ -40,7 +44,8 @@ def retrieve(profile: Profile) -> Section:
             "C-MOVE sends each instance to the Move Destination, which may be another station than the requester, "
             "on an association of its own with the contexts of the initiation policy (R101). Private classes of our "
             "data are passed over (R102). " + how + "Instances go as they are stored; where the destination accepts "
-            "them only in another syntax, they are written again in explicit or implicit VR little endian.",
+            "them only in another syntax, they are written again in explicit or implicit VR little endian; "
+            "compressed pixel data is decompressed where the extra codecs is installed.",
             Table("Responses", ("Status", "Class", "Meaning", "When"), _answers(profile)),
         ),
     )
