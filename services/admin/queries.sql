@@ -103,29 +103,38 @@ from routing.delivery_view where job = %(id)s order by received_at, id limit %(l
 
 -- Where: one study, series or instance, every delivery and every attempt.
 
--- name: study_of
-select study_instance_uid from storage.identity_view where sop_instance_uid = %(uid)s
-union all
-select study_instance_uid from storage.identity_view where study_instance_uid = %(uid)s
-union all
-select study_instance_uid from index.series_view where series_instance_uid = %(uid)s
-limit 1
+-- name: studies_of
+-- The studies that hold what the UID names, the newest revision's first: what was sent again may name another study.
+select study_instance_uid from (
+    select study_instance_uid, revision from storage.identity_view where sop_instance_uid = %(uid)s
+    union all
+    (select study_instance_uid, 0 from storage.identity_view where study_instance_uid = %(uid)s limit 1)
+    union all
+    select study_instance_uid, 0 from index.series_view where series_instance_uid = %(uid)s
+) as held
+group by study_instance_uid order by max(revision) desc, study_instance_uid
 
 -- name: instances_at
 -- One row for each revision: the receipt that holds it, and how the rules took it.
-select i.sop_instance_uid as uid, i.revision, i.sha256, r.calling_aet as source, r.peer_address, r.received_at,
-       r.status, r.findings, r.flags, r.disposition, r.rule_set, e.matched, e.note
+select i.sop_instance_uid as uid, i.study_instance_uid as study, i.revision, i.sha256, r.calling_aet as source,
+       r.peer_address, r.received_at, r.status, r.findings, r.flags, r.disposition, r.rule_set, e.matched, e.note
 from storage.identity_view i
 join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
 left join routing.evaluation_view e on e.received_at = r.received_at and e.object_key = r.object_key
-where i.study_instance_uid = %(study)s
+where i.study_instance_uid = any(%(studies)s)
   and %(uid)s in (i.study_instance_uid, i.series_instance_uid, i.sop_instance_uid)
 order by r.received_at, i.sop_instance_uid, i.revision limit %(limit)s
 
+-- name: receipts_at
+-- Every receipt of these instances, also of content that was there already. One content has one study.
+select sop_instance_uid as uid, revision, received_at, calling_aet as source, disposition from storage.receipt_view
+where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instances)s)
+order by received_at, object_key
+
 -- name: deliveries_at
-select id, sop_instance_uid as instance, revision, destination, job, state, status, reason,
+select id, sop_instance_uid as instance, revision, sha256, destination, job, state, status, reason,
        case when next_attempt_at < 'infinity' and finished_at is null then next_attempt_at end as next_attempt_at
-from routing.delivery_view where study_instance_uid = %(study)s and sop_instance_uid = any(%(instances)s)
+from routing.delivery_view where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instances)s)
 order by created_at, id
 
 -- name: attempts_at

@@ -54,13 +54,16 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
         "study": "1.2.3",
         "instances": [
             {
-                "uid": "1.2.3.1", "sha256": SHA, "source": "SCANNER1", "received_at": "2026-11-23T20:00:00Z",
+                "uid": "1.2.3.1", "study": "1.2.3", "revision": 1, "sha256": SHA, "source": "SCANNER1",
+                "received_at": "2026-11-23T20:00:00Z",
                 "status": "0000", "findings": [], "rule_set": 3, "matched": ["to-archive"], "archived": False,
+                "receipts": [{"received_at": "2026-11-23T20:00:00Z", "source": "SCANNER1", "disposition": "NEW"}],
             }
         ],
         "deliveries": [
             {
-                "instance": "1.2.3.1", "destination": "ARCHIVE1", "job": JOB, "state": "PENDING", "commitment": None,
+                "instance": "1.2.3.1", "revision": 1, "sha256": SHA, "destination": "ARCHIVE1", "job": JOB,
+                "state": "PENDING", "reason": "Refused: Out of resources", "commitment": None,
                 "attempts": [
                     {"at": "2026-11-23T20:00:02Z", "status": "A700", "reason": "Refused: Out of resources"}
                 ],
@@ -69,6 +72,48 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
     }  # fmt: skip
     people = gateway.done("where", uid).out
     assert all(word in people for word in ("1.2.3.1", "SCANNER1", "to-archive", "PENDING", "A700", JOB))
+
+
+MOVED = """
+insert into storage.identity select sop_instance_uid, 2, 'OTHER', received_at + interval '1 s', 'objects/b.dcm', size,
+    data_set_offset, sop_class_uid, '1.2.4', '1.2.4.9', transfer_syntax_uid from storage.identity;
+insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
+    sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
+    association, configuration, rule_set, status)
+    select received_at + n * interval '1 s', 'objects/' || n, '1.2.3.1', 2, case n when 1 then 'REVISION' else
+    'DUPLICATE' end, 'OTHER', size, sop_class_uid, '1.2.4', '1.2.4.9', transfer_syntax_uid, peer_address, calling_aet,
+    called_aet, association, configuration, rule_set, status from storage.receipt, generate_series(1, 2) as n;
+update storage.receipt set object_key = 'objects/b.dcm' where object_key = 'objects/1';
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
+    data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state, reason, created_at, finished_at)
+    select received_at + interval '1 s', sop_instance_uid, 2, destination, job, '1.2.4', 'objects/b.dcm',
+    data_set_offset, size, 'OTHER', sop_class_uid, transfer_syntax_uid, 'FAILED', 'given up after 72 hours: disabled',
+    created_at + interval '1 s', now() from routing.delivery;
+""".replace("OTHER", "cd" * 32)
+
+
+def test_where_tells_every_revision_of_an_instance_in_whichever_study_it_lies(
+    gateway: Gateway, database_url: str
+) -> None:
+    execute(database_url, RECORDED + MOVED)
+    found = gateway.done("where", "1.2.3.1", "--json").json()
+    assert found["study"] == "1.2.4"
+    assert [(each["revision"], each["study"], len(each["receipts"])) for each in found["instances"]] == [
+        (1, "1.2.3", 1), (2, "1.2.4", 2),
+    ]  # fmt: skip
+    assert [(each["revision"], each["sha256"]) for each in found["deliveries"]] == [(1, SHA), (2, "cd" * 32)]
+    assert "STUDY" in gateway.done("where", "1.2.3.1").out
+    for study, revision in (("1.2.3", 1), ("1.2.4", 2)):
+        of_study = gateway.done("where", study, "--json").json()
+        assert (of_study["study"], [each["revision"] for each in of_study["instances"]]) == (study, [revision])
+        assert [each["revision"] for each in of_study["deliveries"]] == [revision]
+
+
+def test_where_gives_the_reason_of_a_delivery_that_was_never_tried(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, RECORDED + MOVED)
+    (failed,) = gateway.done("where", "1.2.4", "--json").json()["deliveries"]
+    assert (failed["attempts"], failed["reason"]) == ([], "given up after 72 hours: disabled")
+    assert "given up after 72 hours: disabled" in gateway.done("where", "1.2.4").out
 
 
 def test_where_says_when_it_cuts_its_list(gateway: Gateway, database_url: str) -> None:
