@@ -97,9 +97,12 @@ select id, kind, state, destination, total, done, failed, reason, created_at, fi
 from routing.job_view where id = %(id)s
 
 -- name: deliveries_of_job
-select sop_instance_uid as instance, revision, state, attempts, status, reason, finished_at,
-       case when next_attempt_at < 'infinity' and finished_at is null then next_attempt_at end as next_attempt_at
-from routing.delivery_view where job = %(id)s order by received_at, id limit %(limit)s
+-- While the circuit of the destination is open nothing goes there before the circuit's own time.
+select v.sop_instance_uid as instance, v.revision, v.state, v.attempts, v.status, v.reason, v.finished_at,
+       case when v.state in ('PENDING', 'UNKNOWN') and v.next_attempt_at < 'infinity'
+            then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
+from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
+where v.job = %(id)s order by v.received_at, v.id limit %(limit)s
 
 -- Where: one study, series or instance, every delivery and every attempt.
 
@@ -188,7 +191,8 @@ where finished_at is null or created_at > now() - interval '24 hours' group by s
 
 -- name: destinations
 -- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter.
-select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit, d.retry_at, d.last_success_at, d.last_failure_at,
+select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
+       case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at, d.last_failure_at,
        coalesce(d.last_failure, '') as last_failure, w.waiting, w.oldest_waiting_at, f.failed
 from config.station s
 left join routing.destination_view d on d.title = s.title

@@ -87,17 +87,30 @@ def _print(report: dict[str, Any]) -> None:
         }
     )
     print_table(
-        ("DESTINATION", "ENABLED", "CIRCUIT", "WAITING", "OLDEST", "FAILED (24 H)", "LAST SUCCESS", "LAST FAILURE"),
+        (
+            "DESTINATION",
+            "ENABLED",
+            "CIRCUIT",
+            "NEXT TRY",
+            "WAITING",
+            "OLDEST",
+            "FAILED (24 H)",
+            "LAST SUCCESS",
+            "FAILED AT",
+            "LAST FAILURE",
+        ),
         [
             (
                 d["title"],
                 d["enabled"],
                 d["circuit"],
+                d["retry_at"],
                 d["waiting"],
                 d["oldest_waiting_at"],
                 d["failed"],
                 d["last_success_at"],
-                f"{d['last_failure']}" if d["last_failure_at"] else None,
+                d["last_failure_at"],
+                d["last_failure"] or None,
             )
             for d in report["destinations"]
         ],

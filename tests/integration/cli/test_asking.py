@@ -168,6 +168,31 @@ def test_jobs_list_has_exactly_the_documented_shape(gateway: Gateway, database_u
     assert (delivery["instance"], delivery["status"], delivery["next_attempt_at"]) == ("1.2.3.1", "A700", None)
 
 
+OPEN = """
+insert into routing.destination (title, circuit, consecutive_failures, retry_at, last_failure, last_failure_at)
+    values ('ARCHIVE1', 'OPEN', 3, '2026-11-23 20:05Z', 'connection refused', '2026-11-23 20:01Z');
+update routing.delivery set next_attempt_at = '2026-11-23 20:02Z';
+"""
+
+
+def test_an_open_circuit_says_when_it_is_tried_next(gateway: Gateway, database_url: str) -> None:
+    gateway.station("ARCHIVE1", "--store")
+    execute(database_url, RECORDED + OPEN)
+
+    def next_attempt() -> object:
+        return gateway.done("jobs", "show", JOB, "--json").json()["deliveries"][0]["next_attempt_at"]
+
+    assert next_attempt() == "2026-11-23T20:05:00Z"
+    assert gateway.done("status", "--json").json()["destinations"][0]["retry_at"] == "2026-11-23T20:05:00Z"
+    assert "2026-11-23 20:05:00Z" in gateway.done("status").out
+    execute(database_url, "update routing.delivery set next_attempt_at = '2026-11-23 20:09Z'")
+    assert next_attempt() == "2026-11-23T20:09:00Z"
+    execute(database_url, "update routing.destination set circuit = 'CLOSED'")
+    assert gateway.done("status", "--json").json()["destinations"][0]["retry_at"] is None
+    execute(database_url, "update routing.delivery set state = 'SENDING'")
+    assert next_attempt() is None
+
+
 def test_jobs_that_do_not_exist(gateway: Gateway) -> None:
     for command in ("show", "retry", "cancel"):
         assert gateway("jobs", command, JOB).status == 1
