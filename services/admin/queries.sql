@@ -190,14 +190,20 @@ select state, count(*) as jobs from routing.job_view
 where finished_at is null or created_at > now() - interval '24 hours' group by state
 
 -- name: destinations
--- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter.
+-- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter. What a
+-- process that died was sending is in doubt, and its associations are taken, until its leases end: the first one does
+-- at lease_until.
 select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
        case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at, d.last_failure_at,
-       coalesce(d.last_failure, '') as last_failure, w.waiting, w.oldest_waiting_at, f.failed
+       coalesce(d.last_failure, '') as last_failure, w.waiting, w.oldest_waiting_at, w.sending, w.lease_until,
+       f.failed
 from config.station s
 left join routing.destination_view d on d.title = s.title
 cross join lateral (
-    select count(*) as waiting, min(v.created_at) as oldest_waiting_at from routing.delivery_view v
+    select count(*) as waiting, min(v.created_at) as oldest_waiting_at,
+           count(*) filter (where v.state = 'SENDING') as sending,
+           min(v.lease_until) filter (where v.state = 'SENDING') as lease_until
+    from routing.delivery_view v
     where v.destination = s.title and v.state in ('PENDING', 'SENDING', 'UNKNOWN')
 ) w
 cross join lateral (

@@ -193,6 +193,19 @@ def test_an_open_circuit_says_when_it_is_tried_next(gateway: Gateway, database_u
     assert next_attempt() is None
 
 
+def test_status_tells_until_when_a_process_that_died_holds_what_it_was_sending(
+    gateway: Gateway, database_url: str
+) -> None:
+    gateway.station("ARCHIVE1", "--store")
+    execute(database_url, RECORDED)
+    (idle,) = gateway.done("status", "--json").json()["destinations"]
+    assert (idle["sending"], idle["lease_until"]) == (0, None)
+    execute(database_url, "update routing.delivery set state = 'SENDING', lease_until = '2026-11-23 20:01:53Z'")
+    (busy,) = gateway.done("status", "--json").json()["destinations"]
+    assert (busy["waiting"], busy["sending"], busy["lease_until"]) == (1, 1, "2026-11-23T20:01:53Z")
+    assert "1, leased until 2026-11-23 20:01:53Z" in gateway.done("status").out
+
+
 def test_jobs_that_do_not_exist(gateway: Gateway) -> None:
     for command in ("show", "retry", "cancel"):
         assert gateway("jobs", command, JOB).status == 1
