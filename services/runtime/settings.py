@@ -1,5 +1,7 @@
 """Settings: environment over ``$GATEWAY_HOME/gateway.json`` over defaults; every value also from ``<NAME>_FILE``.
 
+An empty variable is as one that is not set: files of variables and charts leave lines such as ``GATEWAY_HOME=``.
+
 Nothing is read at import: ``RuntimeSettings.load()`` reads. A service declares its own class on ``Settings`` with the
 prefix ``GATEWAY_<SERVICE>_`` and gets the same habits.
 """
@@ -78,7 +80,7 @@ def home_values(found: dict[str, Any]) -> dict[str, Any]:
 class Settings(BaseSettings):
     """Base of the settings of a service: environment, ``<NAME>_FILE``, defaults."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
 
     @classmethod
     def settings_customise_sources(

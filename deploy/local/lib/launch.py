@@ -191,8 +191,9 @@ class Launcher:
 def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     """The environment of `gateway up`: the caller's, else the title and ports of the last start, else the usual ones.
 
-    Ports that are taken are replaced. The servers are found by gateway.json.
+    Empty variables are as none. Ports that are taken are replaced. The servers are found by gateway.json.
     """
+    given = {name: value for name, value in given.items() if value or not name.startswith("GATEWAY_")}
     title, dicom_port = PROFILES.get(given.get("GATEWAY_PROFILE", "gateway"), PROFILES["gateway"])
     before = {} if "GATEWAY_PROFILE" in given else addresses_before(home)
     host = given.get("GATEWAY_DICOM_HOST", LOOPBACK)

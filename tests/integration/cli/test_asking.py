@@ -349,11 +349,25 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     assert (old.status, states["schema"]) == (1, "failed")
 
 
-def test_check_makes_no_home(gateway: Gateway, amqp_url: str, tmp_path: Path) -> None:
+def test_check_makes_nothing(gateway: Gateway, amqp_url: str, tmp_path: Path) -> None:
+    def checked(home: str) -> dict[str, str]:
+        ran = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_HOME=home, GATEWAY_MINIMUM_FREE_BYTES="1")
+        (objects,) = [finding for finding in ran.json() if finding["name"] == "objects"]
+        return objects
+
     nowhere = tmp_path / "nowhere"
-    ran = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_HOME=str(nowhere), GATEWAY_OBJECTS_URL="")
-    (objects,) = [finding for finding in ran.json() if finding["name"] == "objects"]
-    assert (objects["state"], str(nowhere) in objects["text"], nowhere.exists()) == ("failed", True, False)
+    found = checked(str(nowhere))
+    assert (found["state"], str(nowhere) in found["text"], nowhere.exists()) == ("failed", True, False)
+    found = checked("")  # as one that is not set
+    assert str(Path.cwd() / ".gateway") in found["text"]
+    assert not Path("objects").exists()
+    nowhere.mkdir()
+    found = checked(str(nowhere))
+    assert (found["state"], "not used yet" in found["text"], list(nowhere.iterdir())) == ("ok", True, [])
+    (nowhere / "objects" / "config").mkdir(parents=True)
+    found = checked(str(nowhere))
+    assert (found["state"], "is writable" in found["text"]) == ("ok", True)
+    assert list((nowhere / "objects").rglob("*")) == [nowhere / "objects" / "config"]
 
 
 def test_a_terminal_that_is_not_utf_8_gets_other_alphabets_as_escapes(gateway: Gateway) -> None:

@@ -48,3 +48,10 @@ def test_a_profile_brings_its_own(used: Path) -> None:
 def test_an_unreadable_file_is_as_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "gateway.json").write_text(content)
     assert chosen(tmp_path) == ("GATEWAY", "11112", "8080")
+
+
+def test_an_empty_variable_is_as_none(used: Path) -> None:
+    names = ("AET", "PROFILE", "DICOM_HOST", "DICOM_PORT", "HTTP_HOST", "HTTP_PORT")
+    empty = {f"GATEWAY_{name}": "" for name in names}
+    assert chosen(used, **empty) == ("ROUTER1", "24112", "24080")
+    assert launch.gateway_environment(used, empty)["GATEWAY_DICOM_HOST"] == "127.0.0.1"
