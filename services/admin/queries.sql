@@ -147,13 +147,17 @@ where delivery = any(%(deliveries)s) order by at, id
 -- Studies.
 
 -- name: list_studies
+-- Counts what is stored there, whatever its revision. superseded: those whose newest revision lies elsewhere, because
+-- they were sent again with another study or series; queries answer with the newest only.
 select s.study_instance_uid, s.patient_id, s.patient_name, s.study_date, s.accession_number, s.description,
        s.patient_conflict, s.updated_at,
        array(select distinct e.modality from index.series_view e
              where e.study_instance_uid = s.study_instance_uid and e.modality <> '' order by 1) as modalities,
        (select count(*) from index.series_view e where e.study_instance_uid = s.study_instance_uid) as series,
-       (select count(*) from index.instance_view i where i.study_instance_uid = s.study_instance_uid and i.latest)
-           as instances
+       (select count(distinct i.sop_instance_uid) from index.instance_view i
+        where i.study_instance_uid = s.study_instance_uid) as instances,
+       (select count(distinct i.sop_instance_uid) - count(*) filter (where i.latest) from index.instance_view i
+        where i.study_instance_uid = s.study_instance_uid) as superseded
 from index.study_view s
 where (%(study)s::text is null or s.study_instance_uid = %(study)s)
   and (%(patient_id)s::text is null or s.patient_id = %(patient_id)s)
@@ -166,8 +170,12 @@ order by s.updated_at desc, s.study_instance_uid limit %(limit)s
 
 -- name: series_of_study
 select s.series_instance_uid, s.modality, s.series_number, s.description,
-       (select count(*) from index.instance_view i where i.study_instance_uid = s.study_instance_uid
-        and i.series_instance_uid = s.series_instance_uid and i.latest) as instances
+       (select count(distinct i.sop_instance_uid) from index.instance_view i
+        where i.study_instance_uid = s.study_instance_uid
+          and i.series_instance_uid = s.series_instance_uid) as instances,
+       (select count(distinct i.sop_instance_uid) - count(*) filter (where i.latest) from index.instance_view i
+        where i.study_instance_uid = s.study_instance_uid
+          and i.series_instance_uid = s.series_instance_uid) as superseded
 from index.series_view s where s.study_instance_uid = %(study)s order by s.series_number, s.series_instance_uid
 
 -- Overview.

@@ -263,6 +263,42 @@ def test_studies_list_and_show(gateway: Gateway, database_url: str) -> None:
     assert gateway("studies", "show", "1.2.4").status == 1
 
 
+def test_studies_count_what_is_stored_and_tell_what_was_sent_again_elsewhere(
+    gateway: Gateway, database_url: str
+) -> None:
+    """Instance 1 was sent again with another study, 2 with another series, 3 with other content only."""
+    execute(
+        database_url,
+        """
+        insert into index.patient (patient_id) values ('P1');
+        insert into index.study (study_instance_uid, patient)
+            select uid, id from index.patient, unnest(array['1.2.3', '1.2.4', '1.2.5']) as uid;
+        insert into index.series (study_instance_uid, series_instance_uid) values
+            ('1.2.3', '1.2.3.8'), ('1.2.3', '1.2.3.9'), ('1.2.4', '1.2.4.9'), ('1.2.5', '1.2.5.9');
+        insert into index.instance (sop_instance_uid, revision, received_at, object_key, study_instance_uid,
+            series_instance_uid, sop_class_uid, transfer_syntax_uid, latest) values
+            ('1', 1, now(), 'a', '1.2.3', '1.2.3.8', '1', '2', false),
+            ('1', 2, now(), 'b', '1.2.4', '1.2.4.9', '1', '2', true),
+            ('2', 1, now(), 'c', '1.2.3', '1.2.3.8', '1', '2', false),
+            ('2', 2, now(), 'd', '1.2.3', '1.2.3.9', '1', '2', true),
+            ('3', 1, now(), 'e', '1.2.3', '1.2.3.9', '1', '2', false),
+            ('3', 2, now(), 'f', '1.2.3', '1.2.3.9', '1', '2', true),
+            ('4', 1, now(), 'g', '1.2.5', '1.2.5.9', '1', '2', false),
+            ('4', 2, now(), 'h', '1.2.4', '1.2.4.9', '1', '2', true)
+        """,
+    )
+
+    def counts(rows: list[dict[str, Any]], name: str) -> dict[str, tuple[int, int]]:
+        return {row[name]: (row["instances"], row["superseded"]) for row in rows}
+
+    listed = counts(gateway.done("studies", "list", "--json").json(), "study_instance_uid")
+    assert listed == {"1.2.3": (3, 1), "1.2.4": (2, 0), "1.2.5": (1, 1)}
+    shown = gateway.done("studies", "show", "1.2.3", "--json").json()
+    assert (shown["instances"], shown["superseded"]) == (3, 1)
+    assert counts(shown["series"], "series_instance_uid") == {"1.2.3.8": (2, 2), "1.2.3.9": (2, 0)}
+    assert "SUPERSEDED" in gateway.done("studies", "list").out
+
+
 def test_dead_letters_are_listed_shown_replayed_and_discarded(gateway: Gateway, database_url: str) -> None:
     execute(database_url, DEAD)
     second, first = gateway.done("dead", "list", "--json").json()
