@@ -7,21 +7,20 @@ from typing import Any, Final
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
 from services.admin.status_text import hexadecimal
+from services.admin.uids import uid_of
 from services.runtime.db import Connection, Database
-from services.runtime.errors import UsageError
 
 MOST_INSTANCES: Final = 20_000
 
 
-async def where(database: Database, uid: str, most: int = MOST_INSTANCES) -> dict[str, Any]:
+async def where(database: Database, text: str, most: int = MOST_INSTANCES) -> dict[str, Any]:
     """``{"study", "instances", "deliveries"}`` as the command line documents it.
 
     An instance is told with all its revisions, whichever study each lies in; ``study`` is that of the newest one.
-    Raises ``NotFound``, and ``UsageError`` without a UID.
+    Raises ``NotFound``, and ``UsageError`` for what is no UID.
     Where there are more than ``most`` instances the list ends with the first ``most`` received, and ``cut_at`` says so.
     """
-    if not uid.strip():
-        raise UsageError("UID: nothing is given; name a Study, Series or SOP Instance UID")
+    uid = uid_of(text)
     async with database.transaction() as conn:
         held = await (await conn.execute(SQL.studies_of, {"uid": uid})).fetchall()
         if not held:

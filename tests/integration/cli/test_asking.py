@@ -145,10 +145,27 @@ def test_where_of_the_unknown_fails_with_the_uid(gateway: Gateway) -> None:
     assert (ran.status, ran.out, "1.2.3.4" in ran.err) == (1, "", True)
 
 
-@pytest.mark.parametrize("command", [("where", ""), ("where", " "), ("send", "1.2", "", "--to", "ARCHIVE1")])
-def test_an_empty_uid_is_a_usage_error(gateway: Gateway, command: tuple[str, ...]) -> None:
-    ran = gateway(*command)
-    assert (ran.status, "name " in ran.err) == (2, True), ran
+@pytest.mark.parametrize("command", [("where",), ("studies", "show"), ("send", "--to", "ARCHIVE1", "1.2")])
+@pytest.mark.parametrize(
+    ("uid", "said"),
+    [
+        ("", "nothing is given; name "),
+        (" ", "nothing is given; name "),
+        ("DOE^JANE", "UID 'DOE^JANE' is none: name one of digits and dots"),
+        ("1" * 90, f"UID '{'1' * 64}' is none"),
+    ],
+)
+def test_what_is_no_uid_is_a_usage_error(gateway: Gateway, command: tuple[str, ...], uid: str, said: str) -> None:
+    ran = gateway(*command, uid)
+    assert (ran.status, ran.out, said in ran.err) == (2, "", True), ran
+
+
+def test_blanks_around_a_uid_mean_nothing(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, RECORDED)
+    gateway.station("ARCHIVE1", "--store")
+    assert gateway.done("where", " 1.2.3.1\n", "--json").json()["study"] == "1.2.3"
+    assert "study 1.2.4 is not" in gateway("studies", "show", " 1.2.4 ").err
+    assert "UID 9.9;" in gateway("send", "1.2.3 ", " 9.9", "--to", "ARCHIVE1").err
 
 
 def test_jobs_list_has_exactly_the_documented_shape(gateway: Gateway, database_url: str) -> None:
