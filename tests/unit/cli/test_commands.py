@@ -1,10 +1,12 @@
 """The command line that documents and outside checks rely on: its commands, ``--json`` on each that answers."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from services.cli import command_line
 from services.cli.names import SERVICES, chosen
@@ -40,6 +42,11 @@ def test_every_documented_command_is_there() -> None:
 @pytest.mark.parametrize("words", sorted(COMMANDS - STAY_IN_THE_FOREGROUND))
 def test_every_command_that_answers_takes_json(words: str) -> None:
     assert "--json" in {option for parameter in commands()[words].params for option in parameter.opts}
+
+
+def test_it_says_its_version() -> None:
+    ran = CliRunner().invoke(command_line(None), ["--version"])
+    assert (ran.exit_code, ran.output) == (0, f"gateway {version('dicom-gateway')}\n")
 
 
 def test_run_takes_any_services_or_all_in_their_order() -> None:
