@@ -101,8 +101,16 @@ class Settings(BaseSettings):
             return cls(**values)
         except ValidationError as error:
             prefix = cls.model_config.get("env_prefix", "")
-            faults = [f"{prefix}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in error.errors()]
+            faults = [
+                f"{prefix}{'_'.join(map(str, fault['loc']))}".upper() + f": {_words(fault['msg'])}"
+                for fault in error.errors()
+            ]
             raise UsageError(f"settings: {'; '.join(faults)}; correct the environment or {HOME_FILE}") from None
+
+
+def _words(message: str) -> str:
+    """A fault as a person reads it: without what the model's library says around it (pure)."""
+    return message.removeprefix("Value error, ").partition(", unable to")[0].replace("Input should be", "it should be")
 
 
 def _title(text: str) -> str:

@@ -226,7 +226,8 @@ def test_status_tells_until_when_a_process_that_died_holds_what_it_was_sending(
 def test_jobs_that_do_not_exist(gateway: Gateway) -> None:
     for command in ("show", "retry", "cancel"):
         assert gateway("jobs", command, JOB).status == 1
-        assert gateway("jobs", command, "no-uuid").status == 2
+        wrong = gateway("jobs", command, "no-uuid")
+        assert (wrong.status, "'no-uuid' is no id of a job; 'gateway jobs list' shows" in wrong.err) == (2, True), wrong
 
 
 def test_a_request_waits_for_the_forwarder_and_says_so(gateway: Gateway, database_url: str) -> None:
