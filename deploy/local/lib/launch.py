@@ -262,6 +262,8 @@ def run(launcher: Launcher, *, demo: bool, once: bool) -> int:
         say(f"gateway up died of {signal_name(-status)}; its processes have ended with it, the servers are stopped")
     if status != 0 and not launcher.was_ready:
         say(f"the gateway did not become ready; the end of {launcher.log}:", *launcher.log_tail())
+    elif status > 0:
+        say(f"gateway up ended with status {status}; the end of {launcher.log}:", *launcher.log_tail())
     return status if status >= 0 else 128 - status
 
 
