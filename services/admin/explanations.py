@@ -7,49 +7,55 @@ from typing import Any, Final
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
 from services.admin.status_text import hexadecimal
+from services.admin.uids import uid_of
 from services.runtime.db import Connection, Database
-from services.runtime.errors import UsageError
 
 MOST_INSTANCES: Final = 20_000
 
 
-async def where(database: Database, uid: str, most: int = MOST_INSTANCES) -> dict[str, Any]:
+async def where(database: Database, text: str, most: int = MOST_INSTANCES) -> dict[str, Any]:
     """``{"study", "instances", "deliveries", "retrievals"}`` as the command line documents it.
 
-    Raises ``NotFound``, and ``UsageError`` without a UID.
+    An instance is told with all its revisions, whichever study each lies in; ``study`` is that of the newest one.
+    Raises ``NotFound``, and ``UsageError`` for what is no UID.
     Where there are more than ``most`` instances the list ends with the first ``most`` received, and ``cut_at`` says so.
     """
-    if not uid.strip():
-        raise UsageError("UID: nothing is given; name a Study, Series or SOP Instance UID")
+    uid = uid_of(text)
     async with database.transaction() as conn:
-        cursor = await conn.execute(SQL.study_of, {"uid": uid})
-        study = await cursor.fetchone()
-        if study is None:
+        held = await (await conn.execute(SQL.studies_of, {"uid": uid})).fetchall()
+        if not held:
             raise NotFound(
                 f"no recorded study, series or instance has the UID {uid}; what was received just now is recorded "
                 "within seconds, see 'gateway status'"
             )
-        asked = {"uid": uid, "study": study["study_instance_uid"], "limit": most + 1}
+        studies = [row["study_instance_uid"] for row in held]
+        asked = {"uid": uid, "studies": studies, "limit": most + 1}
         found = await (await conn.execute(SQL.instances_at, asked)).fetchall()
         instances = found[:most]
-        uids = [row["uid"] for row in instances]
-        deliveries, attempts = await _deliveries(conn, asked["study"], uids)
-        retrieved = await conn.execute(SQL.retrievals_at, {"study": asked["study"], "instances": uids})
-        retrievals = await retrieved.fetchall()
+        shown = {"studies": studies, "instances": [row["uid"] for row in instances]}
+        receipts = await _receipts(conn, shown)
+        deliveries, attempts = await _deliveries(conn, shown)
+        retrievals = await (await conn.execute(SQL.retrievals_at, shown)).fetchall()
     return {
-        "study": asked["study"],
-        "instances": [instance(row) for row in instances],
+        "study": studies[0],
+        "instances": [instance(row, receipts.get((row["uid"], row["revision"]), [])) for row in instances],
         "deliveries": [delivery(row, attempts.get(row["id"], [])) for row in deliveries],
         "retrievals": [retrieval(row) for row in retrievals],
         **({"cut_at": most} if len(found) > most else {}),
     }
 
 
+async def _receipts(conn: Connection, shown: Mapping[str, Any]) -> Mapping[tuple[str, int], list[dict[str, Any]]]:
+    receipts: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    for row in await (await conn.execute(SQL.receipts_at, shown)).fetchall():
+        receipts[row["uid"], row["revision"]].append(row)
+    return receipts
+
+
 async def _deliveries(
-    conn: Connection, study: str, instances: list[str]
+    conn: Connection, shown: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], Mapping[int, list[dict[str, Any]]]]:
-    cursor = await conn.execute(SQL.deliveries_at, {"study": study, "instances": instances})
-    deliveries = await cursor.fetchall()
+    deliveries = await (await conn.execute(SQL.deliveries_at, shown)).fetchall()
     attempts: dict[int, list[dict[str, Any]]] = defaultdict(list)
     cursor = await conn.execute(SQL.attempts_at, {"deliveries": [row["id"] for row in deliveries]})
     for row in await cursor.fetchall():
@@ -57,11 +63,16 @@ async def _deliveries(
     return deliveries, attempts
 
 
-def instance(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One received revision of an instance (pure). ``findings`` holds what was remarkable about it."""
+def instance(row: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One received revision of an instance (pure).
+
+    ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came.
+    """
     remarks = [row["disposition"]] if row["disposition"] not in ("NEW", "REVISION") else []
     return {
         "uid": row["uid"],
+        "study": row["study"],
+        "revision": row["revision"],
         "sha256": row["sha256"],
         "source": row["source"],
         "received_at": row["received_at"],
@@ -70,16 +81,23 @@ def instance(row: Mapping[str, Any]) -> dict[str, Any]:
         "rule_set": row["rule_set"],
         "matched": [match["rule"] for match in row["matched"] or []],
         "archived": False,
+        "receipts": [{name: each[name] for name in ("received_at", "source", "disposition")} for each in receipts],
     }
 
 
 def delivery(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One delivery with all its attempts (pure). ``commitment`` is None: nobody asked for one."""
+    """One delivery with all its attempts (pure). ``commitment`` is None: nobody asked for one.
+
+    ``reason`` is why it is in its state, also where nothing was tried: its station was disabled for too long, say.
+    """
     return {
         "instance": row["instance"],
+        "revision": row["revision"],
+        "sha256": row["sha256"],
         "destination": row["destination"],
         "job": row["job"],
         "state": row["state"],
+        "reason": row["reason"],
         "attempts": [
             {"at": attempt["at"], "status": hexadecimal(attempt["status"]), "reason": attempt["reason"]}
             for attempt in attempts

@@ -111,35 +111,47 @@ select id, kind, state, destination, total, done, failed, reason, created_at, fi
 from routing.job_view where id = %(id)s
 
 -- name: deliveries_of_job
-select sop_instance_uid as instance, revision, state, attempts, status, reason, finished_at,
-       case when next_attempt_at < 'infinity' and finished_at is null then next_attempt_at end as next_attempt_at
-from routing.delivery_view where job = %(id)s order by received_at, id limit %(limit)s
+-- While the circuit of the destination is open nothing goes there before the circuit's own time.
+select v.sop_instance_uid as instance, v.revision, v.state, v.attempts, v.status, v.reason, v.finished_at,
+       case when v.state in ('PENDING', 'UNKNOWN') and v.next_attempt_at < 'infinity'
+            then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
+from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
+where v.job = %(id)s order by v.received_at, v.id limit %(limit)s
 
 -- Where: one study, series or instance, every delivery and every attempt.
 
--- name: study_of
-select study_instance_uid from storage.identity_view where sop_instance_uid = %(uid)s
-union all
-select study_instance_uid from storage.identity_view where study_instance_uid = %(uid)s
-union all
-select study_instance_uid from index.series_view where series_instance_uid = %(uid)s
-limit 1
+-- name: studies_of
+-- The studies that hold what the UID names, the newest revision's first: what was sent again may name another study.
+select study_instance_uid from (
+    select study_instance_uid, revision from storage.identity_view where sop_instance_uid = %(uid)s
+    union all
+    (select study_instance_uid, 0 from storage.identity_view where study_instance_uid = %(uid)s limit 1)
+    union all
+    select study_instance_uid, 0 from index.series_view where series_instance_uid = %(uid)s
+) as held
+group by study_instance_uid order by max(revision) desc, study_instance_uid
 
 -- name: instances_at
 -- One row for each revision: the receipt that holds it, and how the rules took it.
-select i.sop_instance_uid as uid, i.revision, i.sha256, r.calling_aet as source, r.peer_address, r.received_at,
-       r.status, r.findings, r.flags, r.disposition, r.rule_set, e.matched, e.note
+select i.sop_instance_uid as uid, i.study_instance_uid as study, i.revision, i.sha256, r.calling_aet as source,
+       r.peer_address, r.received_at, r.status, r.findings, r.flags, r.disposition, r.rule_set, e.matched, e.note
 from storage.identity_view i
 join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
 left join routing.evaluation_view e on e.received_at = r.received_at and e.object_key = r.object_key
-where i.study_instance_uid = %(study)s
+where i.study_instance_uid = any(%(studies)s)
   and %(uid)s in (i.study_instance_uid, i.series_instance_uid, i.sop_instance_uid)
 order by r.received_at, i.sop_instance_uid, i.revision limit %(limit)s
 
+-- name: receipts_at
+-- Every receipt of these instances, also of content that was there already. One content has one study.
+select sop_instance_uid as uid, revision, received_at, calling_aet as source, disposition from storage.receipt_view
+where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instances)s)
+order by received_at, object_key
+
 -- name: deliveries_at
-select id, sop_instance_uid as instance, revision, destination, job, state, status, reason,
+select id, sop_instance_uid as instance, revision, sha256, destination, job, state, status, reason,
        case when next_attempt_at < 'infinity' and finished_at is null then next_attempt_at end as next_attempt_at
-from routing.delivery_view where study_instance_uid = %(study)s and sop_instance_uid = any(%(instances)s)
+from routing.delivery_view where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instances)s)
 order by created_at, id
 
 -- name: attempts_at
@@ -153,19 +165,23 @@ select o.sop_instance_uid as instance, r.operation, r.requester, r.destination, 
        r.finished_at is not null as ended
 from query.suboperation_view o
 join query.retrieval_view r on r.started_at = o.started_at and r.id = o.retrieval
-where o.study_instance_uid = %(study)s and o.sop_instance_uid = any(%(instances)s)
+where o.study_instance_uid = any(%(studies)s) and o.sop_instance_uid = any(%(instances)s)
 order by o.started_at, o.retrieval, o.position
 
 -- Studies.
 
 -- name: list_studies
+-- Counts what is stored there, whatever its revision. superseded: those whose newest revision lies elsewhere, because
+-- they were sent again with another study or series; queries answer with the newest only.
 select s.study_instance_uid, s.patient_id, s.patient_name, s.study_date, s.accession_number, s.description,
        s.patient_conflict, s.updated_at,
        array(select distinct e.modality from index.series_view e
              where e.study_instance_uid = s.study_instance_uid and e.modality <> '' order by 1) as modalities,
        (select count(*) from index.series_view e where e.study_instance_uid = s.study_instance_uid) as series,
-       (select count(*) from index.instance_view i where i.study_instance_uid = s.study_instance_uid and i.latest)
-           as instances
+       (select count(distinct i.sop_instance_uid) from index.instance_view i
+        where i.study_instance_uid = s.study_instance_uid) as instances,
+       (select count(distinct i.sop_instance_uid) - count(*) filter (where i.latest) from index.instance_view i
+        where i.study_instance_uid = s.study_instance_uid) as superseded
 from index.study_view s
 where (%(study)s::text is null or s.study_instance_uid = %(study)s)
   and (%(patient_id)s::text is null or s.patient_id = %(patient_id)s)
@@ -178,8 +194,12 @@ order by s.updated_at desc, s.study_instance_uid limit %(limit)s
 
 -- name: series_of_study
 select s.series_instance_uid, s.modality, s.series_number, s.description,
-       (select count(*) from index.instance_view i where i.study_instance_uid = s.study_instance_uid
-        and i.series_instance_uid = s.series_instance_uid and i.latest) as instances,
+       (select count(distinct i.sop_instance_uid) from index.instance_view i
+        where i.study_instance_uid = s.study_instance_uid
+          and i.series_instance_uid = s.series_instance_uid) as instances,
+       (select count(distinct i.sop_instance_uid) - count(*) filter (where i.latest) from index.instance_view i
+        where i.study_instance_uid = s.study_instance_uid
+          and i.series_instance_uid = s.series_instance_uid) as superseded,
        (select count(*) from index.instance_view i
         join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
         where i.study_instance_uid = s.study_instance_uid and i.series_instance_uid = s.series_instance_uid and i.latest
@@ -206,13 +226,20 @@ select state, count(*) as jobs from routing.job_view
 where finished_at is null or created_at > now() - interval '24 hours' group by state
 
 -- name: destinations
--- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter.
-select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit, d.retry_at, d.last_success_at, d.last_failure_at,
-       coalesce(d.last_failure, '') as last_failure, w.waiting, w.oldest_waiting_at, f.failed
+-- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter. What a
+-- process that died was sending is in doubt, and its associations are taken, until its leases end: the first one does
+-- at lease_until.
+select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
+       case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at, d.last_failure_at,
+       coalesce(d.last_failure, '') as last_failure, w.waiting, w.oldest_waiting_at, w.sending, w.lease_until,
+       f.failed
 from config.station s
 left join routing.destination_view d on d.title = s.title
 cross join lateral (
-    select count(*) as waiting, min(v.created_at) as oldest_waiting_at from routing.delivery_view v
+    select count(*) as waiting, min(v.created_at) as oldest_waiting_at,
+           count(*) filter (where v.state = 'SENDING') as sending,
+           min(v.lease_until) filter (where v.state = 'SENDING') as lease_until
+    from routing.delivery_view v
     where v.destination = s.title and v.state in ('PENDING', 'SENDING', 'UNKNOWN')
 ) w
 cross join lateral (

@@ -14,6 +14,7 @@ from services.admin.changes import audit
 from services.admin.errors import NotFound, Refused
 from services.admin.sql import SQL
 from services.admin.station_rows import all_stations, found, title_of
+from services.admin.uids import uid_of
 from services.runtime.db import Connection, Database
 from services.runtime.errors import UsageError
 from services.runtime.outbox import enqueue
@@ -37,11 +38,9 @@ async def send(database: Database, actor: str, uids: Sequence[str], title: str) 
     """Have studies, series or instances sent to a station, whether they were sent before or not.
 
     Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to, and
-    ``UsageError`` for an empty UID.
+    ``UsageError`` for what is no UID.
     """
-    wanted = list(dict.fromkeys(uids))
-    if not all(uid.strip() for uid in wanted):
-        raise UsageError("UID: one is empty; name Study, Series or SOP Instance UIDs")
+    wanted = list(dict.fromkeys(map(uid_of, uids)))
     if len(wanted) > MOST_UIDS:
         raise UsageError(f"{len(wanted)} UIDs: at most {MOST_UIDS} in one request; name studies or series instead")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
+from services.admin.uids import uid_of
 from services.runtime.db import Connection, Database
 
 
@@ -26,8 +27,9 @@ async def list_studies(database: Database, wanted: Filter, limit: int) -> list[d
         return await _studies(conn, wanted, limit)
 
 
-async def show(database: Database, study: str) -> dict[str, Any]:
-    """A study with its series. Raises ``NotFound``."""
+async def show(database: Database, text: str) -> dict[str, Any]:
+    """A study with its series. Raises ``NotFound``, and ``UsageError`` for what is no UID."""
+    study = uid_of(text)
     async with database.transaction() as conn:
         found = await _studies(conn, Filter(study=study), 1)
         if not found:

@@ -11,13 +11,15 @@ from schemas.topology import QUEUES
 from services.runtime.bus import Bus
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError, StoreFull, Unavailable
-from services.runtime.objects import open_store
+from services.runtime.objects import ObjectStore, open_store
+from services.runtime.objects_local import LocalStore
 from services.runtime.schema import applied, check_schema
 from services.runtime.settings import RuntimeSettings
 from services.runtime.supervise import Supervisor
 
 BROKER_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 0.05
+FOLDER: Final = "config"  # of the object store: the snapshot is there in every store that is in use
 
 State = Literal["ok", "failed", "not reachable"]
 
@@ -42,24 +44,31 @@ async def verify(settings: RuntimeSettings, place: Callable[[str], str]) -> list
 
 
 async def _objects(settings: RuntimeSettings) -> str:
-    """Write, read and delete a small object, as durable as every other; makes no home where there is none."""
+    """Write, read and delete a small object, as durable as every other; makes no folder where there is none."""
     if not settings.home.is_dir():
         raise GatewayError(f"home {settings.home} does not exist: set GATEWAY_HOME to a gateway's, or start one there")
-    store = open_store(settings)
-    key, content = f"config/check-{uuid4().hex}", uuid4().bytes
+    store, url = open_store(settings), settings.objects_url
+    key, content = f"{FOLDER}/check-{uuid4().hex}", uuid4().bytes
 
     def attempt() -> str:
+        if isinstance(store, LocalStore) and not (store.root / FOLDER).is_dir():
+            return f"{url} is not used yet, the first start makes it{_room(store, url)}"
         store.put_bytes(key, content)
         same = store.get_bytes(key) == content
         store.delete(key)
         if not same:
-            raise GatewayError(f"{settings.objects_url} gave back other bytes than were written")
-        if reason := store.ready():
-            raise StoreFull(f"{settings.objects_url}: {reason}")
-        free = store.free().free
-        return f"{settings.objects_url} is writable" + ("" if free is None else f", {free >> 20} MiB free")
+            raise GatewayError(f"{url} gave back other bytes than were written")
+        return f"{url} is writable{_room(store, url)}"
 
     return await asyncio.to_thread(attempt)
+
+
+def _room(store: ObjectStore, url: str) -> str:
+    """What is free, where there is a limit. Raises ``StoreFull`` with what keeps objects from being written."""
+    if reason := store.ready():
+        raise StoreFull(f"{url}: {reason}")
+    free = store.free().free
+    return "" if free is None else f", {free >> 20} MiB free"
 
 
 async def _database(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:

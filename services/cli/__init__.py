@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -41,10 +42,26 @@ def command_line(word: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.callback()(lambda: None)  # keeps the commands' names, even where only one is there
+    app.callback()(_global_options)  # keeps the commands' names too, even where only one is there
     for module in dict.fromkeys([COMMANDS[word]] if word in COMMANDS else COMMANDS.values()):
         importlib.import_module(f"services.cli.{module}").register(app)
     return app
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # imported here: no other command needs it
+
+        typer.echo(f"gateway {version('dicom-gateway')}")
+        raise typer.Exit
+
+
+def _global_options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """What may stand before a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,14 @@ def register(whole: typer.Typer) -> None:
     whole.add_typer(app, name="jobs")
 
 
-Job = Annotated[UUID, typer.Argument(metavar="JOB", help="Id of a job.")]
+def _job_id(text: str) -> UUID:
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        raise typer.BadParameter(f"{text[:64]!r} is no id of a job; 'gateway jobs list' shows the ids") from None
+
+
+Job = Annotated[UUID, typer.Argument(metavar="JOB", parser=_job_id, help="Id of a job.")]
 State = Annotated[
     Literal["QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED"] | None,
     typer.Option(case_sensitive=False, help="Only jobs in this state."),

@@ -1,5 +1,8 @@
 """Printing what became of a request to the forwarder."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
 from services.admin.requests import Requested
@@ -14,5 +17,11 @@ def print_requested(kind: str, requested: Requested, as_json: bool) -> None:
     elif result is None:
         typer.echo(f"{kind} {requested.id} is queued: the forwarder did not answer yet and will do it when it runs")
     else:
-        counted = next((f"{result[name]} {name}" for name in ("instances", "deliveries") if name in result), "done")
-        typer.echo(f"{kind}: job {result['job']}, {counted}")
+        typer.echo(f"{kind}: job {result['job']}, {_counted(result)}")
+
+
+def _counted(result: Mapping[str, Any]) -> str:
+    for many, one in (("instances", "instance"), ("deliveries", "delivery")):
+        if many in result:
+            return f"{result[many]} {one if result[many] == 1 else many}"
+    return "done"

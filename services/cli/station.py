@@ -201,7 +201,19 @@ def _roles(station: Station) -> str:
 
 
 def _print_done(verb: str, station: Station, as_json: bool) -> None:
+    for reason in _ourselves(station, RuntimeSettings.load()):
+        typer.echo(f"warning: station {station.title} {reason}: the gateway would send to itself", err=True)
     if as_json:
         print_json(station.model_dump())
     else:
         typer.echo(f"{verb} {station.title} ({station.host}:{station.port})")
+
+
+def _ourselves(station: Station, settings: RuntimeSettings) -> list[str]:
+    """What makes a station look like this gateway. It is no error: addresses may be translated on the way."""
+    reasons = []
+    if station.title == settings.aet:
+        reasons.append("has this gateway's own AE title")
+    if station.port == settings.dicom_port and station.host in ("localhost", "127.0.0.1", "::1", settings.dicom_host):
+        reasons.append(f"is at this gateway's own address {station.host}:{station.port}")
+    return reasons

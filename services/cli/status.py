@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from services.admin import overview
-from services.cli.output import Json, print_fields, print_json, print_table
+from services.cli.output import Json, cell, print_fields, print_json, print_table
 from services.cli.session import with_database
 from services.runtime.settings import RuntimeSettings
 
@@ -87,17 +87,32 @@ def _print(report: dict[str, Any]) -> None:
         }
     )
     print_table(
-        ("DESTINATION", "ENABLED", "CIRCUIT", "WAITING", "OLDEST", "FAILED (24 H)", "LAST SUCCESS", "LAST FAILURE"),
+        (
+            "DESTINATION",
+            "ENABLED",
+            "CIRCUIT",
+            "NEXT TRY",
+            "WAITING",
+            "OLDEST",
+            "SENDING",
+            "FAILED (24 H)",
+            "LAST SUCCESS",
+            "FAILED AT",
+            "LAST FAILURE",
+        ),
         [
             (
                 d["title"],
                 d["enabled"],
                 d["circuit"],
+                d["retry_at"],
                 d["waiting"],
                 d["oldest_waiting_at"],
+                f"{d['sending']}, leased until {cell(d['lease_until'])}" if d["sending"] else None,
                 d["failed"],
                 d["last_success_at"],
-                f"{d['last_failure']}" if d["last_failure_at"] else None,
+                d["last_failure_at"],
+                d["last_failure"] or None,
             )
             for d in report["destinations"]
         ],

@@ -1,7 +1,7 @@
 """``gateway studies``: what the index holds. Shows patient data: that is its purpose."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,14 +37,17 @@ def list_studies(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
-    """The studies that changed last; --since and --until are Study Dates, both included."""
+    """The studies that changed last; --since and --until are Study Dates, both included.
+
+    INSTANCES counts what is stored, SUPERSEDED what of it was sent again into another study.
+    """
     wanted = Filter(None, patient_id, accession, modality, since, until)
     rows = with_database(lambda database: studies.list_studies(database, wanted, limit))
     if as_json:
         print_json(rows)
         return
     print_table(
-        ("STUDY", "PATIENT ID", "PATIENT", "DATE", "MODALITIES", "SERIES", "INSTANCES", "DESCRIPTION"),
+        ("STUDY", "PATIENT ID", "PATIENT", "DATE", "MODALITIES", "SERIES", "INSTANCES", "SUPERSEDED", "DESCRIPTION"),
         [
             (
                 row["study_instance_uid"],
@@ -53,7 +56,7 @@ def list_studies(
                 row["study_date"],
                 row["modalities"],
                 row["series"],
-                row["instances"],
+                *_counts(row),
                 row["description"],
             )
             for row in rows
@@ -72,16 +75,21 @@ def show(
         return
     print_fields({name: value for name, value in found.items() if name != "series"})
     print_table(
-        ("SERIES", "MODALITY", "NUMBER", "INSTANCES", "WITH FINDINGS", "DESCRIPTION"),
+        ("SERIES", "MODALITY", "NUMBER", "INSTANCES", "SUPERSEDED", "WITH FINDINGS", "DESCRIPTION"),
         [
             (
                 s["series_instance_uid"],
                 s["modality"],
                 s["series_number"],
-                s["instances"],
+                *_counts(s),
                 s["with_findings"],
                 s["description"],
             )
             for s in found["series"]
         ],
     )
+
+
+def _counts(row: dict[str, Any]) -> tuple[int, int]:
+    """What is stored there, and what of it has its newest revision elsewhere."""
+    return row["instances"], row["superseded"]

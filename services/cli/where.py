@@ -1,6 +1,6 @@
 """``gateway where``: what happened to a study, series or instance."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,10 +32,22 @@ def where(
             "instance, or give a larger --limit",
             err=True,
         )
+    study = ("STUDY",) if {i["study"] for i in found["instances"]} - {found["study"]} else ()
     print_table(
-        ("INSTANCE", "FROM", "RECEIVED", "STATUS", "FINDINGS", "RULE SET", "MATCHED"),
+        ("INSTANCE", "REV", "FROM", "RECEIVED", "RECEIPTS", "STATUS", "FINDINGS", "RULE SET", "MATCHED", *study),
         [
-            (i["uid"], i["source"], i["received_at"], i["status"], len(i["findings"]), i["rule_set"], i["matched"])
+            (
+                i["uid"],
+                i["revision"],
+                i["source"],
+                i["received_at"],
+                len(i["receipts"]),
+                i["status"],
+                len(i["findings"]),
+                i["rule_set"],
+                i["matched"],
+                *(i[name.lower()] for name in study),
+            )
             for i in found["instances"]
         ],
     )
@@ -43,9 +55,9 @@ def where(
     if remarks:
         print_table(("INSTANCE", "FINDING"), remarks)
     print_table(
-        ("INSTANCE", "TO", "STATE", "ATTEMPTS", "LAST", "STATUS", "REASON", "JOB"),
+        ("INSTANCE", "REV", "TO", "STATE", "ATTEMPTS", "LAST", "STATUS", "REASON", "JOB"),
         [
-            (d["instance"], d["destination"], d["state"], len(d["attempts"]), *_last(d["attempts"]), d["job"])
+            (d["instance"], d["revision"], d["destination"], d["state"], len(d["attempts"]), *_last(d), d["job"])
             for d in found["deliveries"]
         ],
     )
@@ -57,8 +69,7 @@ def where(
         )
 
 
-def _last(attempts: list[dict[str, object]]) -> tuple[object, object, object]:
-    if not attempts:
-        return None, None, None
-    last = attempts[-1]
-    return last["at"], last["status"], last["reason"] or None
+def _last(delivery: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Time and status of the last attempt, and the reason, which there is without an attempt too."""
+    last = delivery["attempts"][-1] if delivery["attempts"] else {"at": None, "status": None, "reason": ""}
+    return last["at"], last["status"], delivery["reason"] or last["reason"] or None

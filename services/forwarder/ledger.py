@@ -37,9 +37,10 @@ async def circuit(connection: Connection, destination: str) -> Circuit:
     return Circuit(found["circuit"] == "OPEN", found["consecutive_failures"], found["may_probe"])
 
 
-async def close_circuit(connection: Connection, destination: str) -> None:
-    """The destination answered."""
-    await connection.execute(QUERIES.close_circuit, {"destination": destination})
+async def close_circuit(connection: Connection, destination: str, *, succeeded: bool, refusal: str | None) -> None:
+    """The destination answered: whether it took anything, and why it refused what it did not take."""
+    parameters = {"destination": destination, "succeeded": succeeded, "refusal": refusal and refusal[:500]}
+    await connection.execute(QUERIES.close_circuit, parameters)
 
 
 async def set_back(connection: Connection, destination: str, setback: Setback, reason: str) -> None:

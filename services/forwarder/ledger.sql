@@ -107,12 +107,20 @@ select * from unnest(%(delivery)s::bigint[], %(association)s::text[], %(status)s
                      %(reason)s::text[], %(milliseconds)s::int[])
 
 -- name: close_circuit
--- Written when it changes something, and else at most every ten seconds.
-insert into routing.destination as d (title, last_success_at) values (%(destination)s, now())
+-- Any answer closes the circuit; only a success is one, and a refusal is the last failure (refusal null: there was none).
+-- Written when it changes something, and else at most once a second.
+insert into routing.destination as d (title, last_success_at, last_failure, last_failure_at)
+values (%(destination)s, case when %(succeeded)s then now() end, coalesce(%(refusal)s::text, ''),
+        case when %(refusal)s::text is not null then now() end)
 on conflict (title) do update set
-    circuit = 'CLOSED', consecutive_failures = 0, retry_at = null, last_success_at = now()
-where d.circuit <> 'CLOSED' or d.consecutive_failures > 0 or d.last_success_at is null
-   or d.last_success_at < now() - interval '10 seconds'
+    circuit = 'CLOSED', consecutive_failures = 0, retry_at = null,
+    last_success_at = coalesce(excluded.last_success_at, d.last_success_at),
+    last_failure = coalesce(%(refusal)s::text, d.last_failure),
+    last_failure_at = coalesce(excluded.last_failure_at, d.last_failure_at)
+where d.circuit <> 'CLOSED' or d.consecutive_failures > 0
+   or excluded.last_success_at >= coalesce(d.last_success_at, '-infinity') + interval '1 second'
+   or excluded.last_failure_at >= coalesce(d.last_failure_at, '-infinity') + interval '1 second'
+   or %(refusal)s::text <> d.last_failure
 
 -- name: fail_destination
 insert into routing.destination as d (title, circuit, consecutive_failures, retry_at, last_failure, last_failure_at)

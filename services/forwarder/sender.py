@@ -231,8 +231,15 @@ class Session:
         title = self._destination.title
         circuit = await ledger.circuit(connection, title)
         answers = [outcome for outcome in outcomes if outcome.answered]
-        if any(outcome.verdict.event is not Event.POSTPONE for outcome in answers):
-            await ledger.close_circuit(connection, title)
+        final = [outcome.verdict for outcome in answers if outcome.verdict.event is not Event.POSTPONE]
+        if final:
+            refusals = [verdict.reason for verdict in final if verdict.event is Event.REFUSE]
+            await ledger.close_circuit(
+                connection,
+                title,
+                succeeded=len(refusals) < len(final),
+                refusal=refusals[-1] if refusals else None,
+            )
             return Circuit()
         if not answers or (circuit.open and not self._probing):
             return circuit

@@ -1,5 +1,7 @@
 """Settings: environment over ``$GATEWAY_HOME/gateway.json`` over defaults; every value also from ``<NAME>_FILE``.
 
+An empty variable is as one that is not set: files of variables and charts leave lines such as ``GATEWAY_HOME=``.
+
 Nothing is read at import: ``RuntimeSettings.load()`` reads. A service declares its own class on ``Settings`` with the
 prefix ``GATEWAY_<SERVICE>_`` and gets the same habits.
 """
@@ -81,7 +83,7 @@ def home_values(found: dict[str, Any]) -> dict[str, Any]:
 class Settings(BaseSettings):
     """Base of the settings of a service: environment, ``<NAME>_FILE``, defaults."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
 
     @classmethod
     def settings_customise_sources(
@@ -102,8 +104,16 @@ class Settings(BaseSettings):
             return cls(**values)
         except ValidationError as error:
             prefix = cls.model_config.get("env_prefix", "")
-            faults = [f"{prefix}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in error.errors()]
+            faults = [
+                f"{prefix}{'_'.join(map(str, fault['loc']))}".upper() + f": {_words(fault['msg'])}"
+                for fault in error.errors()
+            ]
             raise UsageError(f"settings: {'; '.join(faults)}; correct the environment or {HOME_FILE}") from None
+
+
+def _words(message: str) -> str:
+    """A fault as a person reads it: without what the model's library says around it (pure)."""
+    return message.removeprefix("Value error, ").partition(", unable to")[0].replace("Input should be", "it should be")
 
 
 def _title(text: str) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from private_servers.processes import is_running
 
 from services.cli.names import LISTENING, SERVICES
-from tests.deploy.launching import CHECKOUT, Launched, launched
+from tests.deploy.launching import CHECKOUT, READY_SECONDS, Launched, launched
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -108,8 +109,26 @@ def test_taken_ports_are_replaced_and_named(shared: Launched, tmp_path: Path) ->
 def test_a_home_in_use_is_refused(shared: Launched) -> None:
     with launched(shared.home) as second:
         assert second.process.wait(60) == 1
-        assert "already runs in" in second.errors.read_text()
+        assert f"GATEWAY_HOME={shared.home}: a gateway runs there; stop it first" in second.errors.read_text()
     assert shared.process.poll() is None
+
+
+def test_it_says_what_died_and_only_what_this_start_logged(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with launched(home) as launcher:
+        launcher.wait_ready()
+        (card,) = (home / "run").glob("up-*.json")
+        os.kill(json.loads(card.read_text())["pid"], signal.SIGKILL)
+        assert launcher.process.wait(90) == 128 + signal.SIGKILL
+        assert "gateway up died of SIGKILL" in launcher.errors.read_text()
+    said = len(launcher.errors.read_text())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with launched(home, GATEWAY_DICOM_PORT=str(port)) as launcher:
+            assert launcher.process.wait(READY_SECONDS) != 0
+    shown = launcher.errors.read_text()[said:]
+    assert f"DICOM address 127.0.0.1:{port}: Address already in use" in shown
+    assert '{"' not in shown
 
 
 def test_a_server_that_dies_is_started_again_in_place(shared: Launched) -> None:

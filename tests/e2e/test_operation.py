@@ -348,3 +348,25 @@ def test_a_log_line_names_message_and_association(site: Site) -> None:
 def logged(gateway: RunningGateway, part: str) -> list[dict[str, Any]]:
     """What a process has logged: nothing but JSON."""
     return [json.loads(line) for line in (gateway.home / f"{part}.log").read_text().splitlines()]
+
+
+def test_an_instance_sent_again_with_another_study_is_told_whole_and_counted_in_both(site: Site) -> None:
+    gateway, first = site.gateway, ct(81)
+    moved = ct(81, StudyInstanceUID=f"{first.study_instance_uid}.2")
+    site.send(first)
+    site.until_received(first)
+    site.send(moved)
+    site.until_received(first, times=2)
+    where = gateway.json("where", f" {first.sop_instance_uid} ")
+    studies = [first.study_instance_uid, f"{first.study_instance_uid}.2"]
+    assert where["study"] == studies[1]
+    assert [(each["study"], each["revision"]) for each in where["instances"]] == [(studies[0], 1), (studies[1], 2)]
+    assert [(each["revision"], each["sha256"]) for each in where["deliveries"]] == [
+        (each["revision"], each["sha256"]) for each in where["instances"]
+    ]
+
+    def counts() -> list[tuple[int, int]]:
+        shown = [row for row in gateway.json("studies", "list") if row["study_instance_uid"] in studies]
+        return sorted((row["instances"], row["superseded"]) for row in shown)
+
+    until(lambda: counts() == [(1, 0), (1, 1)], limit=30, what="the index to know both")

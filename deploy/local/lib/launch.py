@@ -6,14 +6,15 @@ processes. Nothing survives this process: the kernel ends its children when it d
 """
 
 import argparse
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -73,6 +74,7 @@ class Launcher:
         self.gateway: subprocess.Popen[bytes] | None = None
         self.demo: subprocess.Popen[bytes] | None = None
         self._ready = threading.Event()
+        self._logged_before = 0  # bytes in the log before this start
 
     @property
     def servers(self) -> tuple[PrivateServer, ...]:
@@ -136,8 +138,12 @@ class Launcher:
         return self.home / "logs" / "gateway.log"
 
     def log_tail(self) -> list[str]:
-        """The end of the log."""
-        return self.log.read_bytes()[-65536:].decode("utf-8", "replace").splitlines()[-SHOWN_LINES:]
+        """The end of what was logged since this start."""
+        with self.log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            since = self._logged_before if self._logged_before <= size else 0  # it may have been truncated since
+            log.seek(max(since, size - 65536))
+            return log.read().decode("utf-8", "replace").splitlines()[-SHOWN_LINES:]
 
     def forward(self, what: signal.Signals) -> None:
         """Send a signal to the gateway."""
@@ -159,6 +165,7 @@ class Launcher:
         self.log.parent.mkdir(mode=0o700, exist_ok=True)
         say(f"starting the gateway; its log is {self.log}")
         with self.log.open("ab") as errors:
+            self._logged_before = errors.tell()
             self.gateway = start_with_us(
                 [str(GATEWAY), "up"],
                 folder=Path.cwd(),
@@ -211,8 +218,9 @@ class Launcher:
 def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     """The environment of `gateway up`: the caller's, else profile, title and ports of the last start, else the usual.
 
-    Ports that are taken are replaced. The servers are found by gateway.json.
+    Empty variables are as none. Ports that are taken are replaced. The servers are found by gateway.json.
     """
+    given = {name: value for name, value in given.items() if value or not name.startswith("GATEWAY_")}
     before = addresses_before(home)
     profile = given.get("GATEWAY_PROFILE") or profile_before(before)
     if profile != profile_before(before):
@@ -286,9 +294,35 @@ def run(launcher: Launcher, *, demo: bool, once: bool) -> int:
             return launcher.demonstrate() if demo else 0
         launcher.start_demo("--keep")
     status = launcher.watch()
+    if status < 0:
+        say(f"gateway up died of {signal_name(-status)}; its processes have ended with it, the servers are stopped")
     if status != 0 and not launcher.was_ready:
         say(f"the gateway did not become ready; the end of {launcher.log}:", *launcher.log_tail())
-    return status
+    elif status > 0:
+        say(f"gateway up ended with status {status}; the end of {launcher.log}:", *launcher.log_tail())
+    return status if status >= 0 else 128 - status
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL for 9; the number where it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """One launcher a home; no child inherits its lock, so that it is free as soon as the launcher is gone.
+
+    Raises PrivateServerError.
+    """
+    with (home / "launch.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PrivateServerError(f"GATEWAY_HOME={home}: a gateway runs there; stop it first") from None
+        yield
 
 
 def handle_signals(launcher: Launcher) -> None:
@@ -323,6 +357,7 @@ def main() -> int:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         launcher = Launcher(home, os.environ)
         with ExitStack() as stack:
+            stack.enter_context(only_one(home))
             stack.callback(launcher.stop)
             handle_signals(launcher)
             return run(launcher, demo=options.demo, once=options.once)

@@ -69,7 +69,8 @@ def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
     try:
         document = RuleDocument.model_validate(data, context={"judge": _Judge(stations)})
     except ValidationError as error:
-        found = [_translated(data, repeated, part) for part in error.errors()[:_MAX_FAULTS]]
+        told = [part for part in error.errors() if not _of_another_shape(part)]
+        found = [_translated(data, repeated, part) for part in told[:_MAX_FAULTS]]
         raise RuleFaults(list(dict.fromkeys(faults + found))) from error
     except RecursionError as error:
         raise RuleFaults([RuleFault("", "when", "", "nest all, any and none less deeply")]) from error
@@ -121,6 +122,15 @@ def _repeated_names(data: Any) -> list[RuleFault]:
         for name, found in places.items()
         if len(found) > 1
     ]
+
+
+def _of_another_shape(error: Mapping[str, Any]) -> bool:
+    """What the model says of a value as a list that is none, or as one value where a list stands, beside the fault."""
+    place: tuple[str | int, ...] = tuple(error["loc"])
+    if place[-3:-1] != ("condition", "value"):
+        return False
+    as_list = error["type"] in ("list_type", "too_short", "too_long")
+    return as_list != isinstance(error["input"], list)
 
 
 def _translated(data: Any, repeated: Collection[str], error: Mapping[str, Any]) -> RuleFault:
@@ -175,8 +185,15 @@ def _shown(value: Any, kind: str) -> str:
         return ""
     if value == []:
         return "[]"
-    text = ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
+    text = ", ".join(map(_as_written, value)) if isinstance(value, list) else _as_written(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _as_written(value: Any) -> str:
+    """A value as it stands in a rule file."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mapping[str, Any]) -> str:
@@ -192,7 +209,9 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
     if kind == "literal_error":
         choices = str(context["expected"]).replace("'", "").replace(" or ", ", ")
         close = get_close_matches(str(error.get("input")), choices.split(", "), 1, 0.6)
-        return f"did you mean {close[0]}?" if close else f"write one of {choices}"
+        if close:
+            return f"did you mean {close[0]}?"
+        return f"write one of {choices}" if "," in choices else f"write {choices}"
     if kind.startswith("union_tag"):
         return "write a condition {tag or fact, op, value} or one of all, any, none with a list"
     within = place if len(place) == 1 else place[2:]

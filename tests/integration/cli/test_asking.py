@@ -61,13 +61,16 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
         "study": "1.2.3",
         "instances": [
             {
-                "uid": "1.2.3.1", "sha256": SHA, "source": "SCANNER1", "received_at": "2026-11-23T20:00:00Z",
+                "uid": "1.2.3.1", "study": "1.2.3", "revision": 1, "sha256": SHA, "source": "SCANNER1",
+                "received_at": "2026-11-23T20:00:00Z",
                 "status": "0000", "findings": [], "rule_set": 3, "matched": ["to-archive"], "archived": False,
+                "receipts": [{"received_at": "2026-11-23T20:00:00Z", "source": "SCANNER1", "disposition": "NEW"}],
             }
         ],
         "deliveries": [
             {
-                "instance": "1.2.3.1", "destination": "ARCHIVE1", "job": JOB, "state": "PENDING", "commitment": None,
+                "instance": "1.2.3.1", "revision": 1, "sha256": SHA, "destination": "ARCHIVE1", "job": JOB,
+                "state": "PENDING", "reason": "Refused: Out of resources", "commitment": None,
                 "attempts": [
                     {"at": "2026-11-23T20:00:02Z", "status": "A700", "reason": "Refused: Out of resources"}
                 ],
@@ -91,6 +94,48 @@ def test_findings_are_shown_as_stored_and_as_sentences(gateway: Gateway, databas
     (instance,) = gateway.done("where", "1.2.3.1", "--json").json()["instances"]
     assert instance["findings"] == [finding]
     assert "ImagePositionPatient (0020,0032) is missing" in gateway.done("where", "1.2.3.1").out
+
+
+MOVED = """
+insert into storage.identity select sop_instance_uid, 2, 'OTHER', received_at + interval '1 s', 'objects/b.dcm', size,
+    data_set_offset, sop_class_uid, '1.2.4', '1.2.4.9', transfer_syntax_uid from storage.identity;
+insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
+    sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
+    association, configuration, rule_set, status)
+    select received_at + n * interval '1 s', 'objects/' || n, '1.2.3.1', 2, case n when 1 then 'REVISION' else
+    'DUPLICATE' end, 'OTHER', size, sop_class_uid, '1.2.4', '1.2.4.9', transfer_syntax_uid, peer_address, calling_aet,
+    called_aet, association, configuration, rule_set, status from storage.receipt, generate_series(1, 2) as n;
+update storage.receipt set object_key = 'objects/b.dcm' where object_key = 'objects/1';
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
+    data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state, reason, created_at, finished_at)
+    select received_at + interval '1 s', sop_instance_uid, 2, destination, job, '1.2.4', 'objects/b.dcm',
+    data_set_offset, size, 'OTHER', sop_class_uid, transfer_syntax_uid, 'FAILED', 'given up after 72 hours: disabled',
+    created_at + interval '1 s', now() from routing.delivery;
+""".replace("OTHER", "cd" * 32)
+
+
+def test_where_tells_every_revision_of_an_instance_in_whichever_study_it_lies(
+    gateway: Gateway, database_url: str
+) -> None:
+    execute(database_url, RECORDED + MOVED)
+    found = gateway.done("where", "1.2.3.1", "--json").json()
+    assert found["study"] == "1.2.4"
+    assert [(each["revision"], each["study"], len(each["receipts"])) for each in found["instances"]] == [
+        (1, "1.2.3", 1), (2, "1.2.4", 2),
+    ]  # fmt: skip
+    assert [(each["revision"], each["sha256"]) for each in found["deliveries"]] == [(1, SHA), (2, "cd" * 32)]
+    assert "STUDY" in gateway.done("where", "1.2.3.1").out
+    for study, revision in (("1.2.3", 1), ("1.2.4", 2)):
+        of_study = gateway.done("where", study, "--json").json()
+        assert (of_study["study"], [each["revision"] for each in of_study["instances"]]) == (study, [revision])
+        assert [each["revision"] for each in of_study["deliveries"]] == [revision]
+
+
+def test_where_gives_the_reason_of_a_delivery_that_was_never_tried(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, RECORDED + MOVED)
+    (failed,) = gateway.done("where", "1.2.4", "--json").json()["deliveries"]
+    assert (failed["attempts"], failed["reason"]) == ([], "given up after 72 hours: disabled")
+    assert "given up after 72 hours: disabled" in gateway.done("where", "1.2.4").out
 
 
 def test_where_says_when_it_cuts_its_list(gateway: Gateway, database_url: str) -> None:
@@ -122,10 +167,27 @@ def test_where_of_the_unknown_fails_with_the_uid(gateway: Gateway) -> None:
     assert (ran.status, ran.out, "1.2.3.4" in ran.err) == (1, "", True)
 
 
-@pytest.mark.parametrize("command", [("where", ""), ("where", " "), ("send", "1.2", "", "--to", "ARCHIVE1")])
-def test_an_empty_uid_is_a_usage_error(gateway: Gateway, command: tuple[str, ...]) -> None:
-    ran = gateway(*command)
-    assert (ran.status, "name " in ran.err) == (2, True), ran
+@pytest.mark.parametrize("command", [("where",), ("studies", "show"), ("send", "--to", "ARCHIVE1", "1.2")])
+@pytest.mark.parametrize(
+    ("uid", "said"),
+    [
+        ("", "nothing is given; name "),
+        (" ", "nothing is given; name "),
+        ("DOE^JANE", "UID 'DOE^JANE' is none: name one of digits and dots"),
+        ("1" * 90, f"UID '{'1' * 64}' is none"),
+    ],
+)
+def test_what_is_no_uid_is_a_usage_error(gateway: Gateway, command: tuple[str, ...], uid: str, said: str) -> None:
+    ran = gateway(*command, uid)
+    assert (ran.status, ran.out, said in ran.err) == (2, "", True), ran
+
+
+def test_blanks_around_a_uid_mean_nothing(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, RECORDED)
+    gateway.station("ARCHIVE1", "--store")
+    assert gateway.done("where", " 1.2.3.1\n", "--json").json()["study"] == "1.2.3"
+    assert "study 1.2.4 is not" in gateway("studies", "show", " 1.2.4 ").err
+    assert "UID 9.9;" in gateway("send", "1.2.3 ", " 9.9", "--to", "ARCHIVE1").err
 
 
 def test_jobs_list_has_exactly_the_documented_shape(gateway: Gateway, database_url: str) -> None:
@@ -145,10 +207,49 @@ def test_jobs_list_has_exactly_the_documented_shape(gateway: Gateway, database_u
     assert (delivery["instance"], delivery["status"], delivery["next_attempt_at"]) == ("1.2.3.1", "A700", None)
 
 
+OPEN = """
+insert into routing.destination (title, circuit, consecutive_failures, retry_at, last_failure, last_failure_at)
+    values ('ARCHIVE1', 'OPEN', 3, '2026-11-23 20:05Z', 'connection refused', '2026-11-23 20:01Z');
+update routing.delivery set next_attempt_at = '2026-11-23 20:02Z';
+"""
+
+
+def test_an_open_circuit_says_when_it_is_tried_next(gateway: Gateway, database_url: str) -> None:
+    gateway.station("ARCHIVE1", "--store")
+    execute(database_url, RECORDED + OPEN)
+
+    def next_attempt() -> object:
+        return gateway.done("jobs", "show", JOB, "--json").json()["deliveries"][0]["next_attempt_at"]
+
+    assert next_attempt() == "2026-11-23T20:05:00Z"
+    assert gateway.done("status", "--json").json()["destinations"][0]["retry_at"] == "2026-11-23T20:05:00Z"
+    assert "2026-11-23 20:05:00Z" in gateway.done("status").out
+    execute(database_url, "update routing.delivery set next_attempt_at = '2026-11-23 20:09Z'")
+    assert next_attempt() == "2026-11-23T20:09:00Z"
+    execute(database_url, "update routing.destination set circuit = 'CLOSED'")
+    assert gateway.done("status", "--json").json()["destinations"][0]["retry_at"] is None
+    execute(database_url, "update routing.delivery set state = 'SENDING'")
+    assert next_attempt() is None
+
+
+def test_status_tells_until_when_a_process_that_died_holds_what_it_was_sending(
+    gateway: Gateway, database_url: str
+) -> None:
+    gateway.station("ARCHIVE1", "--store")
+    execute(database_url, RECORDED)
+    (idle,) = gateway.done("status", "--json").json()["destinations"]
+    assert (idle["sending"], idle["lease_until"]) == (0, None)
+    execute(database_url, "update routing.delivery set state = 'SENDING', lease_until = '2026-11-23 20:01:53Z'")
+    (busy,) = gateway.done("status", "--json").json()["destinations"]
+    assert (busy["waiting"], busy["sending"], busy["lease_until"]) == (1, 1, "2026-11-23T20:01:53Z")
+    assert "1, leased until 2026-11-23 20:01:53Z" in gateway.done("status").out
+
+
 def test_jobs_that_do_not_exist(gateway: Gateway) -> None:
     for command in ("show", "retry", "cancel"):
         assert gateway("jobs", command, JOB).status == 1
-        assert gateway("jobs", command, "no-uuid").status == 2
+        wrong = gateway("jobs", command, "no-uuid")
+        assert (wrong.status, "'no-uuid' is no id of a job; 'gateway jobs list' shows" in wrong.err) == (2, True), wrong
 
 
 def test_a_request_waits_for_the_forwarder_and_says_so(gateway: Gateway, database_url: str) -> None:
@@ -202,6 +303,42 @@ def test_studies_list_and_show(gateway: Gateway, database_url: str) -> None:
         ("1.2.3.9", 1, 0)
     ]
     assert gateway("studies", "show", "1.2.4").status == 1
+
+
+def test_studies_count_what_is_stored_and_tell_what_was_sent_again_elsewhere(
+    gateway: Gateway, database_url: str
+) -> None:
+    """Instance 1 was sent again with another study, 2 with another series, 3 with other content only."""
+    execute(
+        database_url,
+        """
+        insert into index.patient (patient_id) values ('P1');
+        insert into index.study (study_instance_uid, patient)
+            select uid, id from index.patient, unnest(array['1.2.3', '1.2.4', '1.2.5']) as uid;
+        insert into index.series (study_instance_uid, series_instance_uid) values
+            ('1.2.3', '1.2.3.8'), ('1.2.3', '1.2.3.9'), ('1.2.4', '1.2.4.9'), ('1.2.5', '1.2.5.9');
+        insert into index.instance (sop_instance_uid, revision, received_at, object_key, study_instance_uid,
+            series_instance_uid, sop_class_uid, transfer_syntax_uid, latest) values
+            ('1', 1, now(), 'a', '1.2.3', '1.2.3.8', '1', '2', false),
+            ('1', 2, now(), 'b', '1.2.4', '1.2.4.9', '1', '2', true),
+            ('2', 1, now(), 'c', '1.2.3', '1.2.3.8', '1', '2', false),
+            ('2', 2, now(), 'd', '1.2.3', '1.2.3.9', '1', '2', true),
+            ('3', 1, now(), 'e', '1.2.3', '1.2.3.9', '1', '2', false),
+            ('3', 2, now(), 'f', '1.2.3', '1.2.3.9', '1', '2', true),
+            ('4', 1, now(), 'g', '1.2.5', '1.2.5.9', '1', '2', false),
+            ('4', 2, now(), 'h', '1.2.4', '1.2.4.9', '1', '2', true)
+        """,
+    )
+
+    def counts(rows: list[dict[str, Any]], name: str) -> dict[str, tuple[int, int]]:
+        return {row[name]: (row["instances"], row["superseded"]) for row in rows}
+
+    listed = counts(gateway.done("studies", "list", "--json").json(), "study_instance_uid")
+    assert listed == {"1.2.3": (3, 1), "1.2.4": (2, 0), "1.2.5": (1, 1)}
+    shown = gateway.done("studies", "show", "1.2.3", "--json").json()
+    assert (shown["instances"], shown["superseded"]) == (3, 1)
+    assert counts(shown["series"], "series_instance_uid") == {"1.2.3.8": (2, 2), "1.2.3.9": (2, 0)}
+    assert "SUPERSEDED" in gateway.done("studies", "list").out
 
 
 def test_dead_letters_are_listed_shown_replayed_and_discarded(gateway: Gateway, database_url: str) -> None:
@@ -290,11 +427,25 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     assert (old.status, states["schema"]) == (1, "failed")
 
 
-def test_check_makes_no_home(gateway: Gateway, amqp_url: str, tmp_path: Path) -> None:
+def test_check_makes_nothing(gateway: Gateway, amqp_url: str, tmp_path: Path) -> None:
+    def checked(home: str) -> dict[str, str]:
+        ran = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_HOME=home, GATEWAY_MINIMUM_FREE_BYTES="1")
+        (objects,) = [finding for finding in ran.json() if finding["name"] == "objects"]
+        return objects
+
     nowhere = tmp_path / "nowhere"
-    ran = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_HOME=str(nowhere), GATEWAY_OBJECTS_URL="")
-    (objects,) = [finding for finding in ran.json() if finding["name"] == "objects"]
-    assert (objects["state"], str(nowhere) in objects["text"], nowhere.exists()) == ("failed", True, False)
+    found = checked(str(nowhere))
+    assert (found["state"], str(nowhere) in found["text"], nowhere.exists()) == ("failed", True, False)
+    found = checked("")  # as one that is not set
+    assert str(Path.cwd() / ".gateway") in found["text"]
+    assert not Path("objects").exists()
+    nowhere.mkdir()
+    found = checked(str(nowhere))
+    assert (found["state"], "not used yet" in found["text"], list(nowhere.iterdir())) == ("ok", True, [])
+    (nowhere / "objects" / "config").mkdir(parents=True)
+    found = checked(str(nowhere))
+    assert (found["state"], "is writable" in found["text"]) == ("ok", True)
+    assert list((nowhere / "objects").rglob("*")) == [nowhere / "objects" / "config"]
 
 
 def test_a_terminal_that_is_not_utf_8_gets_other_alphabets_as_escapes(gateway: Gateway) -> None:

@@ -59,6 +59,15 @@ def test_an_impossible_title_is_a_usage_error_that_names_it(gateway: Gateway, ti
     assert gateway.done("station", "list", "--json").json() == []
 
 
+def test_a_station_that_is_the_gateway_itself_is_warned_of(gateway: Gateway) -> None:
+    ours = gateway("station", "add", "OURGATEWAY", "--host", "10.0.0.1", "--port", "104", "--json")
+    assert (ours.status, ours.json()["title"]) == (0, "OURGATEWAY")
+    assert "OURGATEWAY has this gateway's own AE title: the gateway would send to itself" in ours.err
+    add = ("station", "add", "LOOP", "--host", "127.0.0.1", "--port")
+    assert "own address 127.0.0.1:4711: the gateway would" in gateway(*add, "4711", GATEWAY_DICOM_PORT="4711").err
+    assert gateway("station", "set", "LOOP", "--port", "104").err == ""
+
+
 def test_missing_and_wrong_options_are_usage_errors(gateway: Gateway) -> None:
     assert gateway("station", "add", "WS1").status == 2
     assert gateway("station", "add", "WS1", "--host", "h", "--port", "x").status == 2

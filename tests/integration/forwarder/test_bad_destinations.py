@@ -151,6 +151,27 @@ async def test_final_answers(recorder: Recorder, ledger: Ledger, status: int, st
     assert len(ledger.rows("select 1 from runtime.outbox")) == (state != "FAILED")
 
 
+async def test_a_refusal_closes_the_circuit_and_is_no_success(recorder: Recorder, ledger: Ledger) -> None:
+    last = "select circuit, last_success_at, last_failure, last_failure_at from routing.destination"
+    with StationReceiver("ARCHIVE1", RejectAssociations(2, 3, 1)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder) as running:
+            await running.evaluate(recorder.record(ct(1)))
+            await until_async(lambda: ledger.rows("select 1 from routing.attempt"))
+            archive.behave(Answer(0xC123))
+            ledger.execute("update routing.destination set retry_at = now()")
+            await ledger.until_states({"FAILED": 1})
+            (refused,) = ledger.rows(last)
+            assert (refused["circuit"], refused["last_success_at"]) == ("CLOSED", None)
+            assert "C123" in refused["last_failure"]
+            archive.behave(Accept())
+            await running.evaluate(recorder.record(ct(2)))
+            await ledger.until_states({"FAILED": 1, "DELIVERED": 1})
+            (taken,) = ledger.rows(last)
+            assert taken["last_success_at"] > taken["last_failure_at"] == refused["last_failure_at"]
+
+
 def foreign(seed: int) -> Instance:
     """An instance of a private SOP class, which the receiver does not accept."""
     return replace(ct(seed), sop_class_uid="1.2.826.0.1.3680043.9.7433.1.99")

@@ -9,6 +9,8 @@ from services.admin.explanations import delivery, instance, retrieval
 AT = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 ROW: dict[str, Any] = {
     "uid": "1.2.3",
+    "study": "1.2",
+    "revision": 2,
     "sha256": "0" * 64,
     "source": "SCANNER1",
     "received_at": AT,
@@ -22,8 +24,11 @@ ROW: dict[str, Any] = {
 
 
 def test_an_instance_has_exactly_the_documented_fields() -> None:
-    assert instance(ROW) == {
+    again = {"uid": "1.2.3", "revision": 2, "received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE"}
+    assert instance(ROW, [again]) == {
         "uid": "1.2.3",
+        "study": "1.2",
+        "revision": 2,
         "sha256": "0" * 64,
         "source": "SCANNER1",
         "received_at": AT,
@@ -32,11 +37,12 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "rule_set": 3,
         "matched": ["b", "a"],
         "archived": False,
+        "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE"}],
     }
 
 
 def test_an_instance_that_was_not_evaluated_yet_matched_nothing() -> None:
-    found = instance(ROW | {"matched": None, "disposition": "NEW", "flags": [], "status": 0xB007})
+    found = instance(ROW | {"matched": None, "disposition": "NEW", "flags": [], "status": 0xB007}, [])
     assert (found["matched"], found["findings"], found["status"]) == ([], ["odd"], "B007")
 
 
@@ -46,12 +52,18 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
         {"delivery": 7, "at": AT, "status": 0xA700, "outcome": "RETRY", "reason": "Refused: Out of resources"},
         {"delivery": 7, "at": AT, "status": None, "outcome": "UNKNOWN", "reason": "the answer was lost"},
     ]
-    row = {"id": 7, "instance": "1.2.3", "destination": "ARCHIVE1", "job": job, "state": "UNKNOWN"}
+    row = {
+        "id": 7, "instance": "1.2.3", "revision": 2, "sha256": "0" * 64, "destination": "ARCHIVE1", "job": job,
+        "state": "UNKNOWN", "reason": "the answer was lost",
+    }  # fmt: skip
     assert delivery(row, attempts) == {
         "instance": "1.2.3",
+        "revision": 2,
+        "sha256": "0" * 64,
         "destination": "ARCHIVE1",
         "job": job,
         "state": "UNKNOWN",
+        "reason": "the answer was lost",
         "attempts": [
             {"at": AT, "status": "A700", "reason": "Refused: Out of resources"},
             {"at": AT, "status": None, "reason": "the answer was lost"},

@@ -111,3 +111,10 @@ def test_the_profile_of_the_last_start_is_kept_to(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("GATEWAY_INCOMING_ASSOCIATIONS", "6")
     with pytest.raises(UsageError, match="GATEWAY_INCOMING_ASSOCIATIONS"):
         launch.check_settings(tmp_path, {})
+
+
+def test_an_empty_variable_is_as_none(used: Path) -> None:
+    names = ("AET", "PROFILE", "DICOM_HOST", "DICOM_PORT", "HTTP_HOST", "HTTP_PORT")
+    empty = {f"GATEWAY_{name}": "" for name in names}
+    assert chosen(used, **empty) == ("ROUTER1", "24112", "24080")
+    assert launch.gateway_environment(used, empty)["GATEWAY_DICOM_HOST"] == "127.0.0.1"

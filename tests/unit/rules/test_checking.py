@@ -55,8 +55,8 @@ def test_all_faults_of_a_file_come_at_once() -> None:
     expected = {
         ("nm", "name", "nm"): "give each rule a name of its own; rules 1, 2 have this one",
         ("rule 1 (nm)", "when.all[2].fact", "calling_ae"): "did you mean calling_aet?",
-        ("rule 1 (nm)", "send[2].commit", "True"): "leave commit out: it arrives with storage commitment",
-        ("rule 1 (nm)", "stp", "True"): "did you mean stop?",
+        ("rule 1 (nm)", "send[2].commit", "true"): "leave commit out: it arrives with storage commitment",
+        ("rule 1 (nm)", "stp", "true"): "did you mean stop?",
         ("rule 2 (nm)", "when.all[1].tag", "Modalty"): "did you mean Modality?",
         ("rule 2 (nm)", "when.all[2].op", "contains"): numeric,
         ("rule 2 (nm)", "when.all[3].op", "gtt"): "did you mean gt?",
@@ -171,6 +171,29 @@ def test_a_fault_names_the_thing_the_value_and_the_cure(text: str, said: str) ->
     found = [str(fault) for fault in faults(text)]
     assert any(said in fault for fault in found), found
     assert not any("should" in fault or "input" in fault for fault in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (rule("{tag: Rows, op: in, value: []}"), "r: when.value = []: it is empty; write at least one value"),
+        (
+            rule("{tag: PatientID, op: equals, value: true}"),
+            "r: when.value = true: write text or a number; put quotes around words such as true",
+        ),
+        (
+            rule("{tag: PatientID, op: in, value: [a, false]}"),
+            "r: when.value = false: write text or a number; put quotes around words such as true",
+        ),
+        (
+            rule("{all: [{tag: PatientID, op: equals, value: {a: b}}]}"),
+            "r: when.all[1].value: write text or a number; put quotes around words such as true",
+        ),
+        ("version: 2\nrules: []", "version = 2: write 1"),
+    ],
+)
+def test_one_fault_is_told_once(text: str, said: str) -> None:
+    assert [str(fault) for fault in faults(text)] == [said]
 
 
 def test_a_stored_document_is_checked_against_the_stations_of_today() -> None:

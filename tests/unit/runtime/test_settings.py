@@ -99,16 +99,29 @@ def test_all_wrong_variables_are_named_without_their_values(home: Path, monkeypa
     monkeypatch.setenv("GATEWAY_PROFILE", "a-secret-word")
     with pytest.raises(UsageError) as caught:
         RuntimeSettings.load()
-    assert "GATEWAY_DICOM_PORT: " in str(caught.value)
-    assert "GATEWAY_PROFILE: " in str(caught.value)
+    assert "GATEWAY_DICOM_PORT: it should be a valid integer; " in str(caught.value)
+    assert "GATEWAY_PROFILE: it should be 'gateway' or 'xeleris'; " in str(caught.value)
     assert "a-secret-word" not in str(caught.value)
 
 
-@pytest.mark.parametrize("title", ["", "   ", "SEVENTEEN_LETTERS", "A\\B", "ÄRZTE", "TAB\tTAB"])
+@pytest.mark.parametrize("title", ["   ", "SEVENTEEN_LETTERS", "A\\B", "ÄRZTE", "TAB\tTAB"])
 def test_an_impossible_ae_title_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch, title: str) -> None:
     monkeypatch.setenv("GATEWAY_AET", title)
-    with pytest.raises(UsageError, match=r"GATEWAY_AET: .*AE title"):
+    with pytest.raises(UsageError, match=r"GATEWAY_AET: an AE title has"):
         RuntimeSettings.load()
+
+
+def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = RuntimeSettings.load()
+    for name in RuntimeSettings.model_fields:
+        monkeypatch.setenv(f"GATEWAY_{name.upper()}", "")
+        monkeypatch.setenv(f"GATEWAY_{name.upper()}_FILE", "")
+    assert RuntimeSettings.load() == before
+    assert before.home == tmp_path / ".gateway"
+    (tmp_path / "aet").write_text("FILE")
+    monkeypatch.setenv("GATEWAY_AET_FILE", str(tmp_path / "aet"))
+    assert RuntimeSettings.load().aet == "FILE"
 
 
 def test_a_missing_file_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
