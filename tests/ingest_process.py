@@ -84,7 +84,7 @@ class IngestProcess:
                 start_new_session=True,
             )
         wanted = (200,) if ready else (200, 503)
-        until(lambda: self.ready()[0] in wanted and not self.starting(), limit=30, what="ingest to answer")
+        until(lambda: self.ready()[0] in wanted and not self.starting(), limit=60, what="ingest to answer")
 
     def starting(self) -> bool:
         """Whether it has not entered its service yet."""
@@ -128,7 +128,8 @@ class IngestProcess:
         self.listener.close()
 
     def _http(self, path: str) -> tuple[int, bytes]:
-        cards = list((self.home / "run").glob("ingest-*.json"))
+        own = self.process.pid if self.process is not None and not self.prefix else "*"  # others may share the home
+        cards = list((self.home / "run").glob(f"ingest-{own}.json"))
         for card in cards:
             try:
                 url = json.loads(card.read_text())["http"]
