@@ -139,7 +139,7 @@ class IngestProcess:
 
     def _http(self, path: str) -> tuple[int, bytes]:
         own = self.process.pid if self.process is not None and not self.prefix else "*"  # others may share the home
-        cards = list((self.home / "run").glob(f"ingest-{own}.json"))
+        cards = list((self.home / "run").glob(f"{'-'.join(self.services)}-{own}.json"))
         for card in cards:
             try:
                 url = json.loads(card.read_text())["http"]
