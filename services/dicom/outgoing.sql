@@ -13,12 +13,12 @@ with free as (
     left join runtime.lease taken on taken.name = %(prefix)s || n
     where taken.name is null or runtime.lease_expired(taken.lease_until, make_interval(secs => %(lease)s))
 ), line as (
-    select name, holder from runtime.lease
+    select name collate "C" as name, holder from runtime.lease  -- bytes, whatever the database's order of words is
     where starts_with(name, %(line)s) and not runtime.lease_expired(lease_until, make_interval(secs => %(wait)s))
 ), before as (
     select count(*) as holders from line
     where holder <> %(holder)s
-      and name < coalesce((select min(mine.name) from line mine where mine.holder = %(holder)s), '~')
+      and name < coalesce((select min(mine.name) from line mine where mine.holder = %(holder)s), '~' collate "C")
 )
 insert into runtime.lease (name, holder, lease_until)
 select free.name, %(holder)s, now() + make_interval(secs => %(lease)s)
