@@ -86,7 +86,7 @@ class IngestProcess:
         wanted = (200,) if ready else (200, 503)
         until(
             lambda: self._running() and self.ready()[0] in wanted and not self.starting(),
-            limit=30,
+            limit=60,
             what="ingest to answer",
         )
 
@@ -138,7 +138,8 @@ class IngestProcess:
         self.listener.close()
 
     def _http(self, path: str) -> tuple[int, bytes]:
-        cards = list((self.home / "run").glob("ingest-*.json"))
+        own = self.process.pid if self.process is not None and not self.prefix else "*"  # others may share the home
+        cards = list((self.home / "run").glob(f"ingest-{own}.json"))
         for card in cards:
             try:
                 url = json.loads(card.read_text())["http"]

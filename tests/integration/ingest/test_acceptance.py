@@ -126,26 +126,28 @@ def test_five_associations_over_two_processes(tmp_path: Path) -> None:
         second.listener.close()
         second.listener, second.port = first.listener, first.port
         second.start()
-        until(lambda: _ready(tmp_path) == 2, what="both to be ready")
         with only(first, second):
-            in_first = [RawSender(first.port).__enter__() for _ in range(3)]
+            held = [_held(first.port, stack) for _ in range(3)]
         with only(second, first):
-            in_second = [RawSender(first.port).__enter__() for _ in range(2)]
+            for _ in range(2):
+                _held(first.port, stack)
         assert {asked(first.port) for _ in range(8)} == {(2, 3, 2)}
-        in_first.pop().__exit__(None, None, None)
+        held[0].__exit__(None, None, None)
         until(lambda: asked(first.port) == (), what="the place of the one that ended")
-        in_first.append(RawSender(first.port).__enter__())
+        with only(first, second):
+            _held(first.port, stack)
         assert asked(first.port) == (2, 3, 2)
         assert second.process is not None
         os.kill(second.process.pid, signal.SIGKILL)
         second.process.wait(10)
-        assert _places(first.port) == len(in_second)
-        for sender in (*in_first, *in_second):
-            sender.socket.close()
+        assert _places(first.port) == 2
 
 
-def _ready(home: Path) -> int:
-    return len(list((home / "run").glob("ingest-*.json")))
+def _held(port: int, stack: ExitStack) -> RawSender:
+    """An association that stays until the end of the test."""
+    sender = RawSender(port).__enter__()
+    stack.callback(sender.socket.close)
+    return sender
 
 
 @contextmanager
@@ -153,11 +155,17 @@ def only(running: IngestProcess, stopped: IngestProcess) -> Iterator[None]:
     """Connections of the shared socket go to the first one."""
     assert running.process is not None
     assert stopped.process is not None
-    os.kill(stopped.process.pid, signal.SIGSTOP)
+    pid = stopped.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: _is_stopped(pid), what="every thread to be stopped: one that still runs would accept")
     try:
         yield
     finally:
-        os.kill(stopped.process.pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
+
+
+def _is_stopped(pid: int) -> bool:
+    return all("State:\tT" in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def _places(port: int) -> int:
