@@ -1,5 +1,6 @@
 """Clients that share nothing with the gateway: DCMTK's programs, and dcmjs-dimse from npm."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -28,17 +29,18 @@ def dcmtk(
 
 def install_dcmjs() -> None:
     """dcmjs-dimse as package-lock.json says, kept beside it for the next run. Fails with what to do."""
-    installed = DCMJS / "node_modules" / ".package-lock.json"
-    wanted = DCMJS / "package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
-        return
-    command = [str(Path(sys.executable).with_name("npm")), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = _run(command, limit=100)
-    assert done.returncode == 0, (
-        f"dcmjs-dimse could not be installed from the npm registry ({done.returncode}).\n{done.stderr[-2000:]}\n"
-        f"Is the registry reachable? Try by hand: cd {DCMJS} && {' '.join(command)}"
-    )
-    installed.touch()
+    installed, wanted = DCMJS / "node_modules" / ".package-lock.json", DCMJS / "package-lock.json"
+    with wanted.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other process that runs tests wants it too
+        if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
+            return
+        command = [str(Path(sys.executable).with_name("npm")), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = _run(command, limit=100)
+        assert done.returncode == 0, (
+            f"dcmjs-dimse could not be installed from the npm registry ({done.returncode}).\n{done.stderr[-2000:]}\n"
+            f"Is the registry reachable? Try by hand: cd {DCMJS} && {' '.join(command)}"
+        )
+        installed.touch()
 
 
 def dcmjs(operation: str, port: int, calling: str = "DCMJS", **asked: Any) -> dict[str, Any]:
