@@ -30,12 +30,22 @@ def main(arguments: list[str]) -> int:
     # --bench takes its value only after an equals sign, so that a path may follow it.
     given = ["--bench=all" if argument == "--bench" else argument for argument in arguments]
     command = [sys.executable, "-m", "pytest", f"--failed-checks={'; '.join(failed)}", *given]
-    status = subprocess.run([*command, *WORKERS], check=False).returncode
+    status = to_its_end([*command, *WORKERS])
     again = failures() if status == TESTS_FAILED else []
     if 0 < len(again) <= FEW:
         say("failed beside other tests, run again alone:", *again)
-        status = subprocess.run([*command, "--last-failed", "-n", "0"], check=False).returncode
+        status = to_its_end([*command, "--last-failed", "-n", "0"])
     return status or bool(failed)
+
+
+def to_its_end(command: list[str]) -> int:
+    """Run pytest; its exit status. An interrupt, which it gets too, ends it with its summary of what has run so far."""
+    with subprocess.Popen(command) as running:
+        while True:
+            try:
+                return running.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 def failures() -> list[str]:
