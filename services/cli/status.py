@@ -4,7 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -86,38 +86,30 @@ def _print(report: dict[str, Any]) -> None:
             "dead letters": report["dead_letters"],
         }
     )
-    print_table(
-        (
-            "DESTINATION",
-            "ENABLED",
-            "CIRCUIT",
-            "NEXT TRY",
-            "WAITING",
-            "OLDEST",
-            "SENDING",
-            "FAILED (24 H)",
-            "LAST SUCCESS",
-            "FAILED AT",
-            "LAST FAILURE",
-        ),
-        [
-            (
-                d["title"],
-                d["enabled"],
-                d["circuit"],
-                d["retry_at"],
-                d["waiting"],
-                d["oldest_waiting_at"],
-                f"{d['sending']}, leased until {cell(d['lease_until'])}" if d["sending"] else None,
-                d["failed"],
-                d["last_success_at"],
-                d["last_failure_at"],
-                d["last_failure"] or None,
-            )
-            for d in report["destinations"]
-        ],
-    )
+    print_table([heading for heading, _ in _DESTINATION], [_destination(each) for each in report["destinations"]])
     print_table(
         ("PROCESS", "PID", "READY", "HTTP", "REASONS"),
         [(p["service"], p["pid"], p["ready"], p["http"], list(p["reasons"].values())) for p in report["processes"]],
     )
+
+
+_DESTINATION: Final = (
+    ("DESTINATION", "title"),
+    ("ENABLED", "enabled"),
+    ("CIRCUIT", "circuit"),
+    ("NEXT TRY", "retry_at"),
+    ("WAITING", "waiting"),
+    ("OLDEST", "oldest_waiting_at"),
+    ("SENDING", "sending"),
+    ("FAILED (24 H)", "failed"),
+    ("LAST SUCCESS", "last_success_at"),
+    ("FAILED AT", "last_failure_at"),
+    ("LAST FAILURE", "last_failure"),
+)
+
+
+def _destination(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A row of the table of destinations."""
+    leased = f"{row['sending']}, leased until {cell(row['lease_until'])}" if row["sending"] else None
+    shown = {**row, "sending": leased, "last_failure": row["last_failure"] or None}
+    return tuple(shown[name] for _, name in _DESTINATION)

@@ -32,28 +32,7 @@ def where(
             "instance, or give a larger --limit",
             err=True,
         )
-    study = ("STUDY",) if {i["study"] for i in found["instances"]} - {found["study"]} else ()
-    print_table(
-        ("INSTANCE", "REV", "FROM", "RECEIVED", "RECEIPTS", "STATUS", "FINDINGS", "RULE SET", "MATCHED", *study),
-        [
-            (
-                i["uid"],
-                i["revision"],
-                i["source"],
-                i["received_at"],
-                len(i["receipts"]),
-                i["status"],
-                len(i["findings"]),
-                i["rule_set"],
-                i["matched"],
-                *(i[name.lower()] for name in study),
-            )
-            for i in found["instances"]
-        ],
-    )
-    remarks = [(i["uid"], explained(finding)) for i in found["instances"] for finding in i["findings"]]
-    if remarks:
-        print_table(("INSTANCE", "FINDING"), remarks)
+    _print_instances(found["instances"], found["study"])
     print_table(
         ("INSTANCE", "REV", "TO", "STATE", "ATTEMPTS", "LAST", "STATUS", "REASON", "JOB"),
         [
@@ -67,6 +46,24 @@ def where(
             ("INSTANCE", "BY", "REQUESTER", "TO", "AT", "STATE", "STATUS", "REASON"),
             [tuple(retrieval[column] or None for column in columns) for retrieval in found["retrievals"]],
         )
+
+
+def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
+    """Each receipt, with its study where one lies in another than ``study``, and below what the IOD check found."""
+    elsewhere = ("study",) if {each["study"] for each in instances} - {study} else ()
+    before, after = ("uid", "revision", "source", "received_at"), ("rule_set", "matched", *elsewhere)
+    print_table(
+        ("INSTANCE", "REV", "FROM", "RECEIVED", "RECEIPTS", "STATUS", "FINDINGS", "RULE SET", "MATCHED",
+         *(name.upper() for name in elsewhere)),
+        [
+            (*(i[name] for name in before), len(i["receipts"]), i["status"], len(i["findings"]),
+             *(i[name] for name in after))
+            for i in instances
+        ],
+    )  # fmt: skip
+    remarks = [(i["uid"], explained(finding)) for i in instances for finding in i["findings"]]
+    if remarks:
+        print_table(("INSTANCE", "FINDING"), remarks)
 
 
 def _last(delivery: dict[str, Any]) -> tuple[Any, Any, Any]:
