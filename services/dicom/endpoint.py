@@ -12,6 +12,7 @@ from services.dicom.acceptor import AssociationSummary
 from services.dicom.association import Handler
 from services.dicom.configuration import Configuration
 from services.dicom.contexts import Roles
+from services.dicom.data import check_data
 from services.dicom.listener import Listener, listen
 from services.dicom.profile import Profile, profile_for
 from services.dicom.settings import DicomSettings
@@ -76,6 +77,7 @@ class Endpoint:
 
     async def _prepare(self) -> None:
         runtime = self._runtime
+        await asyncio.to_thread(check_data)
         sock = self._socket()
         await asyncio.to_thread(self.configuration.load)
         runtime.health.add_readiness("snapshot", self.configuration.missing)

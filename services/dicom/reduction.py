@@ -33,7 +33,7 @@ Table = Mapping[str, Optional["Table"]]
 
 def reducible(sop_class_uid: str) -> bool:
     """Whether it is a level 1 class."""
-    return sop_class_uid in _tables()
+    return sop_class_uid in level_1_tables()
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def reduced(
         try:
             implicit = transfer_syntax == IMPLICIT_LITTLE_ENDIAN
             vrs = Vrs(signed=implicit and pixel_representation(source, offset, size, transfer_syntax))
-            walker = _KeptElements(source, offset, size, transfer_syntax, vrs, _tables()[sop_class_uid])
+            walker = _KeptElements(source, offset, size, transfer_syntax, vrs, level_1_tables()[sop_class_uid])
             writer = _Copier(target, source, offset, implicit=wanted == IMPLICIT_LITTLE_ENDIAN, largest=largest)
             writer.write(walker, vrs, None)
         except UnparsableDataSet as error:
@@ -158,7 +158,7 @@ class _Copier(Writer):
 
 
 @cache
-def _tables() -> dict[str, Table]:
+def level_1_tables() -> dict[str, Table]:
     """What is kept of each level 1 class."""
     text = files("schemas.dicom").joinpath("level_1_elements.json").read_text(encoding="utf-8")
     document = json.loads(text)

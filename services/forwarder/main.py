@@ -1,11 +1,13 @@
 """The forwarder as a part of a process."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from schemas.topology import FORWARDER_INSTANCE_STORED, FORWARDER_REQUEST
+from services.dicom.data import check_data
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
 from services.forwarder.configuration import Configuration
@@ -27,6 +29,7 @@ DRAIN_MARGIN_SECONDS = 5.0  # of the process's drain time: for what was aborted 
 async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Evaluate, send and keep the clocks until the block ends; then wait for associations to end."""
     settings = ForwarderSettings.load()
+    await asyncio.to_thread(check_data)
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     configuration = Configuration(runtime.db, settings.rule_sets, profile)
     with ThreadPoolExecutor(profile.outgoing, thread_name_prefix="association") as threads:

@@ -95,10 +95,21 @@ def test_associations_are_shared_by_the_ingest_pods() -> None:
         assert environment["GATEWAY_INCOMING_ASSOCIATIONS"] == share
 
 
+def test_profile_xeleris_is_one_pod_with_the_limits_of_the_statement() -> None:
+    """R27: five incoming associations, which only one pod can count."""
+    ingest = workloads(rendered("--set", "profile=xeleris,variant=v,services.ingest.replicas=1"))["ingest"]
+    (container,) = ingest["spec"]["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert (environment["GATEWAY_PROFILE"], environment["GATEWAY_VARIANT"]) == ("xeleris", "v")
+    assert not environment.keys() & {"GATEWAY_AET", "GATEWAY_INCOMING_ASSOCIATIONS"}
+
+
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
         ("image.tag=latest", "tag"),
+        ("profile=xeleriss", "profile"),
+        ("profile=xeleris,services.ingest.replicas=2", "services.ingest.replicas"),
         ("aet=THIS TITLE IS TOO LONG", "aet"),
         ("objects.url=file:///objects", "existingClaim"),
         ("services.unknown.replicas=1", "unknown"),

@@ -54,7 +54,11 @@ seccompProfile: {type: RuntimeDefault}
 {{/* Environment that every process of the gateway reads. */}}
 {{- define "gateway.environment" -}}
 - {name: GATEWAY_HOME, value: /var/lib/gateway}
-- {name: GATEWAY_AET, value: {{ .Values.aet | quote }}}
+- {name: GATEWAY_PROFILE, value: {{ .Values.profile | quote }}}
+- {name: GATEWAY_VARIANT, value: {{ .Values.variant | quote }}}
+{{- with .Values.aet }}
+- {name: GATEWAY_AET, value: {{ . | quote }}}
+{{- end }}
 - {name: GATEWAY_LOG_LEVEL, value: {{ .Values.logLevel | quote }}}
 - {name: GATEWAY_DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }}}
 - {name: GATEWAY_OBJECTS_URL, value: {{ .Values.objects.url | quote }}}

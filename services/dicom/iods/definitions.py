@@ -91,6 +91,13 @@ def xeleris(sop_class_uid: str) -> Definition | None:
     return _definitions(XELERIS).get(sop_class_uid)
 
 
+def check_tables() -> None:
+    """Read the tables of both checks. Raises ValueError or LookupError if they are damaged."""
+    _codes()
+    for check in (STANDARD, XELERIS):
+        _definitions(check)
+
+
 def scheme(designator: str) -> str:
     """The coding scheme to compare by: older designators of one scheme are the same (notes B1)."""
     same = _codes().same
