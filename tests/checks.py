@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",))
 LAST_FAILED = CHECKOUT / ".pytest_cache" / "v" / "cache" / "lastfailed"
-WORKERS = ("-n", "2", "--dist", "loadfile")
+WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 TESTS_FAILED = 1
 FEW = 8
 """More failures than this are no matter of load."""

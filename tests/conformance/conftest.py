@@ -27,7 +27,7 @@ def started(
     return process
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def variants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], IngestProcess]]:
     """The receiving process of a variant, started when it is first asked for."""
     running: dict[str, IngestProcess] = {}
@@ -41,20 +41,20 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
         yield of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def receiving(variants: Callable[[str], IngestProcess]) -> IngestProcess:
     """The receiving process of variant 4dr."""
     return variants("4dr")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def profile_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngestProcess]:
     """A receiving process in profile gateway."""
     with ExitStack() as stack:
         yield started(stack, tmp_path_factory, {})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def xeleris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeGateway]:
     """The whole gateway, variant 4dr, knowing the senders of the suite; what it receives stays unless rules are set."""
     with whole_gateway(tmp_path_factory.mktemp("whole") / "home", XELERIS) as running:
@@ -64,7 +64,7 @@ def xeleris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeGateway]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
     """A new object of a kind (a name of tests/xeleris_objects.py) with these elements: other UIDs every time."""
     folder, seeds = tmp_path_factory.mktemp("objects"), itertools.count(1000)
@@ -78,7 +78,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
     return new
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kept(xeleris: WholeGateway, objects: Objects) -> dict[str, Sent]:
     """One object of every kind, stored in the gateway and found by queries."""
     sent = {name: objects(name) for name in (*MADE_BY_XELERIS, *SENT_ON)}
@@ -89,7 +89,7 @@ def kept(xeleris: WholeGateway, objects: Objects) -> dict[str, Sent]:
     return sent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dcmjs_client() -> None:
     """dcmjs-dimse, installed."""
     install_dcmjs()
