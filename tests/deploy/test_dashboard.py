@@ -36,8 +36,8 @@ LABELS_OF_TARGETS = frozenset({"job", "instance", "service"})
 """What Prometheus and the scrape configuration add."""
 
 ALLOWED_LABELS = frozenset(
-    {"by", "cause", "destination", "disposition", "meaning", "name", "of", "outcome", "queue", "reason", "state"}
-    | {"status", "task", "type", "why"}
+    {"by", "cause", "check", "destination", "disposition", "meaning", "name", "of", "operation", "outcome", "queue"}
+    | {"reason", "result", "rule", "state", "status", "task", "type", "why"}
 )
 """Their values are words of ours or AE titles of the configuration."""
 
