@@ -31,6 +31,16 @@ DEPENDS_ON_ENCODING: Final = frozenset(
 
 
 @dataclass(frozen=True)
+class Content:
+    """Where the bytes of a data set are: ``size`` of them in an object from ``data_set_offset``."""
+
+    object_key: str
+    data_set_offset: int
+    size: int
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True)
 class Known:
     """A row of storage.identity with the facts of its receipt."""
 
@@ -39,6 +49,14 @@ class Known:
     state: str
     transfer_syntax_uid: str
     facts: Mapping[str, Any] | None = None
+    object_key: str = ""
+    data_set_offset: int = 0
+    size: int = 0
+
+    @property
+    def content(self) -> Content:
+        """Its bytes."""
+        return Content(self.object_key, self.data_set_offset, self.size, self.transfer_syntax_uid)
 
     @property
     def live(self) -> bool:
@@ -48,7 +66,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Arrival:
-    """What of a receipt decides. ``delivered_to_sender``: we (may) have sent that UID to the station it came from."""
+    """What of a receipt decides. ``delivered_to_sender``: we (may) have sent that UID to the station it came from.
+
+    ``other_pixels`` are the hashes of known contents that say the same (``look_alikes``) but of other pixel data.
+    """
 
     sha256: str
     transfer_syntax_uid: str
@@ -56,6 +77,7 @@ class Arrival:
     policy: Policy = "route"
     delivered_to_sender: bool = False
     recovered: bool = False
+    other_pixels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,10 +127,22 @@ def _revision(same: Known | None, known: Sequence[Known]) -> int:
     return newest if same is not None and same.revision == newest else newest + 1
 
 
+def look_alikes(arrival: Arrival, known: Sequence[Known]) -> list[Known]:
+    """Live rows that say the same in another transfer syntax; whether their pixel data is the same, facts cannot tell.
+
+    None for content that is known already.
+    """
+    if any(row.sha256 == arrival.sha256 and row.live for row in known):
+        return []
+    return [
+        row
+        for row in known
+        if row.live and row.transfer_syntax_uid != arrival.transfer_syntax_uid and same_facts(row.facts, arrival.facts)
+    ]
+
+
 def _only_another_syntax(arrival: Arrival, live: Sequence[Known]) -> bool:
-    return any(
-        row.transfer_syntax_uid != arrival.transfer_syntax_uid and same_facts(row.facts, arrival.facts) for row in live
-    )
+    return any(row.sha256 not in arrival.other_pixels for row in look_alikes(arrival, live))
 
 
 def same_facts(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:

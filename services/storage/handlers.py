@@ -60,6 +60,7 @@ class Recorder:
         async def work(connection: Connection) -> list[Entry]:
             return await records.record(
                 connection,
+                self._objects,
                 arrivals,
                 recovered_before=self._settings.recovered_before,
                 flags=flags,

@@ -5,7 +5,8 @@ join storage.receipt r on r.object_key = k.object_key
 
 -- name: select_identities
 -- All that is known of some UIDs, with the facts of each content.
-select i.sop_instance_uid, i.revision, i.sha256, i.state, i.transfer_syntax_uid, f.facts
+select i.sop_instance_uid, i.revision, i.sha256, i.state, i.transfer_syntax_uid, f.facts, i.object_key,
+       i.data_set_offset, i.size
 from storage.identity i
 left join storage.fact f on f.received_at = i.received_at and f.object_key = i.object_key
 where i.sop_instance_uid = any(%(sop_instance_uid)s::text[])

@@ -1,9 +1,10 @@
 """Recording receipts: one transaction for a batch, whoever brings it, the consumer or the sweep."""
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,9 @@ from psycopg.rows import DictRow
 from schemas.messages import Envelope, InstanceReceived, InstanceStored, Receipt
 from services.runtime import outbox
 from services.runtime.db import load_queries
-from services.storage.dispositions import Arrival, Decision, Known, Policy, decide
+from services.runtime.objects import ObjectStore
+from services.storage.dispositions import Arrival, Content, Decision, Known, Policy, decide, look_alikes
+from services.storage.pixels import differ
 
 Connection = AsyncConnection[DictRow]
 QUERIES = load_queries(__package__)
@@ -45,12 +48,13 @@ class Entry:
 class Surroundings:
     """What the database knows that decides about a batch."""
 
+    objects: ObjectStore
     known: dict[str, list[Known]] = field(default_factory=lambda: defaultdict(list))
     delivered: frozenset[tuple[str, str]] = frozenset()
     policies: Mapping[str, Policy] = field(default_factory=dict)
     recovered_before: datetime | None = None
 
-    def decide(self, arrived: InstanceReceived) -> Decision:
+    async def decide(self, arrived: InstanceReceived) -> Decision:
         """Decide about one, and remember it for the next of the same UID."""
         receipt = arrived.receipt
         arrival = Arrival(
@@ -62,16 +66,27 @@ class Surroundings:
             recovered=self.recovered_before is not None and receipt.received_at < self.recovered_before,
         )
         rows = self.known[receipt.sop_instance_uid]
-        decision = decide(arrival, rows)
+        content = Content(receipt.object_key, receipt.offset, receipt.size, receipt.transfer_syntax_uid)
+        others = [
+            row.sha256
+            for row in look_alikes(arrival, rows)
+            if await asyncio.to_thread(differ, self.objects, content, row.content)
+        ]
+        decision = decide(replace(arrival, other_pixels=frozenset(others)), rows)
         if not decision.redundant:
             rows[:] = [row for row in rows if row.sha256 != receipt.sha256]
-            new = Known(decision.revision, receipt.sha256, "STORED", receipt.transfer_syntax_uid, arrived.facts)
-            rows.append(new)
+            rows.append(
+                Known(
+                    decision.revision, receipt.sha256, "STORED", receipt.transfer_syntax_uid, arrived.facts,
+                    receipt.object_key, receipt.offset, receipt.size,
+                )
+            )  # fmt: skip
         return decision
 
 
 async def record(
     connection: Connection,
+    objects: ObjectStore,
     arrivals: Sequence[InstanceReceived],
     *,
     recovered_before: datetime | None = None,
@@ -85,10 +100,10 @@ async def record(
     fresh = await unrecorded(connection, arrivals)
     if not fresh:
         return []
-    around = await _surroundings(connection, fresh, recovered_before)
+    around = await _surroundings(connection, objects, fresh, recovered_before)
     entries = []
     for arrived in sorted(fresh, key=lambda one: (one.receipt.received_at, one.receipt.object_key)):
-        decision = around.decide(arrived)
+        decision = await around.decide(arrived)
         decision = Decision(decision.disposition, decision.revision, decision.identity, decision.flags + flags)
         entries.append(Entry(arrived, decision, (causations or {}).get(arrived.receipt.object_key)))
     await _write_identities(connection, entries)
@@ -111,13 +126,16 @@ async def recorded_keys(connection: Connection, keys: Sequence[str]) -> set[str]
 
 
 async def _surroundings(
-    connection: Connection, arrivals: Sequence[InstanceReceived], recovered_before: datetime | None
+    connection: Connection,
+    objects: ObjectStore,
+    arrivals: Sequence[InstanceReceived],
+    recovered_before: datetime | None,
 ) -> Surroundings:
     receipts = [arrived.receipt for arrived in arrivals]
     uids = [receipt.sop_instance_uid for receipt in receipts]
     titles = [receipt.calling_aet for receipt in receipts]
     identities = await connection.execute(QUERIES.select_identities, {"sop_instance_uid": sorted(set(uids))})
-    around = Surroundings(recovered_before=recovered_before)
+    around = Surroundings(objects, recovered_before=recovered_before)
     for row in await identities.fetchall():
         uid = row.pop("sop_instance_uid")
         around.known[uid].append(Known(**row))

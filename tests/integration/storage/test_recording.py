@@ -9,7 +9,7 @@ from services.runtime.errors import Reject
 from tests.factories import Instance, ct, small_instances
 from tests.integration.storage.conftest import Make, Storage
 
-IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+IMPLICIT, EXPLICIT, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 
 
 def revised(instance: Instance) -> Instance:
@@ -82,6 +82,19 @@ async def test_only_another_transfer_syntax_is_held(storage: Storage) -> None:
     await storage.handle(storage.receive(ct(1, transfer_syntax=IMPLICIT)))
     rows = await storage.rows("select disposition, flags from storage.receipt where revision = 2")
     assert rows == [{"disposition": "HELD", "flags": ["transfer-syntax-only"]}]
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, BIG_ENDIAN])
+async def test_other_pixel_data_in_another_transfer_syntax_is_a_revision(storage: Storage, syntax: str) -> None:
+    """Header facts are the same; what a scanner corrected in the image must reach its destinations."""
+    await storage.handle(storage.receive(ct(1, transfer_syntax=EXPLICIT)))
+    await storage.handle(storage.receive(ct(1, transfer_syntax=syntax, PixelData=bytes(2048))))
+    await storage.handle(storage.receive(ct(1, transfer_syntax=EXPLICIT, PixelData=b"\1" * 2048)))
+    await storage.handle(storage.receive(ct(1, transfer_syntax=syntax)))
+    rows = await storage.rows("select disposition, flags from storage.receipt order by revision")
+    assert [(row["disposition"], row["flags"]) for row in rows] == [
+        ("NEW", []), ("REVISION", ["revision"]), ("REVISION", ["revision"]), ("HELD", ["transfer-syntax-only"]),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("state", ["DELIVERED", "WARNED", "SENDING", "UNKNOWN"])
