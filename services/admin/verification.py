@@ -8,6 +8,8 @@ from typing import Final, Literal
 from uuid import uuid4
 
 from schemas.topology import QUEUES
+from services.dicom.profile import profile_for
+from services.dicom.settings import DicomSettings
 from services.runtime.bus import Bus
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError, StoreFull, Unavailable
@@ -36,11 +38,17 @@ class Finding:
 async def verify(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:
     """Try everything; ``place`` tells a URL without its secrets. Never raises a ``GatewayError``."""
     return [
-        Finding("settings", "ok", f"AE title {settings.aet}, profile {settings.profile}, home {settings.home}"),
+        await _found("settings", _settings(settings)),
         await _found("objects", _objects(settings)),
         *await _database(settings, place),
         *await _broker(settings, place),
     ]
+
+
+async def _settings(settings: RuntimeSettings) -> str:
+    """Whether they fit together and the profile."""
+    profile = profile_for(settings, DicomSettings.load())
+    return f"AE title {settings.aet}, profile {settings.profile} ({profile.product}), home {settings.home}"
 
 
 async def _objects(settings: RuntimeSettings) -> str:

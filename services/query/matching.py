@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
 from schemas.dicom.query_keys import Kind, QueryAttribute
@@ -19,8 +20,8 @@ LONGEST_PATTERN: Final = 256
 MOST_PATTERNS: Final = 100
 
 _NAME_COLUMNS: Final = ("name_whole", "name_ideographic", "name_phonetic")
-_DATE: Final = re.compile(r"\d{4}(\.?)\d{2}\1\d{2}", re.ASCII)
-_TIME: Final = re.compile(r"\d{2}(:?\d{2}(:?\d{2}(\.\d{1,6})?)?)?", re.ASCII)
+_DATE: Final = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})", re.ASCII)
+_TIME: Final = re.compile(r"([01]\d|2[0-3])(:?[0-5]\d(:?([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
 _LATEST_TIME: Final = "235959.999999"
 
 
@@ -109,8 +110,8 @@ def _range(attribute: QueryAttribute, text: str, kinds: frozenset[Kind]) -> Iter
     if (dash and "range" not in kinds) or text == "-":
         raise IdentifierFault("a range where none can be matched")
     last = last if dash else first
-    form = _DATE if attribute.compare == "date" else _TIME
-    if any(value and not form.fullmatch(value) for value in (first, last)):
+    is_one = _is_date if attribute.compare == "date" else _TIME.fullmatch
+    if any(value and not is_one(value) for value in (first, last)):
         raise IdentifierFault("a date or time that is none")
     if attribute.compare == "time":
         first, last = _earliest(first), _latest(last)
@@ -123,6 +124,18 @@ def _range(attribute: QueryAttribute, text: str, kinds: frozenset[Kind]) -> Iter
     yield Condition("at_least", attribute.column, first or "0")
     if last:
         yield Condition("at_most", attribute.column, last)
+
+
+def _is_date(text: str) -> bool:
+    """A day of the calendar, written as VR DA is, or as ACR-NEMA wrote it (PS3.5 6.2)."""
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return False
+    try:
+        date(int(found[1]), int(found[3]), int(found[4]))
+    except ValueError:
+        return False
+    return True
 
 
 def _earliest(time: str) -> str:

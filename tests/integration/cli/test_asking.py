@@ -427,6 +427,20 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     assert (old.status, states["schema"]) == (1, "failed")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("GATEWAY_VARIANT", "nonsense"), ("GATEWAY_INCOMING_ASSOCIATIONS", "6"), ("GATEWAY_DICOM_HOST", "::1")],
+)
+def test_check_names_a_setting_that_does_not_fit_the_profile(
+    gateway: Gateway, amqp_url: str, variable: str, value: str
+) -> None:
+    settings = {"GATEWAY_PROFILE": "xeleris", variable: value, "GATEWAY_AMQP_URL": amqp_url}
+    ran = gateway("check", "--json", GATEWAY_MINIMUM_FREE_BYTES="1", **settings)
+    found = {finding["name"]: finding for finding in ran.json()}
+    assert (ran.status, found["settings"]["state"], found["database"]["state"]) == (1, "failed", "ok")
+    assert variable in found["settings"]["text"]
+
+
 def test_check_makes_nothing(gateway: Gateway, amqp_url: str, tmp_path: Path) -> None:
     def checked(home: str) -> dict[str, str]:
         ran = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_HOME=home, GATEWAY_MINIMUM_FREE_BYTES="1")

@@ -112,7 +112,13 @@ def test_times_stand_for_their_precision(text: str, least: str, most: str) -> No
     ]
 
 
-@pytest.mark.parametrize(("tag", "text"), [(DATE, "2024"), (DATE, "2024*"), (DATE, "-"), (DATE, "x-y"), (TIME, "1")])
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        *((DATE, text) for text in ("2024", "2024*", "-", "x-y", "20041301", "20230229", "00000000", "20041301-")),
+        *((TIME, text) for text in ("1", "24", "2561", "101561")),
+    ],
+)
 def test_a_date_or_time_that_is_none_is_a_fault(tag: int, text: str) -> None:
     with pytest.raises(IdentifierFault):
         asked(tag, text)
