@@ -61,9 +61,9 @@ def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
             for i in instances
         ],
     )  # fmt: skip
-    remarks = [(i["uid"], explained(finding)) for i in instances for finding in i["findings"]]
+    remarks = [(i["uid"], i["revision"], explained(finding)) for i in instances for finding in i["findings"]]
     if remarks:
-        print_table(("INSTANCE", "FINDING"), remarks)
+        print_table(("INSTANCE", "REV", "FINDING"), remarks)
 
 
 def _last(delivery: dict[str, Any]) -> tuple[Any, Any, Any]:

@@ -41,7 +41,8 @@ class AssociationAborted(AssociationError):
     """A-ABORT (PS3.8 9.3.8) by the peer, or by us when ``local``."""
 
     def __init__(self, source: int, reason: int, *, local: bool = False) -> None:
-        super().__init__(f"association aborted {'locally' if local else 'by the peer'}: source {source}, {reason=}")
+        by_peer = f"association aborted by the peer: source {source}, reason {reason}"
+        super().__init__("association aborted by the gateway" if local else by_peer)
         self.source, self.reason, self.local = source, reason, local
 
 
