@@ -64,8 +64,8 @@ def annexes() -> Section:
                 "IOD contents",
                 (
                     "No objects are made here. What is received of these classes is checked against its IOD: "
-                    "presence of type 1 and 2 elements, VR, values, and image attributes against the pixel data "
-                    "(R93).",
+                    "presence of type 1 and 2 elements, VR, values, image attributes against the pixel data, and "
+                    "whether elements carry a VR as their transfer syntax says (R93).",
                     Table("Checked IODs", ("IOD", "SOP class", "Section of PS3.3", "Modules required"), _iods()),
                 ),
             ),
