@@ -16,14 +16,21 @@ def media() -> Section:
 
 
 def character_sets(profile: Profile) -> Section:
-    """What is understood and what is sent."""
+    """What is understood and what is sent (R124 to R127, ADR 0013)."""
+    answered = (
+        f"its value is {profile.character_set} (GATEWAY_CHARACTER_SET; R124, R127, notes A25), whatever the request "
+        "names; a character that it lacks becomes a question mark."
+        if profile.xeleris
+        else "it is that of the request, if that holds every text of the response, else ISO_IR 192. "
+        "GATEWAY_CHARACTER_SET has no effect in this profile."
+    )
     return Section(
         "Support of character sets",
         (
             "Objects are kept and sent on as they came, in any character set. For queries and rules, text is read "
             "by every character set of PS3.3 C.12.1.1.2, code extensions included.",
-            "Query responses carry Specific Character Set only when a text has a character that is not ASCII; the "
-            f"value is {profile.character_set} (GATEWAY_CHARACTER_SET; R124, R127, notes A25).",
+            "Query responses carry Specific Character Set only when a text has a character that is not ASCII; "
+            + answered,
         ),
     )
 
