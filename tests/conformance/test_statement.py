@@ -87,6 +87,16 @@ def test_it_says_for_each_profile_in_which_character_set_queries_are_answered() 
     assert "GATEWAY_CHARACTER_SET has no effect" in gateway
 
 
+def test_it_says_of_queries_what_the_accepted_contexts_say() -> None:
+    """Relational queries are negotiated in profile gateway and in no other (R98)."""
+    for profile in ("gateway", "xeleris"):
+        (contexts, *_) = tables("Accepted presentation contexts", "--profile", profile)
+        negotiated = any("relational queries" in row for row in contexts["rows"])
+        said = text("Activity: query (SCP)", "--profile", profile)
+        assert ("No relational queries" in said) == (not negotiated) == (profile == "xeleris")
+        assert ("Relational queries by extended negotiation" in said) == negotiated
+
+
 def test_every_reading_is_stated() -> None:
     (table,) = tables("Readings", "--profile", "xeleris")
     labels = [row[0] for row in table["rows"]]
