@@ -103,13 +103,16 @@ class Walker:
 
     ``resolve`` names the VR of a tag at a depth where the data set has none; it is asked after everything before that
     element was handed out. After the pass ``pixel_data_bytes`` is the length of the pixel data (of all fragments when
-    encapsulated, the Basic Offset Table not counted), or None without pixel data.
+    encapsulated, the Basic Offset Table not counted), or None without pixel data. ``misencoded`` is the tag of the
+    first element with a VR where the transfer syntax has none, or without one where it demands one (PS3.5 7.1, A.1,
+    A.2), which is read all the same; None if there is no such element.
     """
 
     def __init__(
         self, source: BinaryIO, offset: int, size: int, transfer_syntax: str, resolve: Callable[[int, int], str]
     ) -> None:
         self.pixel_data_bytes: int | None = None
+        self.misencoded: int | None = None
         self._resolve = resolve
         self._capped = False
         if transfer_syntax == DEFLATED:
@@ -161,8 +164,13 @@ class Walker:
         if transfer_syntax != IMPLICIT_LITTLE:
             return _EXPLICIT_LITTLE_HEADERS
         # A first element longer than 16 KiB does not exist: two letters here are a VR, whatever was negotiated.
-        first = self.value(0, min(6, self._size))[4:6]
-        return _EXPLICIT_LITTLE_HEADERS if first in _SHORT or first in _LONG else _IMPLICIT_HEADERS
+        first = self.value(0, min(8, self._size))
+        if first[4:6] not in _SHORT and first[4:6] not in _LONG:
+            return _IMPLICIT_HEADERS
+        if len(first) == 8:
+            group, number, _ = _IMPLICIT_HEADERS.header.unpack(first)
+            self.misencoded = group << 16 | number
+        return _EXPLICIT_LITTLE_HEADERS
 
     def _element(self, frame: _Frame) -> Element | None:
         position = self._position
@@ -215,6 +223,8 @@ class Walker:
             length = frame.encoding.header.unpack_from(buffer, index)[3]
             if 8 + length <= room:
                 return "UN", length, position + 8
+        if group != 0xFFFE and self.misencoded is None:
+            self.misencoded = group << 16 | frame.encoding.header.unpack_from(buffer, index)[1]
         return "", long.unpack_from(buffer, index + 4)[0], position + 8
 
     def _delimiter(self, frame: _Frame, tag: int, length: int) -> None:

@@ -16,6 +16,7 @@ from services.dicom.transcoding_errors import NotConvertible
 LARGEST_FRAME: Final = 512 << 20
 """Bytes of one decompressed frame; pixel dimensions come from the wire."""
 
+JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _ROWS, _COLUMNS, _SAMPLES, _FRAMES = 0x00280010, 0x00280011, 0x00280002, 0x00280008
 _PHOTOMETRIC, _PLANAR, _ALLOCATED, _STORED, _SIGNED = 0x00280004, 0x00280006, 0x00280100, 0x00280101, 0x00280103
 _PIXEL_DATA: Final = 0x7FE00010
@@ -60,6 +61,7 @@ class DecodedPixels:
     def __init__(self, source: BinaryIO, position: int, transfer_syntax: str, options: dict[str, Any]) -> None:
         self._source, self._position = source, position
         self._decoder, self._options = _decoder(transfer_syntax), options
+        self._transfer_syntax = transfer_syntax
         first, properties = next(iter(self._decoded(1)), (b"", {}))
         if not first:
             raise NotConvertible("the pixel data has no frame")
@@ -88,8 +90,11 @@ class DecodedPixels:
             yield from islice(self._decoder.iter_buffer(self._source, **self._options), most)
         except NotConvertible:
             raise
-        except Exception as error:  # noqa: BLE001 - codecs raise anything
-            raise NotConvertible(f"the pixel data does not decode ({type(error).__name__})") from None
+        except Exception:  # noqa: BLE001 - codecs raise anything
+            syntax = self._transfer_syntax
+            raise NotConvertible(
+                f"pixel data in {syntax} is not decoded by the codecs that are installed, or it is damaged"
+            ) from None
 
 
 def _photometric(properties: dict[str, Any], frame_bytes: int) -> str:
@@ -115,6 +120,7 @@ def decoded(source: BinaryIO, offset: int, size: int, transfer_syntax: str) -> D
             if length != UNDEFINED:
                 raise NotConvertible("the pixel data is not encapsulated, as its transfer syntax wants it")
             _check(options)
+            _check_supported(transfer_syntax, options)
             return DecodedPixels(source, offset + position, transfer_syntax, options)
         if tag in _NUMBERS and length == 2:
             options[_NUMBERS[tag]] = _NUMBER.unpack(walker.value(position, 2))[0]
@@ -142,3 +148,13 @@ def _check(options: dict[str, Any]) -> None:
     bits = options["rows"] * options["columns"] * options["samples_per_pixel"] * options["bits_allocated"]
     if not 0 < bits <= LARGEST_FRAME * 8:
         raise NotConvertible(f"a decompressed frame would have {bits // 8} bytes")
+
+
+def _check_supported(transfer_syntax: str, options: dict[str, Any]) -> None:
+    """Raises NotConvertible for samples of more than 8 bits in JPEG Extended where only GDCM is there (ADR 0016)."""
+    bits = options["bits_stored"]
+    if transfer_syntax == JPEG_EXTENDED and bits > 8 and set(_decoder(transfer_syntax).available_plugins) <= {"gdcm"}:
+        raise NotConvertible(
+            f"the codecs that are installed decode {transfer_syntax} (JPEG Extended) with 8 bits stored "
+            f"only, not with {bits}"
+        )

@@ -31,3 +31,9 @@ def tables(title: str, *arguments: str) -> list[dict[str, Any]]:
     """The tables of the one section of that title."""
     (found,) = [section["tables"] for section in sections(*arguments) if section["title"] == title]
     return list(found)
+
+
+def text(title: str, *arguments: str) -> str:
+    """The paragraphs of the one section of that title."""
+    (found,) = [section["text"] for section in sections(*arguments) if section["title"] == title]
+    return " ".join(found)

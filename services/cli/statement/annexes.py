@@ -16,14 +16,21 @@ def media() -> Section:
 
 
 def character_sets(profile: Profile) -> Section:
-    """What is understood and what is sent."""
+    """What is understood and what is sent (R124 to R127, ADR 0013)."""
+    answered = (
+        f"its value is {profile.character_set} (GATEWAY_CHARACTER_SET; R124, R127, notes A25), whatever the request "
+        "names; a character that it lacks becomes a question mark."
+        if profile.xeleris
+        else "it is that of the request, if that holds every text of the response, else ISO_IR 192. "
+        "GATEWAY_CHARACTER_SET has no effect in this profile."
+    )
     return Section(
         "Support of character sets",
         (
             "Objects are kept and sent on as they came, in any character set. For queries and rules, text is read "
             "by every character set of PS3.3 C.12.1.1.2, code extensions included.",
-            "Query responses carry Specific Character Set only when a text has a character that is not ASCII; the "
-            f"value is {profile.character_set} (GATEWAY_CHARACTER_SET; R124, R127, notes A25).",
+            "Query responses carry Specific Character Set only when a text has a character that is not ASCII; "
+            + answered,
         ),
     )
 
@@ -64,8 +71,8 @@ def annexes() -> Section:
                 "IOD contents",
                 (
                     "No objects are made here. What is received of these classes is checked against its IOD: "
-                    "presence of type 1 and 2 elements, VR, values, and image attributes against the pixel data "
-                    "(R93).",
+                    "presence of type 1 and 2 elements, VR, values, image attributes against the pixel data, and "
+                    "whether elements carry a VR as their transfer syntax says (R93).",
                     Table("Checked IODs", ("IOD", "SOP class", "Section of PS3.3", "Modules required"), _iods()),
                 ),
             ),

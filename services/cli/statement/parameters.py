@@ -11,7 +11,8 @@ SETTINGS: Final = {
     "drain_seconds": "how long associations may go on when a process ends",
     "variant": "which product profile xeleris is (R1)",
     "version_name": "Implementation Version Name, instead of the profile's (R29)",
-    "character_set": "Specific Character Set of what is answered with text that is not ASCII (R124)",
+    "character_set": "profile xeleris: Specific Character Set of answers with text that is not ASCII (R124); profile "
+    "gateway: no effect",
     "private_classes": "storage SOP classes taken besides the profile's",
     "pet_raw_classes": "SOP classes that go to the station flagged pet_raw (R122)",
     "dicom_fd": "an inherited listening socket (set by gateway up)",

@@ -27,8 +27,8 @@ def query(profile: Profile) -> Section:
     return Section(
         "Activity: query (SCP)",
         (
-            "Each match is a Pending response, the last response has no identifier (R97). No relational queries "
-            "(R98). Patient's Name is matched as a whole, ignoring case and component limits (R99, R141). Retrieve "
+            f"Each match is a Pending response, the last response has no identifier (R97). {_relational(profile)}"
+            "Patient's Name is matched as a whole, ignoring case and component limits (R99, R141). Retrieve "
             "AE Title is always returned: our own title (R140). Unique keys of the levels above are returned (R148).",
             Table("Entities (R137)", ("Level", "What it is here"), _ENTITIES),
             *(_keys(profile, Model(root), level) for root in ("PATIENT", "STUDY") for level in Model(root).levels),
@@ -38,6 +38,7 @@ def query(profile: Profile) -> Section:
 
 
 def _relational(profile: Profile) -> str:
+    """Whether a unique key above the level may be missing (R98, PS3.4 C.4.1.2)."""
     return "No relational queries (R98). " if profile.xeleris else "Relational queries by extended negotiation. "
 
 

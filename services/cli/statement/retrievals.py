@@ -45,7 +45,8 @@ def retrieve(profile: Profile) -> Section:
             "on an association of its own with the contexts of the initiation policy (R101). Private classes of our "
             "data are passed over (R102). " + how + "Instances go as they are stored; where the destination accepts "
             "them only in another syntax, they are written again in explicit or implicit VR little endian; "
-            "compressed pixel data is decompressed where the extra codecs is installed.",
+            "compressed pixel data is decompressed where the extra codecs is installed, except video and JPEG Extended "
+            "(1.2.840.10008.1.2.4.51) with more than 8 bits stored.",
             Table("Responses", ("Status", "Class", "Meaning", "When"), _answers(profile)),
         ),
     )

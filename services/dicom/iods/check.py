@@ -8,7 +8,7 @@ from services.dicom.elements import DEFLATED, ITEM, UNDEFINED, UnparsableDataSet
 from services.dicom.iods.attributes import check_code, check_counts, check_level
 from services.dicom.iods.data_sets import MAX_ELEMENTS, UNITS, DataSet, Element, name_of
 from services.dicom.iods.definitions import Definition, Key, standard, xeleris
-from services.dicom.iods.findings import PIXEL_DATA_FAULTS, STANDARD, XELERIS, Finding
+from services.dicom.iods.findings import ENCODING, PIXEL_DATA_FAULTS, STANDARD, XELERIS, Finding
 from services.dicom.iods.images import PIXEL_DATA, check_frames, check_pixels
 from services.dicom.iods.origin import WANTED, made_by_xeleris
 
@@ -79,6 +79,9 @@ class _Collector:
             check_pixels(self._definition, self._main, self._transfer_syntax, self._standard)
         if self._definition.frames is not None:
             check_frames(self._definition.frames, self._main, self._standard)
+        if walker.misencoded is not None:  # stands for the whole data set, so it comes first and is never cut off
+            finding = Finding(STANDARD, ENCODING, name_of(walker.misencoded), "PS3.5:7.1")
+            self._found = {finding: None, **self._found}
         stated = self._own is not None and made_by_xeleris(self._main)
         return tuple(finding for finding in self._found if stated or finding.check == STANDARD)
 

@@ -10,6 +10,7 @@ STANDARD: Final = "standard"
 XELERIS: Final = "xeleris"
 PIXEL_DATA_MISSING: Final = "pixel-data-missing"
 PIXEL_DATA_SHORT: Final = "pixel-data-short"
+ENCODING: Final = "encoding"
 PIXEL_DATA_FAULTS: Final = (PIXEL_DATA_MISSING, PIXEL_DATA_SHORT)
 MAX_STORED_BYTES: Final = 3072
 
@@ -20,6 +21,7 @@ RULES: Final = {
     "type-1C-empty": "is empty, but must have a value where it is present (type 1C)",
     "type-2-missing": "is missing, but must be there, if only empty (type 2)",
     "type-2C-missing": "is missing, but its condition holds, so it must be there, if only empty (type 2C)",
+    ENCODING: "is not encoded as the transfer syntax of its presentation context says",
     "vr": "has another VR than the dictionary says",
     "length": "has a length that its VR does not allow",
     "format": "is not written as its VR demands",

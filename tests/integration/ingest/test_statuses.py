@@ -26,6 +26,7 @@ from tests.waiting import until
 PET_RAW = "1.2.840.113619.4.30"
 PRIVATE = "1.2.840.113619.4.27"
 XELERIS = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_AET": "GATEWAY"}
+IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 CT_WITH_FINDINGS = "S type-1-missing 00200032 C.7.6.2"
 
 
@@ -70,6 +71,18 @@ def configure(ingest: IngestProcess, number: int, **more: object) -> None:
 def xeleris(ingest: IngestProcess) -> bool:
     """Whether the process is in that profile."""
     return "GATEWAY_PROFILE" in ingest.settings
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "encoded_as"), [(20, EXPLICIT_LITTLE, IMPLICIT_LITTLE), (21, IMPLICIT_LITTLE, EXPLICIT_LITTLE)]
+)
+def test_another_encoding_than_the_context_has_is_kept_with_a_finding(
+    ingest: IngestProcess, number: int, said: str, encoded_as: str
+) -> None:
+    """Elements with VRs where the transfer syntax has none, and the reverse (PS3.5 7.1)."""
+    sent = replace(nm_static(number, transfer_syntax=encoded_as), transfer_syntax_uid=said)
+    assert store(ingest.port, sent) == (0xB007 if xeleris(ingest) else 0x0000)
+    assert receipts(ingest)[sent.sop_instance_uid].findings == ["S encoding 00080008 PS3.5:7.1"]
 
 
 def test_findings_are_kept_with_the_instance(ingest: IngestProcess) -> None:

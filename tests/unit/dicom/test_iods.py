@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from deploy.local.demo.nuclear_medicine import encoded
-from services.dicom.iods import STANDARD
+from services.dicom.iods import STANDARD, explained
 from services.dicom.iods.definitions import standard, xeleris
 from tests.factories import Instance, storable_files
 from tests.iod_mutations import checked, findings
@@ -67,7 +67,7 @@ def test_the_samples_have_only_findings_that_are_true() -> None:
         "SC_jpeg_no_color_transform.dcm": no_modality,
         "SC_jpeg_no_color_transform_2.dcm": no_modality,
         "SC_rgb_jpeg_app14_dcmd.dcm": no_modality,
-        "SC_rgb_jpeg.dcm": unoriented,
+        "SC_rgb_jpeg.dcm": ["S encoding 00080008 PS3.5:7.1", *unoriented],  # elements without VRs, and says JPEG
         "SC_rgb_jpeg_dcmd.dcm": unoriented,
         "SC_rgb_small_odd.dcm": empty_item,
         "SC_rgb_small_odd_big_endian.dcm": empty_item,
@@ -138,6 +138,38 @@ def test_a_check_takes_a_few_milliseconds(name: str) -> None:
         checked(content, ExplicitVRLittleEndian, sop_class)
         times.append(time.perf_counter() - started)
     assert min(times) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("said", "encoded_as"),
+    [(ExplicitVRLittleEndian, ImplicitVRLittleEndian), (ImplicitVRLittleEndian, ExplicitVRLittleEndian)],
+)
+@pytest.mark.parametrize("name", ["CT", "NM GATED TOMO"])
+def test_the_encoding_of_another_transfer_syntax_is_found_once(name: str, said: str, encoded_as: str) -> None:
+    """It is read all the same (PS3.5 7.1, A.1, A.2), and what it holds is judged."""
+    data_set = made(name)
+    sop_class, first = str(data_set.SOPClassUID), min(element.tag for element in data_set)
+    finding = f"S encoding {first:08X} PS3.5:7.1"
+    content = encoded(data_set, encoded_as)
+    assert [str(found) for found in checked(content, said, sop_class)] == [finding]
+    assert explained(finding).endswith(
+        "is not encoded as the transfer syntax of its presentation context says (PS3.5:7.1)."
+    )
+    del data_set.Modality
+    assert [found.path for found in checked(encoded(data_set, encoded_as), said, sop_class)][:2] == [
+        f"{first:08X}",
+        "00080060",
+    ]
+
+
+def test_one_element_without_a_vr_is_found() -> None:
+    """Also where it stands in the midst of elements that have one."""
+    data_set = made("CT")
+    content = encoded(data_set)
+    rows = content.index(b"\x28\x00\x10\x00US\x02\x00")
+    mixed = content[: rows + 4] + b"\x02\0\0\0" + content[rows + 8 :]
+    found = checked(mixed, ExplicitVRLittleEndian, str(data_set.SOPClassUID))
+    assert [str(finding) for finding in found] == ["S encoding 00280010 PS3.5:7.1"]
 
 
 def _deflated(content: bytes) -> bytes:

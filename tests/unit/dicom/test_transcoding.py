@@ -262,6 +262,32 @@ def test_decompressed_as_pydicom_does(instance: Instance) -> None:
     assert [pair for pair in values(made, EXPLICIT_LITTLE_ENDIAN) if pair[0] not in changed] == before
 
 
+EXTENDED = [each for each in FILES if each.transfer_syntax_uid == transcoding_pixels.JPEG_EXTENDED]
+
+
+@pytest.mark.parametrize("instance", EXTENDED, ids=named)
+def test_a_compression_that_no_codec_here_decodes_is_not_taken_for_damage(instance: Instance) -> None:
+    """JPEG Extended with 12 bits: the one that GDCM leaves to pylibjpeg-libjpeg, which is GPL (ADR 0016)."""
+    with pytest.raises(NotConvertible) as found:
+        convert(instance.data_set, instance.transfer_syntax_uid, EXPLICIT_LITTLE_ENDIAN)
+    assert str(found.value) == (
+        f"the codecs that are installed decode {transcoding_pixels.JPEG_EXTENDED} (JPEG Extended) with 8 bits stored "
+        "only, not with 12"
+    )
+
+
+@pytest.mark.parametrize("syntax", [JPEG_BASELINE, JPEG_LOSSLESS, J2K])
+def test_pixel_data_that_does_not_decode_is_told_by_its_transfer_syntax(syntax: str) -> None:
+    sample = next(each for each in COMPRESSED if each.transfer_syntax_uid == syntax)
+    start = sample.data_set.index(b"\xff\xd8\xff" if syntax != J2K else b"\xff\x4f\xff\x51")
+    damaged = sample.data_set[:start] + bytes(64) + sample.data_set[start + 64 :]
+    with pytest.raises(NotConvertible) as found:
+        convert(damaged, syntax, EXPLICIT_LITTLE_ENDIAN)
+    assert str(found.value) == (
+        f"pixel data in {syntax} is not decoded by the codecs that are installed, or it is damaged"
+    )
+
+
 def raw_pixels(data_set: Dataset, syntax: str = "") -> "numpy.ndarray":
     """Its pixels without any change of colours."""
     if syntax:
@@ -274,6 +300,7 @@ def raw_pixels(data_set: Dataset, syntax: str = "") -> "numpy.ndarray":
 def test_there_are_samples_of_each_kind() -> None:
     assert {each.transfer_syntax_uid for each in COMPRESSED} >= {JPEG_BASELINE, JPEG_LOSSLESS, J2K, RLE}
     assert {each.transfer_syntax_uid for each in FILES} >= set(NATIVE)
+    assert EXTENDED
 
 
 # -------------------------------------------------------------------------------------------------- choosing
