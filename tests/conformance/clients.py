@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tests.conformance.whole import TITLE
 
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 DCMJS: Final = Path(__file__).parent / "dcmjs"
 
 
@@ -54,10 +55,12 @@ def dcmjs(operation: str, port: int, calling: str = "DCMJS", **asked: Any) -> di
 
 def _run(command: Sequence[str], limit: float) -> subprocess.CompletedProcess[str]:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # Node brings authorities of its own; a site's stand among the system's.
+    trusted = {"NODE_EXTRA_CA_CERTS": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
     return subprocess.run(
         command,
         cwd=DCMJS,
-        env=os.environ | {"PATH": programs},
+        env=trusted | os.environ | {"PATH": programs},
         capture_output=True,
         text=True,
         timeout=limit,
