@@ -1,22 +1,25 @@
-"""A commitment report as it was received: what ingest writes below ``FOLDER`` of the object store (R107, R135).
+"""Storage commitment as it was received: what is written below two folders of the object store (R107, R135; PS3.4 J.3).
 
-One object a report, under a key of our own, ``reports/<yyyy>/<mm>/<dd>/<hh>/<id>.json``: UTF-8 JSON of this model. It
-is written once and never changed; who handles it, not who receives it, compares it with what was asked.
+One object a message, under a key of our own, ``<folder>/<yyyy>/<mm>/<dd>/<hh>/<id>.json``: UTF-8 JSON of its model. It
+is written once and never changed; who handles it, not who receives it, compares it with what is known.
 """
 
-from typing import Final
+from typing import Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-FOLDER: Final = "reports"
+REPORTS: Final = "reports"
+"""Folder of what peers report (N-EVENT-REPORT)."""
+REQUESTS: Final = "requests"
+"""Folder of what peers ask us to commit (N-ACTION)."""
 COMPLETE, WITH_FAILURES = 1, 2
 """Event types of PS3.4 J.3.3.1."""
 
 _FROZEN = ConfigDict(extra="ignore", frozen=True)
 
 
-class ReportError(Exception):
-    """The bytes are no commitment report. The text names the places that are wrong."""
+class UnreadableObject(Exception):
+    """The bytes are not what their folder holds. The text names the places that are wrong."""
 
 
 class ReportedInstance(BaseModel):
@@ -29,13 +32,17 @@ class ReportedInstance(BaseModel):
     failure_reason: int | None = None
 
 
-class CommitmentReport(BaseModel):
-    """What a peer said in one N-EVENT-REPORT. Nothing in it is proved: any known station may send it.
+class RequestedInstance(BaseModel):
+    """An instance a request names."""
 
-    ``transaction_uid`` is what the peer names, whether we ever asked for it or not. ``event_type`` is COMPLETE or
-    WITH_FAILURES; ``committed`` is its Referenced SOP Sequence, ``failed`` its Failed SOP Sequence. Retrieve AE Title
-    and media attributes are left out (R135).
-    """
+    model_config = _FROZEN
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+class _Received(BaseModel):
+    """How a message came. Nothing in it is proved: any known station may send it."""
 
     model_config = _FROZEN
 
@@ -44,20 +51,36 @@ class CommitmentReport(BaseModel):
     calling_aet: str
     called_aet: str
     association: str
-    event_type: int
     transaction_uid: str
-    committed: list[ReportedInstance] = Field(default_factory=list)
-    failed: list[ReportedInstance] = Field(default_factory=list)
 
     def encode(self) -> bytes:
         """As it is written."""
         return self.model_dump_json().encode()
 
     @classmethod
-    def decode(cls, data: bytes) -> "CommitmentReport":
-        """Read an object. Raises ``ReportError``."""
+    def decode(cls, data: bytes) -> Self:
+        """Read an object. Raises ``UnreadableObject``."""
         try:
             return cls.model_validate_json(data)
         except ValidationError as fault:
             places = sorted({".".join(str(part) for part in error["loc"]) for error in fault.errors()})
-            raise ReportError(f"no commitment report, wrong at: {', '.join(places)[:200]}") from fault
+            raise UnreadableObject(f"no {cls.__name__}, wrong at: {', '.join(places)[:200]}") from fault
+
+
+class CommitmentReport(_Received):
+    """What a peer said in one N-EVENT-REPORT.
+
+    ``transaction_uid`` is what the peer names, whether we ever asked for it or not. ``event_type`` is COMPLETE or
+    WITH_FAILURES; ``committed`` is its Referenced SOP Sequence, ``failed`` its Failed SOP Sequence. Retrieve AE Title
+    and media attributes are left out (R135).
+    """
+
+    event_type: int
+    committed: list[ReportedInstance] = Field(default_factory=list)
+    failed: list[ReportedInstance] = Field(default_factory=list)
+
+
+class CommitmentRequest(_Received):
+    """What a peer asked us to commit in one N-ACTION (PS3.4 J.3.2)."""
+
+    instances: list[RequestedInstance]

@@ -5,7 +5,17 @@ The arguments declare alike on RabbitMQ 3.10 and 4.x: a positive delivery limit,
 
 from dataclasses import dataclass
 
-from schemas.messages import InstanceDeleted, InstanceReceived, InstanceStored, RequestMade
+from schemas.messages import (
+    CommitmentChanged,
+    CommitmentReported,
+    CommitmentRequested,
+    InstanceDeleted,
+    InstanceDelivered,
+    InstanceReceived,
+    InstanceStored,
+    ReportSent,
+    RequestMade,
+)
 
 EXCHANGE = "gateway"
 DEAD_LETTER_EXCHANGE = "gateway.dead"
@@ -59,15 +69,29 @@ class Queue:
 
 
 STORAGE_INSTANCE_RECEIVED = Queue("storage.instance-received", InstanceReceived.routing_key(), lossless=True)
+STORAGE_REQUEST = Queue("storage.request", RequestMade.routing_key())
 INDEX_INSTANCE_STORED = Queue("index.instance-stored", InstanceStored.routing_key())
 INDEX_INSTANCE_DELETED = Queue("index.instance-deleted", InstanceDeleted.routing_key())
 FORWARDER_INSTANCE_STORED = Queue("forwarder.instance-stored", InstanceStored.routing_key())
+FORWARDER_COMMITMENT_CHANGED = Queue("forwarder.commitment-changed", CommitmentChanged.routing_key())
 FORWARDER_REQUEST = Queue("forwarder.request", RequestMade.routing_key())
+COMMITMENT_INSTANCE_DELIVERED = Queue("commitment.instance-delivered", InstanceDelivered.routing_key())
+COMMITMENT_REPORTED = Queue("commitment.reported", CommitmentReported.routing_key())
+COMMITMENT_REQUESTED = Queue("commitment.requested", CommitmentRequested.routing_key())
+COMMITMENT_REPORT_SENT = Queue("commitment.report-sent", ReportSent.routing_key())
+COMMITMENT_REQUEST = Queue("commitment.request", RequestMade.routing_key())
 
 QUEUES: tuple[Queue, ...] = (
     STORAGE_INSTANCE_RECEIVED,
+    STORAGE_REQUEST,
     INDEX_INSTANCE_STORED,
     INDEX_INSTANCE_DELETED,
     FORWARDER_INSTANCE_STORED,
+    FORWARDER_COMMITMENT_CHANGED,
     FORWARDER_REQUEST,
+    COMMITMENT_INSTANCE_DELIVERED,
+    COMMITMENT_REPORTED,
+    COMMITMENT_REQUESTED,
+    COMMITMENT_REPORT_SENT,
+    COMMITMENT_REQUEST,
 )

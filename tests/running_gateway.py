@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from services.cli.names import LISTENING
 from tests.waiting import until
 
-SERVICES = ("storage", "index", "forwarder", "admin")
+SERVICES = ("storage", "index", "forwarder", "commitment", "admin")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

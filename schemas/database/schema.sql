@@ -1,5 +1,6 @@
 -- The whole schema as the migrations make it, without month partitions. Generated: python -m tests.schema_dump
 CREATE SCHEMA audit;
+CREATE SCHEMA commitment;
 CREATE SCHEMA config;
 CREATE SCHEMA index;
 CREATE SCHEMA query;
@@ -76,6 +77,530 @@ ALTER TABLE audit.entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE commitment.archive_history (
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    id bigint NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    study_instance_uid text NOT NULL,
+    server text NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+)
+PARTITION BY RANGE (at);
+COMMENT ON TABLE commitment.archive_history IS 'R110: an entry for each instance that was archived, where that is enabled.';
+CREATE TABLE commitment.archive_history_default (
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    id bigint NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    study_instance_uid text NOT NULL,
+    server text NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+ALTER TABLE commitment.archive_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME commitment.archive_history_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE VIEW commitment.archive_history_view AS
+ SELECT archive_history.at,
+    archive_history.id,
+    archive_history.sop_instance_uid,
+    archive_history.revision,
+    archive_history.study_instance_uid,
+    archive_history.server,
+    archive_history.commitment,
+    archive_history.transaction_uid
+   FROM commitment.archive_history;
+CREATE TABLE commitment.archived (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+)
+PARTITION BY HASH (sop_instance_uid);
+COMMENT ON TABLE commitment.archived IS 'R109, R110: the Archived flag of an instance, and which station committed it.';
+CREATE TABLE commitment.archived_00 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_01 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_02 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_03 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_04 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_05 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_06 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_07 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_08 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_09 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_10 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_11 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_12 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_13 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_14 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE TABLE commitment.archived_15 (
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    server text NOT NULL,
+    study_instance_uid text NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL,
+    commitment uuid NOT NULL,
+    transaction_uid text NOT NULL
+);
+CREATE VIEW commitment.archived_view AS
+ SELECT archived.sop_instance_uid,
+    archived.revision,
+    archived.server,
+    archived.study_instance_uid,
+    archived.archived_at,
+    archived.commitment,
+    archived.transaction_uid
+   FROM commitment.archived;
+CREATE TABLE commitment.attempt (
+    transaction_uid text NOT NULL,
+    commitment uuid NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    association text DEFAULT ''::text NOT NULL,
+    outcome text DEFAULT 'ASKING'::text NOT NULL,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    milliseconds integer,
+    CONSTRAINT attempt_outcome_check CHECK ((outcome = ANY (ARRAY['ASKING'::text, 'ACCEPTED'::text, 'REFUSED'::text, 'UNREACHED'::text, 'UNANSWERED'::text])))
+);
+COMMENT ON TABLE commitment.attempt IS 'One N-ACTION with a Transaction UID of its own. Reports for each of them count, whichever was answered.';
+CREATE VIEW commitment.attempt_view AS
+ SELECT attempt.transaction_uid,
+    attempt.commitment,
+    attempt.started_at,
+    attempt.finished_at,
+    attempt.association,
+    attempt.outcome,
+    attempt.status,
+    attempt.reason,
+    attempt.milliseconds
+   FROM commitment.attempt;
+CREATE TABLE commitment.commitment (
+    id uuid NOT NULL,
+    study_instance_uid text NOT NULL,
+    destination text NOT NULL,
+    server text NOT NULL,
+    state text DEFAULT 'COLLECTING'::text NOT NULL,
+    repeats uuid,
+    requested_by text DEFAULT ''::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    unanswered integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    waiting_since timestamp with time zone DEFAULT now() NOT NULL,
+    lease_holder text,
+    lease_until timestamp with time zone,
+    accepted_at timestamp with time zone,
+    deadline timestamp with time zone,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_delivered_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    CONSTRAINT commitment_state_check CHECK ((state = ANY (ARRAY['COLLECTING'::text, 'QUEUED'::text, 'ASKING'::text, 'UNANSWERED'::text, 'WAITING FOR COMMITMENT'::text, 'SUCCESS'::text, 'FAILURE'::text])))
+);
+COMMENT ON TABLE commitment.commitment IS 'One request for commitment as a person sees it (R73): what one destination was sent of one study.';
+COMMENT ON COLUMN commitment.commitment.server IS 'Who is asked: the destination, or the station it commits on.';
+COMMENT ON COLUMN commitment.commitment.unanswered IS 'N-ACTIONs whose answer was lost.';
+COMMENT ON COLUMN commitment.commitment.waiting_since IS 'Since when it may be asked; its retry hours count from here.';
+COMMENT ON COLUMN commitment.commitment.deadline IS 'R80: until when reports count; from the acceptance, or from sending while that is not known.';
+COMMENT ON COLUMN commitment.commitment.finished_at IS 'Since when it is SUCCESS or FAILURE.';
+COMMENT ON COLUMN commitment.commitment.closed_at IS 'When the last instance was decided, the deadline passed or a person cancelled it: what comes later is late.';
+CREATE TABLE commitment.item (
+    received_at timestamp with time zone NOT NULL,
+    delivery bigint NOT NULL,
+    round integer DEFAULT 0 NOT NULL,
+    commitment uuid NOT NULL,
+    job uuid NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    failure_reason integer,
+    reported_at timestamp with time zone,
+    report text,
+    send_again boolean DEFAULT false NOT NULL,
+    CONSTRAINT item_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'COMMITTED'::text, 'FAILED'::text])))
+)
+PARTITION BY RANGE (received_at);
+COMMENT ON TABLE commitment.item IS 'The effect row of a delivery that is to be committed. round 0 comes by itself, the others when it is asked again.';
+COMMENT ON COLUMN commitment.item.send_again IS 'Refused with 0112 (no such object), and the forwarder is to send it again.';
+CREATE VIEW commitment.commitment_view AS
+ SELECT c.id,
+    c.study_instance_uid,
+    c.destination,
+    c.server,
+    c.state,
+    c.repeats,
+    c.requested_by,
+    c.attempts,
+    c.unanswered,
+    c.next_attempt_at,
+    c.waiting_since,
+    c.lease_holder,
+    c.lease_until,
+    c.accepted_at,
+    c.deadline,
+    c.status,
+    c.reason,
+    c.created_at,
+    c.last_delivered_at,
+    c.finished_at,
+    c.closed_at,
+    COALESCE(i.total, (0)::bigint) AS total,
+    COALESCE(i.committed, (0)::bigint) AS committed,
+    COALESCE(i.failed, (0)::bigint) AS failed,
+    COALESCE(i.pending, (0)::bigint) AS pending
+   FROM (commitment.commitment c
+     LEFT JOIN LATERAL ( SELECT count(*) AS total,
+            count(*) FILTER (WHERE (item.state = 'COMMITTED'::text)) AS committed,
+            count(*) FILTER (WHERE (item.state = 'FAILED'::text)) AS failed,
+            count(*) FILTER (WHERE (item.state = 'PENDING'::text)) AS pending
+           FROM commitment.item
+          WHERE (item.commitment = c.id)) i ON (true));
+CREATE TABLE commitment.inbound (
+    received_at timestamp with time zone NOT NULL,
+    id uuid NOT NULL,
+    object_key text NOT NULL,
+    calling_aet text NOT NULL,
+    called_aet text NOT NULL,
+    peer_address text NOT NULL,
+    association text NOT NULL,
+    transaction_uid text NOT NULL,
+    duplicate boolean DEFAULT false NOT NULL,
+    state text DEFAULT 'CHECKING'::text NOT NULL,
+    total integer NOT NULL,
+    committed integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    decided_at timestamp with time zone,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    give_up_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    lease_holder text,
+    lease_until timestamp with time zone,
+    reported_at timestamp with time zone,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    CONSTRAINT inbound_state_check CHECK ((state = ANY (ARRAY['CHECKING'::text, 'READY'::text, 'SENDING'::text, 'REPORTED'::text, 'GIVEN UP'::text, 'JOINED'::text])))
+)
+PARTITION BY RANGE (received_at);
+COMMENT ON TABLE commitment.inbound IS 'A request of a peer that we commit to its instances. JOINED: it is the repetition of one that is not finished yet.';
+COMMENT ON COLUMN commitment.inbound.duplicate IS 'Its Transaction UID is in use for other instances: all fail with 0131.';
+COMMENT ON COLUMN commitment.inbound.next_attempt_at IS 'When it is looked at (CHECKING) or reported (READY) next.';
+CREATE TABLE commitment.inbound_default (
+    received_at timestamp with time zone NOT NULL,
+    id uuid NOT NULL,
+    object_key text NOT NULL,
+    calling_aet text NOT NULL,
+    called_aet text NOT NULL,
+    peer_address text NOT NULL,
+    association text NOT NULL,
+    transaction_uid text NOT NULL,
+    duplicate boolean DEFAULT false NOT NULL,
+    state text DEFAULT 'CHECKING'::text NOT NULL,
+    total integer NOT NULL,
+    committed integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    decided_at timestamp with time zone,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    give_up_at timestamp with time zone DEFAULT 'infinity'::timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    lease_holder text,
+    lease_until timestamp with time zone,
+    reported_at timestamp with time zone,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    CONSTRAINT inbound_state_check CHECK ((state = ANY (ARRAY['CHECKING'::text, 'READY'::text, 'SENDING'::text, 'REPORTED'::text, 'GIVEN UP'::text, 'JOINED'::text])))
+);
+CREATE TABLE commitment.inbound_item (
+    received_at timestamp with time zone NOT NULL,
+    inbound uuid NOT NULL,
+    "position" integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    sop_instance_uid text NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    failure_reason integer,
+    revision integer,
+    CONSTRAINT inbound_item_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'COMMITTED'::text, 'FAILED'::text])))
+)
+PARTITION BY RANGE (received_at);
+CREATE TABLE commitment.inbound_item_default (
+    received_at timestamp with time zone NOT NULL,
+    inbound uuid NOT NULL,
+    "position" integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    sop_instance_uid text NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    failure_reason integer,
+    revision integer,
+    CONSTRAINT inbound_item_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'COMMITTED'::text, 'FAILED'::text])))
+);
+CREATE VIEW commitment.inbound_item_view AS
+ SELECT inbound_item.received_at,
+    inbound_item.inbound,
+    inbound_item."position",
+    inbound_item.sop_class_uid,
+    inbound_item.sop_instance_uid,
+    inbound_item.state,
+    inbound_item.failure_reason,
+    inbound_item.revision
+   FROM commitment.inbound_item;
+CREATE VIEW commitment.inbound_view AS
+ SELECT inbound.received_at,
+    inbound.id,
+    inbound.object_key,
+    inbound.calling_aet,
+    inbound.called_aet,
+    inbound.peer_address,
+    inbound.association,
+    inbound.transaction_uid,
+    inbound.duplicate,
+    inbound.state,
+    inbound.total,
+    inbound.committed,
+    inbound.failed,
+    inbound.decided_at,
+    inbound.next_attempt_at,
+    inbound.give_up_at,
+    inbound.attempts,
+    inbound.lease_holder,
+    inbound.lease_until,
+    inbound.reported_at,
+    inbound.status,
+    inbound.reason
+   FROM commitment.inbound;
+CREATE TABLE commitment.item_default (
+    received_at timestamp with time zone NOT NULL,
+    delivery bigint NOT NULL,
+    round integer DEFAULT 0 NOT NULL,
+    commitment uuid NOT NULL,
+    job uuid NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    sop_class_uid text NOT NULL,
+    study_instance_uid text NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    failure_reason integer,
+    reported_at timestamp with time zone,
+    report text,
+    send_again boolean DEFAULT false NOT NULL,
+    CONSTRAINT item_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'COMMITTED'::text, 'FAILED'::text])))
+);
+CREATE VIEW commitment.item_view AS
+ SELECT item.received_at,
+    item.delivery,
+    item.round,
+    item.commitment,
+    item.job,
+    item.sop_instance_uid,
+    item.revision,
+    item.sop_class_uid,
+    item.study_instance_uid,
+    item.state,
+    item.failure_reason,
+    item.reported_at,
+    item.report,
+    item.send_again
+   FROM commitment.item;
+CREATE TABLE commitment.reconciled (
+    only_row boolean DEFAULT true NOT NULL,
+    through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT reconciled_only_row_check CHECK (only_row)
+);
+CREATE TABLE commitment.report (
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    calling_aet text NOT NULL,
+    peer_address text NOT NULL,
+    association text NOT NULL,
+    transaction_uid text NOT NULL,
+    event_type integer NOT NULL,
+    digest text NOT NULL,
+    committed integer NOT NULL,
+    failed integer NOT NULL,
+    verdict text NOT NULL,
+    commitment uuid,
+    remark text DEFAULT ''::text NOT NULL,
+    CONSTRAINT report_verdict_check CHECK ((verdict = ANY (ARRAY['APPLIED'::text, 'REPAIRED'::text, 'DUPLICATE'::text, 'LATE'::text, 'FOREIGN'::text, 'UNKNOWN'::text, 'UNREADABLE'::text])))
+)
+PARTITION BY RANGE (received_at);
+COMMENT ON TABLE commitment.report IS 'Every N-EVENT-REPORT that was answered 0000, and what was made of it.';
+COMMENT ON COLUMN commitment.report.digest IS 'SHA-256 of what it says: the same again is a duplicate.';
+CREATE TABLE commitment.report_default (
+    received_at timestamp with time zone NOT NULL,
+    object_key text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    calling_aet text NOT NULL,
+    peer_address text NOT NULL,
+    association text NOT NULL,
+    transaction_uid text NOT NULL,
+    event_type integer NOT NULL,
+    digest text NOT NULL,
+    committed integer NOT NULL,
+    failed integer NOT NULL,
+    verdict text NOT NULL,
+    commitment uuid,
+    remark text DEFAULT ''::text NOT NULL,
+    CONSTRAINT report_verdict_check CHECK ((verdict = ANY (ARRAY['APPLIED'::text, 'REPAIRED'::text, 'DUPLICATE'::text, 'LATE'::text, 'FOREIGN'::text, 'UNKNOWN'::text, 'UNREADABLE'::text])))
+);
+CREATE VIEW commitment.report_view AS
+ SELECT report.received_at,
+    report.object_key,
+    report.recorded_at,
+    report.calling_aet,
+    report.peer_address,
+    report.association,
+    report.transaction_uid,
+    report.event_type,
+    report.digest,
+    report.committed,
+    report.failed,
+    report.verdict,
+    report.commitment,
+    report.remark
+   FROM commitment.report;
+CREATE TABLE commitment.request_done (
+    request uuid NOT NULL,
+    done_at timestamp with time zone DEFAULT now() NOT NULL,
+    result jsonb NOT NULL
+);
+CREATE VIEW commitment.request_done_view AS
+ SELECT request_done.request,
+    request_done.done_at,
+    request_done.result
+   FROM commitment.request_done;
 CREATE TABLE config.called_title (
     title text NOT NULL,
     stations text[] DEFAULT '{}'::text[] NOT NULL,
@@ -112,9 +637,9 @@ CREATE TABLE config.request (
     body jsonb NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text])))
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text, 'delete'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
 );
-COMMENT ON TABLE config.request IS 'What people ask the forwarder to do; it answers in routing.request_done.';
+COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retry, cancel the forwarder, delete storage, the others commitment. Each answers in its own request_done.';
 CREATE VIEW config.request_view AS
  SELECT request.id,
     request.kind,
@@ -181,9 +706,19 @@ CREATE TABLE config.station (
     find_seconds integer,
     move_seconds integer,
     action_seconds integer,
+    commit_limit_seconds integer,
+    commit_quiet_seconds integer,
+    commit_retry_hours integer,
+    commit_size integer,
+    report_titles text[] DEFAULT '{}'::text[] NOT NULL,
+    commit_downstream text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
     CONSTRAINT station_check CHECK (((commit_on IS NULL) OR (commit_on <> title))),
+    CONSTRAINT station_commit_limit_seconds_check CHECK (((commit_limit_seconds >= 1) AND (commit_limit_seconds <= 2592000))),
+    CONSTRAINT station_commit_quiet_seconds_check CHECK (((commit_quiet_seconds >= 0) AND (commit_quiet_seconds <= 86400))),
+    CONSTRAINT station_commit_retry_hours_check CHECK (((commit_retry_hours >= 1) AND (commit_retry_hours <= 720))),
+    CONSTRAINT station_commit_size_check CHECK (((commit_size >= 1) AND (commit_size <= 100000))),
     CONSTRAINT station_find_seconds_check CHECK (((find_seconds >= 1) AND (find_seconds <= 86400))),
     CONSTRAINT station_move_seconds_check CHECK (((move_seconds >= 1) AND (move_seconds <= 86400))),
     CONSTRAINT station_port_check CHECK (((port >= 1) AND (port <= 65535))),
@@ -201,6 +736,12 @@ COMMENT ON COLUMN config.station.refuse_findings IS 'Instances of it with a find
 COMMENT ON COLUMN config.station.reduce_level_1 IS 'R92: it is sent no more of a level 1 class than the statement keeps.';
 COMMENT ON COLUMN config.station.move_destinations IS 'Titles it may name in a C-MOVE; empty: any station.';
 COMMENT ON COLUMN config.station.store_seconds IS 'Longest wait for a response to C-STORE; null: as the profile says. The same for C-FIND, C-MOVE and N-ACTION.';
+COMMENT ON COLUMN config.station.commit_limit_seconds IS 'R80: how long it may take to report, from its acceptance of the request; null: as everybody.';
+COMMENT ON COLUMN config.station.commit_quiet_seconds IS 'From the last delivery of a study to the first request.';
+COMMENT ON COLUMN config.station.commit_retry_hours IS 'How long a request is tried while it cannot be reached.';
+COMMENT ON COLUMN config.station.commit_size IS 'Instances in one request at most; null: the whole study.';
+COMMENT ON COLUMN config.station.report_titles IS 'Calling AE titles its reports come from, besides its own.';
+COMMENT ON COLUMN config.station.commit_downstream IS 'Archives that must have committed what it asks us to commit; empty: what is durable here is committed.';
 CREATE VIEW config.station_view AS
  SELECT station.title,
     station.host,
@@ -226,7 +767,13 @@ CREATE VIEW config.station_view AS
     station.store_seconds,
     station.find_seconds,
     station.move_seconds,
-    station.action_seconds
+    station.action_seconds,
+    station.commit_limit_seconds,
+    station.commit_quiet_seconds,
+    station.commit_retry_hours,
+    station.commit_size,
+    station.report_titles,
+    station.commit_downstream
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -661,11 +1208,17 @@ CREATE TABLE routing.delivery (
     reason text DEFAULT ''::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    commit boolean,
+    commit_on text,
+    awaits text[],
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 )
 PARTITION BY RANGE (received_at);
 COMMENT ON TABLE routing.delivery IS 'The ledger: one instance to one destination. request is zero for rules and the person''s request otherwise. next_attempt_at is infinity until the job is released, and for UNKNOWN deliveries that are held.';
 COMMENT ON COLUMN routing.delivery.waiting_since IS 'Since when it may be sent (creation, release of its job, a person''s retry): the station''s retry_hours count from here.';
+COMMENT ON COLUMN routing.delivery.commit IS 'Whether its rule wants commitment; null: where the destination can (R71).';
+COMMENT ON COLUMN routing.delivery.commit_on IS 'The station that is to be asked for its commitment, known when it is delivered; null: nobody.';
+COMMENT ON COLUMN routing.delivery.awaits IS 'Stations that must have committed the instance before this delivery may go; null: it waits for none.';
 CREATE VIEW routing.delivered_view AS
  SELECT DISTINCT delivery.sop_instance_uid,
     delivery.destination
@@ -698,6 +1251,9 @@ CREATE TABLE routing.delivery_default (
     reason text DEFAULT ''::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    commit boolean,
+    commit_on text,
+    awaits text[],
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 );
 ALTER TABLE routing.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -733,7 +1289,10 @@ CREATE VIEW routing.delivery_view AS
     delivery.status,
     delivery.reason,
     delivery.created_at,
-    delivery.finished_at
+    delivery.finished_at,
+    delivery.commit,
+    delivery.commit_on,
+    delivery.awaits
    FROM routing.delivery;
 CREATE TABLE routing.destination (
     title text NOT NULL,
@@ -1359,6 +1918,16 @@ CREATE VIEW storage.receipt_view AS
     i.data_set_offset
    FROM (storage.receipt r
      JOIN storage.identity i USING (sop_instance_uid, revision));
+CREATE TABLE storage.request_done (
+    request uuid NOT NULL,
+    done_at timestamp with time zone DEFAULT now() NOT NULL,
+    result jsonb NOT NULL
+);
+CREATE VIEW storage.request_done_view AS
+ SELECT request_done.request,
+    request_done.done_at,
+    request_done.result
+   FROM storage.request_done;
 CREATE TABLE storage.watermark (
     only_row boolean DEFAULT true NOT NULL,
     recorded_through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
@@ -1372,6 +1941,27 @@ CREATE VIEW storage.watermark_view AS
  SELECT watermark.recorded_through
    FROM storage.watermark;
 ALTER TABLE ONLY audit.entry ATTACH PARTITION audit.entry_default DEFAULT;
+ALTER TABLE ONLY commitment.archive_history ATTACH PARTITION commitment.archive_history_default DEFAULT;
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_00 FOR VALUES WITH (modulus 16, remainder 0);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_01 FOR VALUES WITH (modulus 16, remainder 1);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_02 FOR VALUES WITH (modulus 16, remainder 2);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_03 FOR VALUES WITH (modulus 16, remainder 3);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_04 FOR VALUES WITH (modulus 16, remainder 4);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_05 FOR VALUES WITH (modulus 16, remainder 5);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_06 FOR VALUES WITH (modulus 16, remainder 6);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_07 FOR VALUES WITH (modulus 16, remainder 7);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_08 FOR VALUES WITH (modulus 16, remainder 8);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_09 FOR VALUES WITH (modulus 16, remainder 9);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_10 FOR VALUES WITH (modulus 16, remainder 10);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_11 FOR VALUES WITH (modulus 16, remainder 11);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_12 FOR VALUES WITH (modulus 16, remainder 12);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_13 FOR VALUES WITH (modulus 16, remainder 13);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_14 FOR VALUES WITH (modulus 16, remainder 14);
+ALTER TABLE ONLY commitment.archived ATTACH PARTITION commitment.archived_15 FOR VALUES WITH (modulus 16, remainder 15);
+ALTER TABLE ONLY commitment.inbound ATTACH PARTITION commitment.inbound_default DEFAULT;
+ALTER TABLE ONLY commitment.inbound_item ATTACH PARTITION commitment.inbound_item_default DEFAULT;
+ALTER TABLE ONLY commitment.item ATTACH PARTITION commitment.item_default DEFAULT;
+ALTER TABLE ONLY commitment.report ATTACH PARTITION commitment.report_default DEFAULT;
 ALTER TABLE ONLY query.retrieval ATTACH PARTITION query.retrieval_default DEFAULT;
 ALTER TABLE ONLY query.suboperation ATTACH PARTITION query.suboperation_default DEFAULT;
 ALTER TABLE ONLY routing.attempt ATTACH PARTITION routing.attempt_default DEFAULT;
@@ -1400,6 +1990,72 @@ ALTER TABLE ONLY audit.entry
     ADD CONSTRAINT entry_pkey PRIMARY KEY (at, id);
 ALTER TABLE ONLY audit.entry_default
     ADD CONSTRAINT entry_default_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY commitment.archive_history
+    ADD CONSTRAINT archive_history_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY commitment.archive_history_default
+    ADD CONSTRAINT archive_history_default_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY commitment.archived
+    ADD CONSTRAINT archived_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_00
+    ADD CONSTRAINT archived_00_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_01
+    ADD CONSTRAINT archived_01_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_02
+    ADD CONSTRAINT archived_02_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_03
+    ADD CONSTRAINT archived_03_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_04
+    ADD CONSTRAINT archived_04_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_05
+    ADD CONSTRAINT archived_05_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_06
+    ADD CONSTRAINT archived_06_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_07
+    ADD CONSTRAINT archived_07_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_08
+    ADD CONSTRAINT archived_08_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_09
+    ADD CONSTRAINT archived_09_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_10
+    ADD CONSTRAINT archived_10_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_11
+    ADD CONSTRAINT archived_11_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_12
+    ADD CONSTRAINT archived_12_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_13
+    ADD CONSTRAINT archived_13_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_14
+    ADD CONSTRAINT archived_14_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.archived_15
+    ADD CONSTRAINT archived_15_pkey PRIMARY KEY (sop_instance_uid, revision, server);
+ALTER TABLE ONLY commitment.attempt
+    ADD CONSTRAINT attempt_pkey PRIMARY KEY (transaction_uid);
+ALTER TABLE ONLY commitment.commitment
+    ADD CONSTRAINT commitment_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY commitment.inbound
+    ADD CONSTRAINT inbound_pkey PRIMARY KEY (received_at, id);
+ALTER TABLE ONLY commitment.inbound_default
+    ADD CONSTRAINT inbound_default_pkey PRIMARY KEY (received_at, id);
+ALTER TABLE ONLY commitment.inbound
+    ADD CONSTRAINT inbound_received_at_object_key_key UNIQUE (received_at, object_key);
+ALTER TABLE ONLY commitment.inbound_default
+    ADD CONSTRAINT inbound_default_received_at_object_key_key UNIQUE (received_at, object_key);
+ALTER TABLE ONLY commitment.inbound_item
+    ADD CONSTRAINT inbound_item_pkey PRIMARY KEY (received_at, inbound, "position");
+ALTER TABLE ONLY commitment.inbound_item_default
+    ADD CONSTRAINT inbound_item_default_pkey PRIMARY KEY (received_at, inbound, "position");
+ALTER TABLE ONLY commitment.item
+    ADD CONSTRAINT item_pkey PRIMARY KEY (received_at, delivery, round);
+ALTER TABLE ONLY commitment.item_default
+    ADD CONSTRAINT item_default_pkey PRIMARY KEY (received_at, delivery, round);
+ALTER TABLE ONLY commitment.reconciled
+    ADD CONSTRAINT reconciled_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY commitment.report
+    ADD CONSTRAINT report_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY commitment.report_default
+    ADD CONSTRAINT report_default_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY commitment.request_done
+    ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
 ALTER TABLE ONLY config.called_title
     ADD CONSTRAINT called_title_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY config.generation
@@ -1544,8 +2200,56 @@ ALTER TABLE ONLY storage.receipt
     ADD CONSTRAINT receipt_pkey PRIMARY KEY (received_at, object_key);
 ALTER TABLE ONLY storage.receipt_default
     ADD CONSTRAINT receipt_default_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY storage.request_done
+    ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
 ALTER TABLE ONLY storage.watermark
     ADD CONSTRAINT watermark_pkey PRIMARY KEY (only_row);
+CREATE INDEX archive_history_instance ON ONLY commitment.archive_history USING btree (sop_instance_uid);
+CREATE INDEX archive_history_default_sop_instance_uid_idx ON commitment.archive_history_default USING btree (sop_instance_uid);
+CREATE INDEX archived_study ON ONLY commitment.archived USING btree (study_instance_uid);
+CREATE INDEX archived_00_study_instance_uid_idx ON commitment.archived_00 USING btree (study_instance_uid);
+CREATE INDEX archived_01_study_instance_uid_idx ON commitment.archived_01 USING btree (study_instance_uid);
+CREATE INDEX archived_02_study_instance_uid_idx ON commitment.archived_02 USING btree (study_instance_uid);
+CREATE INDEX archived_03_study_instance_uid_idx ON commitment.archived_03 USING btree (study_instance_uid);
+CREATE INDEX archived_04_study_instance_uid_idx ON commitment.archived_04 USING btree (study_instance_uid);
+CREATE INDEX archived_05_study_instance_uid_idx ON commitment.archived_05 USING btree (study_instance_uid);
+CREATE INDEX archived_06_study_instance_uid_idx ON commitment.archived_06 USING btree (study_instance_uid);
+CREATE INDEX archived_07_study_instance_uid_idx ON commitment.archived_07 USING btree (study_instance_uid);
+CREATE INDEX archived_08_study_instance_uid_idx ON commitment.archived_08 USING btree (study_instance_uid);
+CREATE INDEX archived_09_study_instance_uid_idx ON commitment.archived_09 USING btree (study_instance_uid);
+CREATE INDEX archived_10_study_instance_uid_idx ON commitment.archived_10 USING btree (study_instance_uid);
+CREATE INDEX archived_11_study_instance_uid_idx ON commitment.archived_11 USING btree (study_instance_uid);
+CREATE INDEX archived_12_study_instance_uid_idx ON commitment.archived_12 USING btree (study_instance_uid);
+CREATE INDEX archived_13_study_instance_uid_idx ON commitment.archived_13 USING btree (study_instance_uid);
+CREATE INDEX archived_14_study_instance_uid_idx ON commitment.archived_14 USING btree (study_instance_uid);
+CREATE INDEX archived_15_study_instance_uid_idx ON commitment.archived_15 USING btree (study_instance_uid);
+CREATE INDEX attempt_commitment ON commitment.attempt USING btree (commitment);
+CREATE UNIQUE INDEX commitment_collecting ON commitment.commitment USING btree (destination, server, study_instance_uid) WHERE (state = 'COLLECTING'::text);
+CREATE INDEX commitment_created ON commitment.commitment USING btree (created_at DESC);
+CREATE INDEX commitment_deadline ON commitment.commitment USING btree (deadline) WHERE (closed_at IS NULL);
+CREATE INDEX commitment_lease ON commitment.commitment USING btree (lease_until) WHERE (state = 'ASKING'::text);
+CREATE INDEX commitment_study ON commitment.commitment USING btree (study_instance_uid);
+CREATE INDEX commitment_work ON commitment.commitment USING btree (server, next_attempt_at) WHERE (state = ANY (ARRAY['QUEUED'::text, 'UNANSWERED'::text]));
+CREATE INDEX inbound_transaction ON ONLY commitment.inbound USING btree (calling_aet, transaction_uid);
+CREATE INDEX inbound_default_calling_aet_transaction_uid_idx ON commitment.inbound_default USING btree (calling_aet, transaction_uid);
+CREATE INDEX inbound_work ON ONLY commitment.inbound USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['CHECKING'::text, 'READY'::text, 'SENDING'::text]));
+CREATE INDEX inbound_default_next_attempt_at_idx ON commitment.inbound_default USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['CHECKING'::text, 'READY'::text, 'SENDING'::text]));
+CREATE INDEX inbound_object_key ON ONLY commitment.inbound USING btree (object_key);
+CREATE INDEX inbound_default_object_key_idx ON commitment.inbound_default USING btree (object_key);
+CREATE INDEX inbound_item_instance ON ONLY commitment.inbound_item USING btree (sop_instance_uid);
+CREATE INDEX inbound_item_default_sop_instance_uid_idx ON commitment.inbound_item_default USING btree (sop_instance_uid);
+CREATE INDEX item_commitment ON ONLY commitment.item USING btree (commitment);
+CREATE INDEX item_default_commitment_idx ON commitment.item_default USING btree (commitment);
+CREATE INDEX item_send_again ON ONLY commitment.item USING btree (commitment) WHERE send_again;
+CREATE INDEX item_default_commitment_idx1 ON commitment.item_default USING btree (commitment) WHERE send_again;
+CREATE INDEX item_instance ON ONLY commitment.item USING btree (sop_instance_uid);
+CREATE INDEX item_default_sop_instance_uid_idx ON commitment.item_default USING btree (sop_instance_uid);
+CREATE INDEX report_commitment ON ONLY commitment.report USING btree (commitment) WHERE (commitment IS NOT NULL);
+CREATE INDEX report_default_commitment_idx ON commitment.report_default USING btree (commitment) WHERE (commitment IS NOT NULL);
+CREATE INDEX report_object_key ON ONLY commitment.report USING btree (object_key);
+CREATE INDEX report_default_object_key_idx ON commitment.report_default USING btree (object_key);
+CREATE INDEX report_transaction ON ONLY commitment.report USING btree (transaction_uid);
+CREATE INDEX report_default_transaction_uid_idx ON commitment.report_default USING btree (transaction_uid);
 CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
@@ -1568,14 +2272,18 @@ CREATE INDEX suboperation_study ON ONLY query.suboperation USING btree (study_in
 CREATE INDEX suboperation_default_study_instance_uid_idx ON query.suboperation_default USING btree (study_instance_uid);
 CREATE INDEX attempt_delivery ON ONLY routing.attempt USING btree (delivery);
 CREATE INDEX attempt_default_delivery_idx ON routing.attempt_default USING btree (delivery);
+CREATE INDEX delivery_awaiting ON ONLY routing.delivery USING btree (sop_instance_uid) WHERE (awaits IS NOT NULL);
+CREATE INDEX delivery_committable ON ONLY routing.delivery USING btree (finished_at) WHERE (commit_on IS NOT NULL);
 CREATE INDEX delivery_work ON ONLY routing.delivery USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_default_destination_priority_next_attempt_at_id_idx ON routing.delivery_default USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_in_doubt ON ONLY routing.delivery USING btree (destination, state) WHERE (state = ANY (ARRAY['SENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_default_destination_state_idx ON routing.delivery_default USING btree (destination, state) WHERE (state = ANY (ARRAY['SENDING'::text, 'UNKNOWN'::text]));
+CREATE INDEX delivery_default_finished_at_idx ON routing.delivery_default USING btree (finished_at) WHERE (commit_on IS NOT NULL);
 CREATE INDEX delivery_job ON ONLY routing.delivery USING btree (job, state);
 CREATE INDEX delivery_default_job_state_idx ON routing.delivery_default USING btree (job, state);
 CREATE INDEX delivery_instance ON ONLY routing.delivery USING btree (sop_instance_uid, destination);
 CREATE INDEX delivery_default_sop_instance_uid_destination_idx ON routing.delivery_default USING btree (sop_instance_uid, destination);
+CREATE INDEX delivery_default_sop_instance_uid_idx ON routing.delivery_default USING btree (sop_instance_uid) WHERE (awaits IS NOT NULL);
 CREATE INDEX delivery_study ON ONLY routing.delivery USING btree (study_instance_uid);
 CREATE INDEX delivery_default_study_instance_uid_idx ON routing.delivery_default USING btree (study_instance_uid);
 CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_instance_uid);
@@ -1632,6 +2340,55 @@ CREATE INDEX receipt_default_sop_instance_uid_idx ON storage.receipt_default USI
 CREATE INDEX receipt_study ON ONLY storage.receipt USING btree (study_instance_uid);
 CREATE INDEX receipt_default_study_instance_uid_idx ON storage.receipt_default USING btree (study_instance_uid);
 ALTER INDEX audit.entry_pkey ATTACH PARTITION audit.entry_default_pkey;
+ALTER INDEX commitment.archive_history_pkey ATTACH PARTITION commitment.archive_history_default_pkey;
+ALTER INDEX commitment.archive_history_instance ATTACH PARTITION commitment.archive_history_default_sop_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_00_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_00_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_01_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_01_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_02_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_02_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_03_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_03_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_04_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_04_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_05_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_05_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_06_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_06_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_07_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_07_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_08_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_08_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_09_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_09_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_10_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_10_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_11_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_11_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_12_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_12_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_13_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_13_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_14_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_14_study_instance_uid_idx;
+ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_15_pkey;
+ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_15_study_instance_uid_idx;
+ALTER INDEX commitment.inbound_transaction ATTACH PARTITION commitment.inbound_default_calling_aet_transaction_uid_idx;
+ALTER INDEX commitment.inbound_work ATTACH PARTITION commitment.inbound_default_next_attempt_at_idx;
+ALTER INDEX commitment.inbound_object_key ATTACH PARTITION commitment.inbound_default_object_key_idx;
+ALTER INDEX commitment.inbound_pkey ATTACH PARTITION commitment.inbound_default_pkey;
+ALTER INDEX commitment.inbound_received_at_object_key_key ATTACH PARTITION commitment.inbound_default_received_at_object_key_key;
+ALTER INDEX commitment.inbound_item_pkey ATTACH PARTITION commitment.inbound_item_default_pkey;
+ALTER INDEX commitment.inbound_item_instance ATTACH PARTITION commitment.inbound_item_default_sop_instance_uid_idx;
+ALTER INDEX commitment.item_commitment ATTACH PARTITION commitment.item_default_commitment_idx;
+ALTER INDEX commitment.item_send_again ATTACH PARTITION commitment.item_default_commitment_idx1;
+ALTER INDEX commitment.item_pkey ATTACH PARTITION commitment.item_default_pkey;
+ALTER INDEX commitment.item_instance ATTACH PARTITION commitment.item_default_sop_instance_uid_idx;
+ALTER INDEX commitment.report_commitment ATTACH PARTITION commitment.report_default_commitment_idx;
+ALTER INDEX commitment.report_object_key ATTACH PARTITION commitment.report_default_object_key_idx;
+ALTER INDEX commitment.report_pkey ATTACH PARTITION commitment.report_default_pkey;
+ALTER INDEX commitment.report_transaction ATTACH PARTITION commitment.report_default_transaction_uid_idx;
 ALTER INDEX query.retrieval_pkey ATTACH PARTITION query.retrieval_default_pkey;
 ALTER INDEX query.retrieval_unfinished ATTACH PARTITION query.retrieval_default_renewed_at_idx;
 ALTER INDEX query.suboperation_pkey ATTACH PARTITION query.suboperation_default_pkey;
@@ -1641,10 +2398,12 @@ ALTER INDEX routing.attempt_delivery ATTACH PARTITION routing.attempt_default_de
 ALTER INDEX routing.attempt_pkey ATTACH PARTITION routing.attempt_default_pkey;
 ALTER INDEX routing.delivery_work ATTACH PARTITION routing.delivery_default_destination_priority_next_attempt_at_id_idx;
 ALTER INDEX routing.delivery_in_doubt ATTACH PARTITION routing.delivery_default_destination_state_idx;
+ALTER INDEX routing.delivery_committable ATTACH PARTITION routing.delivery_default_finished_at_idx;
 ALTER INDEX routing.delivery_job ATTACH PARTITION routing.delivery_default_job_state_idx;
 ALTER INDEX routing.delivery_pkey ATTACH PARTITION routing.delivery_default_pkey;
 ALTER INDEX routing.delivery_received_at_sop_instance_uid_revision_destination__key ATTACH PARTITION routing.delivery_default_received_at_sop_instance_uid_revision_dest_key;
 ALTER INDEX routing.delivery_instance ATTACH PARTITION routing.delivery_default_sop_instance_uid_destination_idx;
+ALTER INDEX routing.delivery_awaiting ATTACH PARTITION routing.delivery_default_sop_instance_uid_idx;
 ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_study_instance_uid_idx;
 ALTER INDEX routing.evaluation_pkey ATTACH PARTITION routing.evaluation_default_pkey;
 ALTER INDEX routing.evaluation_instance ATTACH PARTITION routing.evaluation_default_sop_instance_uid_idx;
@@ -1721,6 +2480,10 @@ ALTER INDEX storage.receipt_pkey ATTACH PARTITION storage.receipt_default_pkey;
 ALTER INDEX storage.receipt_recorded_at ATTACH PARTITION storage.receipt_default_recorded_at_idx;
 ALTER INDEX storage.receipt_instance ATTACH PARTITION storage.receipt_default_sop_instance_uid_idx;
 ALTER INDEX storage.receipt_study ATTACH PARTITION storage.receipt_default_study_instance_uid_idx;
+ALTER TABLE ONLY commitment.attempt
+    ADD CONSTRAINT attempt_commitment_fkey FOREIGN KEY (commitment) REFERENCES commitment.commitment(id);
+ALTER TABLE ONLY commitment.commitment
+    ADD CONSTRAINT commitment_repeats_fkey FOREIGN KEY (repeats) REFERENCES commitment.commitment(id);
 ALTER TABLE ONLY config.rule_set_activation
     ADD CONSTRAINT rule_set_activation_rule_set_fkey FOREIGN KEY (rule_set) REFERENCES config.rule_set(number);
 ALTER TABLE ONLY config.station

@@ -4,6 +4,7 @@ Events are past tense (any number of consumers), commands imperative (one consum
 ``instance.received`` carries header facts, so the broker's disk holds patient data.
 """
 
+from schemas.messages.commitment import CommitmentChanged, CommitmentReported, CommitmentRequested, ReportSent
 from schemas.messages.delivery import InstanceDelivered
 from schemas.messages.envelope import Envelope, Message, MessageError
 from schemas.messages.instance import AssociationEnded, InstanceDeleted, InstanceReceived, InstanceStored, Receipt
@@ -13,6 +14,9 @@ from schemas.messages.request import RequestMade
 __all__ = [
     "REGISTRY",
     "AssociationEnded",
+    "CommitmentChanged",
+    "CommitmentReported",
+    "CommitmentRequested",
     "Envelope",
     "InstanceDeleted",
     "InstanceDelivered",
@@ -21,6 +25,7 @@ __all__ = [
     "Message",
     "MessageError",
     "Receipt",
+    "ReportSent",
     "RequestMade",
     "decode",
 ]

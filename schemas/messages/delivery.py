@@ -7,7 +7,7 @@ from schemas.messages.envelope import Message
 
 
 class InstanceDelivered(Message):
-    """A delivery ended with the instance at its destination."""
+    """A delivery ended with the instance at its destination; ``commit_on`` is the station to ask for its commitment."""
 
     TYPE: ClassVar[str] = "instance.delivered"
     VERSION: ClassVar[int] = 1
@@ -19,3 +19,4 @@ class InstanceDelivered(Message):
     revision: int
     study_instance_uid: str
     outcome: Literal["DELIVERED", "WARNED"]
+    commit_on: str | None = None

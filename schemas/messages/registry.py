@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.messages.commitment import CommitmentChanged, CommitmentReported, CommitmentRequested, ReportSent
 from schemas.messages.delivery import InstanceDelivered
 from schemas.messages.envelope import Envelope, Message, MessageError
 from schemas.messages.instance import AssociationEnded, InstanceDeleted, InstanceReceived, InstanceStored
@@ -12,7 +13,18 @@ from schemas.messages.request import RequestMade
 
 REGISTRY: dict[tuple[str, int], type[Message]] = {
     (model.TYPE, model.VERSION): model
-    for model in (AssociationEnded, InstanceDeleted, InstanceDelivered, InstanceReceived, InstanceStored, RequestMade)
+    for model in (
+        AssociationEnded,
+        CommitmentChanged,
+        CommitmentReported,
+        CommitmentRequested,
+        InstanceDeleted,
+        InstanceDelivered,
+        InstanceReceived,
+        InstanceStored,
+        ReportSent,
+        RequestMade,
+    )
 }
 
 

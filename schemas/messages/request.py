@@ -1,4 +1,4 @@
-"""Commands of people: the row in ``config.request`` is the truth, the message only wakes the forwarder."""
+"""Commands of people: the row in ``config.request`` is the truth, the message only wakes who does it."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -7,7 +7,7 @@ from schemas.messages.envelope import Message
 
 
 class RequestMade(Message):
-    """A person asked for something that the forwarder does (send, retry, cancel): read and do ``config.request``."""
+    """A person asked for something: the service that does its kind reads ``config.request``, the others let it be."""
 
     TYPE: ClassVar[str] = "request.carry-out"
     VERSION: ClassVar[int] = 1

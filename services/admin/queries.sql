@@ -24,12 +24,15 @@ select * from config.station where title = %(title)s
 insert into config.station (
     title, host, port, description, enabled, store, query_retrieve, prefilter, pet_raw, commit_server, commit_on,
     addresses, revision_policy, associations, unknown_policy, retry_hours, refuse_findings, reduce_level_1,
-    move_destinations, store_seconds, find_seconds, move_seconds, action_seconds
+    move_destinations, store_seconds, find_seconds, move_seconds, action_seconds, commit_limit_seconds,
+    commit_quiet_seconds, commit_retry_hours, commit_size, report_titles, commit_downstream
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
     %(pet_raw)s, %(commit_server)s, %(commit_on)s, %(addresses)s, %(revision_policy)s, %(associations)s,
     %(unknown_policy)s, %(retry_hours)s, %(refuse_findings)s, %(reduce_level_1)s, %(move_destinations)s,
-    %(store_seconds)s, %(find_seconds)s, %(move_seconds)s, %(action_seconds)s
+    %(store_seconds)s, %(find_seconds)s, %(move_seconds)s, %(action_seconds)s,
+    %(commit_limit_seconds)s, %(commit_quiet_seconds)s, %(commit_retry_hours)s, %(commit_size)s, %(report_titles)s,
+    %(commit_downstream)s
 ) returning *
 
 -- name: update_station
@@ -40,7 +43,10 @@ update config.station set
     revision_policy = %(revision_policy)s, associations = %(associations)s, unknown_policy = %(unknown_policy)s,
     retry_hours = %(retry_hours)s, refuse_findings = %(refuse_findings)s, reduce_level_1 = %(reduce_level_1)s,
     move_destinations = %(move_destinations)s, store_seconds = %(store_seconds)s, find_seconds = %(find_seconds)s,
-    move_seconds = %(move_seconds)s, action_seconds = %(action_seconds)s, updated_at = now()
+    move_seconds = %(move_seconds)s, action_seconds = %(action_seconds)s,
+    commit_limit_seconds = %(commit_limit_seconds)s, commit_quiet_seconds = %(commit_quiet_seconds)s,
+    commit_retry_hours = %(commit_retry_hours)s, commit_size = %(commit_size)s, report_titles = %(report_titles)s,
+    commit_downstream = %(commit_downstream)s, updated_at = now()
 where title = %(title)s returning *
 
 -- name: delete_station

@@ -71,6 +71,11 @@ class Station(BaseModel):
     ``refuse_findings``: what it sends with a finding of the IOD check is refused. ``reduce_level_1``: of level 1
     classes it is sent what R92 keeps. ``move_destinations``: what it may name in a C-MOVE (empty: any station).
     ``store_seconds`` and so on: the longest wait for its response (None: as the profile says).
+    As a commit server (None: as the settings say): ``commit_limit_seconds`` it may take to report (R80),
+    ``commit_quiet_seconds`` from the last delivery of a study to the request, ``commit_retry_hours`` a request is tried
+    while it cannot be reached, ``commit_size`` instances in one request (None: the whole study). ``report_titles``:
+    where its reports come from besides its own title. ``commit_downstream``: the archives that must have committed what
+    it asks us to commit (empty: what is durable here is committed).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -98,6 +103,12 @@ class Station(BaseModel):
     find_seconds: Wait = None
     move_seconds: Wait = None
     action_seconds: Wait = None
+    commit_limit_seconds: Annotated[int, Field(ge=1, le=2_592_000)] | None = None
+    commit_quiet_seconds: Annotated[int, Field(ge=0, le=86_400)] | None = None
+    commit_retry_hours: Annotated[int, Field(ge=1, le=720)] | None = None
+    commit_size: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    report_titles: list[Title] = Field(default_factory=list, max_length=16)
+    commit_downstream: list[Title] = Field(default_factory=list, max_length=16)
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:

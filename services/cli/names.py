@@ -2,7 +2,7 @@
 
 from services.runtime.errors import UsageError
 
-SERVICES = ("ingest", "query", "storage", "index", "forwarder", "admin")
+SERVICES = ("ingest", "query", "storage", "index", "forwarder", "commitment", "admin")
 """In the order in which one process enters them."""
 
 LISTENING = ("ingest", "query")

@@ -12,6 +12,11 @@ from services.cli.output import Json, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 from services.runtime.settings import RuntimeSettings
 
+EMPTIED_BY_ZERO = (
+    "commit_on", "store_seconds", "find_seconds", "move_seconds", "action_seconds", "commit_limit_seconds",
+    "commit_retry_hours", "commit_size",
+)  # fmt: skip
+
 app = typer.Typer(help="Remote AEs: add, set, list, show, remove, echo.", no_args_is_help=True)
 
 
@@ -64,6 +69,28 @@ FindSeconds = Annotated[int | None, typer.Option(help="Longest wait for a C-FIND
 MoveSeconds = Annotated[int | None, typer.Option(help="Longest wait for a C-MOVE response; 0: the profile's.")]
 ActionSeconds = Annotated[int | None, typer.Option(help="Longest wait for an N-ACTION response; 0: the profile's.")]
 
+CommitLimitSeconds = Annotated[
+    int | None, typer.Option(help="How long it may take to report a commitment; 0: the setting's (24 hours).")
+]
+CommitQuietSeconds = Annotated[
+    int | None, typer.Option(help="From the last delivery of a study to its request; -1: the setting's.")
+]
+CommitRetryHours = Annotated[
+    int | None, typer.Option(help="How long a request is tried while it cannot be reached; 0: the setting's.")
+]
+CommitSize = Annotated[int | None, typer.Option(help="Instances in one commitment request; 0: the whole study.")]
+ReportTitle = Annotated[
+    list[str] | None,
+    typer.Option(metavar="AET", help='What else its commitment reports come from; may be repeated; "" for none.'),
+]
+CommitDownstream = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="AET",
+        help='Archive that must have committed what it asks us to commit; may be repeated; "" for none.',
+    ),
+]
+
 
 @app.command("add")
 def add(
@@ -90,6 +117,12 @@ def add(
     find_seconds: FindSeconds = None,
     move_seconds: MoveSeconds = None,
     action_seconds: ActionSeconds = None,
+    commit_limit_seconds: CommitLimitSeconds = None,
+    commit_quiet_seconds: CommitQuietSeconds = None,
+    commit_retry_hours: CommitRetryHours = None,
+    commit_size: CommitSize = None,
+    report_title: ReportTitle = None,
+    commit_downstream: CommitDownstream = None,
     as_json: Json = False,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
@@ -123,6 +156,12 @@ def set_fields(
     find_seconds: FindSeconds = None,
     move_seconds: MoveSeconds = None,
     action_seconds: ActionSeconds = None,
+    commit_limit_seconds: CommitLimitSeconds = None,
+    commit_quiet_seconds: CommitQuietSeconds = None,
+    commit_retry_hours: CommitRetryHours = None,
+    commit_size: CommitSize = None,
+    report_title: ReportTitle = None,
+    commit_downstream: CommitDownstream = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a station and leave the rest."""
@@ -186,12 +225,19 @@ def echo(title: Title, as_json: Json = False) -> None:
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """The fields of a station among a command's options; an empty text empties, as 0 does for seconds."""
     fields = {name: value for name, value in options.items() if value is not None and name != "as_json"}
-    for option, field in (("address", "addresses"), ("move_destination", "move_destinations")):
+    for option, field in (
+        ("address", "addresses"),
+        ("move_destination", "move_destinations"),
+        ("report_title", "report_titles"),
+        ("commit_downstream", "commit_downstream"),
+    ):
         if option in fields:
             fields[field] = [text for text in fields.pop(option) if text]
-    for field in ("commit_on", "store_seconds", "find_seconds", "move_seconds", "action_seconds"):
+    for field in EMPTIED_BY_ZERO:
         if field in fields:
             fields[field] = fields[field] or None
+    if fields.get("commit_quiet_seconds") == -1:
+        fields["commit_quiet_seconds"] = None
     return fields
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from services.forwarder.classify import Trouble
-from services.forwarder.retry import delay_seconds, slow_delay_seconds
+from services.forwarder.retry import slow_delay_seconds
+from services.runtime.backoff import delay_seconds
 
 POSTPONED_BEFORE_OPENING = 3
 

@@ -14,13 +14,14 @@ from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.lanes import Lanes
-from services.forwarder.loops import Ground, spawn_loops
+from services.forwarder.loops import spawn_loops
 from services.forwarder.preparation import Preparation
 from services.forwarder.requests import Requests
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
 from services.runtime import partitions, reconcile
 from services.runtime.app import Runtime
+from services.runtime.loops import Loops
 
 DRAIN_MARGIN_SECONDS = 5.0  # of the process's drain time: for what was aborted to be recorded
 
@@ -39,7 +40,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
         handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration), settings)
         clocks = Clocks(runtime.db, configuration, settings)
-        await spawn_loops(Ground(runtime.db, runtime.supervisor), configuration, lanes, clocks, settings)
+        await spawn_loops(Loops(runtime.db, runtime.supervisor), configuration, lanes, clocks, settings)
         await consume(runtime, handlers, settings)
         try:
             yield

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.forwarder.delivery import Delivery, Outcome, Result
-from services.forwarder.retry import delay_seconds, given_up, unusable_for_good
+from services.forwarder.retry import given_up, unusable_for_good
 from services.forwarder.states import Event, State, following
+from services.runtime.backoff import delay_seconds
 
 LONGEST_REASON = 500
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import structlog
 
-from schemas.commitment import COMPLETE, FOLDER, WITH_FAILURES, CommitmentReport
+from schemas.commitment import COMPLETE, REPORTS, WITH_FAILURES, CommitmentReport
 from services.dicom.association import Request
 from services.dicom.commands import EVENT_TYPE
 from services.dicom.contexts import COMMITMENT_PUSH
@@ -73,7 +73,7 @@ class Reports:
             committed=reported.committed,
             failed=reported.failed,
         )
-        key = new_key(FOLDER, received_at, "json")
+        key = new_key(REPORTS, received_at, "json")
         self._objects.put_bytes(key, report.encode())
         log.info(
             "commitment_report_kept", object_key=key, calling=report.calling_aet, event_type=event_type,

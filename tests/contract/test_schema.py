@@ -45,7 +45,7 @@ def test_a_schema_too_old_or_too_new_names_the_cure() -> None:
     assert misfit(SCHEMA_VERSION + 5, SCHEMA_VERSION) is None, "old code runs on while an upgrade rolls"
 
 
-OWNED_SCHEMAS = {"runtime", "config", "audit", "storage", "index", "routing", "query"}
+OWNED_SCHEMAS = {"runtime", "config", "audit", "storage", "index", "routing", "query", "commitment"}
 PARTITIONED = {
     "runtime.outbox": "r",
     "audit.entry": "r",
@@ -57,6 +57,12 @@ PARTITIONED = {
     "routing.attempt": "r",
     "query.retrieval": "r",
     "query.suboperation": "r",
+    "commitment.item": "r",
+    "commitment.archived": "h",
+    "commitment.archive_history": "r",
+    "commitment.report": "r",
+    "commitment.inbound": "r",
+    "commitment.inbound_item": "r",
 }
 
 

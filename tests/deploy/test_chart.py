@@ -13,7 +13,7 @@ from services.cli.names import LISTENING
 
 CHART = Path(__file__).resolve().parents[2] / "helm" / "gateway"
 HELM = shutil.which("helm", path=str(Path(sys.executable).parent)) or "helm"
-SERVICES = {"ingest", "storage", "index", "forwarder", "admin"}
+SERVICES = {"ingest", "storage", "index", "forwarder", "commitment", "admin"}
 ON_DISK = ("--set", "objects.url=file:///objects,objects.existingClaim=objects")
 
 

@@ -328,7 +328,7 @@ def test_local_targets_are_the_running_processes(gateway: RunningGateway, tmp_pa
     subprocess.run(command, check=True, timeout=20)
     groups = json.loads(file.read_text())
     assert sorted(group["labels"]["service"] for group in groups) == sorted(
-        ["ingest-query", "storage", "index", "forwarder", "admin"]
+        ["ingest-query", "storage", "index", "forwarder", "commitment", "admin"]
     )
     for group in groups:
         with urllib.request.urlopen(f"http://{group['targets'][0]}/metrics", timeout=5) as answer:

@@ -22,7 +22,7 @@ TOP_LEVEL = {
     "tests",
     "uv.lock",
 }
-SERVICES = {"ingest", "query", "storage", "index", "forwarder", "admin"}
+SERVICES = {"ingest", "query", "storage", "index", "forwarder", "commitment", "admin"}
 # Distribution → the name it is imported by.
 FIXED_PACKAGES = {
     "pydantic": "pydantic",

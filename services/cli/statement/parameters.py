@@ -45,6 +45,12 @@ STATION: Final = {
     "find_seconds": "longest wait for its response to C-FIND",
     "move_seconds": "longest wait for its response to C-MOVE",
     "action_seconds": "longest wait for its response to N-ACTION",
+    "commit_limit_seconds": "how long it may take to report a commitment (R80); none: as the setting",
+    "commit_quiet_seconds": "from the last delivery of a study to the request for its commitment; none: as the setting",
+    "commit_retry_hours": "how long a request is tried while it cannot be reached; none: as the setting",
+    "commit_size": "instances in one request for commitment; none: the whole study (R74)",
+    "report_titles": "calling AE titles its reports come from, besides its own (R109)",
+    "commit_downstream": "archives that must have committed what it asks the AE to commit (profile gateway)",
 }
 QUERY: Final = {
     "concurrent": "queries of one process at a time",

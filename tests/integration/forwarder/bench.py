@@ -18,12 +18,13 @@ from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
 from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.lanes import Lanes
-from services.forwarder.loops import Ground, spawn_loops
+from services.forwarder.loops import spawn_loops
 from services.forwarder.preparation import Preparation
 from services.forwarder.requests import Requests
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
 from services.runtime.db import Database
+from services.runtime.loops import Loops
 from services.runtime.supervise import Supervisor
 from tests.recorded import Recorded, Recorder
 from tests.waiting import until_async
@@ -74,7 +75,7 @@ async def forwarder(
         clocks = Clocks(database, configuration, chosen)
         handlers = Handlers(database, evaluator, requests, chosen)
         if sending:
-            await spawn_loops(Ground(database, supervisor), configuration, lanes, clocks, chosen)
+            await spawn_loops(Loops(database, supervisor), configuration, lanes, clocks, chosen)
         try:
             yield Forwarder(database, configuration, evaluator, handlers, requests, clocks, lanes, supervisor)
         finally:  # else a test that fails waits for the threads for ever

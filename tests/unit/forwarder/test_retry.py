@@ -6,7 +6,8 @@ import pytest
 
 from services.forwarder.circuit import Circuit, after_postponed, after_trouble
 from services.forwarder.classify import Trouble
-from services.forwarder.retry import ceiling_seconds, delay_seconds, given_up, slow_delay_seconds
+from services.forwarder.retry import given_up, slow_delay_seconds
+from services.runtime.backoff import ceiling_seconds, delay_seconds
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
