@@ -90,19 +90,24 @@ select r.number, r.comment, r.created_by, r.created_at, r.live, jsonb_array_leng
            as activated_at
 from config.rule_set_view r order by r.number desc
 
--- Requests: config.request is the truth, the message wakes the forwarder, routing.request_done_view is its answer.
+-- Requests: config.request is the truth, the message wakes who carries it out, its own request_done_view is the answer.
 
 -- name: insert_request
 insert into config.request (id, kind, body, requested_by) values (%(id)s, %(kind)s, %(body)s, %(actor)s)
 
 -- name: request_result
+-- Whichever service it was for.
 select result from routing.request_done_view where request = %(id)s
+union all select result from storage.request_done_view where request = %(id)s
+union all select result from commitment.request_done_view where request = %(id)s
 
 -- name: unknown_of
 -- Those of the given UIDs that name no stored instance, series or study.
 select uid from unnest(%(uids)s::text[]) as asked (uid)
-where not exists (select from storage.identity_view i where i.sop_instance_uid = uid and i.state = 'STORED')
-  and not exists (select from storage.identity_view i where i.study_instance_uid = uid and i.state = 'STORED')
+where not exists (select from storage.identity_view i
+                  where i.sop_instance_uid = uid and i.state = any(%(states)s::text[]))
+  and not exists (select from storage.identity_view i
+                  where i.study_instance_uid = uid and i.state = any(%(states)s::text[]))
   and not exists (select from index.series_view s where s.series_instance_uid = uid)
 
 -- name: list_jobs
