@@ -18,8 +18,8 @@ def print_requested(kind: Kind, requested: Requested, as_json: bool) -> None:
         service = CARRIED_OUT_BY[kind]
         typer.echo(f"{kind} {requested.id} is queued: {service} did not answer yet and will do it when it runs")
     else:
-        job = f"job {result['job']}, " if "job" in result else ""
-        typer.echo(f"{kind}: {job}{_counted(result)}")
+        about = next((f"{what} {result[what]}, " for what in ("job", "commitment") if what in result), "")
+        typer.echo(f"{kind}: {about}{_counted(result)}")
 
 
 def _counted(result: Mapping[str, Any]) -> str:
