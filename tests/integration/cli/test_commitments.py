@@ -103,7 +103,7 @@ def test_a_station_that_never_reported_is_asked_whether_it_knows_us(commands: Ga
     execute(database_url, RECORDED + ASKED)
     expired = commands.done("commitments", "show", EXPIRED, "--json").json()
     assert (expired["hint"], expired["attempts"][0]["status"], expired["attempts"][0]["meaning"]) == (
-        "this station never reported anything to us: does it know our title, host and port?", "0123", "No Such Action",
+        "this station never reported anything to us: does it know our title, host and port?", "0123", "No such action",
     )  # fmt: skip
     assert "never reported anything to us" in commands.done("commitments", "show", EXPIRED).out
     assert commands.done("commitments", "show", OURS, "--json").json()["hint"] is None  # it was told
