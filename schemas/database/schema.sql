@@ -2227,6 +2227,7 @@ CREATE INDEX attempt_commitment ON commitment.attempt USING btree (commitment);
 CREATE UNIQUE INDEX commitment_collecting ON commitment.commitment USING btree (destination, server, study_instance_uid) WHERE (state = 'COLLECTING'::text);
 CREATE INDEX commitment_created ON commitment.commitment USING btree (created_at DESC);
 CREATE INDEX commitment_deadline ON commitment.commitment USING btree (deadline) WHERE (closed_at IS NULL);
+CREATE INDEX commitment_finished ON commitment.commitment USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX commitment_lease ON commitment.commitment USING btree (lease_until) WHERE (state = 'ASKING'::text);
 CREATE INDEX commitment_study ON commitment.commitment USING btree (study_instance_uid);
 CREATE INDEX commitment_work ON commitment.commitment USING btree (server, next_attempt_at) WHERE (state = ANY (ARRAY['QUEUED'::text, 'UNANSWERED'::text]));

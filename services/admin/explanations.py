@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, LiteralString
+from uuid import UUID
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
-from services.admin.status_text import hexadecimal
+from services.admin.status_text import hexadecimal, waiting
 from services.admin.uids import uid_of
+from services.dicom.commitment import failure_name
 from services.runtime.db import Connection, Database
 
 MOST_INSTANCES: Final = 20_000
@@ -33,23 +35,39 @@ async def where(database: Database, text: str, most: int = MOST_INSTANCES) -> di
         found = await (await conn.execute(SQL.instances_at, asked)).fetchall()
         instances = found[:most]
         shown = {"studies": studies, "instances": [row["uid"] for row in instances]}
-        receipts = await _receipts(conn, shown)
+        receipts = await _by_revision(conn, SQL.receipts_at, shown)
+        archived = await _by_revision(conn, SQL.archived_at, shown)
         deliveries, attempts = await _deliveries(conn, shown)
+        commitments = await _commitments(conn, deliveries)
         retrievals = await (await conn.execute(SQL.retrievals_at, shown)).fetchall()
     return {
         "study": studies[0],
-        "instances": [instance(row, receipts.get((row["uid"], row["revision"]), [])) for row in instances],
-        "deliveries": [delivery(row, attempts.get(row["id"], [])) for row in deliveries],
+        "instances": [
+            instance(row, receipts.get(_revision(row), []), archived.get(_revision(row), [])) for row in instances
+        ],
+        "deliveries": [
+            delivery(row, attempts.get(row["id"], []), commitment(row, commitments, archived)) for row in deliveries
+        ],
         "retrievals": [retrieval(row) for row in retrievals],
         **({"cut_at": most} if len(found) > most else {}),
     }
 
 
-async def _receipts(conn: Connection, shown: Mapping[str, Any]) -> Mapping[tuple[str, int], list[dict[str, Any]]]:
-    receipts: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for row in await (await conn.execute(SQL.receipts_at, shown)).fetchall():
-        receipts[row["uid"], row["revision"]].append(row)
-    return receipts
+Revision = tuple[str, int]
+"""SOP Instance UID and revision."""
+
+
+def _revision(row: Mapping[str, Any]) -> Revision:
+    return row["uid"], row["revision"]
+
+
+async def _by_revision(
+    conn: Connection, query: LiteralString, shown: Mapping[str, Any]
+) -> Mapping[Revision, list[dict[str, Any]]]:
+    found: dict[Revision, list[dict[str, Any]]] = defaultdict(list)
+    for row in await (await conn.execute(query, shown)).fetchall():
+        found[_revision(row)].append(row)
+    return found
 
 
 async def _deliveries(
@@ -63,10 +81,19 @@ async def _deliveries(
     return deliveries, attempts
 
 
-def instance(row: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+async def _commitments(conn: Connection, deliveries: Sequence[Mapping[str, Any]]) -> Mapping[UUID, dict[str, Any]]:
+    wanted = list({row["commitment"] for row in deliveries if row["commitment"] is not None})
+    cursor = await conn.execute(SQL.commitments_at, {"commitments": wanted})
+    return {row["id"]: row for row in await cursor.fetchall()}
+
+
+def instance(
+    row: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]], archived: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """One received revision of an instance (pure).
 
-    ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came.
+    ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came, ``archived_by``
+    each station that committed it (R109).
     """
     remarks = [row["disposition"]] if row["disposition"] not in ("NEW", "REVISION") else []
     return {
@@ -80,15 +107,19 @@ def instance(row: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> d
         "findings": [*row["findings"], *row["flags"], *remarks],
         "rule_set": row["rule_set"],
         "matched": [match["rule"] for match in row["matched"] or []],
-        "archived": False,
+        "archived": bool(archived),
+        "archived_by": [{name: each[name] for name in ("station", "at")} for each in archived],
         "receipts": [{name: each[name] for name in ("received_at", "source", "disposition")} for each in receipts],
     }
 
 
-def delivery(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One delivery with all its attempts (pure). ``commitment`` is None: nobody asked for one.
+def delivery(
+    row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], committing: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """One delivery with all its attempts (pure). ``committing`` is None: nobody asked for its commitment.
 
-    ``reason`` is why it is in its state, also where nothing was tried: its station was disabled for too long, say.
+    ``reason`` is why it is in its state, also where nothing was tried: its station was disabled for too long, say, or
+    others have to commit the instance first.
     """
     return {
         "instance": row["instance"],
@@ -97,12 +128,33 @@ def delivery(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> d
         "destination": row["destination"],
         "job": row["job"],
         "state": row["state"],
-        "reason": row["reason"],
+        "reason": waiting(row["awaited"]) or row["reason"],
         "attempts": [
             {"at": attempt["at"], "status": hexadecimal(attempt["status"]), "reason": attempt["reason"]}
             for attempt in attempts
         ],
-        "commitment": None,
+        "commitment": committing,
+    }
+
+
+def commitment(
+    row: Mapping[str, Any],
+    commitments: Mapping[UUID, Mapping[str, Any]],
+    archived: Mapping[Revision, Sequence[Mapping[str, Any]]],
+) -> dict[str, Any] | None:
+    """The newest commitment of a delivery, and what it means for the instance (pure); None: nobody asked for one.
+
+    ``transaction`` is the Transaction UID it was asked under last, ``status`` that of its N-ACTION.
+    """
+    asked = commitments.get(row["commitment"]) if row["commitment"] is not None else None
+    if asked is None:
+        return None
+    code = row["failure_reason"]
+    since = {each["station"]: each["at"] for each in archived.get((row["instance"], row["revision"]), ())}
+    return {name: asked[name] for name in ("id", "server", "state", "transaction", "deadline")} | {
+        "status": hexadecimal(asked["status"]),
+        "failure_reason": None if code is None else failure_name(code),
+        "archived_at": since.get(asked["server"]),
     }
 
 

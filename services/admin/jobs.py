@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
-from services.admin.status_text import hexadecimal
+from services.admin.status_text import hexadecimal, waiting
 from services.runtime.db import Database
 
 STATES: Final = ("QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED")
@@ -27,4 +27,9 @@ async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
             raise NotFound(f"job {job} does not exist; 'gateway jobs list' shows the jobs there are")
         cursor = await conn.execute(SQL.deliveries_of_job, {"id": job, "limit": limit})
         deliveries = await cursor.fetchall()
-    return found | {"deliveries": [row | {"status": hexadecimal(row["status"])} for row in deliveries]}
+    return found | {"deliveries": [_delivery(row) for row in deliveries]}
+
+
+def _delivery(row: dict[str, Any]) -> dict[str, Any]:
+    reason = waiting(row.pop("awaited")) or row["reason"]
+    return row | {"status": hexadecimal(row["status"]), "reason": reason}

@@ -1,9 +1,12 @@
 """How the gateway is: one look at configuration, receipts, jobs, destinations, outbox and dead letters."""
 
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 from services.admin.sql import SQL
 from services.runtime.db import Connection, Database
+
+ENDED: Final = ("SUCCESS", "FAILURE")
+"""States of a commitment that has ended."""
 
 
 async def status(database: Database) -> dict[str, Any]:
@@ -16,9 +19,23 @@ async def status(database: Database) -> dict[str, Any]:
             "received": received | await _one(conn, SQL.recorded_through),
             "jobs": {row["state"]: row["jobs"] for row in jobs},
             "destinations": await (await conn.execute(SQL.destinations)).fetchall(),
+            "commitments": await _commitments(conn),
             "outbox": await _one(conn, SQL.count_outbox),
             "dead_letters": (await _one(conn, SQL.count_dead_letters))["parked"],
         }
+
+
+async def _commitments(conn: Connection) -> dict[str, Any]:
+    """By state, those that ended and the reports being of 24 hours; ``received``: what peers wait for us to report."""
+    states = await (await conn.execute(SQL.count_commitments)).fetchall()
+    reports = await (await conn.execute(SQL.count_reports)).fetchall()
+    return {
+        "states": {row["state"]: row["commitments"] for row in states},
+        "failed_last_day": sum(row["commitments"] for row in states if row["state"] == "FAILURE"),
+        "oldest_waiting_at": min((row["oldest_at"] for row in states if row["state"] not in ENDED), default=None),
+        "reports": {row["verdict"]: row["reports"] for row in reports},
+        "received": await _one(conn, SQL.count_received),
+    }
 
 
 async def _one(conn: Connection, query: LiteralString) -> dict[str, Any]:

@@ -90,19 +90,24 @@ select r.number, r.comment, r.created_by, r.created_at, r.live, jsonb_array_leng
            as activated_at
 from config.rule_set_view r order by r.number desc
 
--- Requests: config.request is the truth, the message wakes the forwarder, routing.request_done_view is its answer.
+-- Requests: config.request is the truth, the message wakes who carries it out, its own request_done_view is the answer.
 
 -- name: insert_request
 insert into config.request (id, kind, body, requested_by) values (%(id)s, %(kind)s, %(body)s, %(actor)s)
 
 -- name: request_result
+-- Whichever service it was for.
 select result from routing.request_done_view where request = %(id)s
+union all select result from storage.request_done_view where request = %(id)s
+union all select result from commitment.request_done_view where request = %(id)s
 
 -- name: unknown_of
 -- Those of the given UIDs that name no stored instance, series or study.
 select uid from unnest(%(uids)s::text[]) as asked (uid)
-where not exists (select from storage.identity_view i where i.sop_instance_uid = uid and i.state = 'STORED')
-  and not exists (select from storage.identity_view i where i.study_instance_uid = uid and i.state = 'STORED')
+where not exists (select from storage.identity_view i
+                  where i.sop_instance_uid = uid and i.state = any(%(states)s::text[]))
+  and not exists (select from storage.identity_view i
+                  where i.study_instance_uid = uid and i.state = any(%(states)s::text[]))
   and not exists (select from index.series_view s where s.series_instance_uid = uid)
 
 -- name: list_jobs
@@ -117,8 +122,14 @@ select id, kind, state, destination, total, done, failed, reason, created_at, fi
 from routing.job_view where id = %(id)s
 
 -- name: deliveries_of_job
--- While the circuit of the destination is open nothing goes there before the circuit's own time.
+-- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited: as in
+-- deliveries_at.
 select v.sop_instance_uid as instance, v.revision, v.state, v.attempts, v.status, v.reason, v.finished_at,
+       case when v.state = 'PENDING' and v.awaits is not null then array(
+           select title from unnest(v.awaits) as awaited (title) where not exists (
+               select from commitment.archived_view a where a.sop_instance_uid = v.sop_instance_uid
+               and a.revision = v.revision and a.server = title)
+           order by title) end as awaited,
        case when v.state in ('PENDING', 'UNKNOWN') and v.next_attempt_at < 'infinity'
             then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
 from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
@@ -155,10 +166,35 @@ where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instanc
 order by received_at, object_key
 
 -- name: deliveries_at
-select id, sop_instance_uid as instance, revision, sha256, destination, job, state, status, reason,
-       case when next_attempt_at < 'infinity' and finished_at is null then next_attempt_at end as next_attempt_at
-from routing.delivery_view where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instances)s)
-order by created_at, id
+-- awaited: the stations whose commitment a delivery that waits still needs. commitment: the newest that was asked for.
+select v.id, v.sop_instance_uid as instance, v.revision, v.sha256, v.destination, v.job, v.state, v.status, v.reason,
+       case when v.state = 'PENDING' and v.awaits is not null then array(
+           select title from unnest(v.awaits) as awaited (title) where not exists (
+               select from commitment.archived_view a where a.sop_instance_uid = v.sop_instance_uid
+               and a.revision = v.revision and a.server = title)
+           order by title) end as awaited,
+       i.commitment, i.failure_reason
+from routing.delivery_view v
+left join lateral (
+    select each.commitment, each.failure_reason from commitment.item_view each
+    where each.received_at = v.received_at and each.delivery = v.id order by each.round desc limit 1
+) i on true
+where v.study_instance_uid = any(%(studies)s) and v.sop_instance_uid = any(%(instances)s)
+order by v.created_at, v.id
+
+-- name: commitments_at
+-- With the Transaction UID it was asked under last.
+select c.id, c.server, c.state, c.deadline, c.status, t.transaction_uid as transaction
+from unnest(%(commitments)s::uuid[]) as wanted (id)
+join commitment.commitment_view c on c.id = wanted.id
+left join lateral (
+    select a.transaction_uid from commitment.attempt_view a where a.commitment = c.id
+    order by a.started_at desc, a.transaction_uid limit 1
+) t on true
+
+-- name: archived_at
+select sop_instance_uid as uid, revision, server as station, archived_at as at from commitment.archived_view
+where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instances)s) order by archived_at, server
 
 -- name: attempts_at
 select delivery, at, status, outcome, reason from routing.attempt_view
@@ -178,7 +214,8 @@ order by o.started_at, o.retrieval, o.position
 
 -- name: list_studies
 -- Counts what is stored there, whatever its revision. superseded: those whose newest revision lies elsewhere, because
--- they were sent again with another study or series; queries answer with the newest only.
+-- they were sent again with another study or series; queries answer with the newest only. archived: R111. No exists,
+-- which the planner may answer by reading the flags of all studies.
 select s.study_instance_uid, s.patient_id, s.patient_name, s.study_date, s.accession_number, s.description,
        s.patient_conflict, s.updated_at,
        array(select distinct e.modality from index.series_view e
@@ -187,7 +224,9 @@ select s.study_instance_uid, s.patient_id, s.patient_name, s.study_date, s.acces
        (select count(distinct i.sop_instance_uid) from index.instance_view i
         where i.study_instance_uid = s.study_instance_uid) as instances,
        (select count(distinct i.sop_instance_uid) - count(*) filter (where i.latest) from index.instance_view i
-        where i.study_instance_uid = s.study_instance_uid) as superseded
+        where i.study_instance_uid = s.study_instance_uid) as superseded,
+       coalesce((select true from commitment.archived_view a
+                 where a.study_instance_uid = s.study_instance_uid limit 1), false) as archived
 from index.study_view s
 where (%(study)s::text is null or s.study_instance_uid = %(study)s)
   and (%(patient_id)s::text is null or s.patient_id = %(patient_id)s)
@@ -259,3 +298,19 @@ select count(*) as waiting, min(created_at) as oldest_at from runtime.outbox whe
 
 -- name: count_dead_letters
 select count(*) as parked from runtime.dead_letter where state = 'PARKED'
+
+-- name: count_commitments
+-- Those that have not ended, and those that ended within 24 hours.
+select state, count(*) as commitments, min(created_at) as oldest_at from (
+    select state, created_at from commitment.commitment_view where closed_at is null and finished_at is null
+    union all
+    select state, created_at from commitment.commitment_view where finished_at > now() - interval '24 hours'
+) as lately group by state
+
+-- name: count_reports
+select verdict, count(*) as reports from commitment.report_view
+where received_at > now() - interval '24 hours' group by verdict
+
+-- name: count_received
+select count(*) as open, min(received_at) as oldest_at from commitment.inbound_view
+where state in ('CHECKING', 'READY', 'SENDING')

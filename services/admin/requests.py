@@ -1,8 +1,8 @@
-"""What people ask the forwarder to do: send, retry, cancel. The row is the truth, the message only wakes it up."""
+"""What people ask a service to do. The row is the truth, the message only wakes up who carries it out."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
@@ -25,6 +25,17 @@ MOST_UIDS: Final = 10_000
 
 OPEN_STATES: Final = frozenset({"QUEUED", "ACTIVE"})
 
+Kind = Literal["send", "retry", "cancel", "delete", "retry-commitment", "cancel-commitment"]
+CARRIED_OUT_BY: Final[dict[Kind, str]] = {
+    "send": "forwarder",
+    "retry": "forwarder",
+    "cancel": "forwarder",
+    "delete": "storage",
+    "retry-commitment": "commitment",
+    "cancel-commitment": "commitment",
+}
+"""Which service answers, each in its own ``request_done``."""
+
 
 @dataclass(frozen=True)
 class Requested:
@@ -40,9 +51,7 @@ async def send(database: Database, actor: str, uids: Sequence[str], title: str) 
     Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to, and
     ``UsageError`` for what is no UID.
     """
-    wanted = list(dict.fromkeys(map(uid_of, uids)))
-    if len(wanted) > MOST_UIDS:
-        raise UsageError(f"{len(wanted)} UIDs: at most {MOST_UIDS} in one request; name studies or series instead")
+    wanted = _wanted(uids)
 
     async def work(conn: Connection) -> UUID:
         station = found(await all_stations(conn), title_of(title))
@@ -50,16 +59,27 @@ async def send(database: Database, actor: str, uids: Sequence[str], title: str) 
             raise Refused(
                 f"station {station.title} may not be sent to; 'gateway station set {station.title} --store' allows it"
             )
-        cursor = await conn.execute(SQL.unknown_of, {"uids": wanted})
-        unknown = [row["uid"] for row in await cursor.fetchall()]
-        if unknown:
-            shown = ", ".join(unknown[:10])
-            raise NotFound(
-                f"no stored study, series or instance has the UID {shown}; 'gateway studies list' shows them"
-            )
-        return await _insert(conn, actor, "send", {"uids": wanted, "to": station.title})
+        cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED"]})
+        _refuse_unknown(await cursor.fetchall())
+        return await insert(conn, actor, "send", {"uids": wanted, "to": station.title})
 
-    return await _carried_out(database, await database.retry(work))
+    return await carried_out(database, await database.retry(work))
+
+
+async def delete(database: Database, actor: str, uids: Sequence[str], *, even_uncommitted: bool) -> Requested:
+    """Have studies, series or instances deleted. ``even_uncommitted``: also what is to be committed and is not yet.
+
+    Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` with the instances and stations for which
+    storage keeps it, and ``UsageError`` for what is no UID.
+    """
+    wanted = _wanted(uids)
+
+    async def work(conn: Connection) -> UUID:
+        cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED", "DAMAGED"]})
+        _refuse_unknown(await cursor.fetchall())
+        return await insert(conn, actor, "delete", {"uids": wanted, "even_uncommitted": even_uncommitted})
+
+    return await carried_out(database, await database.retry(work))
 
 
 async def retry(database: Database, actor: str, job: UUID) -> Requested:
@@ -80,12 +100,26 @@ async def _about_job(database: Database, actor: str, kind: Literal["retry", "can
             raise NotFound(f"job {job} does not exist; 'gateway jobs list' shows the jobs there are")
         if kind == "cancel" and row["state"] not in OPEN_STATES:
             raise Refused(f"job {job} is {row['state']} already; only queued and active jobs can be canceled")
-        return await _insert(conn, actor, kind, {"job": str(job)})
+        return await insert(conn, actor, kind, {"job": str(job)})
 
-    return await _carried_out(database, await database.retry(work))
+    return await carried_out(database, await database.retry(work))
 
 
-async def _insert(conn: Connection, actor: str, kind: str, body: dict[str, Any]) -> UUID:
+def _wanted(uids: Sequence[str]) -> list[str]:
+    wanted = list(dict.fromkeys(map(uid_of, uids)))
+    if len(wanted) > MOST_UIDS:
+        raise UsageError(f"{len(wanted)} UIDs: at most {MOST_UIDS} in one request; name studies or series instead")
+    return wanted
+
+
+def _refuse_unknown(rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        shown = ", ".join(row["uid"] for row in rows[:10])
+        raise NotFound(f"no stored study, series or instance has the UID {shown}; 'gateway studies list' shows them")
+
+
+async def insert(conn: Connection, actor: str, kind: Kind, body: dict[str, Any]) -> UUID:
+    """Make a request within a transaction, with its audit entry and the message that wakes up who carries it out."""
     request = uuid4()
     await conn.execute(SQL.insert_request, {"id": request, "kind": kind, "body": Jsonb(body), "actor": actor})
     await audit(conn, actor, f"request.{kind}", str(request), None, body)
@@ -93,8 +127,8 @@ async def _insert(conn: Connection, actor: str, kind: str, body: dict[str, Any])
     return request
 
 
-async def _carried_out(database: Database, request: UUID) -> Requested:
-    """Wait for the forwarder's answer. Raises ``Refused`` with its reason if it could not do it."""
+async def carried_out(database: Database, request: UUID) -> Requested:
+    """Wait for the answer of the service whose request it is. Raises ``Refused`` with its reason if it cannot do it."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while (result := await _result(database, request)) is None:
         if time.monotonic() > deadline:

@@ -116,6 +116,14 @@ class Station(BaseModel):
             raise ValueError("a station cannot commit on itself; name another station that is a commit server")
         return self
 
+    @model_validator(mode="after")
+    def _names_others(self) -> Self:
+        if self.title in self.commit_downstream:
+            raise ValueError("a station is no archive downstream of itself; leave it out of --commit-downstream")
+        if self.title in self.report_titles:
+            raise ValueError("a station's reports come from its own title anyway; leave it out of --report-title")
+        return self
+
 
 def build(fields: Mapping[str, Any]) -> Station:
     """A station of these fields. Raises ``UsageError`` that lists every impossible value with its cure."""
@@ -144,6 +152,7 @@ def contradictions(station: Station, others: Iterable[Station]) -> list[str]:
                 f"--commit-on {station.commit_on}: that station is no commit server; "
                 f"'gateway station set {station.commit_on} --commit-server' first"
             )
+    found += _unable_downstream(station, known)
     raw = next((other.title for other in known.values() if other.pet_raw and station.pet_raw), None)
     if raw is not None:
         found.append(
@@ -154,12 +163,40 @@ def contradictions(station: Station, others: Iterable[Station]) -> list[str]:
         f"--no-commit-server: station {other} commits on it; 'gateway station set {other} --commit-on \"\"' first"
         for other in dependants
     ]
+    if not _commits(station):
+        found += [
+            f"--no-commit-server: station {other} waits for its commitment (--commit-downstream); "
+            f"'gateway station set {other} --commit-downstream …' without it first"
+            for other in titles_upstream_of(station.title, known.values())
+        ]
     return [f"station {station.title}: {reason}" for reason in found]
 
 
 def titles_pointing_at(title: str, stations: Iterable[Station]) -> list[str]:
     """Titles of the stations that commit on this one."""
     return sorted(station.title for station in stations if station.commit_on == title)
+
+
+def titles_upstream_of(title: str, stations: Iterable[Station]) -> list[str]:
+    """Titles of the stations whose requests for commitment wait for the commitment of this one."""
+    return sorted(station.title for station in stations if title in station.commit_downstream)
+
+
+def _commits(station: Station) -> bool:
+    """Whether anybody can be asked to commit what it was sent (R71)."""
+    return station.commit_server or station.commit_on is not None
+
+
+def _unable_downstream(station: Station, known: Mapping[str, Station]) -> list[str]:
+    """Archives downstream that do not exist or cannot commit, each with the cure."""
+    return [
+        f"--commit-downstream {title}: no such station; add it first with --commit-server"
+        if title not in known
+        else f"--commit-downstream {title}: nobody commits what that station is sent; "
+        f"'gateway station set {title} --commit-server' or '… --commit-on AET' first"
+        for title in station.commit_downstream
+        if title not in known or not _commits(known[title])
+    ]
 
 
 def fault_text(fault: Mapping[str, Any]) -> str:

@@ -1,13 +1,13 @@
 """Stations: the remote AEs that the gateway knows. Use cases: add, change, remove, list, show."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from services.admin.changes import Change, change
 from services.admin.errors import Refused
 from services.admin.live_rules import rules_naming
 from services.admin.sql import SQL
-from services.admin.station import Station, changed, contradictions, titles_pointing_at
+from services.admin.station import Station, changed, contradictions, titles_pointing_at, titles_upstream_of
 from services.admin.station_rows import all_stations, found, title_of
 from services.admin.titles import all_titles
 from services.runtime.db import Connection, Database
@@ -76,7 +76,7 @@ async def show(database: Database, title: str) -> Station:
         return found(await all_stations(conn), title_of(title))
 
 
-async def _users(conn: Connection, title: str, known: Iterable[Station]) -> list[str]:
+async def _users(conn: Connection, title: str, known: Collection[Station]) -> list[str]:
     """Everything that names a station, each with what to do about it."""
     reasons = [
         f"the live rule set {number} sends to it in rule {rule!r}: apply rules without it"
@@ -85,6 +85,10 @@ async def _users(conn: Connection, title: str, known: Iterable[Station]) -> list
     reasons += [
         f"station {other} commits on it: 'gateway station set {other} --commit-on \"\"'"
         for other in titles_pointing_at(title, known)
+    ]
+    reasons += [
+        f"station {other} waits for its commitment: 'gateway station set {other} --commit-downstream …' without it"
+        for other in titles_upstream_of(title, known)
     ]
     reasons += [
         f"title {own.title} lists it: 'gateway title set {own.title} --station …' without it"

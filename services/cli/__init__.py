@@ -23,6 +23,7 @@ COMMANDS = {
     "rules": "rules",
     "send": "send",
     "jobs": "jobs",
+    "commitments": "commitments",
     "studies": "studies",
     "where": "where",
     "status": "status",

@@ -2,13 +2,18 @@
 
 import asyncio
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from services.cli import exits
 from services.cli.output import Json, print_json, print_table
 from services.cli.session import place
+from services.runtime.errors import GatewayError
 from services.runtime.settings import RuntimeSettings
+
+if TYPE_CHECKING:
+    from services.admin.verification import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +26,8 @@ def check(as_json: Json = False) -> None:
     # Imported here: only this command and the services need the broker's client.
     from services.admin.verification import verify
 
-    findings = asyncio.run(verify(RuntimeSettings.load(), place))
+    settings = RuntimeSettings.load()
+    findings = [*asyncio.run(verify(settings, place)), _commitment(settings)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -29,3 +35,23 @@ def check(as_json: Json = False) -> None:
     states = {finding.state for finding in findings}
     status = exits.FAILED if "failed" in states else exits.NOT_REACHABLE if "not reachable" in states else exits.DONE
     raise typer.Exit(status)
+
+
+def _commitment(settings: RuntimeSettings) -> "Finding":
+    """Whether the settings of commitment fit together and the profile (R112)."""
+    from services.admin.verification import Finding
+    from services.commitment.settings import CommitmentSettings
+    from services.dicom.contexts import COMMITMENT_PUSH
+    from services.dicom.profile import profile_of
+    from services.dicom.settings import DicomSettings
+
+    try:
+        profile = profile_of(settings.profile, DicomSettings.load())
+        found = CommitmentSettings.load().fit(profile)
+    except GatewayError as fault:
+        return Finding("commitment", "failed", str(fault))
+    if not profile.serves(COMMITMENT_PUSH):
+        return Finding("commitment", "ok", f"{profile.product} has no storage commitment: nobody is asked")
+    return Finding(
+        "commitment", "ok", f"a report is waited for {found.limit_seconds} s, a station is tried {found.retry_hours} h"
+    )

@@ -1,23 +1,25 @@
-"""Printing what became of a request to the forwarder."""
+"""Printing what became of a request."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import typer
 
-from services.admin.requests import Requested
+from services.admin.requests import CARRIED_OUT_BY, Kind, Requested
 from services.cli.output import print_json
 
 
-def print_requested(kind: str, requested: Requested, as_json: bool) -> None:
-    """The job it is about; or that it waits, which is no failure: the forwarder does it when it is back."""
+def print_requested(kind: Kind, requested: Requested, as_json: bool) -> None:
+    """What was done; or that it waits, which is no failure: the service it is for does it when it is back."""
     result = requested.result
     if as_json:
         print_json({"request": requested.id, "done": result is not None, **(result or {})})
     elif result is None:
-        typer.echo(f"{kind} {requested.id} is queued: the forwarder did not answer yet and will do it when it runs")
+        service = CARRIED_OUT_BY[kind]
+        typer.echo(f"{kind} {requested.id} is queued: {service} did not answer yet and will do it when it runs")
     else:
-        typer.echo(f"{kind}: job {result['job']}, {_counted(result)}")
+        about = next((f"{what} {result[what]}, " for what in ("job", "commitment") if what in result), "")
+        typer.echo(f"{kind}: {about}{_counted(result)}")
 
 
 def _counted(result: Mapping[str, Any]) -> str:

@@ -196,7 +196,7 @@ def show(title: Title, as_json: Json = False) -> None:
 
 @app.command("remove")
 def remove(title: Title, as_json: Json = False) -> None:
-    """Forget a station; refused while rules, commit-on or unfinished jobs name it."""
+    """Forget a station; refused while rules, other stations, titles or unfinished jobs name it."""
     with_database(lambda database: stations.remove(database, actor(), title))
     if as_json:
         print_json({"removed": title.strip()})
@@ -247,8 +247,10 @@ def _roles(station: Station) -> str:
 
 
 def _print_done(verb: str, station: Station, as_json: bool) -> None:
-    for reason in _ourselves(station, RuntimeSettings.load()):
-        typer.echo(f"warning: station {station.title} {reason}: the gateway would send to itself", err=True)
+    settings = RuntimeSettings.load()
+    warnings = [f"{reason}: the gateway would send to itself" for reason in _ourselves(station, settings)]
+    for warning in (*warnings, *_never_committed(station, settings)):
+        typer.echo(f"warning: station {station.title} {warning}", err=True)
     if as_json:
         print_json(station.model_dump())
     else:
@@ -262,4 +264,24 @@ def _ourselves(station: Station, settings: RuntimeSettings) -> list[str]:
         reasons.append("has this gateway's own AE title")
     if station.port == settings.dicom_port and station.host in ("localhost", "127.0.0.1", "::1", settings.dicom_host):
         reasons.append(f"is at this gateway's own address {station.host}:{station.port}")
+    return reasons
+
+
+def _never_committed(station: Station, settings: RuntimeSettings) -> list[str]:
+    """What is set of commitment and does nothing in this profile. It is no error: the profile may be changed."""
+    asked = station.commit_server or station.commit_on is not None
+    if settings.profile != "xeleris" or not (asked or station.commit_downstream):
+        return []
+    # Imported here: the profile's data is needed for this warning only.
+    from services.dicom.contexts import COMMITMENT_PUSH
+    from services.dicom.profile import profile_of
+    from services.dicom.settings import DicomSettings
+
+    profile = profile_of(settings.profile, DicomSettings.load())
+    without = asked and not profile.serves(COMMITMENT_PUSH)
+    reasons = [f"is never asked for commitment: {profile.product} (GATEWAY_VARIANT) has none"] if without else []
+    if station.commit_downstream:
+        reasons.append(
+            "cannot ask us for commitment: profile xeleris does not commit, --commit-downstream does nothing"
+        )
     return reasons

@@ -81,7 +81,11 @@ def _print(report: dict[str, Any]) -> None:
             "received": f"{received['last_hour']} in the last hour, {received['last_day']} in 24 hours",
             "last received": received["last_received_at"],
             "recorded through": received["recorded_through"],
-            "jobs": [f"{count} {state}" for state, count in sorted(report["jobs"].items())],
+            "jobs": _counted(report["jobs"]),
+            "commitments": _counted(report["commitments"]["states"]),
+            "oldest commitment waiting since": report["commitments"]["oldest_waiting_at"],
+            "commitment reports not believed": _counted(_distrusted(report["commitments"]["reports"])),
+            "commitments peers wait for": report["commitments"]["received"]["open"],
             "outbox": report["outbox"]["waiting"],
             "dead letters": report["dead_letters"],
         }
@@ -106,6 +110,15 @@ _DESTINATION: Final = (
     ("FAILED AT", "last_failure_at"),
     ("LAST FAILURE", "last_failure"),
 )
+
+
+def _counted(counts: dict[str, int]) -> list[str]:
+    return [f"{count} {what}" for what, count in sorted(counts.items())]
+
+
+def _distrusted(reports: dict[str, int]) -> dict[str, int]:
+    """Reports from others than the station that was asked, and about nothing we asked for."""
+    return {verdict: count for verdict, count in reports.items() if verdict in ("FOREIGN", "UNKNOWN")}
 
 
 def _destination(row: dict[str, Any]) -> tuple[Any, ...]:

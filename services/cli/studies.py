@@ -39,7 +39,8 @@ def list_studies(
 ) -> None:
     """The studies that changed last; --since and --until are Study Dates, both included.
 
-    INSTANCES counts what is stored, SUPERSEDED what of it was sent again into another study.
+    INSTANCES counts what is stored, SUPERSEDED what of it was sent again into another study. ARCHIVED: a station
+    committed at least one of its instances.
     """
     wanted = Filter(None, patient_id, accession, modality, since, until)
     rows = with_database(lambda database: studies.list_studies(database, wanted, limit))
@@ -47,7 +48,8 @@ def list_studies(
         print_json(rows)
         return
     print_table(
-        ("STUDY", "PATIENT ID", "PATIENT", "DATE", "MODALITIES", "SERIES", "INSTANCES", "SUPERSEDED", "DESCRIPTION"),
+        ("STUDY", "PATIENT ID", "PATIENT", "DATE", "MODALITIES", "SERIES", "INSTANCES", "SUPERSEDED", "ARCHIVED",
+         "DESCRIPTION"),
         [
             (
                 row["study_instance_uid"],
@@ -57,11 +59,12 @@ def list_studies(
                 row["modalities"],
                 row["series"],
                 *_counts(row),
+                row["archived"],
                 row["description"],
             )
             for row in rows
         ],
-    )
+    )  # fmt: skip
 
 
 @app.command("show")

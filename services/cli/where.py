@@ -40,6 +40,7 @@ def where(
             for d in found["deliveries"]
         ],
     )
+    _print_commitments(found["deliveries"])
     if found["retrievals"]:
         columns = ("instance", "operation", "requester", "destination", "at", "state", "status", "reason")
         print_table(
@@ -53,17 +54,29 @@ def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
     elsewhere = ("study",) if {each["study"] for each in instances} - {study} else ()
     before, after = ("uid", "revision", "source", "received_at"), ("rule_set", "matched", *elsewhere)
     print_table(
-        ("INSTANCE", "REV", "FROM", "RECEIVED", "RECEIPTS", "STATUS", "FINDINGS", "RULE SET", "MATCHED",
+        ("INSTANCE", "REV", "FROM", "RECEIVED", "RECEIPTS", "STATUS", "FINDINGS", "ARCHIVED BY", "RULE SET", "MATCHED",
          *(name.upper() for name in elsewhere)),
         [
             (*(i[name] for name in before), len(i["receipts"]), i["status"], len(i["findings"]),
-             *(i[name] for name in after))
+             [each["station"] for each in i["archived_by"]], *(i[name] for name in after))
             for i in instances
         ],
     )  # fmt: skip
     remarks = [(i["uid"], i["revision"], explained(finding)) for i in instances for finding in i["findings"]]
     if remarks:
         print_table(("INSTANCE", "REV", "FINDING"), remarks)
+
+
+def _print_commitments(deliveries: list[dict[str, Any]]) -> None:
+    """What became of the commitment of each delivery for which it was asked."""
+    columns = ("server", "state", "status", "failure_reason", "archived_at", "deadline", "id")
+    asked = [(d, d["commitment"]) for d in deliveries if d["commitment"] is not None]
+    if asked:
+        print_table(
+            ("INSTANCE", "REV", "TO", "COMMITTED BY", "COMMITMENT", "STATUS", "FAILURE REASON", "ARCHIVED", "DEADLINE",
+             "ID"),
+            [(d["instance"], d["revision"], d["destination"], *(c[name] for name in columns)) for d, c in asked],
+        )  # fmt: skip
 
 
 def _last(delivery: dict[str, Any]) -> tuple[Any, Any, Any]:

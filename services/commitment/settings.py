@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from services.dicom.profile import Profile
+from services.runtime.errors import UsageError
 from services.runtime.settings import Settings
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -55,3 +57,14 @@ class CommitmentSettings(Settings):
     object_days: Annotated[int, Field(ge=1)] = 30
     """How long the objects of recorded reports and requests are kept."""
     record_months: Annotated[int, Field(ge=1)] = 60
+
+    def fit(self, profile: Profile) -> "CommitmentSettings":
+        """Itself, if the profile allows it. Raises ``UsageError``: in profile xeleris only people ask again (R112)."""
+        if profile.xeleris:
+            for name, wanted in (("request_again", self.request_again), ("send_again", self.send_again)):
+                if wanted:
+                    raise UsageError(
+                        f"GATEWAY_COMMITMENT_{name.upper()}={wanted}: profile xeleris never asks or sends again by "
+                        "itself (R112); leave it out, or use profile gateway"
+                    )
+        return self

@@ -39,11 +39,13 @@ class Requests:
         }
 
     async def carry_out(self, request: UUID) -> None:
-        """Do what a request asks, in one transaction with its answer; nothing if that was done before."""
+        """Do what a request asks, in one transaction with its answer; nothing if that was done before, or if it is not
+        the forwarder's."""
 
         async def work(connection: Connection) -> None:
             await connection.execute(QUERIES.lock_request, {"request": request})
-            row = await (await connection.execute(QUERIES.select_request, {"request": request})).fetchone()
+            parameters = {"request": request, "kinds": list(self._kinds)}
+            row = await (await connection.execute(QUERIES.select_request, parameters)).fetchone()
             if row is not None:
                 await self._answer(connection, row)
 
@@ -53,7 +55,7 @@ class Requests:
     async def reconcile(self) -> int:
         """Carry out what no message brought. Returns how many."""
         async with self._database.transaction() as connection:
-            rows = await (await connection.execute(QUERIES.select_undone)).fetchall()
+            rows = await (await connection.execute(QUERIES.select_undone, {"kinds": list(self._kinds)})).fetchall()
         for row in rows:
             await self.carry_out(row["id"])
         return len(rows)

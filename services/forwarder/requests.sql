@@ -4,11 +4,12 @@ select pg_advisory_xact_lock(hashtextextended('routing.request:' || %(request)s:
 -- name: select_request
 select r.id, r.kind, r.body, r.requested_by
 from config.request_view r
-where r.id = %(request)s and not exists (select from routing.request_done d where d.request = r.id)
+where r.id = %(request)s and r.kind = any(%(kinds)s::text[])
+  and not exists (select from routing.request_done d where d.request = r.id)
 
 -- name: select_undone
 select r.id from config.request_view r
-where r.requested_at > now() - interval '7 days'
+where r.requested_at > now() - interval '7 days' and r.kind = any(%(kinds)s::text[])
   and not exists (select from routing.request_done d where d.request = r.id)
 order by r.requested_at
 limit 100

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from services.cli import command_line, exits
+from services.runtime.errors import GatewayError
 
 LIMIT_SECONDS = 60
 
@@ -65,8 +70,29 @@ class Gateway:
         return str(path)
 
 
+class InThisProcess(Gateway):
+    """The same commands without a process for each: many commands, few seconds."""
+
+    def __call__(self, *arguments: str, **settings: str) -> Ran:
+        environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith("GATEWAY_")}
+        environment |= {"GATEWAY_HOME": str(self.home), **self.settings, **settings}
+        with capture_logs():  # a command's own process logs nothing on standard output
+            done = CliRunner().invoke(command_line(arguments[0]), arguments, env=environment)
+        if isinstance(done.exception, GatewayError):
+            return Ran(exits.status_of(done.exception), done.stdout, f"{done.stderr}Error: {done.exception}")
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Ran(done.exit_code, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def gateway(tmp_path: Path, database_url: str) -> Gateway:
     """A home folder whose gateway.json names a migrated database."""
     (tmp_path / "gateway.json").write_text(json.dumps({"database_url": database_url, "aet": "OURGATEWAY"}))
     return Gateway(tmp_path)
+
+
+@pytest.fixture
+def commands(gateway: Gateway) -> Gateway:
+    """As ``gateway``, in this process."""
+    return InThisProcess(gateway.home)

@@ -64,6 +64,7 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
                 "uid": "1.2.3.1", "study": "1.2.3", "revision": 1, "sha256": SHA, "source": "SCANNER1",
                 "received_at": "2026-11-23T20:00:00Z",
                 "status": "0000", "findings": [], "rule_set": 3, "matched": ["to-archive"], "archived": False,
+                "archived_by": [],
                 "receipts": [{"received_at": "2026-11-23T20:00:00Z", "source": "SCANNER1", "disposition": "NEW"}],
             }
         ],
@@ -415,7 +416,7 @@ def test_credentials_may_come_from_a_file(tmp_path: Path, database_url: str) -> 
 def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: str) -> None:
     good = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in good.json()}
-    names = ("settings", "objects", "database", "schema", "broker", "topology")
+    names = ("settings", "objects", "database", "schema", "broker", "topology", "commitment")
     assert (good.status, states) == (0, dict.fromkeys(names, "ok"))
     away = gateway("check", "--json", GATEWAY_AMQP_URL="amqp://u:secret@127.0.0.1:1/", GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in away.json()}
@@ -439,6 +440,22 @@ def test_check_names_a_setting_that_does_not_fit_the_profile(
     found = {finding["name"]: finding for finding in ran.json()}
     assert (ran.status, found["settings"]["state"], found["database"]["state"]) == (1, "failed", "ok")
     assert variable in found["settings"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("GATEWAY_COMMITMENT_REQUEST_AGAIN", "2"), ("GATEWAY_COMMITMENT_SEND_AGAIN", "true")]
+)
+def test_check_refuses_that_xeleris_asks_again_by_itself(gateway: Gateway, variable: str, value: str) -> None:
+    """R112."""
+    away = {"GATEWAY_AMQP_URL": "amqp://127.0.0.1:1/", "GATEWAY_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+
+    def judged(profile: str) -> dict[str, str]:
+        ran = gateway("check", "--json", GATEWAY_PROFILE=profile, **{variable: value}, **away)
+        (found,) = [finding for finding in ran.json() if finding["name"] == "commitment"]
+        return found
+
+    assert (judged("xeleris")["state"], judged("gateway")["state"]) == ("failed", "ok")
+    assert variable in judged("xeleris")["text"]
 
 
 def test_check_makes_nothing(gateway: Gateway, amqp_url: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from services.admin.explanations import delivery, instance, retrieval
+from services.admin.explanations import commitment, delivery, instance, retrieval
 
 AT = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 ROW: dict[str, Any] = {
@@ -25,7 +25,8 @@ ROW: dict[str, Any] = {
 
 def test_an_instance_has_exactly_the_documented_fields() -> None:
     again = {"uid": "1.2.3", "revision": 2, "received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE"}
-    assert instance(ROW, [again]) == {
+    archived = {"uid": "1.2.3", "revision": 2, "station": "ARCHIVE1", "at": AT}
+    assert instance(ROW, [again], [archived]) == {
         "uid": "1.2.3",
         "study": "1.2",
         "revision": 2,
@@ -36,14 +37,16 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "findings": ["odd", "TRANSFER_SYNTAX", "HELD"],
         "rule_set": 3,
         "matched": ["b", "a"],
-        "archived": False,
+        "archived": True,
+        "archived_by": [{"station": "ARCHIVE1", "at": AT}],
         "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE"}],
     }
 
 
 def test_an_instance_that_was_not_evaluated_yet_matched_nothing() -> None:
-    found = instance(ROW | {"matched": None, "disposition": "NEW", "flags": [], "status": 0xB007}, [])
+    found = instance(ROW | {"matched": None, "disposition": "NEW", "flags": [], "status": 0xB007}, [], [])
     assert (found["matched"], found["findings"], found["status"]) == ([], ["odd"], "B007")
+    assert (found["archived"], found["archived_by"]) == (False, [])
 
 
 def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
@@ -54,9 +57,9 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
     ]
     row = {
         "id": 7, "instance": "1.2.3", "revision": 2, "sha256": "0" * 64, "destination": "ARCHIVE1", "job": job,
-        "state": "UNKNOWN", "reason": "the answer was lost",
+        "state": "UNKNOWN", "reason": "the answer was lost", "awaited": None,
     }  # fmt: skip
-    assert delivery(row, attempts) == {
+    assert delivery(row, attempts, None) == {
         "instance": "1.2.3",
         "revision": 2,
         "sha256": "0" * 64,
@@ -70,6 +73,27 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
         ],
         "commitment": None,
     }
+
+
+def test_a_delivery_that_awaits_a_commitment_says_of_whom() -> None:
+    row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job")) | {"state": "PENDING", "reason": ""}
+    waiting = delivery(row | {"awaited": ["ARCHIVE1", "ARCHIVE2"]}, [], None)
+    assert waiting["reason"] == "waits until ARCHIVE1, ARCHIVE2 committed the instance"
+    assert delivery(row | {"awaited": []}, [], None)["reason"] == ""
+
+
+def test_a_commitment_tells_what_it_means_for_the_instance() -> None:
+    asked = {
+        "id": uuid4(), "server": "VNA", "state": "FAILURE", "transaction": "2.25.1", "deadline": AT, "status": 0x0213,
+    }  # fmt: skip
+    row = {"instance": "1.2.3", "revision": 2, "commitment": asked["id"], "failure_reason": 0x0112}
+    archived = {("1.2.3", 2): [{"station": "VNA", "at": AT}], ("1.2.3", 1): [{"station": "VNA", "at": None}]}
+    found = commitment(row, {asked["id"]: asked}, archived)
+    assert found == asked | {"status": "0213", "failure_reason": "No such object instance", "archived_at": AT}
+    assert commitment(row | {"commitment": None}, {}, {}) is None
+    open_one = commitment(row | {"failure_reason": None}, {asked["id"]: asked | {"status": None}}, {})
+    assert open_one is not None
+    assert (open_one["failure_reason"], open_one["archived_at"], open_one["status"]) == (None, None, None)
 
 
 COVERED: dict[str, Any] = {

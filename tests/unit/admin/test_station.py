@@ -103,6 +103,33 @@ def test_a_commit_server_that_others_commit_on_stays_one() -> None:
     assert contradictions(station("ARCHIVE1", commit_server=True), others) == []
 
 
+def test_archives_downstream_are_stations_that_commit() -> None:
+    one = station("CT1", commit_downstream=["ARCHIVE1"])
+    assert contradictions(one, []) == [
+        "station CT1: --commit-downstream ARCHIVE1: no such station; add it first with --commit-server"
+    ]
+    server = station("VNA", commit_server=True)
+    assert "nobody commits what that station is sent" in contradictions(one, [server, station("ARCHIVE1")])[0]
+    able = (station("ARCHIVE1", commit_server=True), station("ARCHIVE1", commit_on="VNA"))
+    assert [contradictions(one, [server, archive]) for archive in able] == [[], []]
+    (kept,) = contradictions(station("ARCHIVE1"), [one])
+    assert "station CT1 waits for its commitment" in kept
+    assert [contradictions(archive, [server, one]) for archive in able] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"commit_downstream": ["CT1"]}, "no archive downstream of itself"),
+        ({"report_titles": ["CT1 "]}, "its own title anyway"),
+        ({"report_titles": ["REPORTS\\1"]}, "--report-titles"),
+    ],
+)
+def test_titles_of_commitment_that_mean_nothing(fields: dict[str, list[str]], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        station("CT1", **fields)
+
+
 def test_only_one_station_takes_pet_raw_data() -> None:
     assert "station PET1 has it" in contradictions(station(pet_raw=True), [station("PET1", pet_raw=True)])[0]
     assert contradictions(station(pet_raw=False), [station("PET1", pet_raw=True)]) == []

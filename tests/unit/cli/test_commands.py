@@ -22,6 +22,7 @@ COMMANDS = {
     "title add", "title set", "title list", "title show", "title remove",
     "rules check", "rules apply", "rules show", "rules history",
     "jobs list", "jobs show", "jobs retry", "jobs cancel",
+    "commitments list", "commitments show", "commitments retry", "commitments cancel",
     "studies list", "studies show",
     "dead list", "dead show", "dead replay", "dead discard",
 }  # fmt: skip
