@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+from services.commitment import reports
 from services.commitment.ground import Ground
 from services.commitment.scu import asking
 from services.commitment.settings import CommitmentSettings
@@ -25,5 +26,6 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
         ground = Ground(runtime, settings, profile, Stations(runtime.db), threads)
         runtime.supervisor.spawn("commitment partitions", lambda: partitions.maintain(runtime, "commitment", kept))
+        await reports.start(ground)
         async with asking(ground):
             yield

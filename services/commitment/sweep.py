@@ -133,7 +133,7 @@ class Sweep:
             await self._inbox.handle(key)
         except (Unavailable, Conflict):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are handled
+        except Exception as error:
             known = isinstance(error, GatewayError)
             log.error("object_not_handled", object_key=key, reason=str(error), exc_info=None if known else error)
             return False
@@ -144,9 +144,13 @@ class Sweep:
         old = [key for key in outlived(listed, at, self._kept) if key not in left]
         gone = set(old) - set(await self.unknown(old))
         if gone:
-            await asyncio.to_thread(lambda: [self._runtime.objects.delete(key) for key in sorted(gone)])
+            await asyncio.to_thread(self._delete, sorted(gone))
             log.info("received_objects_deleted", folder=self._inbox.folder, count=len(gone))
         return [found for found in listed if found.key not in gone]
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._runtime.objects.delete(key)
 
     async def _database_time(self) -> datetime:
         async with self._runtime.db.transaction() as connection:
