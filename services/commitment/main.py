@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+from services.commitment import reports
 from services.commitment.ground import Ground
+from services.commitment.scu import asking
 from services.commitment.settings import CommitmentSettings
 from services.commitment.stations import Stations
 from services.dicom.profile import profile_of
@@ -22,6 +24,8 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     kept = dict.fromkeys(KEPT, settings.record_months)
     with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
-        Ground(runtime, settings, profile, Stations(runtime.db), threads)
+        ground = Ground(runtime, settings, profile, Stations(runtime.db), threads)
         runtime.supervisor.spawn("commitment partitions", lambda: partitions.maintain(runtime, "commitment", kept))
-        yield
+        await reports.start(ground)
+        async with asking(ground):
+            yield

@@ -82,7 +82,8 @@ create index commitment_work on commitment.commitment (server, next_attempt_at) 
 create index commitment_lease on commitment.commitment (lease_until) where state = 'ASKING';
 create index commitment_deadline on commitment.commitment (deadline) where closed_at is null;
 create index commitment_study on commitment.commitment (study_instance_uid);
-create index commitment_finished on commitment.commitment (finished_at) where finished_at is not null;
+create index commitment_failed on commitment.commitment (finished_at) where state = 'FAILURE';
+create index commitment_repeats on commitment.commitment (repeats) where repeats is not null;
 create index commitment_created on commitment.commitment (created_at desc);
 comment on table commitment.commitment is
     'One request for commitment as a person sees it (R73): what one destination was sent of one study.';

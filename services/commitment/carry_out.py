@@ -1,0 +1,156 @@
+"""What people ask for (retry, cancel), carried out once: the answer in ``commitment.request_done`` is the effect."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from psycopg.rows import DictRow
+
+from schemas.messages import Envelope, RequestMade
+from services.commitment import changes, ledger
+from services.commitment.askable import refusal
+from services.commitment.states import State
+from services.commitment.stations import Stations
+from services.dicom.profile import Profile
+from services.runtime.db import Connection, Database, load_queries
+
+QUERIES = load_queries(__package__, "carry_out.sql")
+CANCELED_BY = "cancelled by "
+"""How the reason of what a person gave up begins."""
+
+log = structlog.get_logger(__name__)
+
+
+class Refused(Exception):
+    """The request cannot be carried out; the text names the thing, the value and the cure."""
+
+
+class CarryOut:
+    """The use cases *retry* and *cancel*."""
+
+    def __init__(self, database: Database, stations: Stations, profile: Profile) -> None:
+        self._database = database
+        self._stations = stations
+        self._profile = profile
+        self._kinds: dict[str, Callable[[Connection, DictRow], Awaitable[dict[str, Any]]]] = {
+            "retry-commitment": self._retry,
+            "cancel-commitment": self._cancel,
+        }
+
+    async def requested(self, envelopes: Sequence[Envelope]) -> None:
+        """Carry out what a batch of ``request.carry-out`` names; other services' kinds are let be."""
+        for envelope in envelopes:
+            if isinstance(envelope.body, RequestMade):
+                await self.carry_out(envelope.body.request)
+
+    async def carry_out(self, request: UUID) -> None:
+        """Do what a request asks, in one transaction with its answer; nothing if that was done before."""
+
+        async def work(connection: Connection) -> None:
+            await connection.execute(QUERIES.lock_request, {"request": request})
+            parameters = {"request": request, "kinds": list(self._kinds)}
+            row = await (await connection.execute(QUERIES.select_request, parameters)).fetchone()
+            if row is not None:
+                await self._answer(connection, row)
+
+        await self._stations.refresh()
+        await self._database.retry(work)
+
+    async def reconcile(self) -> int:
+        """Carry out what no message brought. Returns how many."""
+        async with self._database.transaction() as connection:
+            rows = await (await connection.execute(QUERIES.select_undone, {"kinds": list(self._kinds)})).fetchall()
+        for row in rows:
+            await self.carry_out(row["id"])
+        return len(rows)
+
+    async def _answer(self, connection: Connection, row: DictRow) -> None:
+        try:
+            result = await self._kinds[row["kind"]](connection, row)
+        except Refused as refused:
+            result = {"error": str(refused)}
+        parameters = {"request": row["id"], "result": json.dumps(result)}
+        await connection.execute(QUERIES.insert_done, parameters)
+        log.info("request_carried_out", request=str(row["id"]), kind=row["kind"], refused="error" in result)
+
+    async def _retry(self, connection: Connection, row: DictRow) -> dict[str, Any]:
+        """R112: a new request for what is not committed; the old one takes no reports any more."""
+        old = await _commitment(connection, row["body"])
+        _check_failed(old)
+        impossible = refusal(old["server"], self._stations.get(old["server"]), self._profile)
+        if impossible:
+            raise Refused(impossible)
+        new, instances = await repeat(connection, old["id"], requested_by=row["requested_by"])
+        if not instances:
+            raise Refused(f"commitment {old['id']} has no instance that is not committed: nothing is to be asked again")
+        await changes.announce(connection, [new])
+        await ledger.notify(connection)
+        return {"commitment": str(new), "instances": instances}
+
+    async def _cancel(self, connection: Connection, row: DictRow) -> dict[str, Any]:
+        found = await _commitment(connection, row["body"])
+        if found["closed"]:
+            raise Refused(
+                f"commitment {found['id']} is {found['state']} and closed: only open ones can be cancelled; look with "
+                "'gateway commitments list'"
+            )
+        parameters = {"commitment": found["id"], "reason": f"{CANCELED_BY}{row['requested_by']}"[:500]}
+        await connection.execute(QUERIES.cancel, parameters)
+        await changes.announce(connection, [found["id"]])
+        return {"commitment": str(found["id"])}
+
+
+async def repeat(
+    connection: Connection,
+    commitment: UUID,
+    *,
+    requested_by: str,
+    delay_seconds: float = 0.0,
+    with_sent_again: bool = True,
+) -> tuple[UUID, int]:
+    """A new commitment, QUEUED, for what is not committed of another one, which is closed.
+
+    Returns its id and how many instances it has; 0: everything is committed, and nothing was done. ``with_sent_again``:
+    those too that are sent again, and so get an item of their own.
+    """
+    new = uuid4()
+    parameters = {
+        "new": new,
+        "commitment": commitment,
+        "requested_by": requested_by,
+        "delay": delay_seconds,
+        "with_sent_again": with_sent_again,
+    }
+    if await (await connection.execute(QUERIES.repeat, parameters)).fetchone() is None:
+        return new, 0
+    items = await (await connection.execute(QUERIES.repeat_items, parameters)).fetchall()
+    await connection.execute(QUERIES.close, parameters)
+    return new, len(items)
+
+
+async def _commitment(connection: Connection, body: Mapping[str, Any]) -> DictRow:
+    try:
+        number = UUID(str(body["commitment"]))
+    except ValueError:
+        raise Refused(
+            f"commitment {body['commitment']!r} is no commitment id; look with 'gateway commitments list'"
+        ) from None
+    row = await (await connection.execute(QUERIES.lock_commitment, {"commitment": number})).fetchone()
+    if row is None:
+        raise Refused(f"commitment {number} does not exist; look with 'gateway commitments list'")
+    return row
+
+
+def _check_failed(old: DictRow) -> None:
+    if old["state"] != State.FAILURE:
+        raise Refused(
+            f"commitment {old['id']} is {old['state']}: only those that are FAILURE can be asked again; cancel it "
+            f"before with 'gateway commitments cancel {old['id']}' if it is not to be waited for"
+        )
+    if old["repeated_by"] is not None:
+        raise Refused(
+            f"commitment {old['id']} was asked again as {old['repeated_by']}; if that failed too, "
+            f"'gateway commitments retry {old['repeated_by']}'"
+        )
