@@ -111,8 +111,9 @@ async def renew(connection: Connection, destination: str, holder: str, lease_sec
 async def record(connection: Connection, results: Sequence[Result], holder: str, *, commitment: bool) -> None:
     """Write what became of deliveries: rows, attempts, events for those that arrived, states of their jobs.
 
-    ``commitment``: the profile asks for storage commitment, of whom the row says then (R71; warnings count as success
-    where the profile takes them so). Results of deliveries whose lease went to someone else change nothing but leave their attempt.
+    ``commitment``: the profile asks for storage commitment; the row says whom then (R71; a warning counts where the
+    profile does not take it for a failure). Results of deliveries whose lease went to someone else change nothing but
+    leave their attempt.
     """
     if not results:
         return
