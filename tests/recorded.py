@@ -143,6 +143,7 @@ def add_station(database_url: str, title: str, port: int, **columns: object) -> 
 def add_rule_set(database_url: str, number: int, rules: Sequence[dict[str, object]]) -> None:
     """A live rule set; missing keys of a rule mean: matches everything, level instance."""
     document = {
+        "edition": 2,
         "version": 1,
         "rules": [{"name": f"rule-{at}", "when": {"all": []}} | rule for at, rule in enumerate(rules)],
     }

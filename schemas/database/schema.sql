@@ -618,68 +618,6 @@ CREATE VIEW config.called_title_view AS
     called_title.associations,
     called_title.created_at
    FROM config.called_title;
-CREATE TABLE config.generation (
-    only_row boolean DEFAULT true NOT NULL,
-    number bigint DEFAULT 1 NOT NULL,
-    rule_set integer DEFAULT 0 NOT NULL,
-    changed_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT generation_only_row_check CHECK (only_row)
-);
-COMMENT ON TABLE config.generation IS 'Counts every change of stations or rules; rule_set is the live one (0: none applied yet). One row.';
-CREATE VIEW config.generation_view AS
- SELECT generation.number,
-    generation.rule_set,
-    generation.changed_at
-   FROM config.generation;
-CREATE TABLE config.request (
-    id uuid NOT NULL,
-    kind text NOT NULL,
-    body jsonb NOT NULL,
-    requested_by text NOT NULL,
-    requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text, 'delete'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
-);
-COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retry, cancel the forwarder, delete storage, the others commitment. Each answers in its own request_done.';
-CREATE VIEW config.request_view AS
- SELECT request.id,
-    request.kind,
-    request.body,
-    request.requested_by,
-    request.requested_at
-   FROM config.request;
-CREATE TABLE config.rule_set (
-    number integer NOT NULL,
-    source text NOT NULL,
-    document jsonb NOT NULL,
-    comment text DEFAULT ''::text NOT NULL,
-    created_by text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
-);
-COMMENT ON TABLE config.rule_set IS 'Numbered, immutable, never deleted: receipts refer to the number.';
-CREATE TABLE config.rule_set_activation (
-    id bigint NOT NULL,
-    rule_set integer NOT NULL,
-    activated_by text NOT NULL,
-    activated_at timestamp with time zone DEFAULT now() NOT NULL
-);
-ALTER TABLE config.rule_set_activation ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME config.rule_set_activation_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-CREATE VIEW config.rule_set_view AS
- SELECT r.number,
-    r.source,
-    r.document,
-    r.comment,
-    r.created_by,
-    r.created_at,
-    (g.rule_set = r.number) AS live
-   FROM (config.rule_set r
-     CROSS JOIN config.generation g);
 CREATE TABLE config.station (
     title text NOT NULL,
     host text NOT NULL,
@@ -742,6 +680,79 @@ COMMENT ON COLUMN config.station.commit_retry_hours IS 'How long a request is tr
 COMMENT ON COLUMN config.station.commit_size IS 'Instances in one request at most; null: the whole study.';
 COMMENT ON COLUMN config.station.report_titles IS 'Calling AE titles its reports come from, besides its own.';
 COMMENT ON COLUMN config.station.commit_downstream IS 'Archives that must have committed what it asks us to commit; empty: what is durable here is committed.';
+CREATE VIEW config.commitment_server_view AS
+ SELECT s.title AS destination,
+    c.title AS server
+   FROM (config.station s
+     JOIN config.station c ON ((c.title =
+        CASE
+            WHEN s.commit_server THEN s.title
+            ELSE s.commit_on
+        END)))
+  WHERE c.commit_server;
+COMMENT ON VIEW config.commitment_server_view IS 'R71: who is asked to commit what was sent to a station: itself, or the one it commits on. Others have no row.';
+CREATE TABLE config.generation (
+    only_row boolean DEFAULT true NOT NULL,
+    number bigint DEFAULT 1 NOT NULL,
+    rule_set integer DEFAULT 0 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT generation_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE config.generation IS 'Counts every change of stations or rules; rule_set is the live one (0: none applied yet). One row.';
+CREATE VIEW config.generation_view AS
+ SELECT generation.number,
+    generation.rule_set,
+    generation.changed_at
+   FROM config.generation;
+CREATE TABLE config.request (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    body jsonb NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text, 'delete'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
+);
+COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retry, cancel the forwarder, delete storage, the others commitment. Each answers in its own request_done.';
+CREATE VIEW config.request_view AS
+ SELECT request.id,
+    request.kind,
+    request.body,
+    request.requested_by,
+    request.requested_at
+   FROM config.request;
+CREATE TABLE config.rule_set (
+    number integer NOT NULL,
+    source text NOT NULL,
+    document jsonb NOT NULL,
+    comment text DEFAULT ''::text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE config.rule_set IS 'Numbered, immutable, never deleted: receipts refer to the number.';
+CREATE TABLE config.rule_set_activation (
+    id bigint NOT NULL,
+    rule_set integer NOT NULL,
+    activated_by text NOT NULL,
+    activated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE config.rule_set_activation ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME config.rule_set_activation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE VIEW config.rule_set_view AS
+ SELECT r.number,
+    r.source,
+    r.document,
+    r.comment,
+    r.created_by,
+    r.created_at,
+    (g.rule_set = r.number) AS live
+   FROM (config.rule_set r
+     CROSS JOIN config.generation g);
 CREATE VIEW config.station_view AS
  SELECT station.title,
     station.host,
@@ -2274,7 +2285,7 @@ CREATE INDEX suboperation_study ON ONLY query.suboperation USING btree (study_in
 CREATE INDEX suboperation_default_study_instance_uid_idx ON query.suboperation_default USING btree (study_instance_uid);
 CREATE INDEX attempt_delivery ON ONLY routing.attempt USING btree (delivery);
 CREATE INDEX attempt_default_delivery_idx ON routing.attempt_default USING btree (delivery);
-CREATE INDEX delivery_awaiting ON ONLY routing.delivery USING btree (sop_instance_uid) WHERE (awaits IS NOT NULL);
+CREATE INDEX delivery_awaiting ON ONLY routing.delivery USING btree (study_instance_uid) WHERE ((awaits IS NOT NULL) AND (state = 'PENDING'::text));
 CREATE INDEX delivery_committable ON ONLY routing.delivery USING btree (finished_at) WHERE (commit_on IS NOT NULL);
 CREATE INDEX delivery_work ON ONLY routing.delivery USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_default_destination_priority_next_attempt_at_id_idx ON routing.delivery_default USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
@@ -2285,9 +2296,9 @@ CREATE INDEX delivery_job ON ONLY routing.delivery USING btree (job, state);
 CREATE INDEX delivery_default_job_state_idx ON routing.delivery_default USING btree (job, state);
 CREATE INDEX delivery_instance ON ONLY routing.delivery USING btree (sop_instance_uid, destination);
 CREATE INDEX delivery_default_sop_instance_uid_destination_idx ON routing.delivery_default USING btree (sop_instance_uid, destination);
-CREATE INDEX delivery_default_sop_instance_uid_idx ON routing.delivery_default USING btree (sop_instance_uid) WHERE (awaits IS NOT NULL);
 CREATE INDEX delivery_study ON ONLY routing.delivery USING btree (study_instance_uid);
 CREATE INDEX delivery_default_study_instance_uid_idx ON routing.delivery_default USING btree (study_instance_uid);
+CREATE INDEX delivery_default_study_instance_uid_idx1 ON routing.delivery_default USING btree (study_instance_uid) WHERE ((awaits IS NOT NULL) AND (state = 'PENDING'::text));
 CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_instance_uid);
 CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_default USING btree (sop_instance_uid);
 CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule_set, rule, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL));
@@ -2405,8 +2416,8 @@ ALTER INDEX routing.delivery_job ATTACH PARTITION routing.delivery_default_job_s
 ALTER INDEX routing.delivery_pkey ATTACH PARTITION routing.delivery_default_pkey;
 ALTER INDEX routing.delivery_received_at_sop_instance_uid_revision_destination__key ATTACH PARTITION routing.delivery_default_received_at_sop_instance_uid_revision_dest_key;
 ALTER INDEX routing.delivery_instance ATTACH PARTITION routing.delivery_default_sop_instance_uid_destination_idx;
-ALTER INDEX routing.delivery_awaiting ATTACH PARTITION routing.delivery_default_sop_instance_uid_idx;
 ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_study_instance_uid_idx;
+ALTER INDEX routing.delivery_awaiting ATTACH PARTITION routing.delivery_default_study_instance_uid_idx1;
 ALTER INDEX routing.evaluation_pkey ATTACH PARTITION routing.evaluation_default_pkey;
 ALTER INDEX routing.evaluation_instance ATTACH PARTITION routing.evaluation_default_sop_instance_uid_idx;
 ALTER INDEX runtime.outbox_unpublished ATTACH PARTITION runtime.outbox_default_attempts_id_idx;

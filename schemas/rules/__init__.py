@@ -12,6 +12,7 @@ from schemas.rules.document import (
     Target,
     seconds,
 )
+from schemas.rules.stored import from_stored, to_stored
 from schemas.rules.text import RuleTextError, dump, load
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "RuleTextError",
     "Target",
     "dump",
+    "from_stored",
     "load",
     "seconds",
+    "to_stored",
 ]

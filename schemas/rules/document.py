@@ -8,6 +8,7 @@ import re
 from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -41,6 +42,12 @@ class Judge(Protocol):
 
     def station(self, title: str) -> str | None:
         """Cure for the title of a station that does not exist."""
+
+    def required(self, title: str) -> str | None:
+        """Cure for a destination whose commitment cannot be required."""
+
+    def awaited(self, title: str) -> str | None:
+        """Cure for a station whose commitment cannot be waited for."""
 
 
 def fault(field: str, value: Any, cure: str) -> PydanticCustomError:
@@ -141,10 +148,10 @@ _SHAPES: Final[dict[str, type[_Part]]] = {"all": AllOf, "any": AnyOf, "none": No
 
 
 class Target(_Part):
-    """A station to send to. ``commit`` asks for storage commitment there."""
+    """A station to send to. ``commit``: whether commitment is required; None: asked where the station can (R71)."""
 
     to: StrictStr
-    commit: bool = False
+    commit: bool | None = None
 
     @field_validator("to")
     @classmethod
@@ -157,14 +164,27 @@ class Target(_Part):
 
     @field_validator("commit")
     @classmethod
-    def _commit(cls, commit: bool) -> bool:
-        if commit:
-            raise fault("", commit, "leave commit out: it arrives with storage commitment")
+    def _commit(cls, commit: bool | None, info: ValidationInfo) -> bool | None:
+        judge: Judge | None = (info.context or {}).get("judge")
+        cure = judge.required(info.data["to"]) if commit and judge is not None and "to" in info.data else None
+        if cure is not None:
+            raise fault("", commit, cure)
         return commit
 
 
+def _awaited(title: str, info: ValidationInfo) -> str:
+    judge: Judge | None = (info.context or {}).get("judge")
+    cure = judge.awaited(title) if judge is not None else None
+    if cure is not None:
+        raise fault("", title, cure)
+    return title
+
+
 class Rule(_Part):
-    """One routing rule. ``quiet`` counts for series and study: complete after that long without a new instance."""
+    """One routing rule. ``quiet`` counts for series and study: complete after that long without a new instance.
+
+    ``after_commitment``: what it sends waits until each of these stations has committed the instance.
+    """
 
     name: StrictStr = Field(min_length=1, max_length=100)
     description: StrictStr = Field(default="", max_length=2000)
@@ -173,6 +193,9 @@ class Rule(_Part):
     level: Literal["instance", "series", "study"] = "instance"
     quiet: StrictStr = "30s"
     send: list[Target] = Field(min_length=1, max_length=100)
+    after_commitment: (
+        Annotated[list[Annotated[StrictStr, AfterValidator(_awaited)]], Field(min_length=1, max_length=16)] | None
+    ) = None
     priority: Literal["low", "normal", "high", "stat"] = "normal"
     stop: bool = False
 
@@ -194,12 +217,21 @@ class Rule(_Part):
 
     @field_validator("send")
     @classmethod
-    def _once_each(cls, send: list[Target]) -> list[Target]:
-        titles = [target.to for target in send]
-        twice = next((title for title in titles if titles.count(title) > 1), None)
-        if twice is not None:
-            raise fault("", twice, "name each station once")
+    def _sends_once_each(cls, send: list[Target]) -> list[Target]:
+        _once_each([target.to for target in send])
         return send
+
+    @field_validator("after_commitment")
+    @classmethod
+    def _awaits_once_each(cls, titles: list[str] | None) -> list[str] | None:
+        _once_each(titles or [])
+        return titles
+
+
+def _once_each(titles: list[str]) -> None:
+    twice = next((title for title in titles if titles.count(title) > 1), None)
+    if twice is not None:
+        raise fault("", twice, "name each station once")
 
 
 class RuleDocument(_Part):

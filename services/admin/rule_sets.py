@@ -1,28 +1,32 @@
 """Rule sets: numbered, immutable versions of all routing rules. Use cases: check, apply, show, history."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from schemas.rules import from_stored, to_stored
 from services.admin.changes import Change, change
 from services.admin.errors import NotFound
 from services.admin.faults import FaultyRules
 from services.admin.sql import SQL
 from services.admin.station import Station
 from services.admin.station_rows import all_stations
-from services.dicom.rules import RuleDocument, RuleFaults, parse
+from services.dicom.rules import Committing, RuleDocument, RuleFaults, parse
 from services.runtime.db import Database
 
 
-async def check(database: Database, text: str) -> int:
-    """Check a rule file against the stations there are; the number of its rules. Raises ``FaultyRules``."""
+async def check(database: Database, text: str, *, commitment: bool = True) -> int:
+    """Check a rule file against the stations there are; the number of its rules. Raises ``FaultyRules``.
+
+    ``commitment``: whether the profile asks for storage commitment.
+    """
     async with database.transaction() as conn:
         stations = await all_stations(conn)
-    return len(_accepted(text, stations.values()).rules)
+    return len(_accepted(text, stations, commitment=commitment).rules)
 
 
-async def apply(database: Database, actor: str, text: str, comment: str) -> dict[str, Any]:
+async def apply(database: Database, actor: str, text: str, comment: str, *, commitment: bool = True) -> dict[str, Any]:
     """Make a rule file the live rule set, under the next number, at once. Raises ``FaultyRules``.
 
     A document equal to the live one (comments and layout of the text aside) changes nothing: ``changed`` is false and
@@ -31,13 +35,12 @@ async def apply(database: Database, actor: str, text: str, comment: str) -> dict
 
     async def work(opened: Change) -> dict[str, Any]:
         stations = await all_stations(opened.conn)
-        document = _accepted(text, stations.values())
-        plain = document.model_dump(mode="json", exclude_none=True)
+        document = _accepted(text, stations, commitment=commitment)
         cursor = await opened.conn.execute(SQL.get_live_rule_set)
         live = await cursor.fetchone()
-        if live is not None and live["document"] == plain:
+        if live is not None and from_stored(live["document"]) == document:
             return _applied(live["number"], document, live["comment"], changed=False)
-        values = {"source": text, "document": Jsonb(plain), "comment": comment}
+        values = {"source": text, "document": Jsonb(to_stored(document)), "comment": comment}
         cursor = await opened.conn.execute(SQL.insert_rule_set, values | {"actor": actor})
         (row,) = await cursor.fetchall()
         number = row["number"]
@@ -75,10 +78,16 @@ async def history(database: Database) -> list[dict[str, Any]]:
         return await cursor.fetchall()
 
 
-def _accepted(text: str, stations: Iterable[Station]) -> RuleDocument:
-    known = {station.title: station for station in stations}
+def _accepted(text: str, known: Mapping[str, Station], *, commitment: bool) -> RuleDocument:
     targets = {title for title, station in known.items() if station.store and station.enabled}
     try:
-        return parse(text, targets)
+        return parse(text, targets, committing(known, possible=commitment))
     except RuleFaults as error:
         raise FaultyRules(error.faults, known) from None
+
+
+def committing(known: Mapping[str, Station], *, possible: bool) -> Committing:
+    """Who can be asked for commitment among the stations there are (pure, R71)."""
+    servers = {title for title, station in known.items() if station.commit_server}
+    asked = {title: title if title in servers else station.commit_on for title, station in known.items()}
+    return Committing(servers, {title: server for title, server in asked.items() if server in servers}, possible)

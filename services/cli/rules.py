@@ -10,7 +10,11 @@ from services.admin.faults import FaultyRules, line
 from services.cli import exits
 from services.cli.output import Json, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
+from services.dicom.contexts import COMMITMENT_PUSH
+from services.dicom.profile import profile_of
+from services.dicom.settings import DicomSettings
 from services.runtime.errors import UsageError
+from services.runtime.settings import RuntimeSettings
 
 MAXIMUM_FILE_BYTES = 4 << 20
 
@@ -30,7 +34,7 @@ def check(file: RuleFile, as_json: Json = False) -> None:
     """Check a rule file and print all its faults at once; changes nothing."""
     text = _read(file)
     try:
-        rules = with_database(lambda database: rule_sets.check(database, text))
+        rules = with_database(lambda database: rule_sets.check(database, text, commitment=_commitment()))
     except FaultyRules as error:
         raise _faults(file, error, as_json) from None
     if as_json:
@@ -49,7 +53,10 @@ def apply(
     """Make a rule file the live rule set; in force in every process within 2 seconds."""
     text = _read(file)
     try:
-        applied = with_database(lambda database: rule_sets.apply(database, actor(), text, comment))
+        commitment = _commitment()
+        applied = with_database(
+            lambda database: rule_sets.apply(database, actor(), text, comment, commitment=commitment)
+        )
     except FaultyRules as error:
         raise _faults(file, error, as_json) from None
     if as_json:
@@ -100,6 +107,11 @@ def _read(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"{file}: {reason}; name a readable rule file") from error
+
+
+def _commitment() -> bool:
+    """Whether the gateway's profile asks for storage commitment."""
+    return profile_of(RuntimeSettings.load().profile, DicomSettings.load()).serves(COMMITMENT_PUSH)
 
 
 def _faults(file: Path, error: FaultyRules, as_json: bool) -> typer.Exit:

@@ -8,9 +8,9 @@ import typer
 from services.admin import studies
 from services.admin.studies import Filter
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
-from services.cli.session import with_database
+from services.cli.session import actor, with_database
 
-app = typer.Typer(help="Studies: list, show.", no_args_is_help=True)
+app = typer.Typer(help="Studies: list, show, delete.", no_args_is_help=True)
 
 
 def register(whole: typer.Typer) -> None:
@@ -91,6 +91,31 @@ def show(
             for s in found["series"]
         ],
     )
+
+
+@app.command("delete")
+def delete(
+    uids: Annotated[list[str], typer.Argument(metavar="UID…", help="Study, series or SOP Instance UIDs.")],
+    even_uncommitted: Annotated[
+        bool, typer.Option("--even-uncommitted", help="Also what is to be committed and is not; audited.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete what is stored, all its revisions. Nothing is deleted if one instance has to stay.
+
+    An instance stays until every station that is, or once it is delivered will be, asked to commit it has done so, and
+    until it was routed. --even-uncommitted deletes it all the same, but never what this gateway has itself committed
+    to a peer. Queries find it no more at once; its object goes about a minute later. Deliveries that still wait do not
+    keep it from being deleted: they are sent first, the object stays until then.
+    """
+    # Imported here: the broker's client comes with it, and the commands that only ask need none.
+    from services.admin import requests
+    from services.cli.requested import print_requested
+
+    requested = with_database(
+        lambda database: requests.delete(database, actor(), uids, even_uncommitted=even_uncommitted)
+    )
+    print_requested("delete", requested, as_json)
 
 
 def _counts(row: dict[str, Any]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from schemas.rules import RuleDocument
+from schemas.rules import from_stored
 from services.dicom.profile import Profile
 from services.dicom.rules import CompiledRules, compile_rules
 from services.forwarder.classify import UNSENDABLE
@@ -95,7 +95,7 @@ class Configuration:
         found = await (await connection.execute(QUERIES.select_rule_set, {"number": number})).fetchone()
         if found is None:
             return None
-        compiled = compile_rules(RuleDocument.model_validate(found["document"]))
+        compiled = compile_rules(from_stored(found["document"]))
         self._compiled[number] = compiled
         while len(self._compiled) > self.rule_sets:
             self._compiled.popitem(last=False)

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from schemas.messages import Envelope, InstanceStored, RequestMade
+from schemas.messages import CommitmentChanged, Envelope, InstanceStored, RequestMade
 from services.forwarder import jobs, ledger, metrics
+from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
 from services.forwarder.plans import QUERIES
@@ -29,9 +30,15 @@ class Handlers:
     """What comes by message, and by asking for what no message brought."""
 
     def __init__(
-        self, database: Database, evaluator: Evaluator, requests: Requests, settings: ForwarderSettings
+        self,
+        database: Database,
+        evaluator: Evaluator,
+        requests: Requests,
+        commitments: Commitments,
+        settings: ForwarderSettings,
     ) -> None:
         self._database = database
+        self._commitments = commitments
         self._evaluator = evaluator
         self._requests = requests
         self._settings = settings
@@ -48,9 +55,15 @@ class Handlers:
             if isinstance(envelope.body, RequestMade):
                 await self._requests.carry_out(envelope.body.request)
 
+    async def committed(self, envelopes: Sequence[Envelope]) -> None:
+        """Decide about what waits for the commitments that changed."""
+        bodies = [envelope.body for envelope in envelopes if isinstance(envelope.body, CommitmentChanged)]
+        for study in sorted({body.study_instance_uid for body in bodies if body.state in ("SUCCESS", "FAILURE")}):
+            await self._commitments.awaited(study)
+
     async def reconcile(self, *, age_seconds: float) -> int:
         """Do what no message brought. Returns how many receipts and requests."""
-        done = await self._requests.reconcile()
+        done = await self._requests.reconcile() + await self._commitments.send_again()
         overlap = OVERLAP_SECONDS if self._runs % FULL_EVERY == 0 else SHORT_OVERLAP_SECONDS
         async with self._database.transaction() as connection:
             parameters = {"overlap": overlap, "age": age_seconds}

@@ -108,16 +108,19 @@ async def renew(connection: Connection, destination: str, holder: str, lease_sec
     await connection.execute(QUERIES.renew_leases, parameters)
 
 
-async def record(connection: Connection, results: Sequence[Result], holder: str) -> None:
+async def record(connection: Connection, results: Sequence[Result], holder: str, *, commitment: bool) -> None:
     """Write what became of deliveries: rows, attempts, events for those that arrived, states of their jobs.
 
-    Results of deliveries whose lease went to someone else change nothing but leave their attempt.
+    ``commitment``: the profile asks for storage commitment; the row says whom then (R71; a warning counts where the
+    profile does not take it for a failure). Results of deliveries whose lease went to someone else change nothing but
+    leave their attempt.
     """
     if not results:
         return
     concerned = {result.delivery.job for result in results}
     await jobs.lock(connection, concerned)
-    written = await (await connection.execute(QUERIES.record_results, _parameters(results, holder))).fetchall()
+    parameters = _parameters(results, holder) | {"commitment": commitment}
+    written = await (await connection.execute(QUERIES.record_results, parameters)).fetchall()
     await _insert_attempts(connection, [result for result in results if result.tried])
     await enqueue_many(connection, [_event(row) for row in written if row["state"] in ("DELIVERED", "WARNED")])
     reasons = {result.delivery.job: result.reason for result in results if result.reason}
@@ -197,5 +200,6 @@ def _event(row: DictRow) -> Envelope:
         revision=row["revision"],
         study_instance_uid=row["study_instance_uid"],
         outcome=row["state"],
+        commit_on=row["commit_on"],
     )
     return Envelope.wrap(body, "forwarder", correlation=str(job))

@@ -82,6 +82,7 @@ where destination = %(destination)s and state = 'SENDING' and lease_holder = %(h
 
 -- name: record_results
 -- keep: the delivery stays where it was in the order; delay null: it waits for a person.
+-- commit_on is who is to be asked now that the instance is there (R71): as the stations are at this moment.
 -- Only the holder of the lease writes, and after it ran out (UNKNOWN, or CANCELED by a person since) only that the
 -- receiver has the instance.
 update routing.delivery d set
@@ -93,13 +94,16 @@ update routing.delivery d set
                            when r.delay is null then 'infinity'
                            else now() + make_interval(secs => r.delay) end,
     lease_until = null,
-    finished_at = case when r.state in ('PENDING', 'UNKNOWN') and j.state <> 'CANCELED' then null else now() end
+    finished_at = case when r.state in ('PENDING', 'UNKNOWN') and j.state <> 'CANCELED' then null else now() end,
+    commit_on = case when %(commitment)s and r.state in ('DELIVERED', 'WARNED') and d.commit is distinct from false
+                     then (select c.server from config.commitment_server_view c where c.destination = d.destination)
+                end
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[], %(state)s::text[], %(status)s::int[], %(reason)s::text[],
             %(tried)s::int[], %(keep)s::boolean[], %(delay)s::double precision[])
          as r(received_at, id, state, status, reason, tried, keep, delay), routing.job j
 where d.received_at = r.received_at and d.id = r.id and j.id = d.job and d.lease_holder = %(holder)s
   and (d.state = 'SENDING' or (d.state in ('UNKNOWN', 'CANCELED') and r.state in ('DELIVERED', 'WARNED')))
-returning d.id, d.job, d.state, d.destination, d.sop_instance_uid, d.revision, d.study_instance_uid
+returning d.id, d.job, d.state, d.destination, d.sop_instance_uid, d.revision, d.study_instance_uid, d.commit_on
 
 -- name: insert_attempts
 insert into routing.attempt (delivery, association, status, outcome, reason, milliseconds)

@@ -1,6 +1,7 @@
 """The supervised loops of the forwarder: configuration, waking lanes, clocks."""
 
 from services.dicom.outgoing import WANTED_CHANNEL
+from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.handlers import Clocks
 from services.forwarder.lanes import Lanes
@@ -11,10 +12,16 @@ RELEASE_SECONDS = 1.0
 EXPIRE_SECONDS = 5.0
 MEASURE_SECONDS = 15.0
 GIVE_UP_SECONDS = 60.0
+AWAITED_SECONDS = 3.0
 
 
 async def spawn_loops(
-    loops: Loops, configuration: Configuration, lanes: Lanes, clocks: Clocks, settings: ForwarderSettings
+    loops: Loops,
+    configuration: Configuration,
+    lanes: Lanes,
+    clocks: Clocks,
+    commitments: Commitments,
+    settings: ForwarderSettings,
 ) -> None:
     """Start all loops as supervised tasks."""
     changed = await loops.database.listen("config_changed")
@@ -38,5 +45,6 @@ async def spawn_loops(
         ("expire leases", EXPIRE_SECONDS, clocks.expire),
         ("measure", MEASURE_SECONDS, clocks.measure),
         ("give up", GIVE_UP_SECONDS, clocks.give_up),
+        ("awaited commitments", AWAITED_SECONDS, commitments.awaited),
     ):
         loops.spawn_every(f"forwarder {name}", seconds, step)

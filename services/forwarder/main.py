@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from schemas.topology import FORWARDER_INSTANCE_STORED, FORWARDER_REQUEST
+from schemas.topology import FORWARDER_COMMITMENT_CHANGED, FORWARDER_INSTANCE_STORED, FORWARDER_REQUEST
 from services.dicom.data import check_data
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
+from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.handlers import Clocks, Handlers
@@ -38,9 +39,10 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         means = Means(runtime.db, preparation, settings, profile, runtime.supervisor, threads)
         lanes = Lanes(means, configuration, runtime.settings.aet)
         evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
-        handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration), settings)
+        commitments = Commitments(runtime.db, configuration)
+        handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration), commitments, settings)
         clocks = Clocks(runtime.db, configuration, settings)
-        await spawn_loops(Loops(runtime.db, runtime.supervisor), configuration, lanes, clocks, settings)
+        await spawn_loops(Loops(runtime.db, runtime.supervisor), configuration, lanes, clocks, commitments, settings)
         await consume(runtime, handlers, settings)
         try:
             yield
@@ -68,6 +70,7 @@ async def consume(runtime: Runtime, handlers: Handlers, settings: ForwarderSetti
     bus, database = runtime.bus, runtime.db
     await bus.consume(FORWARDER_INSTANCE_STORED, handlers.stored, batch=settings.batch, while_available=database)
     await bus.consume(FORWARDER_REQUEST, handlers.requested, while_available=database)
+    await bus.consume(FORWARDER_COMMITMENT_CHANGED, handlers.committed, batch=settings.batch, while_available=database)
     kept = {
         "attempt": settings.attempt_months,
         "evaluation": settings.ledger_months,

@@ -47,13 +47,19 @@ class Instance:
 
 @dataclass(frozen=True)
 class Planned:
-    """One delivery to be. ``refusal`` is not empty when it cannot go: it is FAILED at once, visible."""
+    """One delivery to be. ``refusal`` is not empty when it cannot go: it is FAILED at once, visible.
+
+    ``commit``: whether its rule requires commitment or does not want it; None: as the destination can (R71).
+    ``awaits``: stations that must have committed the instance before it goes.
+    """
 
     instance: Instance
     job: JobKey
     priority: int
     quiet_seconds: int
     refusal: str = ""
+    commit: bool | None = None
+    awaits: tuple[str, ...] = ()
 
 
 def instance(receipt: Mapping[str, Any]) -> Instance:
@@ -79,6 +85,8 @@ def plan(
                     priority=PRIORITIES[match.priority],
                     quiet_seconds=match.quiet_seconds,
                     refusal=unsendable or refusals.get(destination, ""),
+                    commit=match.commit.get(destination),
+                    awaits=match.after_commitment,
                 )
 
 
@@ -88,9 +96,11 @@ def pet_raw_match(station: str) -> Match:
 
 
 def matched(matches: Sequence[Match]) -> list[dict[str, Any]]:
-    """What is stored of the rules that matched."""
+    """What is stored of the rules that matched; of commitment what they say of it."""
     return [
         {"rule": match.rule, "level": match.level, "to": list(match.destinations), "priority": match.priority}
+        | ({"commit": dict(match.commit)} if match.commit else {})
+        | ({"after_commitment": list(match.after_commitment)} if match.after_commitment else {})
         for match in matches
     ]
 

@@ -1,5 +1,6 @@
 """Writing jobs and deliveries. Every function runs in its caller's transaction."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -55,10 +56,17 @@ async def insert_deliveries(
         "job": list(job_ids),
         "priority": [each.priority for each in planned],
         "state": ["FAILED" if each.refusal else "PENDING" for each in planned],
-        "reason": [each.refusal for each in planned],
+        "reason": [each.refusal or waits_for(each.awaits) for each in planned],
         "collecting": [each.job.collects for each in planned],
+        "commit": [each.commit for each in planned],
+        "awaits": [json.dumps(each.awaits) if each.awaits else None for each in planned],
     }
     return await (await connection.execute(QUERIES.insert_deliveries, parameters)).fetchall()
+
+
+def waits_for(titles: Sequence[str]) -> str:
+    """What a person reads of a delivery that waits for commitment (pure)."""
+    return f"waits until {' and '.join(titles)} committed the instance" if titles else ""
 
 
 async def _instance_jobs(

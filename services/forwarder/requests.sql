@@ -46,9 +46,11 @@ values (%(job)s, 'send', %(destination)s, %(study)s, %(study)s, 'instance', %(pr
 select id, state, destination from routing.job where id = %(job)s for update
 
 -- name: retry_deliveries
+-- What failed because of a commitment waits for it again.
 update routing.delivery set
     state = case when state = 'UNKNOWN' then 'UNKNOWN' else 'PENDING' end,
-    next_attempt_at = now(), waiting_since = now(), attempts = 0, finished_at = null
+    next_attempt_at = case when awaits is null then now() else 'infinity' end,
+    waiting_since = now(), attempts = 0, finished_at = null
 where job = %(job)s
   and (state in ('FAILED', 'CANCELED', 'UNKNOWN') or (state = 'PENDING' and next_attempt_at < 'infinity'))
 returning id

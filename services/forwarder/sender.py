@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.dicom import outgoing
+from services.dicom.contexts import COMMITMENT_PUSH
 from services.dicom.profile import Profile
 from services.forwarder import jobs, ledger, metrics
 from services.forwarder.circuit import Circuit, after_postponed, after_trouble
@@ -219,12 +220,16 @@ class Session:
     async def _exchange(self, connection: Connection, outcomes: Sequence[Outcome], most: int) -> list[Delivery]:
         title, settings = self._destination.title, self._means.settings
         await ledger.lock_destination(connection, title)
-        await ledger.record(connection, self._results(outcomes), self._holder)
+        await self._record(connection, self._results(outcomes))
         circuit = await self._mark_circuit(connection, outcomes)
         allowed = 0 if circuit.open or self._giving_way else most
         return await ledger.claim(
             connection, title, allowed, self._holder, settings.lease_seconds, self._means.profile.unsendable
         )
+
+    async def _record(self, connection: Connection, results: Sequence[Result]) -> None:
+        commitment = self._means.profile.serves(COMMITMENT_PUSH)
+        await ledger.record(connection, results, self._holder, commitment=commitment)
 
     async def _mark_circuit(self, connection: Connection, outcomes: Sequence[Outcome]) -> Circuit:
         """Any answer but "not at the moment" closes the circuit; only such answers open it after a while."""
@@ -335,7 +340,7 @@ class Session:
         rest = [delivery for delivery, _ in self._claimed.values() if delivery.id not in decided]
         reason = trouble.reason if trouble else ""
         results = self._results(self._outcomes) + [unsent(each, reason, tried=trouble is not None) for each in rest]
-        await ledger.record(connection, results, self._holder)
+        await self._record(connection, results)
         await self._mark_circuit(connection, self._outcomes)
         if trouble is not None:
             await self._open_circuit(connection, trouble)

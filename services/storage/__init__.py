@@ -1,6 +1,5 @@
 """Storage: records every durable object, decides what it is, sweeps the store, writes the configuration snapshot.
 
-Consumes ``instance.received``; publishes ``instance.stored`` and ``instance.deleted``; owns the PostgreSQL schema
-``storage``; listens on nothing. Reads ``config.station_view``, ``config.generation_view``, ``routing.delivered_view``
-and ``routing.delivery_view``.
+Consumes ``instance.received`` and ``request.carry-out``; publishes ``instance.stored`` and ``instance.deleted``; owns
+the PostgreSQL schema ``storage``; listens on nothing. Reads the views of config, routing, index and commitment.
 """

@@ -15,6 +15,7 @@ from services.runtime.errors import Conflict, GatewayError
 from services.runtime.objects import ObjectStore
 from services.runtime.supervise import Supervisor
 from services.storage import metrics
+from services.storage.gate import Held, kept, refusal
 from services.storage.leadership import Leadership
 from services.storage.records import QUERIES, Connection
 from services.storage.settings import StorageSettings
@@ -24,13 +25,29 @@ AT_ONCE = 100
 log = structlog.get_logger(__name__)
 
 
-async def delete_instances(connection: Connection, sop_instance_uids: Sequence[str]) -> int:
+class Uncommitted(GatewayError):
+    """Commitments that are asked for the instances are missing. The text names instances, stations and the cure."""
+
+
+async def delete_instances(
+    connection: Connection, sop_instance_uids: Sequence[str], *, commitment: bool = True, even_uncommitted: bool = False
+) -> int:
     """Hide every stored content of these SOP Instance UIDs and mark its objects; the worker does the rest.
 
     The index hears of it by ``instance.deleted``. Runs in the caller's transaction. Returns how many contents were
-    hidden; doing it again hides none.
+    hidden; doing it again hides none. ``commitment``: whether the profile asks for storage commitment;
+    ``even_uncommitted``: a person wants it whatever was committed (services.storage.gate).
+
+    Raises ``Uncommitted``, and then hides nothing.
     """
-    found = await connection.execute(QUERIES.hide_instances, {"sop_instance_uid": list(sop_instance_uids)})
+    uids = {"sop_instance_uid": list(sop_instance_uids)}
+    await connection.execute(QUERIES.lock_contents, uids)
+    rows = await (await connection.execute(QUERIES.select_held, uids | {"commitment": commitment})).fetchall()
+    contents = [Held(**row | {"missing": tuple(row["missing"])}) for row in rows]
+    staying = kept(contents, even_uncommitted=even_uncommitted)
+    if staying:
+        raise Uncommitted(refusal(staying))
+    found = await connection.execute(QUERIES.hide_instances, uids)
     hidden = await found.fetchall()
     parameters = {
         "sop_instance_uid": [row["sop_instance_uid"] for row in hidden],

@@ -5,7 +5,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
 
-from schemas.topology import STORAGE_INSTANCE_RECEIVED
+from schemas.topology import STORAGE_INSTANCE_RECEIVED, STORAGE_REQUEST
+from services.dicom.contexts import COMMITMENT_PUSH
+from services.dicom.profile import profile_of
+from services.dicom.settings import DicomSettings
 from services.runtime import partitions, reconcile
 from services.runtime.app import Runtime
 from services.runtime.supervise import Supervisor
@@ -14,12 +17,14 @@ from services.storage.full_sweep import FullSweep
 from services.storage.handlers import Recorder
 from services.storage.leadership import Leadership
 from services.storage.redundancy import RedundancyWorker
+from services.storage.requests import Requests
 from services.storage.scrub import Scrub
 from services.storage.settings import StorageSettings
 from services.storage.snapshot_writer import SnapshotWriter
 from services.storage.sweep import Sweep
 
 OUTBOX_MONTHS = 1
+REQUESTS_SECONDS = 10.0
 
 
 class Worker(Protocol):
@@ -31,7 +36,7 @@ class Worker(Protocol):
 
 @asynccontextmanager
 async def service(runtime: Runtime) -> AsyncIterator[None]:
-    """Consume ``instance.received``, sweep, write snapshots until the block ends."""
+    """Consume ``instance.received`` and requests, sweep, write snapshots until the block ends."""
     settings, supervisor = StorageSettings.load(), runtime.supervisor
     recorder = Recorder(runtime.db, runtime.objects, settings)
     leadership = Leadership(runtime.db, settings.lease_seconds)
@@ -54,5 +59,11 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     reconcile.every(runtime, "storage sweep", settings.sweep_seconds, sweep.run_once, lambda: not runtime.bus.available)
     await runtime.bus.consume(
         STORAGE_INSTANCE_RECEIVED, recorder.handle, batch=settings.batch, while_available=runtime.db
+    )
+    profile = profile_of(runtime.settings.profile, DicomSettings.load())
+    requests = Requests(runtime.db, commitment=profile.serves(COMMITMENT_PUSH))
+    await runtime.bus.consume(STORAGE_REQUEST, requests.handle, while_available=runtime.db)
+    reconcile.every(
+        runtime, "storage requests", REQUESTS_SECONDS, requests.reconcile, lambda: not runtime.bus.available
     )
     yield

@@ -242,3 +242,77 @@ order by sop_instance_uid, revision limit %(most)s
 -- name: select_scrub_start
 -- Somewhere, so that a storage that restarts often comes to everything too.
 select sop_instance_uid from storage.identity tablesample system (1) limit 1
+
+-- name: lock_request
+select pg_advisory_xact_lock(hashtextextended('storage.request:' || %(request)s::text, 0))
+
+-- name: select_request
+select r.id, r.body from config.request_view r
+where r.id = %(request)s and r.kind = 'delete'
+  and not exists (select from storage.request_done d where d.request = r.id)
+
+-- name: select_undone_requests
+select r.id from config.request_view r
+where r.kind = 'delete' and r.requested_at > now() - interval '7 days'
+  and not exists (select from storage.request_done d where d.request = r.id)
+order by r.requested_at
+limit 100
+
+-- name: insert_request_done
+insert into storage.request_done (request, result) values (%(request)s, %(result)s)
+
+-- name: select_deletable_uids
+-- Instances that the UIDs of studies, series and instances name.
+select i.sop_instance_uid from storage.identity i
+where i.study_instance_uid = any(%(uids)s::text[]) and i.state in ('STORED', 'DAMAGED')
+union
+select i.sop_instance_uid from storage.identity i
+where i.sop_instance_uid = any(%(uids)s::text[]) and i.state in ('STORED', 'DAMAGED')
+union
+select i.sop_instance_uid
+from index.series_view s
+join storage.identity i on i.study_instance_uid = s.study_instance_uid and i.series_instance_uid = s.series_instance_uid
+where s.series_instance_uid = any(%(uids)s::text[]) and i.state in ('STORED', 'DAMAGED')
+
+-- name: lock_contents
+-- In one order, so that two deletions never wait for one another.
+select sop_instance_uid, revision from storage.identity
+where sop_instance_uid = any(%(sop_instance_uid)s::text[]) and state in ('STORED', 'DAMAGED')
+order by sop_instance_uid, revision
+for update
+
+-- name: select_held
+-- Of the live contents of these UIDs those that a commitment or a rule not yet asked speaks for. Asked is who was when it
+-- was delivered, and who would be of what is still to be delivered; what failed or was given up never arrived.
+with held as (
+    select i.sop_instance_uid, i.revision,
+           array(select distinct asked.server
+                 from (select case when d.state in ('DELIVERED', 'WARNED') then d.commit_on else s.server end as server
+                       from routing.delivery_view d
+                       left join config.commitment_server_view s on s.destination = d.destination
+                       where d.sop_instance_uid = i.sop_instance_uid and d.revision = i.revision
+                         and (d.state in ('DELIVERED', 'WARNED')
+                              or (%(commitment)s and d.state in ('PENDING', 'SENDING', 'UNKNOWN')
+                                  and d.commit is distinct from false))) as asked
+                 where asked.server is not null
+                   and not exists (select from commitment.archived_view a
+                                   where a.sop_instance_uid = i.sop_instance_uid and a.revision = i.revision
+                                     and a.server = asked.server)
+                 order by 1) as missing,
+           not exists (select from storage.receipt r
+                       where r.sop_instance_uid = i.sop_instance_uid and r.revision = i.revision
+                         and r.disposition in ('NEW', 'REVISION')
+                         and r.rule_set > 0
+                         and r.object_state <> 'DELETED'
+                         and not exists (select from routing.evaluation_view e
+                                         where e.received_at = r.received_at and e.object_key = r.object_key))
+               as routed,
+           exists (select from commitment.inbound_item_view n
+                   where n.sop_instance_uid = i.sop_instance_uid and n.revision = i.revision
+                     and n.state = 'COMMITTED') as promised
+    from storage.identity i
+    where i.sop_instance_uid = any(%(sop_instance_uid)s::text[]) and i.state in ('STORED', 'DAMAGED')
+)
+select sop_instance_uid, revision, missing, routed, promised from held
+where missing <> '{}' or not routed
+order by sop_instance_uid, revision

@@ -19,6 +19,12 @@ comment on column config.station.report_titles is 'Calling AE titles its reports
 comment on column config.station.commit_downstream is
     'Archives that must have committed what it asks us to commit; empty: what is durable here is committed.';
 create or replace view config.station_view as select * from config.station;
+create view config.commitment_server_view as
+    select s.title as destination, c.title as server
+    from config.station s join config.station c on c.title = case when s.commit_server then s.title else s.commit_on end
+    where c.commit_server;
+comment on view config.commitment_server_view is
+    'R71: who is asked to commit what was sent to a station: itself, or the one it commits on. Others have no row.';
 
 alter table config.request drop constraint request_kind_check;
 alter table config.request add constraint request_kind_check
@@ -34,7 +40,7 @@ alter table routing.delivery
     add commit_on text,
     add awaits text[];
 create index delivery_committable on routing.delivery (finished_at) where commit_on is not null;
-create index delivery_awaiting on routing.delivery (sop_instance_uid) where awaits is not null;
+create index delivery_awaiting on routing.delivery (study_instance_uid) where awaits is not null and state = 'PENDING';
 comment on column routing.delivery.commit is
     'Whether its rule wants commitment; null: where the destination can (R71).';
 comment on column routing.delivery.commit_on is

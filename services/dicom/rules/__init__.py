@@ -2,11 +2,13 @@
 
 from schemas.rules import RuleDocument, dump
 from services.dicom.rules.check import RuleFault, RuleFaults, check, parse, read
+from services.dicom.rules.committing import Committing
 from services.dicom.rules.compile import CompiledRules, Match, compile_rules
 from services.dicom.rules.explain import NodeExplanation, RuleExplanation
 from services.dicom.rules.subject import Subject
 
 __all__ = [
+    "Committing",
     "CompiledRules",
     "Match",
     "NodeExplanation",

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from schemas.rules import AllOf, AnyOf, Condition, NoneOf, Rule, RuleDocument, RuleTextError, Target, load
+from services.dicom.rules.committing import Committing, endless, flows
 from services.dicom.rules.conditions import ImpossibleCondition, build, named
 from services.dicom.rules.names import UnknownName, nearest
 from services.runtime.errors import UsageError
@@ -45,8 +46,9 @@ class RuleFaults(UsageError):
         self.faults = list(faults)
 
 
-def parse(text: str, stations: Collection[str] | None = None) -> RuleDocument:
-    """Read a rule file. With ``stations``, the titles it may send to are checked too, in the same pass.
+def parse(text: str, stations: Collection[str] | None = None, committing: Committing | None = None) -> RuleDocument:
+    """Read a rule file. With ``stations``, the titles it may send to are checked too, in the same pass, and with
+    ``committing`` what it says of storage commitment.
 
     Raises:
         RuleFaults: all faults of the file.
@@ -55,10 +57,10 @@ def parse(text: str, stations: Collection[str] | None = None) -> RuleDocument:
         data = load(text)
     except RuleTextError as fault:
         raise RuleFaults([RuleFault("", fault.place, "", fault.problem)]) from fault
-    return read(data, stations)
+    return read(data, stations, committing)
 
 
-def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
+def read(data: Any, stations: Collection[str] | None = None, committing: Committing | None = None) -> RuleDocument:
     """Read a rule document from plain data, as it comes from JSON.
 
     Raises:
@@ -66,8 +68,10 @@ def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
     """
     faults: list[RuleFault] = _repeated_names(data)
     repeated = frozenset(fault.value for fault in faults)
+    if committing is not None:
+        faults += _endless_waits(data, repeated, committing)
     try:
-        document = RuleDocument.model_validate(data, context={"judge": _Judge(stations)})
+        document = RuleDocument.model_validate(data, context={"judge": _Judge(stations, committing)})
     except ValidationError as error:
         told = [part for part in error.errors() if not _of_another_shape(part)]
         found = [_translated(data, repeated, part) for part in told[:_MAX_FAULTS]]
@@ -79,10 +83,10 @@ def read(data: Any, stations: Collection[str] | None = None) -> RuleDocument:
     return document
 
 
-def check(document: RuleDocument, stations: Collection[str]) -> list[RuleFault]:
+def check(document: RuleDocument, stations: Collection[str], committing: Committing | None = None) -> list[RuleFault]:
     """All faults of a document that was read before, against the stations there are."""
     try:
-        read(document.model_dump(mode="json", exclude_none=True), stations)
+        read(document.model_dump(mode="json", exclude_none=True), stations, committing)
     except RuleFaults as found:
         return found.faults
     return []
@@ -91,8 +95,8 @@ def check(document: RuleDocument, stations: Collection[str]) -> list[RuleFault]:
 class _Judge:
     """Says what tags, values and stations of a document mean."""
 
-    def __init__(self, stations: Collection[str] | None) -> None:
-        self._stations = stations
+    def __init__(self, stations: Collection[str] | None, committing: Committing | None) -> None:
+        self._stations, self._committing = stations, committing
 
     def condition(self, condition: Condition) -> tuple[str, Any, str] | None:
         try:
@@ -109,6 +113,14 @@ class _Judge:
             return None
         return nearest(title, list(self._stations), "no such station; add it with gateway station add")
 
+    def required(self, title: str) -> str | None:
+        if self._committing is None or (self._stations is not None and title not in self._stations):
+            return None  # that there is no such station is told at ``to``
+        return self._committing.why_not_required(title)
+
+    def awaited(self, title: str) -> str | None:
+        return None if self._committing is None else self._committing.why_not_awaited(title)
+
 
 def _repeated_names(data: Any) -> list[RuleFault]:
     rules = data.get("rules") if isinstance(data, dict) else None
@@ -121,6 +133,14 @@ def _repeated_names(data: Any) -> list[RuleFault]:
         RuleFault(name, "name", name, f"give each rule a name of its own; rules {', '.join(found)} have this one")
         for name, found in places.items()
         if len(found) > 1
+    ]
+
+
+def _endless_waits(data: Any, repeated: Collection[str], committing: Committing) -> list[RuleFault]:
+    return [
+        RuleFault(_rule_name(data, repeated, ("rules", flow.place)), f"after_commitment[{at + 1}]", title, cure)
+        for flow, at, cure in endless(flows(data, committing))
+        if committing.why_not_awaited(title := flow.awaits[at]) is None
     ]
 
 
@@ -233,6 +253,7 @@ _FIELD_CURES: Final = {
     "quiet": "write a duration from 1s to 24h, such as 30s, 5m or 1h",
     "send": "write a list of stations, such as [{to: ARCHIVE1}]",
     "rules": "write a list of rules, each with name, when and send",
+    "after_commitment": "write a list of stations, such as [ARCHIVE1], or leave it out",
 }
 
 

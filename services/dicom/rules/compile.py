@@ -1,7 +1,7 @@
 """Rule documents compiled once to functions, evaluated in file order."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.rules import AllOf, AnyOf, Condition, Node, Rule, RuleDocument, seconds
@@ -17,13 +17,19 @@ FACT_DEPTH: Final = 2
 
 @dataclass(frozen=True)
 class Match:
-    """A rule that matched: what to send where. ``quiet_seconds`` counts for the levels series and study."""
+    """A rule that matched: what to send where. ``quiet_seconds`` counts for the levels series and study.
+
+    ``commit`` says by destination whether commitment is required there or unwanted, where the rule says it;
+    ``after_commitment`` are the stations that must have committed the instance before it goes.
+    """
 
     rule: str
     level: str
     quiet_seconds: int
     destinations: tuple[str, ...]
     priority: str
+    commit: Mapping[str, bool] = field(default_factory=dict)
+    after_commitment: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,15 @@ def compile_rules(document: RuleDocument) -> CompiledRules:
 
 
 def _compiled(rule: Rule) -> _CompiledRule:
-    match = Match(rule.name, rule.level, seconds(rule.quiet), tuple(target.to for target in rule.send), rule.priority)
+    match = Match(
+        rule.name,
+        rule.level,
+        seconds(rule.quiet),
+        tuple(target.to for target in rule.send),
+        rule.priority,
+        {target.to: target.commit for target in rule.send if target.commit is not None},
+        tuple(rule.after_commitment or ()),
+    )
     try:
         return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when))
     except (UnknownName, ImpossibleCondition) as fault:

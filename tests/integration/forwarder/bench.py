@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from services.dicom.profile import Profile, profile_of
 from services.dicom.settings import DicomSettings
+from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
 from services.forwarder.handlers import Clocks, Handlers
@@ -43,6 +44,7 @@ class Forwarder:
     handlers: Handlers
     requests: Requests
     clocks: Clocks
+    commitments: Commitments
     lanes: Lanes
     supervisor: Supervisor
 
@@ -73,11 +75,14 @@ async def forwarder(
         evaluator = Evaluator(configuration, recorder.objects, chosen.reopen_seconds)
         requests = Requests(database, configuration)
         clocks = Clocks(database, configuration, chosen)
-        handlers = Handlers(database, evaluator, requests, chosen)
+        commitments = Commitments(database, configuration)
+        handlers = Handlers(database, evaluator, requests, commitments, chosen)
         if sending:
-            await spawn_loops(Loops(database, supervisor), configuration, lanes, clocks, chosen)
+            await spawn_loops(Loops(database, supervisor), configuration, lanes, clocks, commitments, chosen)
         try:
-            yield Forwarder(database, configuration, evaluator, handlers, requests, clocks, lanes, supervisor)
+            yield Forwarder(
+                database, configuration, evaluator, handlers, requests, clocks, commitments, lanes, supervisor
+            )
         finally:  # else a test that fails waits for the threads for ever
             supervisor.stop()
             await lanes.drained(drain_seconds)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.dicom.rules import RuleFault, RuleFaults, check, parse
+from schemas.rules import from_stored, to_stored
+from services.dicom.rules import Committing, RuleFault, RuleFaults, check, parse
 
 STATIONS = ["XELERIS2", "ARCHIVE"]
 
@@ -40,7 +41,7 @@ vresion: 1
 
 def faults(text: str) -> list[RuleFault]:
     with pytest.raises(RuleFaults) as caught:
-        parse(text, STATIONS)
+        parse(text, STATIONS, Committing())
     return caught.value.faults
 
 
@@ -55,7 +56,8 @@ def test_all_faults_of_a_file_come_at_once() -> None:
     expected = {
         ("nm", "name", "nm"): "give each rule a name of its own; rules 1, 2 have this one",
         ("rule 1 (nm)", "when.all[2].fact", "calling_ae"): "did you mean calling_aet?",
-        ("rule 1 (nm)", "send[2].commit", "true"): "leave commit out: it arrives with storage commitment",
+        ("rule 1 (nm)", "send[2].commit", "true"): "ARCHIVE cannot be asked; 'gateway station set ARCHIVE "
+        "--commit-server', or --commit-on a station that is one, or leave commit out",
         ("rule 1 (nm)", "stp", "true"): "did you mean stop?",
         ("rule 2 (nm)", "when.all[1].tag", "Modalty"): "did you mean Modality?",
         ("rule 2 (nm)", "when.all[2].op", "contains"): numeric,
@@ -204,3 +206,64 @@ def test_a_stored_document_is_checked_against_the_stations_of_today() -> None:
 
 def test_without_stations_titles_are_not_checked() -> None:
     assert parse(rule("{all: []}")).rules[0].send[0].to == "ARCHIVE"
+
+
+SEVERAL = Committing(servers={"ARCHIVE", "VAULT"}, asked={"ARCHIVE": "ARCHIVE", "VAULT": "VAULT", "WS": "ARCHIVE"})
+
+
+def flow(name: str, to: str, *awaited: str, more: str = "") -> str:
+    waits = f", after_commitment: [{', '.join(awaited)}]" if awaited else ""
+    return f"  - {{name: {name}, when: {{all: []}}, send: [{{to: {to}{more}}}]{waits}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        (flow("a", "ARCHIVE", more=", commit: true") + flow("b", "VAULT", "ARCHIVE"), []),
+        (flow("a", "WS") + flow("b", "VAULT", "ARCHIVE"), []),
+        (flow("a", "PLAIN", more=", commit: false"), []),
+        (flow("a", "PLAIN", more=", commit: true"), [("send[1].commit", "true", "PLAIN cannot be asked")]),
+        (flow("a", "VAULT", "NOBODY"), [("after_commitment[1]", "NOBODY", "no commit server")]),
+        (flow("a", "ARCHIVE") + flow("b", "VAULT", "WS"), [("after_commitment[1]", "WS", "commits on ARCHIVE")]),
+        (flow("a", "ARCHIVE", "ARCHIVE"), [("after_commitment[1]", "ARCHIVE", "wait for itself")]),
+        (flow("a", "VAULT", "ARCHIVE"), [("after_commitment[1]", "ARCHIVE", "no enabled rule sends")]),
+        (
+            flow("a", "ARCHIVE", more=", commit: false") + flow("b", "VAULT", "ARCHIVE"),
+            [("after_commitment[1]", "ARCHIVE", "no enabled rule sends")],
+        ),
+        (
+            flow("a", "ARCHIVE", "VAULT") + flow("b", "VAULT", "ARCHIVE"),
+            [
+                ("after_commitment[1]", "VAULT", "rules a, b wait"),
+                ("after_commitment[1]", "ARCHIVE", "rules a, b wait"),
+            ],
+        ),
+        (flow("a", "ARCHIVE") + flow("b", "VAULT", "ARCHIVE", "ARCHIVE"), [("after_commitment", "ARCHIVE", "once")]),
+    ],
+)
+def test_what_rules_say_of_commitment_has_to_be_possible(rules: str, found: list[tuple[str, str, str]]) -> None:
+    try:
+        parse(f"version: 1\nrules:\n{rules}", ["ARCHIVE", "VAULT", "WS", "PLAIN"], SEVERAL)
+        faults: list[RuleFault] = []
+    except RuleFaults as caught:
+        faults = caught.faults
+    assert [(fault.field, fault.value) for fault in faults] == [(field, value) for field, value, _ in found]
+    assert all(words in fault.cure for fault, (_, _, words) in zip(faults, found, strict=True))
+
+
+def test_a_profile_without_commitment_has_rules_without_it() -> None:
+    text = "version: 1\nrules:\n" + flow("a", "ARCHIVE", more=", commit: true") + flow("b", "VAULT", "ARCHIVE")
+    with pytest.raises(RuleFaults) as caught:
+        parse(text, ["ARCHIVE", "VAULT"], Committing(SEVERAL.servers, SEVERAL.asked, possible=False))
+    assert [fault.cure for fault in caught.value.faults] == [
+        "the profile has no storage commitment (R30): leave it out"
+    ] * 2
+
+
+def test_documents_of_the_first_edition_ask_where_the_station_can() -> None:
+    rule = {"name": "r", "when": {"all": []}, "send": [{"to": "A", "commit": False}]}
+    old = from_stored({"version": 1, "rules": [rule]})
+    assert old.rules[0].send[0].commit is None
+    never = parse("version: 1\nrules:\n" + flow("r", "A", more=", commit: false"))
+    assert from_stored(to_stored(never)) == never
+    assert never.rules[0].send[0].commit is False

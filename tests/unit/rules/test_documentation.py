@@ -7,16 +7,18 @@ from typing import get_args
 import pytest
 
 from schemas.rules import Operator
-from services.dicom.rules import RuleFaults, compile_rules, parse
+from services.dicom.rules import Committing, RuleFaults, compile_rules, parse
 from services.dicom.rules.names import FACTS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
+ARCHIVE = Committing(servers={"ARCHIVE"}, asked={"ARCHIVE": "ARCHIVE"})
+
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_are_accepted(example: str) -> None:
-    assert compile_rules(parse(example, ["XELERIS2", "ARCHIVE"]))
+    assert compile_rules(parse(example, ["XELERIS2", "ARCHIVE"], ARCHIVE))
 
 
 def test_there_are_examples() -> None:
@@ -48,6 +50,6 @@ rules:
     send: [{to: XELERIS3}, {to: ARCHIVE, commit: true}]
 """
     with pytest.raises(RuleFaults) as caught:
-        parse(text, ["XELERIS2", "ARCHIVE"])
+        parse(text, ["XELERIS2", "ARCHIVE"], Committing())
     (shown,) = re.findall(r"```text\n(.*?)```", TEXT, re.DOTALL)
     assert sorted(str(caught.value).splitlines()) == sorted(shown.splitlines())

@@ -1,0 +1,48 @@
+"""Whether an instance may be deleted while commitments are asked for it (pure)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+SHOWN: Final = 10
+"""Instances that a refusal names; how many there are it says."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """One stored content. ``missing``: stations that are or will be asked to commit it and have not; ``routed`` False:
+    no rule was asked about it yet; ``promised``: we have committed it to a peer ourselves."""
+
+    sop_instance_uid: str
+    revision: int
+    missing: tuple[str, ...] = ()
+    routed: bool = True
+    promised: bool = False
+
+
+def kept(contents: Iterable[Held], *, even_uncommitted: bool) -> list[Held]:
+    """Those that may not be deleted. What we committed to a peer stays whatever a person says, until what its rules ask
+    for is done."""
+    return [
+        content
+        for content in contents
+        if (content.missing or not content.routed) and (content.promised or not even_uncommitted)
+    ]
+
+
+def refusal(contents: Sequence[Held]) -> str:
+    """What a person is told about those that are kept: instances, stations, cure."""
+    shown = "; ".join(_told(content) for content in contents[:SHOWN])
+    more = f"; and {len(contents) - SHOWN} more" if len(contents) > SHOWN else ""
+    cures = ["wait, or see 'gateway commitments list' and repeat what failed"]
+    if not all(content.promised for content in contents):
+        cures.append("--even-uncommitted deletes what was not promised to a peer all the same")
+    count = "1 instance is" if len(contents) == 1 else f"{len(contents)} instances are"
+    return f"nothing was deleted: {count} to be committed first: {shown}{more}; {', or '.join(cures)}"
+
+
+def _told(content: Held) -> str:
+    reasons = [f"not yet committed by {', '.join(content.missing)}"] if content.missing else []
+    reasons += [] if content.routed else ["not routed yet"]
+    reasons += ["committed to a peer by this gateway"] if content.promised else []
+    return f"{content.sop_instance_uid} ({', '.join(reasons)})"

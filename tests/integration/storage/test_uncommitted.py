@@ -1,0 +1,106 @@
+"""What is to be committed is not deleted before (the gate), whatever a person says of what we committed ourselves."""
+
+import json
+from uuid import uuid4
+
+import pytest
+
+from services.storage.deletion import Uncommitted
+from services.storage.requests import Requests
+from tests.factories import ct
+from tests.integration.storage.conftest import Storage
+from tests.integration.storage.test_recording import deliver
+
+UID = ct(1).sop_instance_uid
+
+
+async def stored(storage: Storage, state: str, commit_on: str | None, commit: bool | None) -> None:
+    """An instance with one delivery; ARCHIVE is a commit server."""
+    await storage.handle(storage.receive(ct(1)))
+    await storage.rows(
+        "insert into config.station (title, host, port, commit_server) values ('ARCHIVE', '127.0.0.1', 104, true)"
+    )
+    await deliver(storage, ct(1), "ARCHIVE", state)
+    await storage.rows(
+        "update routing.delivery set commit_on = %(server)s, commit = %(commit)s", server=commit_on, commit=commit
+    )
+
+
+async def archived(storage: Storage, revision: int = 1) -> None:
+    await storage.rows(
+        "insert into commitment.archived (sop_instance_uid, revision, server, study_instance_uid, commitment, "
+        "transaction_uid) values (%(uid)s, %(revision)s, 'ARCHIVE', '1', gen_random_uuid(), '1')",
+        uid=UID,
+        revision=revision,
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "commit_on", "commit", "stays"),
+    [
+        ("DELIVERED", "ARCHIVE", None, True),
+        ("WARNED", "ARCHIVE", True, True),
+        ("DELIVERED", None, None, False),
+        ("PENDING", None, None, True),
+        ("UNKNOWN", None, True, True),
+        ("PENDING", None, False, False),
+        ("FAILED", None, True, False),
+        ("CANCELED", None, None, False),
+        ("SUPERSEDED", None, None, False),
+    ],
+)
+async def test_an_instance_stays_until_whoever_is_asked_has_committed_it(
+    storage: Storage, state: str, commit_on: str | None, commit: bool | None, stays: bool
+) -> None:
+    await stored(storage, state, commit_on, commit)
+    if stays:
+        await archived(storage, revision=2)
+        with pytest.raises(Uncommitted, match=rf"{UID} \(not yet committed by ARCHIVE\).*--even-uncommitted"):
+            await storage.delete(UID)
+        await archived(storage)
+    assert await storage.delete(UID) == 1
+
+
+async def test_a_person_may_delete_the_uncommitted_but_not_what_we_promised(storage: Storage) -> None:
+    await stored(storage, "DELIVERED", "ARCHIVE", None)
+    await storage.rows(
+        "insert into commitment.inbound_item (received_at, inbound, position, sop_class_uid, sop_instance_uid, state, "
+        "revision) values (now(), gen_random_uuid(), 1, '1', %(uid)s, 'COMMITTED', 1)",
+        uid=UID,
+    )
+    with pytest.raises(Uncommitted, match="committed to a peer by this gateway"):
+        await storage.delete(UID, even_uncommitted=True)
+    await storage.rows("delete from commitment.inbound_item")
+    assert await storage.delete(UID, even_uncommitted=True) == 1
+
+
+async def test_what_no_rule_was_asked_about_stays(storage: Storage) -> None:
+    await storage.handle(storage.receive(ct(1)))
+    await storage.rows("update storage.receipt set rule_set = 1")
+    with pytest.raises(Uncommitted, match="not routed yet"):
+        await storage.delete(UID)
+
+
+async def test_a_request_to_delete_is_carried_out_once_or_refused_with_the_reason(storage: Storage) -> None:
+    await stored(storage, "DELIVERED", "ARCHIVE", None)
+    requests = Requests(storage.database, commitment=True)
+
+    async def ask(kind: str = "delete", **body: object) -> dict[str, object] | None:
+        request = uuid4()
+        await storage.rows(
+            "insert into config.request (id, kind, body, requested_by) values (%(id)s, %(kind)s, %(body)s, 'anna')",
+            id=request,
+            kind=kind,
+            body=json.dumps({"uids": [ct(1).study_instance_uid], **body}),
+        )
+        await requests.reconcile()
+        await requests.carry_out(request)
+        found = await storage.rows("select result from storage.request_done where request = %(id)s", id=request)
+        return found[0]["result"] if found else None
+
+    refused = await ask()
+    assert refused is not None
+    assert "not yet committed by ARCHIVE" in str(refused["error"])
+    assert await ask("send") is None
+    assert await ask(even_uncommitted=True) == {"instances": 1}
+    assert await requests.reconcile() == 0
