@@ -12,8 +12,6 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
-from tests.stations.messages import COMMAND, N_ACTION, Message, parsed, references, respond
-from tests.stations.raw_acceptor import RawAcceptor, Served
 
 from services.commitment.ground import Ground
 from services.commitment.scu import asking
@@ -31,6 +29,8 @@ from services.runtime.outbox import Outbox
 from services.runtime.settings import RuntimeSettings
 from services.runtime.supervise import Supervisor
 from tests.recorded import add_station
+from tests.stations.messages import COMMAND, N_ACTION, Message, parsed, references, respond
+from tests.stations.raw_acceptor import RawAcceptor, Served
 from tests.stations.raw_association import Items
 from tests.stations.raw_sender import pdu
 from tests.waiting import until_async
@@ -192,7 +192,7 @@ async def commitment(
     drain_seconds: float = 6,
     **settings: Any,
 ) -> AsyncIterator[Runtime]:
-    """The outgoing half in this process, entered and drained as services.runtime.app does; by default without broker."""
+    """The outgoing half in this process, entered and drained as services.runtime.app does; without a broker by default."""
     chosen = CommitmentSettings(**QUICK | settings)
     runtime_settings = RuntimeSettings(
         database_url=database_url, amqp_url=amqp_url, drain_seconds=drain_seconds, profile=profile, home=folder

@@ -1,18 +1,19 @@
 """Asking a server: what is committed before anything is sent, every answer, every way to get none."""
 
+import itertools
 import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stations.messages import COMMITMENT
 
 from services.dicom import commands, status
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
 from services.runtime.errors import UsageError
 from tests.integration.commitment.asking_bench import CT, STUDY, Archive, Desk, commitment, instances
+from tests.stations.messages import COMMITMENT
 from tests.stations.receiver import StationReceiver
 from tests.waiting import until_async
 
@@ -138,7 +139,7 @@ async def test_a_lost_answer_is_asked_again_under_a_new_uid(desk: Desk, tmp_path
         assert all(uid.startswith("2.25.") and len(uid) <= 64 for uid in uids)
     rows = desk.attempts()
     assert [row["outcome"] for row in rows] == ["UNANSWERED"] * 3 + ["ACCEPTED"]
-    between = [later["started_at"] - earlier["finished_at"] for earlier, later in zip(rows, rows[1:], strict=False)]
+    between = [later["started_at"] - earlier["finished_at"] for earlier, later in itertools.pairwise(rows)]
     assert min(between) >= timedelta(seconds=0.5)
     assert desk.told() == ["QUEUED", "UNANSWERED", "UNANSWERED", "UNANSWERED", "WAITING FOR COMMITMENT"]
 
