@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 import structlog
 
@@ -17,6 +16,7 @@ from services.commitment.outcomes import ATTEMPT_OUTCOMES, Outcome
 from services.commitment.settings import CommitmentSettings
 from services.commitment.stations import Station
 from services.dicom import outgoing
+from services.dicom.commitment import new_transaction_uid
 from services.runtime.db import Connection
 from services.runtime.errors import GatewayError
 from services.runtime.wake import Wake
@@ -66,7 +66,7 @@ class Session:
         line = line_to(
             station, ground.profile, ground.runtime.settings.aet, settings.connect_seconds, settings.linger_seconds
         )
-        self._exchange = Exchange(line, inquiry, self._report_from_thread)
+        self._exchange = Exchange(line, inquiry, self._report_from_thread, ground.reports)
 
     def abort(self) -> None:
         """End the association now."""
@@ -263,7 +263,7 @@ class Asking:
     async def _claim(self, connection: Connection, station: Station, holder: str) -> Inquiry | None:
         """Row, attempt, deadline and slots in one transaction, committed before the association opens."""
         limits = limits_of(self.ground.settings, station)
-        inquiry = await ledger.claim(connection, station.title, _transaction_uid(), holder, limits)
+        inquiry = await ledger.claim(connection, station.title, new_transaction_uid(), holder, limits)
         if inquiry is not None:
             await outgoing.take(connection, self._wanted(station, holder))
         return inquiry
@@ -283,8 +283,3 @@ class Asking:
                 self.wake.ring()
 
         self.ground.runtime.supervisor.spawn(f"ask {session.server}", run, restart=False)
-
-
-def _transaction_uid() -> str:
-    """Made locally, a new one for each attempt (R134, PS3.5 B.2)."""
-    return f"2.25.{uuid4().int}"

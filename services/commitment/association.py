@@ -12,6 +12,7 @@ from services.commitment.ledger import Inquiry
 from services.commitment.outcomes import Outcome
 from services.commitment.states import Event
 from services.commitment.stations import Station
+from services.dicom.association import Request
 from services.dicom.commitment import encode_request
 from services.dicom.contexts import COMMITMENT_PUSH, UNCOMPRESSED, PresentationContext
 from services.dicom.errors import AssociationError
@@ -47,12 +48,16 @@ class Exchange:
     """Sends one request. ``run`` blocks; it reports what became of the request as soon as that is known, and may go on
     to wait for the report of the station."""
 
-    def __init__(self, line: Line, inquiry: Inquiry, report: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, line: Line, inquiry: Inquiry, report: Callable[[Outcome], None], reported: Callable[[Request], None]
+    ) -> None:
+        """``reported`` gets the N-EVENT-REPORTs that come on the association, unless the profile refuses them."""
         self.association = ""
         self.milliseconds = 0
         self._line = line
         self._inquiry = inquiry
         self._report = report
+        self._reported = None if line.profile.xeleris else reported
         self._requestor: Requestor | None = None
         self._hurried = threading.Event()
         self._aborted = threading.Event()
@@ -109,13 +114,19 @@ class Exchange:
         data = encode_request(inquiry.transaction_uid, inquiry.references, context.transfer_syntax)
         started = time.monotonic()
         try:
-            response = requestor.action(context, data)
+            response = requestor.action(context, data, on_request=self._reported)
         finally:
             self.milliseconds = int((time.monotonic() - started) * 1000)
         return outcomes.answered(response.status, response.comment)
 
     def _end(self, requestor: Requestor, *, linger: bool) -> None:
-        if self._aborted.is_set():
-            requestor.abort()
-            return
-        requestor.release()
+        """Wait for a report if that may come, then release; whatever the station does now, the request is recorded."""
+        try:
+            if linger and self._line.linger_seconds > 0:
+                requestor.serve(self._line.linger_seconds, self._reported, self._hurried.is_set)
+            if self._aborted.is_set():
+                requestor.abort()
+            else:
+                requestor.release()
+        except AssociationError as error:
+            log.info("association_ended_early", server=self._line.peer.called_aet, reason=str(error))

@@ -55,7 +55,8 @@ where c.id = any(%(commitments)s::uuid[]) and c.state = 'COLLECTING'
   and not exists (select from commitment.item i where i.commitment = c.id)
 
 -- name: select_releasable
--- Quiet for as long as their server wants, and no job under way that may deliver more of the study.
+-- Quiet for as long as their server wants, no job under way that may deliver more of the study, and nothing delivered
+-- that is not collected yet: after an outage that takes a while.
 select c.id, c.server
 from commitment.commitment c
 left join unnest(%(servers)s::text[], %(quiet)s::double precision[]) as s(server, quiet) on s.server = c.server
@@ -63,6 +64,13 @@ where c.state = 'COLLECTING'
   and c.last_delivered_at + make_interval(secs => coalesce(s.quiet, %(default_quiet)s)) <= now()
   and not exists (select from commitment.item i join routing.job_view j on j.id = i.job
                   where i.commitment = c.id and j.finished_at is null)
+  and not exists (
+      select from (select distinct job from commitment.item where commitment = c.id) as j
+      join routing.delivery_view d on d.job = j.job
+      where d.commit_on = c.server and d.study_instance_uid = c.study_instance_uid
+        and d.state in ('DELIVERED', 'WARNED')
+        and not exists (select from commitment.item i
+                        where i.received_at = d.received_at and i.delivery = d.id and i.round = 0))
 order by c.last_delivered_at
 limit %(most)s
 for update of c skip locked

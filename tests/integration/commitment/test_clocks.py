@@ -1,0 +1,106 @@
+"""R80: the limit is exactly 24 hours, by the database's clock, and fires once, whoever looks and whoever was down."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from private_servers.postgresql import PrivatePostgresql
+
+from tests.conftest import migrate
+from tests.integration.commitment.asking_bench import STUDY, Archive, Desk, commitment
+from tests.integration.ingest.test_clock import LIBRARY
+
+
+@pytest.fixture
+def desk(database_url: str) -> Desk:
+    """Writes what others write, reads what commitment did."""
+    return Desk(database_url)
+
+
+class ShiftedPostgresql(PrivatePostgresql):
+    """A server whose clock reads ``offset`` more than it is."""
+
+    offset = "+0"
+
+    def _environment(self) -> dict[str, str]:
+        wrong = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": self.offset, "DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
+        return super()._environment() | wrong
+
+
+@pytest.fixture
+def shifted(tmp_path: Path) -> Iterator[ShiftedPostgresql]:
+    """A PostgreSQL of the test's own under faketime."""
+    server = ShiftedPostgresql(tmp_path / "postgresql")
+    server.start()
+    migrate(server.url)
+    yield server
+    server.kill()
+
+
+@pytest.mark.requirement("R80")
+async def test_three_replicas_fail_each_once_within_five_seconds(desk: Desk, tmp_path: Path) -> None:
+    with Archive() as archive:
+        desk.server("ARCHIVE1", archive.port, commit_limit_seconds=4, associations=4)
+        for place in range(12):
+            desk.deliver(study=f"{STUDY}.{place}")
+        async with AsyncExitStack() as stack:
+            for number in range(3):
+                await stack.enter_async_context(commitment(desk.url, tmp_path / str(number)))
+            await desk.until_states({"FAILURE": 12}, limit=30)
+        assert len(archive.asked) == 12, "each asked by one replica"
+    rows = desk.commitments()
+    assert all(row["deadline"] - row["accepted_at"] == timedelta(seconds=4) for row in rows)
+    assert max(row["finished_at"] - row["deadline"] for row in rows) < timedelta(seconds=5)
+    assert {row["reason"].split(";")[0] for row in rows} == {
+        "no report within 00:00:04 of the acceptance of the request"
+    }
+    assert all(row["closed_at"] == row["finished_at"] for row in rows)
+    assert sorted(desk.told()) == ["FAILURE"] * 12 + ["QUEUED"] * 12 + ["WAITING FOR COMMITMENT"] * 12
+
+
+@pytest.mark.requirement("R80")
+async def test_the_day_ends_by_the_databases_clock_and_at_once_after_a_start(
+    shifted: ShiftedPostgresql, tmp_path: Path
+) -> None:
+    desk = Desk(shifted.url)
+    with Archive() as archive:
+        desk.server("ARCHIVE1", archive.port)
+        desk.deliver()
+        async with commitment(shifted.url, tmp_path):
+            await desk.until_states({"WAITING FOR COMMITMENT": 1})
+        (row,) = desk.commitments()
+        assert row["deadline"] - row["accepted_at"] == timedelta(hours=24)
+        restart(shifted, "+86000")
+        async with commitment(shifted.url, tmp_path):
+            await desk.until_states({"WAITING FOR COMMITMENT": 1})
+        assert desk.states() == {"WAITING FOR COMMITMENT": 1}, "six minutes are left"
+        restart(shifted, "+86500")
+        async with commitment(shifted.url, tmp_path):
+            await desk.until_states({"FAILURE": 1}, limit=5)
+    (row,) = desk.commitments()
+    assert row["reason"].startswith("no report within 24:00:00 of the acceptance")
+
+
+async def test_a_failure_with_open_instances_is_closed_at_its_deadline(desk: Desk, tmp_path: Path) -> None:
+    desk.execute(
+        "insert into commitment.commitment (id, study_instance_uid, destination, server, state, finished_at, deadline) "
+        "values (gen_random_uuid(), '1.2', 'A', 'A', 'FAILURE', now(), now() + interval '1 second')"
+    )
+    async with commitment(desk.url, tmp_path):
+        while desk.commitments()[0]["closed_at"] is None:
+            await desk.until_states({"FAILURE": 1})
+    (row,) = desk.commitments()
+    assert timedelta(0) <= row["closed_at"] - row["deadline"] < timedelta(seconds=5)
+    assert desk.told() == []
+
+
+def restart(server: ShiftedPostgresql, offset: str) -> None:
+    """The same data, at another time."""
+    server.kill()
+    server.offset = offset
+    server.start()
+    with psycopg.connect(server.url) as connection:
+        connection.execute("select 1")
