@@ -12,3 +12,4 @@ INSTANCES = Counter("gateway_commitment_instances_total", "Reported instances by
 REPORTS = Counter("gateway_commitment_reports_total", "Received reports by what was made of them", ["verdict"])
 INBOUND = Counter("gateway_commitment_inbound_total", "Requests of peers by how they ended", ["outcome"])
 INBOUND_OPEN = Gauge("gateway_commitment_inbound_open", "Requests of peers that are not reported yet")
+UNHANDLED = Gauge("gateway_commitment_unhandled", "Received objects that the last sweep could not handle", ["folder"])

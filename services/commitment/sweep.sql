@@ -1,0 +1,2 @@
+-- name: database_time
+select clock_timestamp() as at;
