@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -31,25 +32,45 @@ class InboundRequests:
         self._database, self._objects = database, objects
 
     async def requested(self, envelopes: Sequence[Envelope]) -> None:
-        """Handler of ``commitment.requested``. Raises ``Reject`` for an object that is gone or no request."""
+        """Handler of ``commitment.requested``. Raises ``Reject`` for an object that is gone."""
         for envelope in envelopes:
             if isinstance(envelope.body, CommitmentRequested):
                 try:
                     await self.record(envelope.body.object_key)
-                except (ObjectMissing, UnreadableObject) as error:
+                except ObjectMissing as error:
                     raise Reject(str(error)) from error
 
     async def record(self, object_key: str) -> bool:
         """Record the request that lies under the key; False if that was done before. Also what the sweep calls.
 
-        Raises ``ObjectMissing``, ``UnreadableObject``, ``Unavailable``, ``StoreFailed``.
+        An object that is no request gets a row that says so. Raises ``ObjectMissing``, ``Unavailable``,
+        ``StoreFailed``.
         """
         data = await asyncio.to_thread(self._objects.get_bytes, object_key, LARGEST_BYTES)
-        request = CommitmentRequest.decode(data)
+        try:
+            request = CommitmentRequest.decode(data)
+        except UnreadableObject as error:
+            return await self._record_unreadable(object_key, error)
         state = await self._database.retry(lambda connection: _record(connection, object_key, request))
         if state == "JOINED":
             metrics.INBOUND.labels(state).inc()
         return state is not None
+
+    async def _record_unreadable(self, object_key: str, error: UnreadableObject) -> bool:
+        """Nobody can be told of it: the peer is not known."""
+        number = inbound_id(object_key)
+        parameters = {
+            "received_at": datetime.fromtimestamp((number.int >> 80) / 1000, UTC),
+            "id": number,
+            "object_key": object_key,
+            "reason": str(error),
+        }
+        async with self._database.transaction() as connection:
+            made = await (await connection.execute(QUERIES.insert_unreadable, parameters)).fetchone()
+        if made is not None:
+            metrics.INBOUND.labels("GIVEN UP").inc()
+            log.error("commitment_request_unreadable", object_key=object_key, reason=str(error))
+        return made is not None
 
     async def report_sent(self, envelopes: Sequence[Envelope]) -> None:
         """Handler of ``commitment.report-sent``."""

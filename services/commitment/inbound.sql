@@ -23,6 +23,18 @@ insert into commitment.inbound (received_at, id, object_key, reports_until, call
 values (%(received_at)s, %(id)s, %(object_key)s, %(reports_until)s, %(calling_aet)s, %(called_aet)s, %(peer_address)s,
         %(association)s, %(transaction_uid)s, %(duplicate)s, %(state)s, %(total)s, %(reason)s)
 
+-- name: insert_unreadable
+insert into commitment.inbound (received_at, id, object_key, calling_aet, called_aet, peer_address, association,
+                                transaction_uid, state, total, reason)
+values (%(received_at)s, %(id)s, %(object_key)s, '', '', '', '', '', 'GIVEN UP', 0, %(reason)s)
+on conflict do nothing
+returning id
+
+-- name: unknown_keys
+-- Those of the objects that have no row.
+select u.object_key from unnest(%(object_key)s::text[]) as u(object_key)
+where not exists (select from commitment.inbound i where i.object_key = u.object_key)
+
 -- name: insert_items
 insert into commitment.inbound_item (received_at, inbound, position, sop_class_uid, sop_instance_uid)
 select %(received_at)s, %(inbound)s, %(first)s + u.place, u.sop_class_uid, u.sop_instance_uid

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -25,7 +25,9 @@ QUERIES = load_queries(__package__, "inbound_reporting.sql")
 SLOT_WAIT_SECONDS: Final = 10.0
 RENEWALS_PER_LEASE: Final = 3
 LONGEST_REASON: Final = 500
-UNCONFIGURED: Final = "the station is not configured any more, or not enabled: 'gateway station set' gives it an address"
+UNCONFIGURED: Final = (
+    "the station is not configured any more, or not enabled: 'gateway station set' gives it an address"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +61,7 @@ class Reporter:
             if row is None:
                 return
             self._busy.add(row["calling_aet"])
-            supervisor.spawn(f"report {row['id']}", lambda row=row, holder=holder: self._attempt(row, holder), restart=False)  # type: ignore[misc]
+            supervisor.spawn(f"report {row['id']}", partial(self._attempt, row, holder), restart=False)
 
     async def _claim(self, holder: str) -> DictRow | None:
         parameters = {"busy": sorted(self._busy), "holder": holder, "lease": self._settings.lease_seconds}
@@ -108,17 +110,16 @@ class Reporter:
         event_type = WITH_FAILURES if failed else COMPLETE
         return Report(event_type, row["transaction_uid"], committed, failed)
 
-    async def _holding(self, key: dict[str, Any], work: Awaitable[int]) -> int:
+    async def _holding(self, key: dict[str, Any], work: asyncio.Future[int]) -> int:
         """Renew the lease until the thread ends. One that is lost costs a second report, which peers must bear."""
         lease = self._settings.lease_seconds
-        ended = asyncio.ensure_future(work)
-        while not (await asyncio.wait({ended}, timeout=lease / RENEWALS_PER_LEASE))[0]:
+        while not (await asyncio.wait({work}, timeout=lease / RENEWALS_PER_LEASE))[0]:
             try:
                 async with self._database.transaction() as connection:
                     await connection.execute(QUERIES.renew, key | {"lease": lease})
             except GatewayError as error:
                 log.warning("commitment_report_lease_not_renewed", inbound=str(key["id"]), reason=str(error))
-        return ended.result()
+        return work.result()
 
     async def _record(self, row: DictRow, key: dict[str, Any], result: Result) -> None:
         delay = delay_seconds(row["attempts"], random.random())  # noqa: S311 - spreads rivals, no secret

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+from services.commitment import scp
 from services.commitment.ground import Ground
 from services.commitment.settings import CommitmentSettings
 from services.commitment.stations import Stations
@@ -22,6 +23,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     kept = dict.fromkeys(KEPT, settings.record_months)
     with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
-        Ground(runtime, settings, profile, Stations(runtime.db), threads)
+        ground = Ground(runtime, settings, profile, Stations(runtime.db), threads)
+        await scp.start(ground)
         runtime.supervisor.spawn("commitment partitions", lambda: partitions.maintain(runtime, "commitment", kept))
         yield

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from schemas.commitment import REQUESTS
 from schemas.topology import COMMITMENT_REPORT_SENT, COMMITMENT_REQUESTED
+from services.commitment import sweep
 from services.commitment.ground import Ground
-from services.commitment.inbound import InboundRequests
+from services.commitment.inbound import QUERIES, InboundRequests
 from services.commitment.inbound_judging import Judge
 from services.commitment.inbound_reporting import Reporter
 
@@ -13,17 +15,17 @@ JUDGES: Final = 2
 MEASURE_SECONDS: Final = 15.0
 
 
-async def start(ground: Ground) -> InboundRequests:
-    """Consume, judge and report until the process stops. Whoever sweeps ``requests/`` records with what is returned."""
-    requests = InboundRequests(ground.runtime.db, ground.runtime.objects)
+async def start(ground: Ground) -> None:
+    """Consume, sweep, judge and report until the process stops."""
     if ground.profile.xeleris:
-        return requests
+        return
     database, bus = ground.runtime.db, ground.runtime.bus
+    requests = InboundRequests(database, ground.runtime.objects)
     await bus.consume(COMMITMENT_REQUESTED, requests.requested, while_available=database)
     await bus.consume(COMMITMENT_REPORT_SENT, requests.report_sent, while_available=database)
+    sweep.start(ground, sweep.Inbox(REQUESTS, QUERIES.unknown_keys, requests.record))
     await start_loops(ground)
     ground.loops.spawn_every("commitment requests measure", MEASURE_SECONDS, requests.measure)
-    return requests
 
 
 async def start_loops(ground: Ground) -> None:

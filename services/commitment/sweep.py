@@ -133,7 +133,7 @@ class Sweep:
             await self._inbox.handle(key)
         except (Unavailable, Conflict):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others are handled
+        except Exception as error:
             known = isinstance(error, GatewayError)
             log.error("object_not_handled", object_key=key, reason=str(error), exc_info=None if known else error)
             return False

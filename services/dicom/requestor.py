@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 from services.dicom import commands, pdu
 from services.dicom.association import Association, Negotiated, after
 from services.dicom.commands import Command
+from services.dicom.commitment import report_command
 from services.dicom.contexts import (
     VERIFICATION,
     ContextAnswer,
@@ -155,6 +156,13 @@ class Requestor:
         command = commands.encode_store(sop_class_uid, sop_instance_uid, message_id, priority, move_originator)
         chunks = chunks_from(source, offset, size, self._association.chunk)
         return self._exchange(context, commands.C_STORE, message_id, command, chunks, size, meanwhile)
+
+    def report(self, context: PresentationContext, event_type: int, data: bytes) -> Response:
+        """N-EVENT-REPORT of storage commitment (PS3.7 10.1.1, PS3.4 J.3.3). Errors as of ``store``."""
+        message_id = self._next_id()
+        command = report_command(event_type, message_id)
+        chunks = self._association.chunks_of(data)
+        return self._exchange(context, commands.N_EVENT_REPORT, message_id, command, chunks, len(data))
 
     def alive(self) -> bool:
         """Whether an idle association is still there, without waiting. A peer that releases it is answered."""

@@ -65,13 +65,14 @@ class CommitmentRequests:
             self._reporting.attend(request, key, received)
 
     def _answer(self, request: Request, status: int) -> None:
+        """PS3.7 10.3.5.2: with the class, the instance and, where it is told, the action type."""
         metrics.REQUESTS.labels(f"{status:04X}").inc()
-        fields: dict[str, str | int] = {}
-        if status in (SUCCESS, NO_SUCH_ACTION):
-            fields = {"affected_sop_class_uid": COMMITMENT_PUSH, "affected_sop_instance_uid": PUSH_INSTANCE}
-            action = request.command.number(ACTION_TYPE)
-            fields |= {} if action is None else {"action_type_id": action}
-        request.association.respond(request, status, **fields)
+        action, respond = request.command.number(ACTION_TYPE), request.association.respond
+        named = {"affected_sop_class_uid": COMMITMENT_PUSH, "affected_sop_instance_uid": PUSH_INSTANCE}
+        if status in (SUCCESS, NO_SUCH_ACTION) and action is not None:
+            respond(request, status, comment="", data_set=None, action_type_id=action, **named)
+        else:
+            respond(request, status)
 
     def _kept(self, request: Request) -> tuple[str, CommitmentRequest]:
         """The durable request and its key. Raises ``_Refused`` and the errors of the association."""

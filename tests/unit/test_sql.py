@@ -17,6 +17,7 @@ OWNS = {
     "storage": {"storage"},
     "index": {"index"},
     "forwarder": {"routing"},
+    "commitment": {"commitment"},
     "admin": {"config", "audit"},
     "dicom": set[str](),
 }
