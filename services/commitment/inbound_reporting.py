@@ -10,7 +10,6 @@ from uuid import uuid4
 import structlog
 from psycopg.rows import DictRow
 
-from schemas.commitment import COMPLETE, WITH_FAILURES, ReportedInstance
 from services.commitment import metrics
 from services.commitment.ground import Ground
 from services.commitment.inbound_transfer import Report, ReportCall
@@ -105,10 +104,9 @@ class Reporter:
     async def _report(self, row: DictRow, key: dict[str, Any]) -> Report:
         async with self._database.transaction() as connection:
             items = await (await connection.execute(QUERIES.select_items, key)).fetchall()
-        committed = [_instance(item) for item in items if item["state"] == "COMMITTED"]
-        failed = [_instance(item) for item in items if item["state"] == "FAILED"]
-        event_type = WITH_FAILURES if failed else COMPLETE
-        return Report(event_type, row["transaction_uid"], committed, failed)
+        named = [(item["sop_class_uid"], item["sop_instance_uid"], item["failure_reason"]) for item in items]
+        committed = [(sop_class, instance) for sop_class, instance, reason in named if reason is None]
+        return Report(row["transaction_uid"], committed, [each for each in named if each[2] is not None])
 
     async def _holding(self, key: dict[str, Any], work: asyncio.Future[int]) -> int:
         """Renew the lease until the thread ends. One that is lost costs a second report, which peers must bear."""
@@ -133,14 +131,6 @@ class Reporter:
                 await connection.execute(QUERIES.hurry_others, parameters)
         if ended is not None:
             _tell(row, ended, result)
-
-
-def _instance(item: DictRow) -> ReportedInstance:
-    return ReportedInstance(
-        sop_class_uid=item["sop_class_uid"],
-        sop_instance_uid=item["sop_instance_uid"],
-        failure_reason=item["failure_reason"],
-    )
 
 
 def _tell(row: DictRow, ended: DictRow, result: Result) -> None:

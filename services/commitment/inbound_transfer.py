@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from schemas.commitment import ReportedInstance
 from services.commitment.stations import Station
-from services.dicom.commitment import encode_report
+from services.dicom.commitment import encode_report, event_type
 from services.dicom.contexts import COMMITMENT_PUSH, UNCOMPRESSED, ProposedContext, Roles
 from services.dicom.errors import AssociationError
 from services.dicom.profile import Profile
@@ -25,12 +24,11 @@ class NotAccepted(AssociationError):
 
 @dataclass(frozen=True)
 class Report:
-    """What is said, under the peer's own Transaction UID."""
+    """SOP class and instance, and the failure reason of those that failed, under the peer's own Transaction UID."""
 
-    event_type: int
     transaction_uid: str
-    committed: Sequence[ReportedInstance]
-    failed: Sequence[ReportedInstance]
+    committed: Sequence[tuple[str, str]]
+    failed: Sequence[tuple[str, str, int]]
 
 
 class ReportCall:
@@ -54,7 +52,7 @@ class ReportCall:
             data = encode_report(
                 report.transaction_uid, report.committed, report.failed, context.transfer_syntax
             )  # fmt: skip
-            return requestor.report(context, report.event_type, data).status
+            return requestor.report(context, event_type(report.failed), data).status
 
     def abort(self) -> None:
         """End the association now."""

@@ -23,6 +23,7 @@ DATA_SET: Final = 0x0001
 COMMENT_LIMIT: Final = 64
 
 GROUP_LENGTH, AFFECTED_SOP_CLASS, COMMAND_FIELD, MESSAGE_ID, RESPONDED_ID = 0x0000, 0x0002, 0x0100, 0x0110, 0x0120
+REQUESTED_SOP_CLASS, REQUESTED_INSTANCE, ACTION_TYPE = 0x0003, 0x1001, 0x1008
 PRIORITY, DATA_SET_TYPE, STATUS, ERROR_COMMENT, AFFECTED_INSTANCE = 0x0700, 0x0800, 0x0900, 0x0902, 0x1000
 EVENT_TYPE, MOVE_ORIGINATOR, MOVE_ORIGINATOR_ID, MOVE_DESTINATION = 0x1002, 0x1030, 0x1031, 0x0600
 REQUESTED_SOP_CLASS, REQUESTED_INSTANCE, ACTION_TYPE = 0x0003, 0x1001, 0x1008
@@ -30,7 +31,7 @@ REQUESTED_SOP_CLASS, REQUESTED_INSTANCE, ACTION_TYPE = 0x0003, 0x1001, 0x1008
 _UID, _TEXT, _NUMBER, _TAGS = "UI", "AE LO", "US", "AT"
 FIELDS: Final[Mapping[str, tuple[int, str]]] = {
     "affected_sop_class_uid": (AFFECTED_SOP_CLASS, _UID),
-    "requested_sop_class_uid": (0x0003, _UID),
+    "requested_sop_class_uid": (REQUESTED_SOP_CLASS, _UID),
     "command_field": (COMMAND_FIELD, _NUMBER),
     "message_id": (MESSAGE_ID, _NUMBER),
     "responded_id": (RESPONDED_ID, _NUMBER),
@@ -42,10 +43,10 @@ FIELDS: Final[Mapping[str, tuple[int, str]]] = {
     "error_comment": (ERROR_COMMENT, _TEXT),
     "error_id": (0x0903, _NUMBER),
     "affected_sop_instance_uid": (AFFECTED_INSTANCE, _UID),
-    "requested_sop_instance_uid": (0x1001, _UID),
+    "requested_sop_instance_uid": (REQUESTED_INSTANCE, _UID),
     "event_type_id": (EVENT_TYPE, _NUMBER),
     "attributes": (0x1005, _TAGS),
-    "action_type_id": (0x1008, _NUMBER),
+    "action_type_id": (ACTION_TYPE, _NUMBER),
     "remaining": (0x1020, _NUMBER),
     "completed": (0x1021, _NUMBER),
     "failed": (0x1022, _NUMBER),
@@ -94,6 +95,26 @@ class Command:
     def affected_sop_instance_uid(self) -> str:
         """(0000,1000)"""
         return self.text(AFFECTED_INSTANCE)
+
+    @property
+    def requested_sop_class_uid(self) -> str:
+        """(0000,0003) of an N-ACTION, N-GET, N-SET or N-DELETE."""
+        return self.text(REQUESTED_SOP_CLASS)
+
+    @property
+    def requested_sop_instance_uid(self) -> str:
+        """(0000,1001) of an N-ACTION, N-GET, N-SET or N-DELETE."""
+        return self.text(REQUESTED_INSTANCE)
+
+    @property
+    def action_type(self) -> int | None:
+        """(0000,1008) of an N-ACTION."""
+        return self.number(ACTION_TYPE)
+
+    @property
+    def event_type(self) -> int | None:
+        """(0000,1002) of an N-EVENT-REPORT and its response."""
+        return self.number(EVENT_TYPE)
 
     @property
     def move_originator_aet(self) -> str:
@@ -200,10 +221,15 @@ def encode_store(
 
 
 def encode_response(request: Command, status: int, comment: str, has_data_set: bool, **values: Value) -> bytes:
-    """The response to a request: SOP class and instance are repeated from it unless ``values`` name them."""
+    """The response to a request: SOP class and instance are repeated from it unless ``values`` name them.
+
+    What an N-ACTION, N-GET, N-SET or N-DELETE calls Requested is Affected in its response (PS3.7 10.1.2 to 10.1.6).
+    """
     for name, element in (
         ("affected_sop_class_uid", AFFECTED_SOP_CLASS),
+        ("affected_sop_class_uid", REQUESTED_SOP_CLASS),
         ("affected_sop_instance_uid", AFFECTED_INSTANCE),
+        ("affected_sop_instance_uid", REQUESTED_INSTANCE),
     ):
         if element in request.elements:
             values.setdefault(name, request.text(element))

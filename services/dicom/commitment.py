@@ -1,178 +1,289 @@
-"""Storage commitment on the wire: action and event information, reports on an acceptor's association (PS3.4 J.3)."""
+"""The data sets of storage commitment, read and written (PS3.4 J.3.2.1, J.3.3.1; R133 to R136). Pure.
+
+They are built from bytes: 20,000 references as pydicom objects take seconds. Storage Media File-Set ID and UID are
+neither written nor read (R78, R134, R135).
+"""
 
 import io
-import struct
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final
+from uuid import uuid4
 
-from schemas.commitment import ReportedInstance, RequestedInstance
-from services.dicom import commands
-from services.dicom.association import Association, after
-from services.dicom.contexts import COMMITMENT_PUSH, IMPLICIT_LITTLE_ENDIAN, PresentationContext
+from schemas.commitment import COMPLETE, WITH_FAILURES, ReportedInstance, RequestedInstance
+from services.dicom import status
+from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from services.dicom.dictionary import implicit_vr
-from services.dicom.elements import ITEM, UnparsableDataSet, Walker
-from services.dicom.errors import PeerTooSlow, ProtocolViolation
+from services.dicom.elements import ITEM, UNDEFINED, Element, UnparsableDataSet, Walker
 from services.dicom.uids import valid_uid
 from services.runtime.errors import GatewayError
 
 PUSH_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
-"""The well-known SOP instance of the class (PS3.4 J.3.5)."""
-STORAGE_COMMITMENT_ACTION: Final = 1
-TRANSACTION_UID: Final = 0x00081195
-FAILED_SOP_SEQUENCE, REFERENCED_SOP_SEQUENCE = 0x00081198, 0x00081199
-SOP_CLASS, SOP_INSTANCE, FAILURE_REASON = 0x00081150, 0x00081155, 0x00081197
-_LONGEST: Final = 64
-_REPRESENTATIONS: Final = {
-    TRANSACTION_UID: "UI", REFERENCED_SOP_SEQUENCE: "SQ", SOP_CLASS: "UI", SOP_INSTANCE: "UI",
-}  # fmt: skip
+"""The well-known SOP instance of the Storage Commitment Push Model (PS3.4 J.3.5)."""
+REQUEST_ACTION: Final = 1
+"""Action Type ID of "Request Storage Commitment" (PS3.4 J.3.2.1)."""
+LARGEST_BYTES: Final = 16 << 20
+"""Largest request or report that is read into memory; some 130,000 instances."""
+MOST_INSTANCES: Final = 100_000
+"""Of one request or report."""
+
+FAILURE_NAMES: Final[dict[int, str]] = {
+    status.PROCESSING_FAILURE: "Processing failure",
+    status.NO_SUCH_INSTANCE: "No such object instance",
+    status.RESOURCE_LIMITATION: "Resource limitation",
+    status.SOP_CLASS_NOT_SUPPORTED: "Referenced SOP Class not supported",
+    status.CLASS_INSTANCE_CONFLICT: "Class / Instance conflict",
+    status.DUPLICATE_TRANSACTION_UID: "Duplicate transaction UID",
+}
+"""R136, PS3.3 C.14.1.1."""
+
+_RETRIEVE_AET: Final = 0x00080054
+_TRANSACTION_UID: Final = 0x00081195
+_FAILED_SEQUENCE, _REFERENCED_SEQUENCE = 0x00081198, 0x00081199
+_SOP_CLASS, _SOP_INSTANCE, _FAILURE_REASON = 0x00081150, 0x00081155, 0x00081197
+_LONGEST_UID: Final = 64
+_MOST_ELEMENTS: Final = 10 * MOST_INSTANCES
+
+_EXPLICIT_HEADER = Struct("<HH2sH")
+_EXPLICIT_SEQUENCE = Struct("<HH2s2xI")
+_IMPLICIT_HEADER = Struct("<HHI")
+_REASON = Struct("<H")
+
+Items = list[dict[int, bytes]]
 
 
-class Mistyped(GatewayError):
-    """An element of the information has another value representation than the standard gives it."""
+class UnreadableCommitment(GatewayError):
+    """The data set is no request or report. ``status`` answers an N-ACTION: 0115, 0212 or, not parsable, 0110.
+
+    ``reason`` is one of a few constants; no values.
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.reason, self.status = reason, status
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a report names."""
+
+    transaction_uid: str
+    committed: list[ReportedInstance]
+    failed: list[ReportedInstance]
 
 
 @dataclass(frozen=True)
 class Requested:
-    """What a request names."""
+    """What a request names, each instance once, in its order."""
 
     transaction_uid: str
     instances: list[RequestedInstance]
 
 
-def read_request(data: bytes, transfer_syntax: str) -> Requested:
-    """The action information of an N-ACTION (PS3.4 J.3.2.1).
+def new_transaction_uid() -> str:
+    """A UID that nobody else has made (PS3.5 B.2)."""
+    return f"2.25.{uuid4().int}"
 
-    Raises:
-        UnparsableDataSet: not readable, no legal Transaction UID, no instances, or one without its UIDs.
-        Mistyped: an element is of another type.
+
+def failure_name(reason: int) -> str:
+    """Words for a failure reason of a report (R136); "undefined" for one the table does not have."""
+    return FAILURE_NAMES.get(reason, "undefined")
+
+
+def read_report(data: bytes, transfer_syntax: str) -> Reported:
+    """What a report says (R135).
+
+    VRs are not judged: what can be told from a sloppy report is worth more than its refusal. Raises
+    ``UnreadableCommitment``: not readable, no legal Transaction UID, no instances, or one without its UIDs.
     """
-    walker = Walker(io.BytesIO(data), 0, len(data), transfer_syntax, lambda tag, _: implicit_vr(tag, {}, signed=False))
-    items: list[dict[int, bytes]] = []
-    sequence, transaction = 0, b""
-    for tag, representation, position, length, depth in walker:
-        if tag == ITEM and depth == 1 and sequence == REFERENCED_SOP_SEQUENCE:
-            items.append({})
-            continue
-        if depth == 0 or (depth == 1 and sequence == REFERENCED_SOP_SEQUENCE):
-            _check_representation(tag, representation)
-        if depth == 0:
-            sequence = tag
-            if tag == TRANSACTION_UID and length <= _LONGEST:
-                transaction = walker.value(position, length)
-        elif depth == 1 and sequence == REFERENCED_SOP_SEQUENCE and length <= _LONGEST:
-            items[-1][tag] = walker.value(position, length)
-    return _checked(_text(transaction), items)
-
-
-def _check_representation(tag: int, representation: str) -> None:
-    expected = _REPRESENTATIONS.get(tag)
-    if expected is not None and representation not in (expected, "UN"):
-        raise Mistyped(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is {representation} instead of {expected}")
-
-
-def _checked(transaction_uid: str, items: Sequence[dict[int, bytes]]) -> Requested:
-    instances = [
-        RequestedInstance(
-            sop_class_uid=_text(item.get(SOP_CLASS, b"")), sop_instance_uid=_text(item.get(SOP_INSTANCE, b""))
-        )
-        for item in items
+    transaction, items = _read(data, transfer_syntax, (_REFERENCED_SEQUENCE, _FAILED_SEQUENCE), strict=False)
+    committed = [_reported(item, None) for item in items[_REFERENCED_SEQUENCE]]
+    failed = [
+        _reported(item, int.from_bytes(item.get(_FAILURE_REASON, b"")[:2], "little"))
+        for item in items[_FAILED_SEQUENCE]
     ]
-    if not valid_uid(transaction_uid):
-        raise UnparsableDataSet("no-transaction-uid", 0)
+    return Reported(transaction, committed, failed)
+
+
+def read_request(data: bytes, transfer_syntax: str) -> Requested:
+    """What a request asks for (R134); an instance that is named twice is asked for once.
+
+    Raises ``UnreadableCommitment``: 0212 for an element of another type or length than its own, 0115 for a value that
+    is missing or no UID, 0110 for a data set that cannot be parsed.
+    """
+    transaction, items = _read(data, transfer_syntax, (_REFERENCED_SEQUENCE,), strict=True)
+    pairs = dict.fromkeys((_text(item[_SOP_CLASS]), _text(item[_SOP_INSTANCE])) for item in items[_REFERENCED_SEQUENCE])
+    return Requested(
+        transaction, [RequestedInstance(sop_class_uid=each, sop_instance_uid=instance) for each, instance in pairs]
+    )
+
+
+def encode_request(transaction_uid: str, instances: Collection[tuple[str, str]], transfer_syntax: str) -> bytes:
+    """The action information of an N-ACTION (PS3.4 table J.3-1); ``instances`` are SOP class and instance UIDs.
+
+    Raises ValueError: no instance, a UID that is not ASCII, or a transfer syntax that is neither little endian.
+    """
     if not instances:
-        raise UnparsableDataSet("no-instances", 0)
-    if not all(valid_uid(each.sop_class_uid) and valid_uid(each.sop_instance_uid) for each in instances):
-        raise UnparsableDataSet("instance-without-uid", 0)
-    return Requested(transaction_uid, instances)
+        raise ValueError("a storage commitment request names at least one instance")
+    write = _Writer(transfer_syntax)
+    items = [write.reference(*instance) for instance in instances]
+    return write.uid(_TRANSACTION_UID, transaction_uid) + write.sequence(_REFERENCED_SEQUENCE, items)
 
 
 def encode_report(
     transaction_uid: str,
-    committed: Sequence[ReportedInstance],
-    failed: Sequence[ReportedInstance],
+    committed: Collection[tuple[str, str]],
+    failed: Collection[tuple[str, str, int]],
     transfer_syntax: str,
+    *,
+    retrieve_aet: str = "",
 ) -> bytes:
-    """The event information of an N-EVENT-REPORT (PS3.4 J.3.3.1); a sequence without items is left out."""
-    implicit = transfer_syntax == IMPLICIT_LITTLE_ENDIAN
-    data = _element(TRANSACTION_UID, b"UI", _uid(transaction_uid), implicit=implicit)
-    for tag, instances in ((FAILED_SOP_SEQUENCE, failed), (REFERENCED_SOP_SEQUENCE, committed)):
-        if instances:
-            items = b"".join(_item(each, implicit=implicit) for each in instances)
-            data += _element(tag, b"SQ", items, implicit=implicit)
-    return data
+    """The event information of an N-EVENT-REPORT (PS3.4 table J.3-2); ``failed`` are class, instance and reason.
+
+    Lists that are empty are left out. ``retrieve_aet`` is the Retrieve AE Title, if one is to be named. Raises as
+    ``encode_request``.
+    """
+    if not committed and not failed:
+        raise ValueError("a storage commitment report names at least one instance")
+    write = _Writer(transfer_syntax)
+    parts = [write.text(_RETRIEVE_AET, b"AE", retrieve_aet)] if retrieve_aet else []
+    parts.append(write.uid(_TRANSACTION_UID, transaction_uid))
+    if failed:
+        parts.append(write.sequence(_FAILED_SEQUENCE, [write.failure(*each) for each in failed]))
+    if committed:
+        parts.append(write.sequence(_REFERENCED_SEQUENCE, [write.reference(*each) for each in committed]))
+    return b"".join(parts)
 
 
-def _item(instance: ReportedInstance, *, implicit: bool) -> bytes:
-    body = _element(SOP_CLASS, b"UI", _uid(instance.sop_class_uid), implicit=implicit)
-    body += _element(SOP_INSTANCE, b"UI", _uid(instance.sop_instance_uid), implicit=implicit)
-    if instance.failure_reason is not None:
-        body += _element(FAILURE_REASON, b"US", struct.pack("<H", instance.failure_reason), implicit=implicit)
-    return struct.pack("<HHI", ITEM >> 16, ITEM & 0xFFFF, len(body)) + body
+def event_type(failed: Collection[object]) -> int:
+    """The event type of a report with these failures (PS3.4 J.3.3.1)."""
+    return WITH_FAILURES if failed else COMPLETE
 
 
-def _element(tag: int, representation: bytes, value: bytes, *, implicit: bool) -> bytes:
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-    if implicit:
-        return head + struct.pack("<I", len(value)) + value
-    long = representation == b"SQ"
-    return head + representation + (struct.pack("<2xI" if long else "<H", len(value))) + value
+class _Writer:
+    def __init__(self, transfer_syntax: str) -> None:
+        if transfer_syntax not in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN):
+            raise ValueError(f"storage commitment is not written in transfer syntax {transfer_syntax}")
+        self._explicit = transfer_syntax == EXPLICIT_LITTLE_ENDIAN
+
+    def uid(self, tag: int, value: str) -> bytes:
+        encoded = value.encode("ascii")
+        return self._element(tag, b"UI", encoded + b"\0" if len(encoded) % 2 else encoded)
+
+    def text(self, tag: int, vr: bytes, value: str) -> bytes:
+        encoded = value.encode("ascii")
+        return self._element(tag, vr, encoded + b" " if len(encoded) % 2 else encoded)
+
+    def reference(self, sop_class_uid: str, sop_instance_uid: str) -> bytes:
+        return self.uid(_SOP_CLASS, sop_class_uid) + self.uid(_SOP_INSTANCE, sop_instance_uid)
+
+    def failure(self, sop_class_uid: str, sop_instance_uid: str, reason: int) -> bytes:
+        return self.reference(sop_class_uid, sop_instance_uid) + self._element(
+            _FAILURE_REASON, b"US", _REASON.pack(reason)
+        )
+
+    def sequence(self, tag: int, items: Collection[bytes]) -> bytes:
+        value = b"".join(_IMPLICIT_HEADER.pack(ITEM >> 16, ITEM & 0xFFFF, len(item)) + item for item in items)
+        if self._explicit:
+            return _EXPLICIT_SEQUENCE.pack(tag >> 16, tag & 0xFFFF, b"SQ", len(value)) + value
+        return _IMPLICIT_HEADER.pack(tag >> 16, tag & 0xFFFF, len(value)) + value
+
+    def _element(self, tag: int, vr: bytes, value: bytes) -> bytes:
+        if self._explicit:
+            return _EXPLICIT_HEADER.pack(tag >> 16, tag & 0xFFFF, vr, len(value)) + value
+        return _IMPLICIT_HEADER.pack(tag >> 16, tag & 0xFFFF, len(value)) + value
 
 
-def _uid(text: str) -> bytes:
-    return text.encode("ascii") + b"\0" * (len(text) % 2)
+def _read(
+    data: bytes, transfer_syntax: str, sequences: tuple[int, ...], *, strict: bool
+) -> tuple[str, dict[int, Items]]:
+    reader = _Reader(data, transfer_syntax, sequences, strict=strict)
+    try:
+        reader.read()
+    except UnparsableDataSet as fault:
+        raise UnreadableCommitment(str(fault), status.PROCESSING_FAILURE) from fault
+    if not valid_uid(_text(reader.transaction)):
+        raise UnreadableCommitment("no-transaction-uid", status.INVALID_ARGUMENT)
+    if not any(reader.items.values()):
+        raise UnreadableCommitment("no-instances", status.INVALID_ARGUMENT)
+    return _text(reader.transaction), reader.items
+
+
+class _Reader:
+    """One pass over a data set. An item is judged when it ends, so that bad ones are not gathered."""
+
+    def __init__(self, data: bytes, transfer_syntax: str, sequences: tuple[int, ...], *, strict: bool) -> None:
+        source = io.BytesIO(data)
+        self._walker = Walker(source, 0, len(data), transfer_syntax, lambda tag, _: implicit_vr(tag, {}, signed=False))
+        self._strict = strict
+        self._sequence = 0
+        self._left = MOST_INSTANCES
+        self.transaction = b""
+        self.items: dict[int, Items] = {tag: [] for tag in sequences}
+
+    def read(self) -> None:
+        for number, element in enumerate(self._walker):
+            if number >= _MOST_ELEMENTS:
+                raise UnreadableCommitment("too-many-elements", status.PROCESSING_FAILURE)
+            tag, depth = element[0], element[4]
+            if depth == 0:
+                self._judge_last()
+                self._outside(element)
+            elif depth == 1 and self._sequence in self.items:
+                if tag == ITEM:
+                    self._judge_last()
+                    self._begin()
+                else:
+                    self._inside(element)
+        self._judge_last()
+
+    def _outside(self, element: Element) -> None:
+        tag, vr, *_ = element
+        self._sequence = tag
+        if tag in self.items and vr != "SQ":
+            self._mistyped("no-sequence")
+        if tag == _TRANSACTION_UID:
+            self.transaction = self._uid(element)
+
+    def _begin(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise UnreadableCommitment("too-many-instances", status.PROCESSING_FAILURE)
+        self.items[self._sequence].append({})
+
+    def _inside(self, element: Element) -> None:
+        tag, _, position, length, _ = element
+        item = self.items[self._sequence][-1]
+        if tag in (_SOP_CLASS, _SOP_INSTANCE):
+            item[tag] = self._uid(element)
+        elif tag == _FAILURE_REASON and length <= _LONGEST_UID:
+            item[tag] = self._walker.value(position, length)
+
+    def _uid(self, element: Element) -> bytes:
+        _, vr, position, length, _ = element
+        if vr not in ("UI", "UN"):
+            self._mistyped("no-uid-type")
+        if length > _LONGEST_UID or length == UNDEFINED:
+            self._mistyped("uid-too-long")
+            return b""
+        return self._walker.value(position, length)
+
+    def _mistyped(self, reason: str) -> None:
+        if self._strict:
+            raise UnreadableCommitment(reason, status.MISTYPED_ARGUMENT)
+
+    def _judge_last(self) -> None:
+        items = self.items.get(self._sequence)
+        if items and not all(valid_uid(_text(items[-1].get(tag, b""))) for tag in (_SOP_CLASS, _SOP_INSTANCE)):
+            raise UnreadableCommitment("instance-without-uid", status.INVALID_ARGUMENT)
+
+
+def _reported(item: dict[int, bytes], reason: int | None) -> ReportedInstance:
+    return ReportedInstance(
+        sop_class_uid=_text(item[_SOP_CLASS]), sop_instance_uid=_text(item[_SOP_INSTANCE]), failure_reason=reason
+    )
 
 
 def _text(value: bytes) -> str:
     return value.decode("latin-1").strip("\0 ")
-
-
-def report_command(event_type: int, message_id: int) -> bytes:
-    """An N-EVENT-REPORT-RQ with a data set (PS3.7 10.3.1.1)."""
-    return commands.encode(
-        affected_sop_class_uid=COMMITMENT_PUSH,
-        command_field=commands.N_EVENT_REPORT,
-        message_id=message_id,
-        data_set_type=commands.DATA_SET,
-        affected_sop_instance_uid=PUSH_INSTANCE,
-        event_type_id=event_type,
-    )
-
-
-def quiet(association: Association, seconds: float) -> bool:
-    """Wait until something comes from the peer, which stays unread: False. True when nothing did for so long.
-
-    Raises AssociationAborted, PeerGone.
-    """
-    if association.stream.remaining:
-        return False
-    try:
-        association.stream.fill(1, after(seconds))
-    except PeerTooSlow:
-        return True
-    return False
-
-
-def report_back(
-    association: Association, context: PresentationContext, event_type: int, data: bytes, wait_seconds: float
-) -> int:
-    """An N-EVENT-REPORT from the acceptor's side, between two requests of the peer; its status.
-
-    Raises PeerTooSlow, ProtocolViolation for anything but the answer, and the other errors of the stream.
-    """
-    message_id = 1
-    association.send_message(
-        context.id, report_command(event_type, message_id), association.chunks_of(data), len(data)
-    )  # fmt: skip
-    message = association.read_command(after(wait_seconds))
-    if message is None:
-        raise ProtocolViolation("A-RELEASE-RQ instead of the answer to a report")
-    got, answer = message
-    expected = commands.N_EVENT_REPORT | commands.RESPONSE
-    if (answer.command_field, answer.message_id, got.id) != (expected, message_id, context.id):
-        raise ProtocolViolation(f"command {answer.command_field:04X} instead of the answer to a report")
-    if answer.status is None:
-        raise ProtocolViolation("answer to a report without status")
-    if answer.has_data_set:
-        association.stream.copy_data_set(got.id, None, None, association.stream.guards.maximum_command)
-    return answer.status

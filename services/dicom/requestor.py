@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 from services.dicom import commands, pdu
 from services.dicom.association import Association, Negotiated, after
 from services.dicom.commands import Command
-from services.dicom.commitment import report_command
+from services.dicom.commitment_exchange import report_command
 from services.dicom.contexts import (
     VERIFICATION,
     ContextAnswer,

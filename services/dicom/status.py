@@ -29,13 +29,9 @@ PROCESSING_FAILURE: Final = 0x0110
 INVALID_INSTANCE: Final = 0x0117
 SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 DUPLICATE_INSTANCE: Final = 0x0111
-NO_SUCH_INSTANCE: Final = 0x0112
-NO_SUCH_EVENT_TYPE: Final = 0x0113
-INVALID_ARGUMENT: Final = 0x0115
-NO_SUCH_SOP_CLASS: Final = 0x0118
-NO_SUCH_ACTION: Final = 0x0123
-MISTYPED_ARGUMENT: Final = 0x0212
-RESOURCE_LIMITATION: Final = 0x0213
+NO_SUCH_INSTANCE, NO_SUCH_EVENT_TYPE, INVALID_ARGUMENT = 0x0112, 0x0113, 0x0115
+NO_SUCH_CLASS, NO_SUCH_ACTION, DUPLICATE_TRANSACTION_UID = 0x0118, 0x0123, 0x0131
+DUPLICATE_INVOCATION, MISTYPED_ARGUMENT, RESOURCE_LIMITATION = 0x0210, 0x0212, 0x0213
 CLASS_INSTANCE_CONFLICT: Final = 0x0119
 UNRECOGNIZED_OPERATION: Final = 0x0211
 
@@ -59,6 +55,30 @@ STORE_NAMES: Final[dict[int, str]] = {
 }
 """R47, R48: the private meanings of A710 to A780 are applied whatever vendor sent the code."""
 
+ACTION_NAMES: Final[dict[int, str]] = {
+    CLASS_INSTANCE_CONFLICT: "Class-instance conflict",
+    DUPLICATE_INVOCATION: "Duplicate invocation",
+    INVALID_ARGUMENT: "Invalid argument value",
+    INVALID_INSTANCE: "Invalid SOP Instance",
+    MISTYPED_ARGUMENT: "Mistyped argument",
+    NO_SUCH_ACTION: "No such action",
+    NO_SUCH_CLASS: "No such SOP Class",
+    NO_SUCH_INSTANCE: "No such SOP Instance",
+    PROCESSING_FAILURE: "Processing failure",
+}
+"""R76, R77: what a commitment server may answer an N-ACTION."""
+EVENT_REPORT_NAMES: Final[dict[int, str]] = {
+    CLASS_INSTANCE_CONFLICT: "Class-instance conflict",
+    NO_SUCH_EVENT_TYPE: "No such event type",
+    PROCESSING_FAILURE: "Processing failure",
+}
+"""R113: what a report is answered."""
+_NAMES: Final[dict[int, dict[int, str]]] = {
+    commands.C_STORE: STORE_NAMES,
+    commands.N_ACTION: ACTION_NAMES,
+    commands.N_EVENT_REPORT: EVENT_REPORT_NAMES,
+}
+
 
 def classify(status: int) -> StatusClass:
     """The class of any status of any service."""
@@ -77,10 +97,9 @@ def name(status: int, service: int = commands.C_STORE) -> str:
     """Words for people; "" for a plain success, the class for what nobody has defined."""
     if status == 0:
         return ""
-    stored = service == commands.C_STORE
-    if stored and status in STORE_NAMES:
-        return STORE_NAMES[status]
-    for known in (STORAGE_SERVICE_CLASS_STATUS if stored else {}, GENERAL_STATUS):
+    if words := _NAMES.get(service, {}).get(status):
+        return words
+    for known in (STORAGE_SERVICE_CLASS_STATUS if service == commands.C_STORE else {}, GENERAL_STATUS):
         if status in known:
             kind, words = known[status]
             return str(words or kind)

@@ -9,16 +9,20 @@ from schemas.commitment import REQUESTS, CommitmentRequest
 from schemas.messages import CommitmentRequested
 from services.dicom.association import Request
 from services.dicom.commands import ACTION_TYPE, REQUESTED_INSTANCE, REQUESTED_SOP_CLASS
-from services.dicom.commitment import PUSH_INSTANCE, STORAGE_COMMITMENT_ACTION, Mistyped, read_request
+from services.dicom.commitment import (
+    LARGEST_BYTES,
+    PUSH_INSTANCE,
+    REQUEST_ACTION,
+    UnreadableCommitment,
+    read_request,
+)
 from services.dicom.contexts import COMMITMENT_PUSH
-from services.dicom.elements import UnparsableDataSet
 from services.dicom.errors import AssociationError, DataSetTooLarge
 from services.dicom.status import (
     INVALID_ARGUMENT,
-    MISTYPED_ARGUMENT,
     NO_SUCH_ACTION,
+    NO_SUCH_CLASS,
     NO_SUCH_INSTANCE,
-    NO_SUCH_SOP_CLASS,
     PROCESSING_FAILURE,
     RESOURCE_LIMITATION,
 )
@@ -31,7 +35,6 @@ from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, new_key
 
 SUCCESS: Final = 0x0000
-LARGEST_BYTES: Final = 16 << 20  # some 130,000 instances
 
 log = structlog.get_logger(__name__)
 
@@ -100,10 +103,8 @@ class CommitmentRequests:
             read = read_request(request.read_data_set(LARGEST_BYTES), request.context.transfer_syntax)
         except DataSetTooLarge as error:
             raise _Refused(RESOURCE_LIMITATION, str(error)) from error
-        except Mistyped as error:
-            raise _Refused(MISTYPED_ARGUMENT, str(error)) from error
-        except UnparsableDataSet as error:
-            raise _Refused(INVALID_ARGUMENT, str(error)) from error
+        except UnreadableCommitment as error:
+            raise _Refused(error.status, str(error)) from error
         return CommitmentRequest(
             received_at=received_at,
             peer_address=association.peer_address,
@@ -120,10 +121,10 @@ def _check_command(request: Request) -> None:
     """What is known before the data set is read. Raises ``_Refused``."""
     command = request.command
     if {command.text(REQUESTED_SOP_CLASS), request.context.abstract_syntax} != {COMMITMENT_PUSH}:
-        raise _Refused(NO_SUCH_SOP_CLASS, "SOP class is not Storage Commitment Push Model")
+        raise _Refused(NO_SUCH_CLASS, "SOP class is not Storage Commitment Push Model")
     if command.text(REQUESTED_INSTANCE) != PUSH_INSTANCE:
         raise _Refused(NO_SUCH_INSTANCE, "SOP instance is not that of the Storage Commitment Push Model")
-    if command.number(ACTION_TYPE) != STORAGE_COMMITMENT_ACTION:
+    if command.number(ACTION_TYPE) != REQUEST_ACTION:
         raise _Refused(NO_SUCH_ACTION, "action type is not 1")
     if not command.has_data_set:
         raise _Refused(INVALID_ARGUMENT, "no data set")

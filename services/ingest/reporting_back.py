@@ -13,10 +13,11 @@ from typing import Any, Final, TypeVar
 import structlog
 from psycopg.rows import DictRow
 
-from schemas.commitment import COMPLETE, WITH_FAILURES, CommitmentRequest, ReportedInstance
+from schemas.commitment import CommitmentRequest
 from schemas.messages import ReportSent
 from services.dicom.association import Request
-from services.dicom.commitment import encode_report, quiet, report_back
+from services.dicom.commitment import encode_report, event_type
+from services.dicom.commitment_exchange import quiet, report_back
 from services.ingest import metrics
 from services.ingest.publisher import Publisher
 from services.runtime.db import Database, load_queries
@@ -62,13 +63,13 @@ class ReportingBack:
         items = self._asked(self._items(row)) if row["in_time"] else None
         if not items or not quiet(request.association, 0.0):
             return
-        committed = [_instance(item) for item in items if item["failure_reason"] is None]
-        failed = [_instance(item) for item in items if item["failure_reason"] is not None]
-        event_type = WITH_FAILURES if failed else COMPLETE
+        named = [(item["sop_class_uid"], item["sop_instance_uid"], item["failure_reason"]) for item in items]
+        committed = [(sop_class, instance) for sop_class, instance, reason in named if reason is None]
+        failed = [each for each in named if each[2] is not None]
         data = encode_report(row["transaction_uid"], committed, failed, request.context.transfer_syntax)
         association = request.association
         try:
-            status = report_back(association, request.context, event_type, data, ANSWER_SECONDS)
+            status = report_back(association, request.context, event_type(failed), data, ANSWER_SECONDS)
         except GatewayError:
             metrics.REPORTED_BACK.labels("unanswered").inc()
             raise
@@ -96,11 +97,3 @@ class ReportingBack:
     async def _items(self, row: DictRow) -> list[DictRow]:
         async with self._database.transaction(timeout=DATABASE_SECONDS) as connection:
             return await (await connection.execute(QUERIES.select_items, row)).fetchall()
-
-
-def _instance(item: DictRow) -> ReportedInstance:
-    return ReportedInstance(
-        sop_class_uid=item["sop_class_uid"],
-        sop_instance_uid=item["sop_instance_uid"],
-        failure_reason=item["failure_reason"],
-    )
