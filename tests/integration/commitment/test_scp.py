@@ -104,9 +104,9 @@ async def committing(site: Site, **settings: Any) -> AsyncIterator[Runtime]:
     async with AsyncExitStack() as stack:
         await database.open()
         stack.push_async_callback(database.close)
+        stack.push_async_callback(supervisor.drain, 0.2)
         await bus.open()
         stack.push_async_callback(bus.close)
-        stack.push_async_callback(supervisor.drain, 5)
         async with asyncio.timeout(10):
             await database.wait_available()
         threads = stack.enter_context(ThreadPoolExecutor(chosen.associations))
@@ -269,13 +269,15 @@ async def test_archives_downstream_have_to_commit_too(start: Callable[..., Site]
             site.rows("delete from commitment.archived where sop_instance_uid = %s", on_its_way.sop_instance_uid)
             assert await site.ask("1.2.3.5", archived, on_its_way) == 0
             await until_async(lambda: site.rows(ITEMS)[-1]["state"] == "PENDING" and len(site.rows(ITEMS)) == 5)
-            site.rows("update commitment.inbound set recorded_at = now() - interval '49 hours'")
-            site.rows("update commitment.inbound set next_attempt_at = now() where state = 'CHECKING'")
+            await until_async(lambda: site.rows(TWO_DAYS_LATER) or site.states()[-1] != "CHECKING")
+            await until_async(lambda: site.rows(LOOK_NOW) or site.states()[-1] != "CHECKING")
             report = await in_thread(hearing.report, "1.2.3.5")
             assert report.committed == tuple(references(archived))
             assert report.failed == ((*references(on_its_way)[0], 0x0110),)
 
 
+TWO_DAYS_LATER = "update commitment.inbound set recorded_at = now() - interval '49 hours' where lease_holder is null"
+LOOK_NOW = "update commitment.inbound set next_attempt_at = now() where state = 'CHECKING'"
 ITEMS = "select state from commitment.inbound_item order by received_at, position"
 ARCHIVED = (
     "insert into commitment.archived (sop_instance_uid, revision, server, study_instance_uid, commitment, "
