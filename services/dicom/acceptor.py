@@ -13,11 +13,12 @@ from services.dicom.contexts import Roles, accepted, answer_extended, answer_rol
 from services.dicom.errors import (
     AssociationAborted,
     AssociationError,
+    PeerReleased,
     PeerTooSlow,
     ProtocolViolation,
 )
 from services.dicom.pdu import AssociateRequest, Implementation, Rejection
-from services.dicom.status import PROCESSING_FAILURE, UNRECOGNIZED_OPERATION
+from services.dicom.serving import serve
 from services.dicom.stream import PduStream
 
 _log = structlog.get_logger(__name__)
@@ -117,6 +118,8 @@ class Acceptor:
             self._end(Outcome.RELEASED, "", pdu.RELEASE_RP_PDU)
         except Rejected as rejected:
             self._end(Outcome.REJECTED, str(rejected), pdu.reject_pdu(rejected.rejection))
+        except PeerReleased:
+            self._end(Outcome.RELEASED, "", pdu.RELEASE_RP_PDU)
         except ProtocolViolation as error:
             self._end(Outcome.VIOLATION, str(error), pdu.abort_pdu(error.source, error.reason))
         except AssociationAborted as error:
@@ -163,7 +166,7 @@ class Acceptor:
             request.calling_aet, request.called_aet, summary.peer_address, contexts, roles, request.maximum_pdu,
             request.implementation, extended,
         )  # fmt: skip
-        return Association(stream, negotiated, summary.id)
+        return Association(stream, negotiated, self._take, summary.id)
 
     def _judge(self, request: AssociateRequest, proposal: AssociationProposal) -> None:
         """In the order of PS3.8: protocol, application context, titles, then the policy."""
@@ -190,27 +193,10 @@ class Acceptor:
 
     def _serve(self, association: Association) -> None:
         while (message := association.read_command(after(self._stream.guards.idle_seconds))) is not None:
-            request = Request(association, *message)
-            command_field = request.command.command_field
-            if command_field == commands.C_CANCEL:
-                continue
-            if command_field not in commands.REQUESTS:
-                raise ProtocolViolation(f"command field {command_field:04X} is no request")
-            self._summary.requests[command_field] = self._summary.requests.get(command_field, 0) + 1
-            self._handle(request)
+            self._take(Request(association, *message))
 
-    def _handle(self, request: Request) -> None:
-        association = request.association
-        handler = self._service.handlers.get(request.command.command_field)
-        if handler is None:
-            association.respond(request, UNRECOGNIZED_OPERATION)
-            return
-        try:
-            handler(request)
-        except AssociationError:
-            raise
-        except Exception:  # noqa: BLE001 - whatever a handler raises, the peer gets an answer
-            _log.exception("association_handler_failed", association=association.id)
-        if not request.answered:
-            statuses = self._stream.guards.failure_status
-            association.respond(request, statuses.get(request.command.command_field, PROCESSING_FAILURE))
+    def _take(self, request: Request) -> None:
+        command_field = request.command.command_field
+        if command_field in commands.REQUESTS:
+            self._summary.requests[command_field] = self._summary.requests.get(command_field, 0) + 1
+        serve(request, self._service.handlers)

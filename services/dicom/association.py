@@ -9,12 +9,15 @@ from typing import Final
 from services.dicom import commands, pdu
 from services.dicom.commands import Command, Value
 from services.dicom.contexts import PresentationContext, Roles
-from services.dicom.errors import ProtocolViolation
+from services.dicom.errors import REASON_NOT_SPECIFIED, AssociationError, PeerReleased, PeerTooSlow, ProtocolViolation
 from services.dicom.status import PENDING, classify
 from services.dicom.stream import Digest, PduStream
 
 LARGEST_CHUNK: Final = 256 * 1024
 """What we send in one PDU at most, whatever the peer can take."""
+MOST_REQUESTS_IN_BETWEEN: Final = 1000
+"""A peer that answers with requests only is aborted after so many: in profile xeleris no time would end it (R75)."""
+_LARGEST_MESSAGE_ID: Final = 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,49 @@ class Negotiated:
     """Extended negotiation items answered, by abstract syntax (PS3.7 D.3.3.5)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a peer answered: classify ``status`` with services.dicom.status."""
+
+    status: int
+    comment: str
+    command: Command
+
+
 class Association:
     """An established association. Only its own thread uses it, but for ``abort``."""
 
-    def __init__(self, stream: PduStream, negotiated: Negotiated, identity: str | None = None) -> None:
+    def __init__(
+        self,
+        stream: PduStream,
+        negotiated: Negotiated,
+        serve: Callable[["Request"], None],
+        identity: str | None = None,
+        *,
+        ours: bool = False,
+    ) -> None:
+        """``serve`` answers what the peer asks for while we wait for a response; ``ours``: we opened it."""
         self.id = identity or uuid.uuid4().hex
         self.negotiated = negotiated
         self.calling_aet, self.called_aet = negotiated.calling_aet, negotiated.called_aet
         self.peer_address, self.contexts = negotiated.peer_address, negotiated.contexts
         self.peer_max_pdu = negotiated.peer_max_pdu
         self.stream = stream
-        self.requests = 0
+        self.serve = serve
+        self.asking = False
+        """A response to a request of ours is waited for."""
+        self._ours = ours
+        self._message_id = 0
+
+    @property
+    def own_aet(self) -> str:
+        """The title under which we take part."""
+        return self.calling_aet if self._ours else self.called_aet
+
+    @property
+    def peer_aet(self) -> str:
+        """The title of the other side, whoever opened the association."""
+        return self.called_aet if self._ours else self.calling_aet
 
     @property
     def chunk(self) -> int:
@@ -129,6 +164,94 @@ class Association:
         data = data_set or b""
         self.send_message(request.context.id, command, self.chunks_of(data), len(data))
         request.answered = classify(status) is not PENDING
+
+    def next_message_id(self) -> int:
+        """For a request of ours; each side counts its own (PS3.7 9.1, 10.1)."""
+        self._message_id = self._message_id % _LARGEST_MESSAGE_ID + 1
+        return self._message_id
+
+    def exchange(
+        self,
+        context: PresentationContext,
+        message_id: int,
+        command: bytes,
+        chunks: Iterator[bytes],
+        size: int,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Response:
+        """One request of ours and its response; what the peer asks for in between is answered by ``serve``.
+
+        ``meanwhile`` is called each second while nothing comes. All of it ends at ``response_seconds``, whatever the
+        peer sends. Raises the errors of the association with their phase, PeerReleased for an A-RELEASE-RQ.
+        """
+        phase = "request"
+        asking, self.asking = self.asking, True
+        try:
+            self.send_message(context.id, command, chunks, size)
+            phase = "response"
+            expected = (commands.decode(command).command_field | commands.RESPONSE, message_id, context.id)
+            return self._response(expected, meanwhile)
+        except AssociationError as error:
+            error.phase = phase
+            raise
+        finally:
+            self.asking = asking
+
+    def _response(self, expected: tuple[int, int, int], meanwhile: Callable[[], None] | None) -> Response:
+        limit = after(self.stream.guards.response_seconds)
+        for _ in range(MOST_REQUESTS_IN_BETWEEN):
+            if meanwhile is not None:
+                self.stream.wait_watching(limit, meanwhile)
+            message = self.read_command(limit)
+            if message is None:
+                raise PeerReleased
+            context, command = message
+            if command.command_field & commands.RESPONSE:
+                return self._checked(context, command, expected)
+            with self.stream.until(limit):
+                self.serve(Request(self, context, command))
+            if time.monotonic() >= limit:
+                raise PeerTooSlow("requests instead of a response until the limit")
+        raise ProtocolViolation(f"{MOST_REQUESTS_IN_BETWEEN} requests instead of a response", REASON_NOT_SPECIFIED)
+
+    def _checked(self, context: PresentationContext, command: Command, expected: tuple[int, int, int]) -> Response:
+        command_field, message_id, context_id = expected
+        if (command.command_field, command.message_id, context.id) != expected:
+            raise ProtocolViolation(
+                f"response {command.command_field:04X} to message {command.message_id} on context {context.id} instead "
+                f"of {command_field:04X} to message {message_id} on context {context_id}"
+            )
+        if command.status is None:
+            raise ProtocolViolation("response without status")
+        if command.has_data_set:
+            self.stream.copy_data_set(context.id, None, None, self.stream.guards.maximum_command)
+        return Response(command.status, command.comment, command)
+
+    def report(
+        self,
+        context: PresentationContext,
+        event_type: int,
+        data: bytes,
+        *,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Response:
+        """N-EVENT-REPORT of storage commitment (PS3.4 J.3.3) and its response, whoever opened the association.
+
+        A handler calls it after it has answered its request. Status and related fields are those of the response
+        (R113). Raises as ``exchange``: a handler lets that pass through, the association is over then.
+        """
+        message_id = self.next_message_id()
+        command = commands.encode_commitment_report(message_id, event_type)
+        return self.exchange(context, message_id, command, self.chunks_of(data), len(data), meanwhile)
+
+    def quiet(self) -> bool:
+        """Nothing has come from the peer after the request that is served, and nothing of ours is under way.
+
+        Looks at the socket without waiting; the data set of the request must have been read (``respond`` does). False:
+        a release or a request waits, so the handler has to return. Raises AssociationAborted or PeerGone.
+        """
+        self.stream.notice()
+        return not self.asking and not self.stream.pending
 
     def cancelled(self, request: "Request") -> bool:
         """A C-CANCEL for this request has come (PS3.7 9.3.2.3). Looks at the socket without waiting.

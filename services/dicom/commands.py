@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from services.dicom.contexts import COMMITMENT_PUSH, PUSH_INSTANCE
 from services.dicom.errors import ProtocolViolation
 
 C_STORE, C_GET, C_FIND, C_MOVE, C_ECHO = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030
@@ -21,6 +22,8 @@ NO_DATA_SET: Final = 0x0101
 DATA_SET: Final = 0x0001
 
 COMMENT_LIMIT: Final = 64
+REQUEST_COMMITMENT: Final = 1
+"""Action Type ID of "Request Storage Commitment" (PS3.4 J.3.2.1)."""
 
 GROUP_LENGTH, AFFECTED_SOP_CLASS, COMMAND_FIELD, MESSAGE_ID, RESPONDED_ID = 0x0000, 0x0002, 0x0100, 0x0110, 0x0120
 REQUESTED_SOP_CLASS, REQUESTED_INSTANCE, ACTION_TYPE = 0x0003, 0x1001, 0x1008
@@ -217,6 +220,30 @@ def encode_store(
         priority=priority,
         data_set_type=DATA_SET,
         **origin,
+    )
+
+
+def encode_commitment_action(message_id: int) -> bytes:
+    """An N-ACTION-RQ "Request Storage Commitment" (PS3.4 J.3.2)."""
+    return encode(
+        requested_sop_class_uid=COMMITMENT_PUSH,
+        requested_sop_instance_uid=PUSH_INSTANCE,
+        command_field=N_ACTION,
+        message_id=message_id,
+        action_type_id=REQUEST_COMMITMENT,
+        data_set_type=DATA_SET,
+    )
+
+
+def encode_commitment_report(message_id: int, event_type: int) -> bytes:
+    """An N-EVENT-REPORT-RQ of storage commitment (PS3.4 J.3.3)."""
+    return encode(
+        affected_sop_class_uid=COMMITMENT_PUSH,
+        affected_sop_instance_uid=PUSH_INSTANCE,
+        command_field=N_EVENT_REPORT,
+        message_id=message_id,
+        event_type_id=event_type,
+        data_set_type=DATA_SET,
     )
 
 

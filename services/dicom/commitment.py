@@ -19,10 +19,6 @@ from services.dicom.elements import ITEM, UNDEFINED, Element, UnparsableDataSet,
 from services.dicom.uids import valid_uid
 from services.runtime.errors import GatewayError
 
-PUSH_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
-"""The well-known SOP instance of the Storage Commitment Push Model (PS3.4 J.3.5)."""
-REQUEST_ACTION: Final = 1
-"""Action Type ID of "Request Storage Commitment" (PS3.4 J.3.2.1)."""
 LARGEST_BYTES: Final = 16 << 20
 """Largest request or report that is read into memory; some 130,000 instances."""
 MOST_INSTANCES: Final = 100_000

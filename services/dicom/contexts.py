@@ -9,6 +9,8 @@ from pynetdicom.presentation import AllStoragePresentationContexts
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 COMMITMENT_PUSH: Final = "1.2.840.10008.1.20.1"
+PUSH_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+"""The well-known SOP instance of the Storage Commitment Push Model (PS3.4 J.3.5)."""
 IMPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 DEFLATED_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"

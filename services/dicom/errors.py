@@ -62,6 +62,15 @@ class ProtocolViolation(AssociationError):
         self.source, self.reason = source, reason
 
 
+class PeerReleased(ProtocolViolation):
+    """A-RELEASE-RQ where a response is due. An acceptor whose peer does not wait for its report takes it as an end."""
+
+    phase = "response"
+
+    def __init__(self) -> None:
+        super().__init__("A-RELEASE-RQ instead of a response", REASON_UNEXPECTED_PDU)
+
+
 class DataSetTooLarge(ProtocolViolation):
     """A data set above the limit given by the reader. The association cannot go on."""
 

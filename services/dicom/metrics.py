@@ -9,3 +9,4 @@ SNAPSHOT_AGE = Gauge("gateway_snapshot_age_seconds", "Age of the configuration s
 SNAPSHOT_NUMBER = Gauge("gateway_snapshot_number", "Number of the configuration in force")
 SNAPSHOT_STALE = Gauge("gateway_snapshot_stale", "1 while the snapshot is older than 5 minutes, database up")
 OUTGOING_WAITS = Counter("gateway_outgoing_association_waits_total", "Asked for an outgoing association, none was free")
+REPORTS = Counter("gateway_ingest_commitment_reports_total", "N-EVENT-REPORTs by their answer", ["status"])

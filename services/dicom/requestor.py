@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+import structlog
+
 from services.dicom import commands, pdu
-from services.dicom.association import Association, Negotiated, after
-from services.dicom.commands import Command
-from services.dicom.commitment_exchange import report_command
+from services.dicom.association import Association, Handler, Negotiated, Request, Response, after
+from services.dicom.commitment_reports import refuse_report
 from services.dicom.contexts import (
+    COMMITMENT_PUSH,
     VERIFICATION,
     ContextAnswer,
     PresentationContext,
@@ -24,7 +26,6 @@ from services.dicom.contexts import (
 )
 from services.dicom.errors import (
     REASON_NOT_SPECIFIED,
-    REASON_UNEXPECTED_PDU,
     SOURCE_USER,
     AssociationAborted,
     AssociationError,
@@ -34,12 +35,15 @@ from services.dicom.errors import (
     SourceTruncated,
 )
 from services.dicom.guards import Guards
+from services.dicom.serving import serve, serve_nothing
 from services.dicom.stream import PduStream
 from services.dicom.transport import prepare
 
 MEDIUM, HIGH, LOW = 0, 1, 2
 """DIMSE priorities (PS3.7 9.3.1)."""
-_LARGEST_MESSAGE_ID: Final = 0xFFFF
+_LINGER_LOOK_SECONDS: Final = 0.2
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,6 @@ class Peer:
     called_aet: str
     calling_aet: str
     ipv4_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What a peer answered: classify ``status`` with services.dicom.status."""
-
-    status: int
-    comment: str
-    command: Command
 
 
 class Requestor:
@@ -122,14 +117,14 @@ class Requestor:
         )
         if context is None:
             raise ValueError("the peer accepted no presentation context for Verification")
-        message_id = self._next_id()
+        message_id = self._association.next_message_id()
         command = commands.encode(
             affected_sop_class_uid=VERIFICATION,
             command_field=commands.C_ECHO,
             message_id=message_id,
             data_set_type=commands.NO_DATA_SET,
         )
-        return self._exchange(context, commands.C_ECHO, message_id, command, iter(()), 0).status
+        return self._exchange(context, message_id, command, iter(()), 0).status
 
     def store(
         self,
@@ -152,17 +147,84 @@ class Requestor:
         """
         if size <= 0:
             raise ValueError("a data set to be sent has at least one byte")
-        message_id = self._next_id()
+        message_id = self._association.next_message_id()
         command = commands.encode_store(sop_class_uid, sop_instance_uid, message_id, priority, move_originator)
         chunks = chunks_from(source, offset, size, self._association.chunk)
-        return self._exchange(context, commands.C_STORE, message_id, command, chunks, size, meanwhile)
+        return self._exchange(context, message_id, command, chunks, size, meanwhile)
 
-    def report(self, context: PresentationContext, event_type: int, data: bytes) -> Response:
-        """N-EVENT-REPORT of storage commitment (PS3.7 10.1.1, PS3.4 J.3.3). Errors as of ``store``."""
-        message_id = self._next_id()
-        command = report_command(event_type, message_id)
+    def action(
+        self,
+        context: PresentationContext,
+        data: bytes,
+        *,
+        on_request: Handler | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Response:
+        """N-ACTION that requests storage commitment (PS3.4 J.3.2); ``data`` is its whole action information.
+
+        An N-EVENT-REPORT that comes before the response is given to ``on_request``, without it answered 0110 (R81).
+        ``meanwhile`` and errors are as in ``store``.
+        """
+        message_id = self._association.next_message_id()
+        command = commands.encode_commitment_action(message_id)
         chunks = self._association.chunks_of(data)
-        return self._exchange(context, commands.N_EVENT_REPORT, message_id, command, chunks, len(data))
+        with self._serving(on_request):
+            return self._exchange(context, message_id, command, chunks, len(data), meanwhile)
+
+    def report(
+        self,
+        context: PresentationContext,
+        event_type: int,
+        data: bytes,
+        *,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Response:
+        """N-EVENT-REPORT of storage commitment, we being the SCP (PS3.4 J.3.3). Errors are as in ``store``."""
+        message_id = self._association.next_message_id()
+        command = commands.encode_commitment_report(message_id, event_type)
+        return self._exchange(context, message_id, command, self._association.chunks_of(data), len(data), meanwhile)
+
+    def role_refused(self, abstract_syntax: str = COMMITMENT_PUSH) -> bool:
+        """Whether the peer said that we may not be SCP of the class; a peer that answers no role item has not (A19)."""
+        answered = self._association.negotiated.roles.get(abstract_syntax)
+        return answered is not None and not answered.scp
+
+    def serve(self, seconds: float, on_request: Handler | None, ended: Callable[[], bool]) -> bool:
+        """Linger for N-EVENT-REPORTs of the peer, at most ``seconds``, or until ``ended()``; asked five times a second.
+
+        True while the association is open: release it then. What the peer does to end it, or breaks, ends it here and
+        is no error, because nothing of ours is under way. Other exceptions abort the association.
+        """
+        limit = after(seconds)
+        try:
+            with self._serving(on_request), self._stream.until(limit + self._stream.guards.pdu_seconds):
+                while self._open and not ended() and time.monotonic() < limit:
+                    if self._stream.pending or self._stream.awaited(min(limit, after(_LINGER_LOOK_SECONDS))):
+                        self._serve_next(limit)
+        except AssociationError as error:
+            _log.info("association_ended_while_lingering", association=self._association.id, reason=str(error))
+            self._end(_last_words(error))
+        except BaseException:
+            self.abort()
+            raise
+        return self._open
+
+    def _serve_next(self, limit: float) -> None:
+        message = self._association.read_command(limit)
+        if message is None:
+            self._end(pdu.RELEASE_RP_PDU)
+            return
+        self._association.serve(Request(self._association, *message))
+
+    @contextlib.contextmanager
+    def _serving(self, on_request: Handler | None) -> Iterator[None]:
+        """Within the block reports are given to ``on_request``; whatever else the peer asks for is answered 0211."""
+        handlers = {commands.N_EVENT_REPORT: on_request or refuse_report}
+        self._association.serve = lambda request: serve(request, handlers)
+        try:
+            yield
+        finally:
+            self._association.serve = serve_nothing
 
     def alive(self) -> bool:
         """Whether an idle association is still there, without waiting. A peer that releases it is answered."""
@@ -211,14 +273,9 @@ class Requestor:
             self._open = False
             self._stream.close(last_words)
 
-    def _next_id(self) -> int:
-        self._message_id = self._message_id % _LARGEST_MESSAGE_ID + 1
-        return self._message_id
-
     def _exchange(
         self,
         context: PresentationContext,
-        command_field: int,
         message_id: int,
         command: bytes,
         chunks: Iterator[bytes],
@@ -228,36 +285,14 @@ class Requestor:
         """One request, one response. Whatever goes wrong ends the association."""
         if not self._open:
             raise AssociationAborted(SOURCE_USER, REASON_NOT_SPECIFIED, local=True)
-        phase = "request"
         try:
-            self._association.send_message(context.id, command, chunks, size)
-            phase = "response"
-            if meanwhile is not None:
-                self._stream.wait_watching(after(self._stream.guards.response_seconds), meanwhile)
-            return self._response(context, command_field | commands.RESPONSE, message_id)
+            return self._association.exchange(context, message_id, command, chunks, size, meanwhile)
         except AssociationError as error:
-            error.phase = phase
             self._end(_last_words(error))
             raise
         except BaseException:
             self.abort()
             raise
-
-    def _response(self, context: PresentationContext, command_field: int, message_id: int) -> Response:
-        message = self._association.read_command(after(self._stream.guards.response_seconds))
-        if message is None:
-            raise ProtocolViolation("A-RELEASE-RQ instead of a response", REASON_UNEXPECTED_PDU)
-        got, command = message
-        if command.command_field != command_field or command.message_id != message_id or got.id != context.id:
-            raise ProtocolViolation(
-                f"response {command.command_field:04X} to message {command.message_id} on context {got.id} instead of "
-                f"{command_field:04X} to message {message_id} on context {context.id}"
-            )
-        if command.status is None:
-            raise ProtocolViolation("response without status")
-        if command.has_data_set:
-            self._stream.copy_data_set(got.id, None, None, self._stream.guards.maximum_command)
-        return Response(command.status, command.comment, command)
 
 
 def _connected(peer: Peer, guards: Guards, secure: Callable[[socket.socket], socket.socket] | None) -> socket.socket:
@@ -326,6 +361,8 @@ def _negotiate(stream: PduStream, peer: Peer, request: bytes, proposed: Sequence
             peer.calling_aet, peer.called_aet, peer.host, accepted(answers), answer.roles, answer.maximum_pdu,
             pdu.Implementation("", ""),
         ),
+        serve_nothing,
+        ours=True,
     )  # fmt: skip
 
 

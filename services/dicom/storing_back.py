@@ -3,11 +3,11 @@
 from typing import BinaryIO
 
 from services.dicom import commands
-from services.dicom.association import Request, after
+from services.dicom.association import Request, Response, after
 from services.dicom.commands import Command
 from services.dicom.contexts import DEFAULT_ROLES, PresentationContext
 from services.dicom.errors import REASON_UNEXPECTED_PDU, ProtocolViolation
-from services.dicom.requestor import MEDIUM, Response, chunks_from
+from services.dicom.requestor import MEDIUM, chunks_from
 
 
 def receiving_contexts(request: Request, sop_class_uid: str) -> dict[str, PresentationContext]:

@@ -169,6 +169,11 @@ class PduStream(Transport):
         size = pdu.PDU_HEADER.size + length
         return (kind, size) if size <= available else (0, 0)
 
+    @property
+    def pending(self) -> bool:
+        """Something lies in the buffer or belongs to a message that is not read to its end."""
+        return self.start != self.end or bool(self.remaining) or self.data_set_open
+
     def noticed(self) -> None:
         """Raises AssociationAborted when an A-ABORT is next in the stream."""
         if self.peek_pdu()[0] == pdu.ABORT:

@@ -9,7 +9,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from services.dicom.errors import AssociationAborted, PeerGone, PeerTooSlow
 from services.dicom.guards import Guards
@@ -47,6 +47,7 @@ class Transport:
         self._poll.register(sock.fileno(), select.POLLIN)
         self._lock = threading.Lock()
         self._closed = self._stopped = self._writing = False
+        self._limit = math.inf
 
     def fill(self, least: int, deadline: float) -> None:
         """Return when ``least`` bytes lie in the buffer. May move the buffer's contents.
@@ -62,6 +63,23 @@ class Transport:
         while self.end - self.start < least:
             while not self.receive():
                 self._wait(select.POLLIN, deadline)
+
+    @contextlib.contextmanager
+    def until(self, limit: float) -> Iterator[None]:
+        """Within the block no wait for input or output goes on after ``limit``, however late its own deadline is."""
+        before, self._limit = self._limit, min(limit, self._limit)
+        try:
+            yield
+        finally:
+            self._limit = before
+
+    def awaited(self, deadline: float) -> bool:
+        """Whether something lies in the buffer by then. Raises PeerGone, or AssociationAborted after ``stop``."""
+        try:
+            self.fill(1, deadline)
+        except PeerTooSlow:
+            return False
+        return True
 
     def wait_watching(self, deadline: float, meanwhile: Callable[[], None]) -> None:
         """Return when something lies in the buffer; ``meanwhile`` is called each second. Raises as ``fill``."""
@@ -133,7 +151,7 @@ class Transport:
 
     def _wait(self, events: int, deadline: float) -> None:
         self._poll.modify(self._socket.fileno(), events)
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := min(deadline, self._limit) - time.monotonic()) > 0:
             if self._poll.poll(math.ceil(min(left, _LONGEST_POLL_SECONDS) * 1000)):
                 return
         raise PeerTooSlow("deadline passed while waiting for the peer")

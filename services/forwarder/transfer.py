@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from services.dicom.association import Response
 from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, MAXIMUM_CONTEXTS, VERIFICATION, PresentationContext
 from services.dicom.errors import AssociationError, AssociationRejected, SourceTruncated
 from services.dicom.guards import Guards
 from services.dicom.profile import Pair, Profile
-from services.dicom.requestor import Peer, Requestor, Response
+from services.dicom.requestor import Peer, Requestor
 from services.dicom.transcoding import NotConvertible, choose
 from services.dicom.uids import valid_uid
 from services.dicom.verified import ObjectDamaged

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from schemas.messages.commitment import CommitmentReported
 from services.dicom.association import Handler
 from services.dicom.commands import N_ACTION, N_EVENT_REPORT
+from services.dicom.commitment_reports import CommitmentReports
 from services.dicom.endpoint import Endpoint, Offer
 from services.ingest.clock_watch import ClockWatch
 from services.ingest.commitment_requests import CommitmentRequests
@@ -13,7 +15,6 @@ from services.ingest.housekeeping import Housekeeping
 from services.ingest.offer import roles, transfer_syntaxes
 from services.ingest.publisher import Publisher
 from services.ingest.reporting_back import ReportingBack
-from services.ingest.reports import Reports
 from services.ingest.revisions import RevisionCheck
 from services.ingest.settings import IngestSettings
 from services.runtime.app import Runtime
@@ -38,11 +39,14 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         profile, runtime.objects, lambda: configuration.current, lambda: clock.wrong, publisher, revisions,
         runtime.settings.max_object_bytes,
     )  # fmt: skip
+    reports = CommitmentReports(
+        runtime.objects, lambda key: publisher.offer(CommitmentReported(object_key=key), correlation=key)
+    )
     endpoint.offer(
         Offer(
             {
                 **receiver.handlers(),
-                N_EVENT_REPORT: Reports(runtime.objects).receive,
+                N_EVENT_REPORT: reports.receive,
                 **({} if profile.xeleris else committing(runtime, settings, publisher)),
             },
             lambda abstract_syntax: transfer_syntaxes(profile, abstract_syntax),

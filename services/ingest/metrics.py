@@ -7,12 +7,9 @@ STORED_BYTES = Counter("gateway_ingest_stored_bytes_total", "Bytes of their data
 REFUSED = Counter("gateway_ingest_refused_total", "C-STORE requests not answered Success", ["cause"])
 FINDINGS = Counter("gateway_ingest_findings_total", "What received data sets do not keep to", ["check", "rule"])
 UNCHECKED = Counter("gateway_ingest_unchecked_total", "Data sets whose check against the IOD broke off")
-REPORTS = Counter("gateway_ingest_commitment_reports_total", "N-EVENT-REPORTs by their answer", ["status"])
 REQUESTS = Counter("gateway_ingest_commitment_requests_total", "N-ACTIONs by their answer", ["status"])
 REPORTED_BACK = Counter(
-    "gateway_ingest_commitment_reported_total",
-    "Reports on the association of the request, by how they ended",
-    ["outcome"],
+    "gateway_ingest_commitment_reported_total", "Reports on the association of their request", ["outcome"]
 )
 STORE_SECONDS = Histogram(
     "gateway_ingest_store_seconds",

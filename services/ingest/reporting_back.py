@@ -15,9 +15,8 @@ from psycopg.rows import DictRow
 
 from schemas.commitment import CommitmentRequest
 from schemas.messages import ReportSent
-from services.dicom.association import Request
+from services.dicom.association import Request, after
 from services.dicom.commitment import encode_report, event_type
-from services.dicom.commitment_exchange import quiet, report_back
 from services.ingest import metrics
 from services.ingest.publisher import Publisher
 from services.runtime.db import Database, load_queries
@@ -47,7 +46,7 @@ class ReportingBack:
 
         Raises the errors of the association.
         """
-        limit = time.monotonic() + self.seconds
+        association, limit = request.association, after(self.seconds)
         key = {"received_at": received.received_at, "object_key": object_key}
         while time.monotonic() < limit and not self._stopping():
             row = self._asked(self._inbound(key))
@@ -56,12 +55,12 @@ class ReportingBack:
             if row is not None and row["state"] == "READY":
                 self._report(request, row)
                 return
-            if not quiet(request.association, min(LOOK_SECONDS, max(0.0, limit - time.monotonic()))):
+            if not association.quiet() or association.stream.awaited(min(after(LOOK_SECONDS), limit)):
                 return
 
     def _report(self, request: Request, row: DictRow) -> None:
         items = self._asked(self._items(row)) if row["in_time"] else None
-        if not items or not quiet(request.association, 0.0):
+        if not items or not request.association.quiet():
             return
         named = [(item["sop_class_uid"], item["sop_instance_uid"], item["failure_reason"]) for item in items]
         committed = [(sop_class, instance) for sop_class, instance, reason in named if reason is None]
@@ -69,7 +68,8 @@ class ReportingBack:
         data = encode_report(row["transaction_uid"], committed, failed, request.context.transfer_syntax)
         association = request.association
         try:
-            status = report_back(association, request.context, event_type(failed), data, ANSWER_SECONDS)
+            with association.stream.until(after(ANSWER_SECONDS)):
+                status = association.report(request.context, event_type(failed), data).status
         except GatewayError:
             metrics.REPORTED_BACK.labels("unanswered").inc()
             raise

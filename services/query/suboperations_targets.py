@@ -8,13 +8,13 @@ from typing import BinaryIO, Final, Protocol, cast
 
 import structlog
 
-from services.dicom.association import Request
+from services.dicom.association import Request, Response
 from services.dicom.contexts import MAXIMUM_CONTEXTS
 from services.dicom.errors import AssociationError, SourceTruncated
 from services.dicom.guards import Guards
 from services.dicom.profile import Pair, Profile
 from services.dicom.reduction import reduced, reducible
-from services.dicom.requestor import MEDIUM, Peer, Requestor, Response
+from services.dicom.requestor import MEDIUM, Peer, Requestor
 from services.dicom.status import SUCCESS, WARNING, classify, name
 from services.dicom.storing_back import receiving_contexts, store_back
 from services.dicom.transcoding import NotConvertible, choose, converted, ways, why_not

@@ -276,7 +276,7 @@ async def test_archives_downstream_have_to_commit_too(start: Callable[..., Site]
             assert report.failed == ((*references(on_its_way)[0], 0x0110),)
 
 
-TWO_DAYS_LATER = "update commitment.inbound set recorded_at = now() - interval '49 hours' where lease_holder is null"
+TWO_DAYS_LATER = "update commitment.inbound set recorded_at = now() - interval '49 hours' where state = 'CHECKING' and lease_holder is null returning id"
 LOOK_NOW = "update commitment.inbound set next_attempt_at = now() where state = 'CHECKING'"
 ITEMS = "select state from commitment.inbound_item order by received_at, position"
 ARCHIVED = (
@@ -298,7 +298,7 @@ async def test_restart_and_giving_up(start: Callable[..., Site]) -> None:
             lambda: (
                 site.states() == ["READY"] and site.rows("select attempts from commitment.inbound")[0]["attempts"] > 0
             )
-        )  # noqa: E501
+        )
     assert site.states() in (["READY"], ["SENDING"])
     with Hearing() as hearing:
         add_station(site.url, "SCANNER1", hearing.port)

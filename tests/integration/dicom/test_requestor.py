@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.dicom.association import Response
 from services.dicom.commands import RESPONSE
 from services.dicom.contexts import ProposedContext, Roles
 from services.dicom.errors import (
@@ -24,7 +25,7 @@ from services.dicom.errors import (
     SourceTruncated,
 )
 from services.dicom.guards import Guards
-from services.dicom.requestor import Peer, Requestor, Response
+from services.dicom.requestor import Peer, Requestor
 from tests.integration.dicom.conftest import FAST, nothing_left
 from tests.stations import AbortAfterData, Answer, Freeze, RejectAssociations, StationReceiver
 from tests.stations.raw_sender import command_set, data_pdu, item, number, pdu

@@ -119,3 +119,14 @@ def test_what_is_written_is_read_back(message_id: int, status: int, comment: str
 def test_a_uid_is_handed_on_as_sent_for_the_handler_to_judge() -> None:
     command = commands.decode(_set(*_ECHO, (0x1000, b"../../etc/cron.d/x\xff\n1\0")))
     assert command.affected_sop_instance_uid == "../../etc/cron.d/x\xff\n1"
+
+
+def test_what_an_action_requested_is_affected_in_its_response() -> None:
+    """PS3.7 10.1.4.1: there is no Requested SOP class or instance in an N-ACTION-RSP."""
+    request = commands.decode(commands.encode_commitment_action(7))
+    assert (request.requested_sop_class_uid, request.action_type) == ("1.2.840.10008.1.20.1", 1)
+    response = commands.decode(commands.encode_response(request, 0, "", has_data_set=False, action_type_id=1))
+    assert response.affected_sop_class_uid == "1.2.840.10008.1.20.1"
+    assert response.affected_sop_instance_uid == "1.2.840.10008.1.20.1.1"
+    assert not response.requested_sop_class_uid
+    assert not response.requested_sop_instance_uid

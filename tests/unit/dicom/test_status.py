@@ -54,3 +54,24 @@ def test_names(status: int, words: str) -> None:
 
 def test_private_store_codes_mean_nothing_elsewhere() -> None:
     assert name(0xA710, commands.C_ECHO) == "undefined failure"
+
+
+@pytest.mark.requirement("R76", "R77")
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0x0119, "Class-instance conflict"),
+        (0x0210, "Duplicate invocation"),
+        (0x0115, "Invalid argument value"),
+        (0x0117, "Invalid SOP Instance"),
+        (0x0212, "Mistyped argument"),
+        (0x0123, "No such action"),
+        (0x0118, "No such SOP Class"),
+        (0x0112, "No such SOP Instance"),
+        (0x0110, "Processing failure"),
+        (0x0000, ""),
+        (0xA710, "undefined failure"),
+    ],
+)
+def test_names_of_what_an_action_is_answered(status: int, words: str) -> None:
+    assert name(status, commands.N_ACTION) == words

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from services.dicom.association import Response
 from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
-from services.dicom.requestor import Response
 from services.query.identifier import Identifier
 from services.query.models import MOVE, Model, model_of
 from services.query.retrieve_records import Instance

@@ -1,37 +1,40 @@
-"""N-EVENT-REPORT of storage commitment: made durable as it is, answered, handled by others (R107, R113)."""
+"""N-EVENT-REPORT of storage commitment: made durable as it is, answered, handled by others (R107, R113).
 
+It may come on an association of either side: on one that the peer opened, or on ours (profile gateway).
+"""
+
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from schemas.commitment import COMPLETE, REPORTS, WITH_FAILURES, CommitmentReport
+from services.dicom import metrics
 from services.dicom.association import Request
-from services.dicom.commands import EVENT_TYPE
+from services.dicom.commitment import LARGEST_BYTES, read_report
 from services.dicom.contexts import COMMITMENT_PUSH
 from services.dicom.errors import AssociationError
 from services.dicom.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_EVENT_TYPE, PROCESSING_FAILURE
-from services.ingest import metrics
-from services.ingest.reported import read_reported
 from services.runtime import logs
 from services.runtime.clock import now
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, new_key
 
 SUCCESS: Final = 0x0000
-LARGEST_BYTES: Final = 4 << 20  # some 30,000 instances; a request covers one study (R74)
 
 log = structlog.get_logger(__name__)
 
 
-class Reports:
-    """The handler of the listener; one thread an association calls it."""
+class CommitmentReports:
+    """The handler of N-EVENT-REPORT; any number of associations' threads call it."""
 
-    def __init__(self, objects: ObjectStore) -> None:
-        self._objects = objects
+    def __init__(self, objects: ObjectStore, kept: Callable[[str], None]) -> None:
+        """``kept`` is told the key of each report that is durable, best effort: a sweep finds what it loses."""
+        self._objects, self._kept = objects, kept
 
     def receive(self, request: Request) -> None:
         """N-EVENT-REPORT (PS3.7 10.1.1). Whether anybody waits for the transaction is not asked here (notes A16)."""
-        event_type = request.command.number(EVENT_TYPE)
+        event_type = request.command.event_type
         with logs.bound(association=request.association.id):
             status = self._status(request, event_type)
         metrics.REPORTS.labels(f"{status:04X}").inc()
@@ -48,7 +51,7 @@ class Reports:
         if event_type not in (COMPLETE, WITH_FAILURES):
             return _refused(NO_SUCH_EVENT_TYPE, "event type is neither 1 nor 2")
         try:
-            self._keep(request, event_type)
+            self._tell(self._keep(request, event_type))
         except AssociationError:
             raise
         except GatewayError as error:
@@ -58,15 +61,15 @@ class Reports:
             return _refused(PROCESSING_FAILURE, type(error).__name__)
         return SUCCESS
 
-    def _keep(self, request: Request, event_type: int) -> None:
-        """Read, check, and return only when the report is durable."""
+    def _keep(self, request: Request, event_type: int) -> str:
+        """Read, check, and return only when the report is durable, its key."""
         association, received_at = request.association, now()
-        reported = read_reported(request.read_data_set(LARGEST_BYTES), request.context.transfer_syntax)
+        reported = read_report(request.read_data_set(LARGEST_BYTES), request.context.transfer_syntax)
         report = CommitmentReport(
             received_at=received_at,
             peer_address=association.peer_address,
-            calling_aet=association.calling_aet,
-            called_aet=association.called_aet,
+            calling_aet=association.peer_aet,
+            called_aet=association.own_aet,
             association=association.id,
             event_type=event_type,
             transaction_uid=reported.transaction_uid,
@@ -79,6 +82,26 @@ class Reports:
             "commitment_report_kept", object_key=key, calling=report.calling_aet, event_type=event_type,
             transaction=report.transaction_uid, committed=len(report.committed), failed=len(report.failed),
         )  # fmt: skip
+        return key
+
+    def _tell(self, key: str) -> None:
+        try:
+            self._kept(key)
+        except Exception:
+            log.exception("commitment_report_not_told", object_key=key)
+
+
+def refuse_report(request: Request) -> None:
+    """A report on an association that we opened, in profile xeleris: 0110, the peer has to open its own (R81)."""
+    metrics.REPORTS.labels(f"{PROCESSING_FAILURE:04X}").inc()
+    log.warning(
+        "commitment_report_refused",
+        association=request.association.id,
+        peer=request.association.peer_aet,
+        status=f"{PROCESSING_FAILURE:04X}",
+        reason="it came on an association of ours; the peer has to open a new one (R81)",
+    )
+    request.association.respond(request, PROCESSING_FAILURE)
 
 
 def _refused(status: int, reason: str) -> int:
