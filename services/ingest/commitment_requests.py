@@ -11,12 +11,10 @@ from services.dicom.association import Request
 from services.dicom.commands import ACTION_TYPE, REQUESTED_INSTANCE, REQUESTED_SOP_CLASS
 from services.dicom.commitment import (
     LARGEST_BYTES,
-    PUSH_INSTANCE,
-    REQUEST_ACTION,
     UnreadableCommitment,
     read_request,
 )
-from services.dicom.contexts import COMMITMENT_PUSH
+from services.dicom.contexts import COMMITMENT_PUSH, PUSH_INSTANCE
 from services.dicom.errors import AssociationError, DataSetTooLarge
 from services.dicom.status import (
     INVALID_ARGUMENT,
@@ -35,6 +33,8 @@ from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, new_key
 
 SUCCESS: Final = 0x0000
+REQUEST_ACTION: Final = 1
+"""Action Type ID of "Request Storage Commitment" (PS3.4 J.3.2.1)."""
 
 log = structlog.get_logger(__name__)
 

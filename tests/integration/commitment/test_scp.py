@@ -276,7 +276,10 @@ async def test_archives_downstream_have_to_commit_too(start: Callable[..., Site]
             assert report.failed == ((*references(on_its_way)[0], 0x0110),)
 
 
-TWO_DAYS_LATER = "update commitment.inbound set recorded_at = now() - interval '49 hours' where state = 'CHECKING' and lease_holder is null returning id"
+TWO_DAYS_LATER = (
+    "update commitment.inbound set recorded_at = now() - interval '49 hours' "
+    "where state = 'CHECKING' and lease_holder is null returning id"
+)
 LOOK_NOW = "update commitment.inbound set next_attempt_at = now() where state = 'CHECKING'"
 ITEMS = "select state from commitment.inbound_item order by received_at, position"
 ARCHIVED = (
