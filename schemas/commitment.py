@@ -81,6 +81,11 @@ class CommitmentReport(_Received):
 
 
 class CommitmentRequest(_Received):
-    """What a peer asked us to commit in one N-ACTION (PS3.4 J.3.2)."""
+    """What a peer asked us to commit in one N-ACTION (PS3.4 J.3.2).
 
+    Until ``reports_until``, by the clock of who received it, the report may come on the association of the request;
+    None: it comes on a new one in any case.
+    """
+
+    reports_until: AwareDatetime | None = None
     instances: list[RequestedInstance]

@@ -393,6 +393,8 @@ CREATE TABLE commitment.inbound (
     received_at timestamp with time zone NOT NULL,
     id uuid NOT NULL,
     object_key text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    reports_until timestamp with time zone,
     calling_aet text NOT NULL,
     called_aet text NOT NULL,
     peer_address text NOT NULL,
@@ -416,12 +418,15 @@ CREATE TABLE commitment.inbound (
 )
 PARTITION BY RANGE (received_at);
 COMMENT ON TABLE commitment.inbound IS 'A request of a peer that we commit to its instances. JOINED: it is the repetition of one that is not finished yet.';
+COMMENT ON COLUMN commitment.inbound.reports_until IS 'Until when ingest may report it on the association of the request; null: never.';
 COMMENT ON COLUMN commitment.inbound.duplicate IS 'Its Transaction UID is in use for other instances: all fail with 0131.';
 COMMENT ON COLUMN commitment.inbound.next_attempt_at IS 'When it is looked at (CHECKING) or reported (READY) next.';
 CREATE TABLE commitment.inbound_default (
     received_at timestamp with time zone NOT NULL,
     id uuid NOT NULL,
     object_key text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    reports_until timestamp with time zone,
     calling_aet text NOT NULL,
     called_aet text NOT NULL,
     peer_address text NOT NULL,
@@ -480,6 +485,8 @@ CREATE VIEW commitment.inbound_view AS
  SELECT inbound.received_at,
     inbound.id,
     inbound.object_key,
+    inbound.recorded_at,
+    inbound.reports_until,
     inbound.calling_aet,
     inbound.called_aet,
     inbound.peer_address,
@@ -2245,6 +2252,8 @@ CREATE INDEX commitment_study ON commitment.commitment USING btree (study_instan
 CREATE INDEX commitment_work ON commitment.commitment USING btree (server, next_attempt_at) WHERE (state = ANY (ARRAY['QUEUED'::text, 'UNANSWERED'::text]));
 CREATE INDEX inbound_transaction ON ONLY commitment.inbound USING btree (calling_aet, transaction_uid);
 CREATE INDEX inbound_default_calling_aet_transaction_uid_idx ON commitment.inbound_default USING btree (calling_aet, transaction_uid);
+CREATE INDEX inbound_id ON ONLY commitment.inbound USING btree (id);
+CREATE INDEX inbound_default_id_idx ON commitment.inbound_default USING btree (id);
 CREATE INDEX inbound_work ON ONLY commitment.inbound USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['CHECKING'::text, 'READY'::text, 'SENDING'::text]));
 CREATE INDEX inbound_default_next_attempt_at_idx ON commitment.inbound_default USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['CHECKING'::text, 'READY'::text, 'SENDING'::text]));
 CREATE INDEX inbound_object_key ON ONLY commitment.inbound USING btree (object_key);
@@ -2388,6 +2397,7 @@ ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_14_st
 ALTER INDEX commitment.archived_pkey ATTACH PARTITION commitment.archived_15_pkey;
 ALTER INDEX commitment.archived_study ATTACH PARTITION commitment.archived_15_study_instance_uid_idx;
 ALTER INDEX commitment.inbound_transaction ATTACH PARTITION commitment.inbound_default_calling_aet_transaction_uid_idx;
+ALTER INDEX commitment.inbound_id ATTACH PARTITION commitment.inbound_default_id_idx;
 ALTER INDEX commitment.inbound_work ATTACH PARTITION commitment.inbound_default_next_attempt_at_idx;
 ALTER INDEX commitment.inbound_object_key ATTACH PARTITION commitment.inbound_default_object_key_idx;
 ALTER INDEX commitment.inbound_pkey ATTACH PARTITION commitment.inbound_default_pkey;

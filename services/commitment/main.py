@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-from services.commitment import reports
+from services.commitment import reports, scp
 from services.commitment.ground import Ground
 from services.commitment.scu import asking
 from services.commitment.settings import CommitmentSettings
@@ -22,10 +22,12 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Collect, ask, hear and keep the clocks until the block ends."""
     settings = CommitmentSettings.load()
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
+    settings.fit(profile)
     kept = dict.fromkeys(KEPT, settings.record_months)
     with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
         ground = Ground(runtime, settings, profile, Stations(runtime.db), threads)
         runtime.supervisor.spawn("commitment partitions", lambda: partitions.maintain(runtime, "commitment", kept))
         await reports.start(ground)
+        await scp.start(ground)
         async with asking(ground):
             yield

@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from schemas.messages.commitment import CommitmentReported
-from services.dicom.commands import N_EVENT_REPORT
+from services.dicom.association import Handler
+from services.dicom.commands import N_ACTION, N_EVENT_REPORT
 from services.dicom.commitment_reports import CommitmentReports
 from services.dicom.endpoint import Endpoint, Offer
 from services.ingest.clock_watch import ClockWatch
+from services.ingest.commitment_requests import CommitmentRequests
 from services.ingest.handlers import Receiver
 from services.ingest.housekeeping import Housekeeping
 from services.ingest.offer import roles, transfer_syntaxes
 from services.ingest.publisher import Publisher
+from services.ingest.reporting_back import ReportingBack
 from services.ingest.revisions import RevisionCheck
 from services.ingest.settings import IngestSettings
 from services.runtime.app import Runtime
@@ -41,7 +44,11 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     )
     endpoint.offer(
         Offer(
-            {**receiver.handlers(), N_EVENT_REPORT: reports.receive},
+            {
+                **receiver.handlers(),
+                N_EVENT_REPORT: reports.receive,
+                **({} if profile.xeleris else committing(runtime, settings, publisher)),
+            },
             lambda abstract_syntax: transfer_syntaxes(profile, abstract_syntax),
             roles(profile),
             receiver.ended,
@@ -53,3 +60,11 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     finally:
         await endpoint.drained()
         await publisher.close(PUBLISH_SECONDS)
+
+
+def committing(runtime: Runtime, settings: IngestSettings, publisher: Publisher) -> dict[int, Handler]:
+    """The handler of requests for commitment. Profile xeleris has none: there the peer cannot be SCU (R108)."""
+    reporting = ReportingBack(
+        runtime.db, runtime.loop, publisher, runtime.supervisor.stopping.is_set, settings.report_wait_seconds
+    )
+    return {N_ACTION: CommitmentRequests(runtime.objects, publisher, reporting).receive}

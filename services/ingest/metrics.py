@@ -7,6 +7,10 @@ STORED_BYTES = Counter("gateway_ingest_stored_bytes_total", "Bytes of their data
 REFUSED = Counter("gateway_ingest_refused_total", "C-STORE requests not answered Success", ["cause"])
 FINDINGS = Counter("gateway_ingest_findings_total", "What received data sets do not keep to", ["check", "rule"])
 UNCHECKED = Counter("gateway_ingest_unchecked_total", "Data sets whose check against the IOD broke off")
+REQUESTS = Counter("gateway_ingest_commitment_requests_total", "N-ACTIONs by their answer", ["status"])
+REPORTED_BACK = Counter(
+    "gateway_ingest_commitment_reported_total", "Reports on the association of their request", ["outcome"]
+)
 STORE_SECONDS = Histogram(
     "gateway_ingest_store_seconds",
     "From the command set of a C-STORE to its answer",

@@ -1,4 +1,4 @@
-"""What ingest accepts on the AE's port (pure): verification, storage and commitment reports (R84 to R87, R108)."""
+"""What ingest accepts on the AE's port (pure): verification, storage, commitment (R84 to R87, R108)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +16,9 @@ def transfer_syntaxes(profile: Profile, abstract_syntax: str) -> Sequence[str]:
 def roles(profile: Profile) -> Mapping[str, Roles]:
     """Roles beyond the default of PS3.7 D.3.3.4: who reports a commitment is SCP, although it opened the association.
 
-    A peer that proposes no role is served all the same (notes A19).
+    In profile gateway it may be SCU as well, who asks us to commit. A peer that proposes no role is served all the same
+    (notes A19).
     """
-    return {COMMITMENT_PUSH: Roles(scu=False, scp=True)} if profile.serves(COMMITMENT_PUSH) else {}
+    if not profile.serves(COMMITMENT_PUSH):
+        return {}
+    return {COMMITMENT_PUSH: Roles(scu=not profile.xeleris, scp=True)}

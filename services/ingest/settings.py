@@ -20,3 +20,5 @@ class IngestSettings(Settings):
     publish_at_once: Annotated[int, Field(ge=1, le=1000)] = 64
     abandoned_seconds: Annotated[int, Field(ge=60)] = 900
     """A write without progress for so long is dead (design.md section 3)."""
+    report_wait_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
+    """Profile gateway: how long after a commitment request its association serves for the report (0: never)."""

@@ -206,6 +206,8 @@ create table commitment.inbound (
     received_at timestamptz not null,
     id uuid not null,
     object_key text not null,
+    recorded_at timestamptz not null default now(),
+    reports_until timestamptz,
     calling_aet text not null,
     called_aet text not null,
     peer_address text not null,
@@ -230,10 +232,13 @@ create table commitment.inbound (
 ) partition by range (received_at);
 create table commitment.inbound_default partition of commitment.inbound default;
 create index inbound_object_key on commitment.inbound (object_key);
+create index inbound_id on commitment.inbound (id);
 create index inbound_work on commitment.inbound (next_attempt_at) where state in ('CHECKING', 'READY', 'SENDING');
 create index inbound_transaction on commitment.inbound (calling_aet, transaction_uid);
 comment on table commitment.inbound is
     'A request of a peer that we commit to its instances. JOINED: it is the repetition of one that is not finished yet.';
+comment on column commitment.inbound.reports_until is
+    'Until when ingest may report it on the association of the request; null: never.';
 comment on column commitment.inbound.duplicate is 'Its Transaction UID is in use for other instances: all fail with 0131.';
 comment on column commitment.inbound.next_attempt_at is 'When it is looked at (CHECKING) or reported (READY) next.';
 

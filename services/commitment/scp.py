@@ -1,0 +1,39 @@
+"""Commitment as the service class provider of profile gateway: what starts it. Profile xeleris has none (R108)."""
+
+from typing import Final
+
+from schemas.commitment import REQUESTS
+from schemas.topology import COMMITMENT_REPORT_SENT, COMMITMENT_REQUESTED
+from services.commitment import sweep
+from services.commitment.ground import Ground
+from services.commitment.inbound import QUERIES, InboundRequests
+from services.commitment.inbound_judging import Judge
+from services.commitment.inbound_reporting import Reporter
+
+JUDGES: Final = 2
+"""So many requests are looked at at once, so that a large one does not hold up the others."""
+MEASURE_SECONDS: Final = 15.0
+
+
+async def start(ground: Ground) -> None:
+    """Consume, sweep, judge and report until the process stops."""
+    if ground.profile.xeleris:
+        return
+    database, bus = ground.runtime.db, ground.runtime.bus
+    requests = InboundRequests(database, ground.runtime.objects)
+    await bus.consume(COMMITMENT_REQUESTED, requests.requested, while_available=database)
+    await bus.consume(COMMITMENT_REPORT_SENT, requests.report_sent, while_available=database)
+    sweep.start(ground, sweep.Inbox(REQUESTS, QUERIES.unknown_keys, requests.record))
+    await start_loops(ground)
+    ground.loops.spawn_every("commitment requests measure", MEASURE_SECONDS, requests.measure)
+
+
+async def start_loops(ground: Ground) -> None:
+    """Judge and report what is due: each poll interval, and at once when it is notified."""
+    judge, reporter = Judge(ground), Reporter(ground)
+    poll = ground.settings.poll_seconds
+    for number in range(JUDGES):
+        checking = await ground.runtime.db.listen("commitment_checking")
+        ground.loops.spawn_on_wake(f"commitment judge {number + 1}", checking, poll, judge.run_due)
+    ready = await ground.runtime.db.listen("commitment_ready")
+    ground.loops.spawn_on_wake("commitment reports", ready, poll, reporter.run_due)
