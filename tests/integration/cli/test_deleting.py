@@ -20,7 +20,7 @@ async def _carry_out(database_url: str) -> None:
         await database.wait_available()
         requests = Requests(database, commitment=True)
         async with asyncio.timeout(20):
-            while not await requests.reconcile():
+            while not await requests.reconcile():  # noqa: ASYNC110 - nothing tells when the command has asked
                 await asyncio.sleep(0.05)
     finally:
         await database.close()
