@@ -22,7 +22,6 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Collect, ask, hear and keep the clocks until the block ends."""
     settings = CommitmentSettings.load()
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
-    settings.fit(profile)
     kept = dict.fromkeys(KEPT, settings.record_months)
     with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
         ground = Ground(runtime, settings, profile, Stations(runtime.db), threads)
