@@ -192,7 +192,7 @@ async def commitment(
     drain_seconds: float = 6,
     **settings: Any,
 ) -> AsyncIterator[Runtime]:
-    """The outgoing half in this process, entered and drained as services.runtime.app does; without a broker by default."""
+    """The outgoing half in this process, entered and drained as services.runtime.app does; no broker by default."""
     chosen = CommitmentSettings(**QUICK | settings)
     runtime_settings = RuntimeSettings(
         database_url=database_url, amqp_url=amqp_url, drain_seconds=drain_seconds, profile=profile, home=folder
