@@ -1,4 +1,4 @@
-"""What is told of every change of a commitment: a message, a metric and a line of the log (R73, R112)."""
+"""What is told of every change of a commitment: a message, a metric, a line of the log (R73, R112), who waits for it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -32,6 +32,7 @@ async def announce(connection: AsyncConnection[DictRow], commitments: Sequence[U
     rows = await (await connection.execute(QUERIES.select_changed, parameters)).fetchall()
     told = [row for row in rows if row["state"] not in UNTOLD]
     await enqueue_many(connection, [_event(row) for row in told])
+    await connection.execute(QUERIES.wake_waiting, parameters)
     for row in told:
         metrics.CHANGES.labels(row["server"], row["state"]).inc()
         _log(row)

@@ -44,7 +44,7 @@ class CommitmentSettings(Settings):
     """How long the report about what we were asked to commit is tried."""
     downstream_hours: Annotated[int, Field(ge=1, le=2160)] = 48
     """How long what we were asked to commit waits for archives downstream; what is missing then fails with 0110."""
-    most_references: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+    most_references: Annotated[int, Field(ge=1, le=100_000)] = 50_000
     """A request that names more instances is answered with failure reason 0213 for all of them."""
 
     batch: Annotated[int, Field(ge=1, le=1000)] = 100
