@@ -23,12 +23,17 @@ from services.runtime.errors import GatewayError
 QUERIES = load_queries(__package__, "inbound_reporting.sql")
 SLOT_WAIT_SECONDS: Final = 10.0
 RENEWALS_PER_LEASE: Final = 3
+DRAIN_LOOK_SECONDS: Final = 0.05
 LONGEST_REASON: Final = 500
 UNCONFIGURED: Final = (
     "the station is not configured any more, or not enabled: 'gateway station set' gives it an address"
 )
 
 log = structlog.get_logger(__name__)
+
+
+class Stopping(GatewayError):
+    """No association is waited for any more."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +52,23 @@ class Reporter:
         self._ground, self._settings = ground, ground.settings
         self._database = ground.runtime.db
         self._busy: set[str] = set()
-        # The threads are shared with requests of our own, which may wait for hours where a station says so.
-        self._most = max(1, ground.settings.associations // 2)
 
     async def run_due(self) -> None:
         """Begin every report that is due, as far as there are threads."""
         supervisor = self._ground.runtime.supervisor
         await self._ground.stations.refresh()
-        while len(self._busy) < self._most and not supervisor.stopping.is_set():
+        while len(self._busy) < self._settings.reports_at_once and not supervisor.stopping.is_set():
             holder = f"commitment {uuid4()}"
             row = await self._claim(holder)
             if row is None:
                 return
             self._busy.add(row["calling_aet"])
             supervisor.spawn(f"report {row['id']}", partial(self._attempt, row, holder), restart=False)
+
+    async def drained(self) -> None:
+        """Wait for what is under way: the stop of the process has aborted it, a connection may still be tried."""
+        while self._busy:
+            await asyncio.sleep(DRAIN_LOOK_SECONDS)
 
     async def _claim(self, holder: str) -> DictRow | None:
         parameters = {"busy": sorted(self._busy), "holder": holder, "lease": self._settings.lease_seconds}
@@ -86,16 +94,26 @@ class Reporter:
         report = await self._report(row, key)
         try:
             async with outgoing.slot(
-                self._database, self._wanted(station), wait_seconds=SLOT_WAIT_SECONDS, on_lost=call.abort
-            ):
+                self._database, self._wanted(station), wait_seconds=SLOT_WAIT_SECONDS, on_wait=self._going_on,
+                on_lost=call.abort,
+            ):  # fmt: skip
                 with self._ground.runtime.supervisor.calling_on_stop(call.abort):
                     work = asyncio.get_running_loop().run_in_executor(self._ground.threads, call.run, report)
                     status = await self._holding(key, work)
-        except outgoing.NoSlot as error:
+        except (outgoing.NoSlot, Stopping) as error:
             return Result(None, str(error), reached=True)
         except AssociationError as error:
             return Result(None, str(error), reached=error.phase in ("request", "response"))
+        except GatewayError:
+            raise
+        except Exception as error:
+            log.exception("commitment_report_failed", inbound=str(row["id"]))
+            return Result(None, f"a fault of our own: {type(error).__name__}", reached=True)
         return Result(status, "" if status == 0 else f"the peer answered the report with {status:04X}", reached=True)
+
+    async def _going_on(self) -> None:
+        if self._ground.runtime.supervisor.stopping.is_set():
+            raise Stopping("the process stops")
 
     def _wanted(self, station: Station) -> outgoing.Wanted:
         holder, lease = outgoing.holder("commitment"), self._settings.lease_seconds
