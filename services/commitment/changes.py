@@ -1,4 +1,4 @@
-"""What is told of every change of a commitment: a message, a metric, a line of the log (R73, R112), who waits for it."""
+"""What is told of every change of a commitment: a message, a metric, a line of the log (R73, R112), a wake."""
 
 from collections.abc import Sequence
 from uuid import UUID

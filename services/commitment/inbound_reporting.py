@@ -23,7 +23,6 @@ from services.runtime.errors import GatewayError
 QUERIES = load_queries(__package__, "inbound_reporting.sql")
 SLOT_WAIT_SECONDS: Final = 10.0
 RENEWALS_PER_LEASE: Final = 3
-DRAIN_LOOK_SECONDS: Final = 0.05
 LONGEST_REASON: Final = 500
 UNCONFIGURED: Final = (
     "the station is not configured any more, or not enabled: 'gateway station set' gives it an address"
@@ -52,6 +51,7 @@ class Reporter:
         self._ground, self._settings = ground, ground.settings
         self._database = ground.runtime.db
         self._busy: set[str] = set()
+        self._ended = asyncio.Event()  # of an attempt
 
     async def run_due(self) -> None:
         """Begin every report that is due, as far as there are threads."""
@@ -68,7 +68,8 @@ class Reporter:
     async def drained(self) -> None:
         """Wait for what is under way: the stop of the process has aborted it, a connection may still be tried."""
         while self._busy:
-            await asyncio.sleep(DRAIN_LOOK_SECONDS)
+            self._ended.clear()
+            await self._ended.wait()
 
     async def _claim(self, holder: str) -> DictRow | None:
         parameters = {"busy": sorted(self._busy), "holder": holder, "lease": self._settings.lease_seconds}
@@ -85,6 +86,7 @@ class Reporter:
             log.warning("commitment_report_not_recorded", inbound=str(row["id"]), reason=str(error))
         finally:
             self._busy.discard(row["calling_aet"])
+            self._ended.set()
 
     async def _send(self, row: DictRow, key: dict[str, Any]) -> Result:
         station = self._ground.stations.get(row["calling_aet"])

@@ -87,13 +87,14 @@ def references(*instances: Instance) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def running(site: Site, amqp_url: str = NOWHERE) -> AsyncIterator[Runtime]:
+async def running(site: Site, amqp_url: str = NOWHERE, drain_seconds: float = 6) -> AsyncIterator[Runtime]:
     """A process's surroundings in this one: a database, a bus (without a broker by default), a supervisor."""
     supervisor, database = Supervisor(), Database(site.url, application=APPLICATION)
     bus = Bus(amqp_url, supervisor)
     outbox = Outbox(database, bus, supervisor)
     runtime = Runtime(
-        RuntimeSettings(database_url=site.url, amqp_url=amqp_url, home=site.ingest.home), database, bus, outbox,
+        RuntimeSettings(database_url=site.url, amqp_url=amqp_url, home=site.ingest.home, drain_seconds=drain_seconds),
+        database, bus, outbox,
         site.recorder.objects, Health(supervisor), supervisor, "test", asyncio.get_running_loop(),
     )  # fmt: skip
     async with AsyncExitStack() as stack:

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from private_servers.postgresql import PrivatePostgresql
 
 from schemas.messages import CommitmentRequested, Envelope
 from schemas.snapshot import SnapshotStation
+from services.commitment.changes import announce
 from services.commitment.inbound import InboundRequests
+from services.commitment.inbound_judging import Judge
 from services.runtime.errors import Reject
 from tests.factories import ct
 from tests.ingest_process import IngestProcess, snapshot
+from tests.integration.commitment.hearing_bench import Asked
 from tests.integration.commitment.scp_bench import NEVER, Site, committing, in_thread, references
 from tests.recorded import add_station
 from tests.stations.asker import Asking, Hearing
@@ -108,6 +112,50 @@ def test_a_report_that_a_killed_process_left_unanswered_is_reported_again(start:
         assert [report.committed for report in hearing.reports] == [tuple(references(instance))] * 2
 
 
+async def test_what_an_archive_reports_during_a_look_is_looked_at_at_once(
+    start: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look that had begun before must not put the request off by half a minute."""
+    site = start(ingest=False)
+    instance = ct(1)
+    site.recorder.record(instance)
+    site.everything_is_recorded()
+    asked = Asked(site.url, site.ingest.home / "objects")
+    number = asked.ask(1, "1.2.9")
+    site.rows("update commitment.item set sop_instance_uid = %s", instance.sop_instance_uid)
+    site.rows(EVALUATED)
+    looked, looks = Judge._archives, 0
+
+    async def archived_meanwhile(judge: Judge, *arguments: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        seen = await looked(judge, *arguments)
+        if looks == 1:
+            async with judge._database.transaction() as connection:
+                await connection.execute(ARCHIVED, (instance.sop_instance_uid, number))
+                await connection.execute("update commitment.inbound set recorded_at = now() - interval '1 hour'")
+                await announce(connection, [number])
+        return seen
+
+    monkeypatch.setattr(Judge, "_archives", archived_meanwhile)
+    with Hearing() as hearing:
+        add_station(site.url, "SCANNER1", hearing.port, commit_downstream=["ARCHIVE1"])
+        site.keep("1.2.3.4", instance)
+        async with committing(site):
+            report = await in_thread(hearing.report, "1.2.3.4", 10)
+    assert report.committed == tuple(references(instance))
+
+
+EVALUATED = (
+    "insert into routing.evaluation (received_at, object_key, sop_instance_uid, revision, study_instance_uid, "
+    "rule_set) select received_at, object_key, sop_instance_uid, 1, '1.2', 1 from storage.identity"
+)
+ARCHIVED = (
+    "insert into commitment.archived (sop_instance_uid, revision, server, study_instance_uid, commitment, "
+    "transaction_uid) values (%s, 1, 'ARCHIVE1', '1.2', %s, '1.2.9')"
+)
+
+
 async def test_a_release_that_crosses_the_report(start: Callable[..., Site]) -> None:
     """It is answered, and the report comes on a new association."""
     site = start()
@@ -166,6 +214,6 @@ async def test_a_request_that_cannot_be_told_apart_from_noise_holds_up_no_other(
     async with committing(site) as runtime:
         await until_async(lambda: site.states() == ["GIVEN UP"])
         requests = InboundRequests(runtime.db, runtime.objects)
+        message = Envelope.wrap(CommitmentRequested(object_key="objects/2026/11/24/10/a.dcm"), "ingest")
         with pytest.raises(Reject, match="no key of a request"):
-            body = CommitmentRequested(object_key="objects/2026/11/24/10/a.dcm")
-            await requests.requested([Envelope.wrap(body, "ingest")])
+            await requests.requested([message])

@@ -1,28 +1,27 @@
 """The whole service, as a process enters it: what comes by messages, by the sweeps alone, and its end under load."""
 
-import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 
 from schemas.commitment import REPORTS, REQUESTS
 from services.commitment import main
 from services.runtime.app import Runtime
-from services.runtime.objects import new_key
 from services.runtime.clock import now
-from tests.factories import ct
+from services.runtime.objects import new_key
+from tests.factories import Instance, ct
 from tests.integration.commitment.asking_bench import Desk
 from tests.integration.commitment.scp_bench import APPLICATION, NOWHERE, Site, in_thread, references, running
 from tests.recorded import add_station
 from tests.stations.asker import Asking, Hearing
-from tests.stations.committer import NO_SUCH_OBJECT, SILENT, Committer, Script, Verdict, failing
+from tests.stations.committer import NO_SUCH_OBJECT, SILENT, Committer, Script, failing
 from tests.waiting import until_async
 
 QUICK = {"QUIET_SECONDS": "0", "POLL_SECONDS": "0.1", "LINGER_SECONDS": "0", "RECONCILE_SECONDS": "0.5"}
-SESSIONS = f"select count(*) as n from pg_stat_activity where application_name = '{APPLICATION}'"
+SESSIONS = "select 1 from pg_stat_activity where application_name = %s"
 
 
 @asynccontextmanager
@@ -104,7 +103,7 @@ async def test_messages_alone_bring_requests_reports_and_what_ingest_has_sent(
     with Hearing() as modality, Committer(site.ingest.port, script=Script()) as archive:
         desk.server("ARCHIVE1", archive.port)
         add_station(site.url, "SCANNER1", modality.port)
-        async with serving(site, monkeypatch, amqp_url=amqp_url, SWEEP_SECONDS="3600", RECONCILE_SECONDS="3600"):
+        async with serving(site, monkeypatch, amqp_url=amqp_url, SWEEP_SECONDS="3600", RECONCILE_AGE_SECONDS="0"):
             await until_async(lambda: site.rows(SWEPT))
             await until_async(lambda: site.ingest.metric("gateway_bus_available") == 1)
             began = time.monotonic()
@@ -113,7 +112,6 @@ async def test_messages_alone_bring_requests_reports_and_what_ingest_has_sent(
             await in_thread(ask_and_answer, site, "1.2.3.2", instance, 0x0110)
             await in_thread(modality.report, "1.2.3.2", 4)
             desk.deliver(2)
-            await deliver_message(site)
             await desk.until_states({"SUCCESS": 1}, limit=8)
             assert time.monotonic() - began < 20
         assert [told.status for told in archive.told] == [0]
@@ -123,45 +121,65 @@ async def test_messages_alone_bring_requests_reports_and_what_ingest_has_sent(
 SWEPT = "select 1 from commitment.report, commitment.inbound"
 
 
-def ask_and_answer(site: Site, transaction: str, instance: object, status: int) -> None:
+def ask_and_answer(site: Site, transaction: str, instance: Instance, status: int) -> None:
     """Ask, stay, answer the report on the same association."""
     with Asking(site.ingest.port) as modality:
-        assert modality.ask(transaction, references(instance)).status == 0  # type: ignore[arg-type]
-        assert modality.report(status=status).committed == tuple(references(instance))  # type: ignore[arg-type]
+        assert modality.ask(transaction, references(instance)).status == 0
+        assert modality.report(status=status).committed == tuple(references(instance))
 
 
 async def test_stopped_under_load_it_leaves_nothing_behind(
     start: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Peers and an archive that never answer, a peer that cannot be connected to, and all slots taken: no broker."""
+    """A peer and an archive that never answer, and a peer to whom all associations are taken. Nobody waits for them."""
     site = start(ingest=False)
     desk = Desk(site.url)
     instance = ct(1)
     site.recorder.record(instance)
     site.everything_is_recorded()
-    before = set(threading.enumerate())
     with Hearing() as modality, Committer(0, script=Script(status=None)) as archive:
         modality.status = None
         desk.server("ARCHIVE1", archive.port, associations=4)
         desk.deliver(3)
-        for peer in range(4):
-            add_station(site.url, f"SCANNER{peer}", modality.port, associations=1)
+        for peer in ("SCANNER1", "SCANNER2"):
+            add_station(site.url, peer, modality.port, associations=1)
             for number in range(20):
-                site.keep(f"1.2.{peer}.{number}", instance, calling=f"SCANNER{peer}")
-        in_use = set(threading.enumerate()) - before
-        async with AsyncExitStack() as stack:
-            service = serving(site, monkeypatch, SWEEP_SECONDS="0.2", ASSOCIATIONS="1")
-            runtime = await stack.enter_async_context(service)
+                site.keep(f"1.2.{peer[-1]}.{number}", instance, calling=peer)
+        desk.execute(TAKEN)
+        service = serving(site, monkeypatch, SWEEP_SECONDS="0.2", ASSOCIATIONS="4")
+        async with service as runtime:
             await in_thread(archive.request)
             await until_async(lambda: modality.reports)
-            await until_async(lambda: site.states().count("READY") > 5)
+            await until_async(lambda: site.states() == ["SENDING", *["READY"] * 19] * 2)
             stopped_at = time.monotonic()
             runtime.supervisor.stop()
-        assert time.monotonic() - stopped_at < 30
+        assert time.monotonic() - stopped_at < runtime.settings.drain_seconds
         assert not runtime.supervisor.crashed
-        left = {thread.name for thread in set(threading.enumerate()) - before - in_use}
-        assert not {name for name in left if name.startswith("association")}
-        await until_async(lambda: site.rows(SESSIONS)[0]["n"] == 0)
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("association")]
+        await until_async(lambda: not site.rows(SESSIONS, APPLICATION))
     assert "SENDING" not in site.states()
     assert desk.states() == {"UNANSWERED": 1}
-    assert site.rows("select 1 from runtime.lease where name like 'association/%'") == []
+    assert [row["holder"] for row in desk.rows("select holder from runtime.lease")] == ["somebody"]
+
+
+TAKEN = "insert into runtime.lease values ('association/SCANNER2/1', 'somebody', now() + interval '1 hour')"
+
+
+async def test_reports_do_not_wait_for_requests_of_our_own(
+    start: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive answers none of the requests that a process may have under way."""
+    site = start(ingest=False)
+    desk = Desk(site.url)
+    instance = ct(1)
+    site.recorder.record(instance)
+    site.everything_is_recorded()
+    with Hearing() as modality, Committer(0, script=Script(status=None)) as archive:
+        desk.server("ARCHIVE1", archive.port, associations=4)
+        desk.deliver(1)
+        add_station(site.url, "SCANNER1", modality.port)
+        async with serving(site, monkeypatch, SWEEP_SECONDS="0.2", ASSOCIATIONS="1"):
+            await in_thread(archive.request)
+            site.keep("1.2.3.4", instance)
+            await in_thread(modality.report, "1.2.3.4", 5)
+            await until_async(lambda: site.states() == ["REPORTED"])
