@@ -12,12 +12,24 @@ group by c.id
 order by c.id
 
 -- name: wake_waiting
--- Requests of peers that wait for these commitments are looked at at once.
-update commitment.inbound set next_attempt_at = now()
-where state = 'CHECKING' and next_attempt_at > now()
-  and (received_at, id) in (
-      select waiting.received_at, waiting.inbound
-      from commitment.item i
-      join commitment.inbound_item waiting
-        on waiting.sop_instance_uid = i.sop_instance_uid and waiting.state = 'PENDING'
-      where i.commitment = any(%(commitments)s::uuid[]))
+-- Requests of peers that wait for these commitments are looked at at once; one that is looked at just now is looked at
+-- again, because what changes here is not to be seen yet. Few requests are open: their instances are searched, not all.
+with checking as materialized (
+    select received_at, id from commitment.inbound where state = 'CHECKING'
+), waiting as (
+    select b.received_at, b.id
+    from commitment.inbound b
+    where b.state = 'CHECKING' and (b.received_at, b.id) in (
+        select c.received_at, c.id
+        from checking c
+        join commitment.inbound_item w on w.received_at = c.received_at and w.inbound = c.id and w.state = 'PENDING'
+        where w.sop_instance_uid in (
+            select i.sop_instance_uid from commitment.item i where i.commitment = any(%(commitments)s::uuid[])))
+    order by b.received_at, b.id
+    for update
+), woken as (
+    update commitment.inbound b set next_attempt_at = now()
+    from waiting where b.received_at = waiting.received_at and b.id = waiting.id
+    returning b.id
+)
+select pg_notify('commitment_checking', '') where exists (select from woken)

@@ -9,12 +9,12 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from schemas.commitment import CommitmentRequest, UnreadableObject
+from schemas.commitment import REQUESTS, CommitmentRequest, UnreadableObject
 from schemas.messages import CommitmentRequested, Envelope, ReportSent
 from services.commitment import metrics
 from services.runtime.db import Database, load_queries
-from services.runtime.errors import ObjectMissing, Reject
-from services.runtime.objects import ObjectStore
+from services.runtime.errors import ObjectMissing, RefusedData, Reject
+from services.runtime.objects import ObjectStore, is_key
 
 Connection = AsyncConnection[DictRow]
 QUERIES = load_queries(__package__, "inbound.sql")
@@ -32,11 +32,14 @@ class InboundRequests:
         self._database, self._objects = database, objects
 
     async def requested(self, envelopes: Sequence[Envelope]) -> None:
-        """Handler of ``commitment.requested``. Raises ``Reject`` for an object that is gone."""
+        """Handler of ``commitment.requested``. Raises ``Reject`` for an object that is gone or lies elsewhere."""
         for envelope in envelopes:
             if isinstance(envelope.body, CommitmentRequested):
+                key = envelope.body.object_key
+                if not (is_key(key) and key.startswith(f"{REQUESTS}/")):
+                    raise Reject("object_key is no key of a request")
                 try:
-                    await self.record(envelope.body.object_key)
+                    await self.record(key)
                 except ObjectMissing as error:
                     raise Reject(str(error)) from error
 
@@ -49,27 +52,27 @@ class InboundRequests:
         data = await asyncio.to_thread(self._objects.get_bytes, object_key, LARGEST_BYTES)
         try:
             request = CommitmentRequest.decode(data)
-        except UnreadableObject as error:
-            return await self._record_unreadable(object_key, error)
-        state = await self._database.retry(lambda connection: _record(connection, object_key, request))
+            state = await self._database.retry(lambda connection: _record(connection, object_key, request))
+        except (UnreadableObject, RefusedData) as error:
+            return await self._record_unreadable(object_key, str(error))
         if state == "JOINED":
             metrics.INBOUND.labels(state).inc()
         return state is not None
 
-    async def _record_unreadable(self, object_key: str, error: UnreadableObject) -> bool:
+    async def _record_unreadable(self, object_key: str, reason: str) -> bool:
         """Nobody can be told of it: the peer is not known."""
         number = inbound_id(object_key)
         parameters = {
             "received_at": datetime.fromtimestamp((number.int >> 80) / 1000, UTC),
             "id": number,
             "object_key": object_key,
-            "reason": str(error),
+            "reason": reason,
         }
         async with self._database.transaction() as connection:
             made = await (await connection.execute(QUERIES.insert_unreadable, parameters)).fetchone()
         if made is not None:
             metrics.INBOUND.labels("GIVEN UP").inc()
-            log.error("commitment_request_unreadable", object_key=object_key, reason=str(error))
+            log.error("commitment_request_unreadable", object_key=object_key, reason=reason)
         return made is not None
 
     async def report_sent(self, envelopes: Sequence[Envelope]) -> None:

@@ -180,6 +180,7 @@ class Judge:
             "margin": MARGIN_SECONDS,
             "shortest": settings.poll_seconds,
             "longest": LONGEST_SECONDS,
+            "due_at": look.row["next_attempt_at"],
         }
         async with self._database.transaction() as connection:
             row = await (await connection.execute(QUERIES.end_look, parameters)).fetchone()

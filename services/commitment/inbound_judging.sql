@@ -10,7 +10,7 @@ with due as (
 )
 update commitment.inbound i set lease_holder = %(holder)s, lease_until = now() + make_interval(secs => %(lease)s)
 from due where i.received_at = due.received_at and i.id = due.id
-returning i.received_at, i.id, i.calling_aet, i.transaction_uid, i.total, i.duplicate,
+returning i.received_at, i.id, i.calling_aet, i.transaction_uid, i.total, i.duplicate, i.next_attempt_at,
           (select recorded_through >= i.recorded_at from storage.watermark_view) as complete,
           now() >= i.recorded_at + make_interval(hours => %(downstream_hours)s) as expired
 
@@ -80,7 +80,7 @@ where i.received_at = %(received_at)s and i.inbound = %(id)s and i.position = v.
 
 -- name: end_look
 -- Decided once no instance is open: then it is reported, after the time that ingest has for the association of the
--- request. Else it is looked at again after a tenth of its age.
+-- request. Else it is looked at again after a tenth of its age, or at once if something changed since the look began.
 with counted as (
     select count(*) filter (where state = 'COMMITTED') as committed, count(*) filter (where state = 'FAILED') as failed,
            count(*) filter (where state = 'PENDING') as pending
@@ -94,6 +94,7 @@ update commitment.inbound i set
     give_up_at = case when c.pending = 0 then now() + make_interval(hours => %(report_hours)s) else 'infinity' end,
     next_attempt_at = case
         when c.pending = 0 then greatest(now(), i.reports_until + make_interval(secs => %(margin)s))
+        when i.next_attempt_at <> %(due_at)s then i.next_attempt_at
         else now() + least(make_interval(secs => %(longest)s),
                            greatest(make_interval(secs => %(shortest)s), (now() - i.recorded_at) / 10)) end,
     lease_holder = null,

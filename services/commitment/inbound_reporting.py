@@ -31,6 +31,10 @@ UNCONFIGURED: Final = (
 log = structlog.get_logger(__name__)
 
 
+class Stopping(GatewayError):
+    """No association is waited for any more."""
+
+
 @dataclass(frozen=True)
 class Result:
     """How an attempt ended. ``status`` None: no answer came; ``reached``: the peer had an association for it."""
@@ -47,20 +51,25 @@ class Reporter:
         self._ground, self._settings = ground, ground.settings
         self._database = ground.runtime.db
         self._busy: set[str] = set()
-        # The threads are shared with requests of our own, which may wait for hours where a station says so.
-        self._most = max(1, ground.settings.associations // 2)
+        self._ended = asyncio.Event()  # of an attempt
 
     async def run_due(self) -> None:
         """Begin every report that is due, as far as there are threads."""
         supervisor = self._ground.runtime.supervisor
         await self._ground.stations.refresh()
-        while len(self._busy) < self._most and not supervisor.stopping.is_set():
+        while len(self._busy) < self._settings.reports_at_once and not supervisor.stopping.is_set():
             holder = f"commitment {uuid4()}"
             row = await self._claim(holder)
             if row is None:
                 return
             self._busy.add(row["calling_aet"])
             supervisor.spawn(f"report {row['id']}", partial(self._attempt, row, holder), restart=False)
+
+    async def drained(self) -> None:
+        """Wait for what is under way: the stop of the process has aborted it, a connection may still be tried."""
+        while self._busy:
+            self._ended.clear()
+            await self._ended.wait()
 
     async def _claim(self, holder: str) -> DictRow | None:
         parameters = {"busy": sorted(self._busy), "holder": holder, "lease": self._settings.lease_seconds}
@@ -77,6 +86,7 @@ class Reporter:
             log.warning("commitment_report_not_recorded", inbound=str(row["id"]), reason=str(error))
         finally:
             self._busy.discard(row["calling_aet"])
+            self._ended.set()
 
     async def _send(self, row: DictRow, key: dict[str, Any]) -> Result:
         station = self._ground.stations.get(row["calling_aet"])
@@ -86,16 +96,26 @@ class Reporter:
         report = await self._report(row, key)
         try:
             async with outgoing.slot(
-                self._database, self._wanted(station), wait_seconds=SLOT_WAIT_SECONDS, on_lost=call.abort
-            ):
+                self._database, self._wanted(station), wait_seconds=SLOT_WAIT_SECONDS, on_wait=self._going_on,
+                on_lost=call.abort,
+            ):  # fmt: skip
                 with self._ground.runtime.supervisor.calling_on_stop(call.abort):
                     work = asyncio.get_running_loop().run_in_executor(self._ground.threads, call.run, report)
                     status = await self._holding(key, work)
-        except outgoing.NoSlot as error:
+        except (outgoing.NoSlot, Stopping) as error:
             return Result(None, str(error), reached=True)
         except AssociationError as error:
             return Result(None, str(error), reached=error.phase in ("request", "response"))
+        except GatewayError:
+            raise
+        except Exception as error:
+            log.exception("commitment_report_failed", inbound=str(row["id"]))
+            return Result(None, f"a fault of our own: {type(error).__name__}", reached=True)
         return Result(status, "" if status == 0 else f"the peer answered the report with {status:04X}", reached=True)
+
+    async def _going_on(self) -> None:
+        if self._ground.runtime.supervisor.stopping.is_set():
+            raise Stopping("the process stops")
 
     def _wanted(self, station: Station) -> outgoing.Wanted:
         holder, lease = outgoing.holder("commitment"), self._settings.lease_seconds

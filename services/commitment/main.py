@@ -23,10 +23,10 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     settings = CommitmentSettings.load()
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     kept = dict.fromkeys(KEPT, settings.record_months)
-    with ThreadPoolExecutor(settings.associations, thread_name_prefix="association") as threads:
+    most = settings.associations + settings.reports_at_once
+    with ThreadPoolExecutor(most, thread_name_prefix="association") as threads:
         ground = Ground(runtime, settings, profile, Stations(runtime.db), threads)
         runtime.supervisor.spawn("commitment partitions", lambda: partitions.maintain(runtime, "commitment", kept))
         await reports.start(ground)
-        await scp.start(ground)
-        async with asking(ground):
+        async with scp.committing(ground), asking(ground):
             yield

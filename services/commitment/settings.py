@@ -30,7 +30,7 @@ class CommitmentSettings(Settings):
     linger_seconds: Annotated[float, Field(ge=0, le=60)] = 2
     """Profile gateway: how long an association stays open for a report after its request was accepted."""
     associations: Annotated[int, Field(ge=1, le=64)] = 8
-    """Requests and reports of one process under way at a time."""
+    """Requests of one process under way at a time; half as many reports besides, which never wait for requests."""
     archive_history: bool = False
     """R110: an Archive History entry for each instance that was archived."""
     repair_late: bool = False
@@ -57,6 +57,11 @@ class CommitmentSettings(Settings):
     object_days: Annotated[int, Field(ge=1)] = 30
     """How long the objects of recorded reports and requests are kept."""
     record_months: Annotated[int, Field(ge=1)] = 60
+
+    @property
+    def reports_at_once(self) -> int:
+        """Reports to peers of one process under way at a time."""
+        return max(1, self.associations // 2)
 
     def fit(self, profile: Profile) -> "CommitmentSettings":
         """Itself, if the profile allows it. Raises ``UsageError``: in profile xeleris only people ask again (R112)."""

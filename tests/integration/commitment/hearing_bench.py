@@ -23,7 +23,7 @@ from services.runtime.bus import Bus
 from services.runtime.clock import now
 from services.runtime.db import Database
 from services.runtime.health import Health
-from services.runtime.objects import Watermark, new_key
+from services.runtime.objects import ObjectStore, Watermark, new_key
 from services.runtime.objects_local import LocalStore
 from services.runtime.outbox import Outbox
 from services.runtime.settings import RuntimeSettings
@@ -37,7 +37,8 @@ class Asked:
     """Rows of what was asked, as the other half writes them, and looks at what became of them."""
 
     def __init__(self, database_url: str, folder: Path) -> None:
-        self.url, self.objects = database_url, LocalStore(folder, Watermark(0, 0.0))
+        self.url, self.folder = database_url, folder
+        self.objects: ObjectStore = LocalStore(folder, Watermark(0, 0.0))
 
     def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """All rows of a statement, or none."""
@@ -133,7 +134,7 @@ async def hearer(asked: Asked, **settings: Any) -> AsyncIterator[Hearer]:
     supervisor = Supervisor()
     database = Database(asked.url, application="test-hearing")
     bus = Bus(NOWHERE, supervisor)
-    runtime_settings = RuntimeSettings(database_url=asked.url, amqp_url=NOWHERE, home=asked.objects.root)
+    runtime_settings = RuntimeSettings(database_url=asked.url, amqp_url=NOWHERE, home=asked.folder)
     runtime = Runtime(
         runtime_settings, database, bus, Outbox(database, bus, supervisor), asked.objects, Health(supervisor),
         supervisor, "test", asyncio.get_running_loop(),

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,11 @@ from structlog.testing import capture_logs
 
 from schemas.commitment import REPORTS
 from services.runtime.errors import Reject, Unavailable
-from services.runtime.objects import new_key
+from services.runtime.objects import new_key, open_store
+from services.runtime.settings import RuntimeSettings
 from tests.integration.commitment.hearing_bench import Asked, hearer, long_ago
 from tests.recorded import add_station
+from tests.s3_server import s3_server
 from tests.waiting import until_async
 
 NO_SUCH_INSTANCE, RESOURCE_LIMITATION = 0x0112, 0x0213
@@ -143,7 +145,7 @@ async def test_a_message_without_its_object_is_rejected_and_one_about_what_is_kn
 async def test_recorded_objects_are_deleted_when_old_by_their_own_time_and_others_never(asked: Asked) -> None:
     old, future, fresh = (asked.receive("1.2.9", [0], at=at) for at in (long_ago(40), long_ago(-4000), long_ago(0)))
     for key in (old, asked.put(b"no report")):
-        os.utime(asked.objects.root / key, (long_ago(31).timestamp(),) * 2)
+        os.utime(asked.folder / key, (long_ago(31).timestamp(),) * 2)
     wrong_key = asked.receive("1.2.9", [0], at=long_ago(400))
     async with hearer(asked) as process:
         assert await process.sweep.run_once() == 5
@@ -155,9 +157,50 @@ async def test_recorded_objects_are_deleted_when_old_by_their_own_time_and_other
     assert len(asked.verdicts()) == 6
 
 
+async def test_killed_at_any_point_a_report_is_applied_once(asked: Asked) -> None:
+    """After the object: the sweep brings it. After the row: the message comes again, and a sweep that never saw it."""
+    number = asked.ask(2, "1.2.1")
+    async with hearer(asked, archive_history=True) as killed:
+        key = asked.receive("1.2.1", [0])
+        assert await killed.sweep.run_once() == 1
+    async with hearer(asked, archive_history=True) as next_one:
+        await next_one.handle(key)
+        assert await next_one.sweep.run_once() == 0
+        other = asked.receive("1.2.1", [1])
+        await next_one.handle(other)
+        await next_one.handle(other)
+        assert await next_one.sweep.run_once() == 0
+    assert (asked.commitment(number)["state"], asked.verdicts()) == ("SUCCESS", ["APPLIED", "APPLIED"])
+    assert asked.told() == [("WAITING FOR COMMITMENT", 1, 0, 1), ("SUCCESS", 2, 0, 0)]
+    assert len(asked.rows("select 1 from commitment.archive_history")) == 2
+
+
+async def test_the_sweep_of_a_bucket_whose_folders_have_no_time(asked: Asked, tmp_path: Path) -> None:
+    """S3: everything is found at the first look, of any hour; quiet folders are left alone; what is old is deleted."""
+    with s3_server() as server:
+        settings = {name.removeprefix("GATEWAY_").lower(): value for name, value in server.environment("a").items()}
+        asked.objects = open_store(RuntimeSettings(home=tmp_path, **settings))  # type: ignore[arg-type]
+        number = asked.ask(3, "1.2.1")
+        asked.receive("1.2.1", [0])
+        asked.receive("1.2.1", [1], at=long_ago(400))
+        asked.put(b"no report")
+        async with hearer(asked) as process:
+            assert [await process.sweep.run_once() for _ in range(2)] == [3, 0]
+            asked.receive("1.2.1", [2])
+            assert await process.sweep.run_once() == 1
+        async with hearer(asked, object_days=1) as later:
+            later.sweep._kept = timedelta(seconds=-60)
+            unheard = asked.receive("1.2.9", [0])
+            handled = await later.sweep.run_once()
+            left = [found.key for folder in asked.objects.folders(REPORTS) for found in asked.objects.list(folder.name)]
+            assert (handled, left) == (1, [])
+            assert unheard in {row["object_key"] for row in asked.rows("select object_key from commitment.report")}
+    assert (asked.commitment(number)["state"], len(asked.archived())) == ("SUCCESS", 3)
+
+
 async def test_one_object_that_cannot_be_read_holds_up_no_other_and_stays(asked: Asked) -> None:
     asked.ask(1, "1.2.1")
-    folder = asked.objects.root / new_key(REPORTS, datetime.now(UTC), "json")
+    folder = asked.folder / new_key(REPORTS, datetime.now(UTC), "json")
     folder.mkdir(parents=True)
     asked.receive("1.2.1", [0])
     async with hearer(asked) as process:

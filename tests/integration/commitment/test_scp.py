@@ -1,128 +1,17 @@
 """We commit: from a peer's N-ACTION at a real ingest to the report it gets, on real PostgreSQL, without a broker."""
 
-import asyncio
-import functools
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+import struct
+from collections.abc import Callable
 from uuid import uuid4
 
-import psycopg
-import pytest
-from psycopg.rows import dict_row
-
-from schemas.snapshot import SnapshotStation
-from services.commitment import scp
-from services.commitment.ground import Ground
-from services.commitment.settings import CommitmentSettings
-from services.commitment.stations import Stations
-from services.dicom.profile import profile_of
-from services.dicom.settings import DicomSettings
-from services.runtime.app import Runtime
-from services.runtime.bus import Bus
-from services.runtime.db import Database
-from services.runtime.health import Health
-from services.runtime.outbox import Outbox
-from services.runtime.settings import RuntimeSettings
-from services.runtime.supervise import Supervisor
-from tests.factories import Instance, ct
-from tests.ingest_process import IngestProcess, snapshot
-from tests.recorded import Recorder, add_station
+from tests.factories import ct
+from tests.integration.commitment.scp_bench import NEVER, Site, committing, in_thread, references
+from tests.recorded import add_station
 from tests.stations.asker import Asking, Hearing
 from tests.stations.messages import COMMITMENT_INSTANCE, information
 from tests.waiting import until_async
 
-NOWHERE = "amqp://guest:guest@127.0.0.1:9/"
-NEVER = {"GATEWAY_INGEST_REPORT_WAIT_SECONDS": "0"}
-T = TypeVar("T")
-
-
-class Site:
-    """An ingest process and the tables it is judged by."""
-
-    def __init__(self, url: str, ingest: IngestProcess) -> None:
-        self.url, self.ingest = url, ingest
-        self.recorder = Recorder(url, ingest.home / "objects")
-
-    def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
-        with psycopg.connect(self.url, row_factory=dict_row) as connection:
-            found = connection.execute(statement.encode(), parameters or None)
-            return found.fetchall() if found.description else []
-
-    def states(self) -> list[str]:
-        """Of all requests in their order."""
-        return [row["state"] for row in self.rows("select state from commitment.inbound order by received_at")]
-
-    def everything_is_recorded(self) -> None:
-        self.recorder.watermark(datetime.now(UTC) + timedelta(hours=1))
-
-    async def ask(self, transaction: str, *instances: Instance, **more: Any) -> int:
-        """One N-ACTION on an association that is released at once; its status."""
-
-        def asked() -> int:
-            with Asking(self.ingest.port) as modality:
-                return modality.ask(transaction, references(*instances), **more).status
-
-        return await asyncio.to_thread(asked)
-
-
-def references(*instances: Instance) -> list[tuple[str, str]]:
-    return [(each.sop_class_uid, each.sop_instance_uid) for each in instances]
-
-
-@pytest.fixture
-def start(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Site]]:
-    """Starts an ingest process with these settings."""
-    processes: list[IngestProcess] = []
-
-    def started(settings: dict[str, str] | None = None, url: str = database_url) -> Site:
-        process = IngestProcess(tmp_path / "home", {"GATEWAY_DATABASE_URL": url} | (settings or {}))
-        processes.append(process)
-        process.configure(snapshot(stations=[SnapshotStation(title="SCANNER1")]))
-        process.start()
-        return Site(database_url, process)
-
-    yield started
-    for process in processes:
-        process.end()
-
-
-@asynccontextmanager
-async def committing(site: Site, **settings: Any) -> AsyncIterator[Runtime]:
-    """The part of commitment that answers requests, in this process, without a broker: the sweep brings them."""
-    chosen = CommitmentSettings(**{"poll_seconds": 0.1, "sweep_seconds": 0.2, "lease_seconds": 2} | settings)
-    supervisor, database = Supervisor(), Database(site.url, application="test-commitment")
-    bus = Bus(NOWHERE, supervisor)
-    runtime = Runtime(
-        RuntimeSettings(database_url=site.url, amqp_url=NOWHERE, home=site.ingest.home), database, bus,
-        Outbox(database, bus, supervisor), site.recorder.objects, Health(supervisor), supervisor, "test",
-        asyncio.get_running_loop(),
-    )  # fmt: skip
-    async with AsyncExitStack() as stack:
-        await database.open()
-        stack.push_async_callback(database.close)
-        stack.push_async_callback(supervisor.drain, 0.2)
-        await bus.open()
-        stack.push_async_callback(bus.close)
-        async with asyncio.timeout(10):
-            await database.wait_available()
-        threads = stack.enter_context(ThreadPoolExecutor(chosen.associations))
-        await scp.start(
-            Ground(runtime, chosen, profile_of("gateway", DicomSettings()), Stations(database), threads)
-        )  # fmt: skip
-        try:
-            yield runtime
-        finally:
-            supervisor.stop()
-
-
-async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    return await asyncio.to_thread(functools.partial(work, *arguments))
-
-
+EXPLICIT = "1.2.840.10008.1.2.1"
 BAD = {
     "another class": ({"sop_class": "1.2.840.10008.1.1"}, 0x0118),
     "another instance": ({"sop_instance": "1.2.3"}, 0x0112),
@@ -145,6 +34,23 @@ async def test_every_status_of_a_request(start: Callable[..., Site]) -> None:
     (site.ingest.home / "objects" / folder.name).rename(site.ingest.home / "away")
     (site.ingest.home / "objects" / folder.name).write_text("a file where the folder has to be")
     assert await site.ask("1.2.3.5", ct(1)) == 0x0110
+
+
+def test_mistyped_and_too_large_requests_leave_the_association_open(start: Callable[..., Site]) -> None:
+    site = start(NEVER)
+    good = information("1.2.3", references(ct(1)), syntax=EXPLICIT)
+    head = struct.Struct("<HH2sH")
+    mistyped = {
+        "a transaction of another type": head.pack(8, 0x1195, b"LO", 6) + good[8:],
+        "a sequence of another type": good[:14] + head.pack(8, 0x1199, b"LO", 4) + b"1.2 ",
+        "too long a UID": head.pack(8, 0x1195, b"UI", 66) + b"1." * 33 + good[14:],
+    }
+    with Asking(site.ingest.port, syntaxes=[EXPLICIT]) as modality:
+        for name, data in mistyped.items():
+            assert modality.ask("", [], data=data).status == 0x0212, name
+        assert modality.ask("", [], data=bytes(17 << 20)).status == 0x0213
+        assert not list(site.ingest.objects.folders("requests"))
+        assert modality.ask("", [], data=good).status == 0
 
 
 async def test_profile_xeleris_refuses(start: Callable[..., Site]) -> None:
