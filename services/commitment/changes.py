@@ -1,4 +1,4 @@
-"""What is told of every change of a commitment: message, metric and line of the log (R73, R112), and who waits for it."""
+"""What is told of every change of a commitment: message, metric, line of the log (R73, R112), and who waits for it."""
 
 from collections.abc import Sequence
 from uuid import UUID
