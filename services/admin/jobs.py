@@ -19,7 +19,10 @@ async def list_jobs(database: Database, state: str | None, destination: str | No
 
 
 async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
-    """A job with its deliveries, at most ``limit`` of them. Raises ``NotFound``."""
+    """A job with its deliveries, at most ``limit`` of them, and the commitments asked about them (notes A14).
+
+    Raises ``NotFound``.
+    """
     async with database.transaction() as conn:
         cursor = await conn.execute(SQL.get_job, {"id": job})
         found = await cursor.fetchone()
@@ -27,7 +30,8 @@ async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
             raise NotFound(f"job {job} does not exist; 'gateway jobs list' shows the jobs there are")
         cursor = await conn.execute(SQL.deliveries_of_job, {"id": job, "limit": limit})
         deliveries = await cursor.fetchall()
-    return found | {"deliveries": [_delivery(row) for row in deliveries]}
+        commitments = await (await conn.execute(SQL.commitments_of_job, {"id": job})).fetchall()
+    return found | {"deliveries": [_delivery(row) for row in deliveries], "commitments": commitments}
 
 
 def _delivery(row: dict[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,15 @@ select v.sop_instance_uid as instance, v.revision, v.state, v.attempts, v.status
 from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
 where v.job = %(id)s order by v.received_at, v.id limit %(limit)s
 
+-- name: commitments_of_job
+-- What was asked about the job's deliveries (notes A14: the job keeps its own state).
+select c.id, c.server, c.state, c.reason, c.created_at, c.finished_at
+from commitment.commitment_view c
+where c.id in (select i.commitment from routing.delivery_view d
+               join commitment.item_view i on i.received_at = d.received_at and i.delivery = d.id
+               where d.job = %(id)s)
+order by c.created_at, c.id
+
 -- Where: one study, series or instance, every delivery and every attempt.
 
 -- name: studies_of

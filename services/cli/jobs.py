@@ -49,12 +49,12 @@ def list_jobs(
 
 @app.command("show")
 def show(job: Job, limit: Limit = 1000, as_json: Json = False) -> None:
-    """A job and its deliveries."""
+    """A job, its deliveries and what was asked about their commitment."""
     found = with_database(lambda database: jobs.show(database, job, limit))
     if as_json:
         print_json(found)
         return
-    print_fields({name: value for name, value in found.items() if name != "deliveries"})
+    print_fields({name: value for name, value in found.items() if name not in ("deliveries", "commitments")})
     print_table(
         ("INSTANCE", "STATE", "ATTEMPTS", "STATUS", "NEXT ATTEMPT", "REASON"),
         [
@@ -62,6 +62,12 @@ def show(job: Job, limit: Limit = 1000, as_json: Json = False) -> None:
             for d in found["deliveries"]
         ],
     )
+    if found["commitments"]:
+        columns = ("id", "server", "state", "reason", "created_at", "finished_at")
+        print_table(
+            ("COMMITMENT", "ASKED OF", "STATE", "REASON", "CREATED", "ENDED"),
+            [tuple(commitment[column] or None for column in columns) for commitment in found["commitments"]],
+        )
 
 
 @app.command("retry")

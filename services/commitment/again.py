@@ -6,28 +6,12 @@ from uuid import UUID
 from services.commitment import changes, ledger
 from services.commitment.carry_out import CANCELED_BY, repeat
 from services.commitment.settings import CommitmentSettings
-from services.dicom.profile import Profile
 from services.runtime.backoff import LONGEST_SECONDS
 from services.runtime.db import Connection, Database, load_queries
-from services.runtime.errors import UsageError
 
 QUERIES = load_queries(__package__, "again.sql")
 NO_SUCH_OBJECT: Final = 0x0112
 """Failure reason of an instance that the station does not have (PS3.3 C.14.1.1)."""
-
-
-def check(settings: CommitmentSettings, profile: Profile) -> None:
-    """Raises ``UsageError`` for what the profile leaves to people."""
-    given = {
-        "GATEWAY_COMMITMENT_REQUEST_AGAIN": settings.request_again,
-        "GATEWAY_COMMITMENT_SEND_AGAIN": settings.send_again,
-    }
-    for name, value in given.items():
-        if value and profile.xeleris:
-            raise UsageError(
-                f"{name}={value}: profile xeleris does nothing by itself after a failed commitment (R112); leave it "
-                "unset and let people use 'gateway commitments retry', or use GATEWAY_PROFILE=gateway"
-            )
 
 
 class Again:

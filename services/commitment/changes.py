@@ -1,4 +1,4 @@
-"""What is told of every change of a commitment: a message, a metric, a line of the log (R73, R112), a wake."""
+"""What is told of every change of a commitment: message, metric, line of the log (R73, R112), whom it wakes."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -22,7 +22,6 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Collect, ask, hear and keep the clocks until the block ends."""
     settings = CommitmentSettings.load()
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
-    settings.fit(profile)
     kept = dict.fromkeys(KEPT, settings.record_months)
     most = settings.associations + settings.reports_at_once
     with ThreadPoolExecutor(most, thread_name_prefix="association") as threads:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from schemas.topology import COMMITMENT_INSTANCE_DELIVERED, COMMITMENT_REQUEST
-from services.commitment import again
 from services.commitment.again import Again
 from services.commitment.asking import Asking, limits_of
 from services.commitment.carry_out import CarryOut
@@ -22,8 +21,7 @@ DRAIN_MARGIN_SECONDS = 5.0  # of the process's drain time: for what was aborted 
 @asynccontextmanager
 async def asking(ground: Ground) -> AsyncIterator[None]:
     """Run all parts until the block ends; then wait for associations to end. Raises ``UsageError``."""
-    again.check(ground.settings, ground.profile)
-    runtime, settings = ground.runtime, ground.settings
+    runtime, settings = ground.runtime, ground.settings.fit(ground.profile)
     wake = await runtime.db.listen("commitment_work")
     asker = Asking(ground, wake)
     _spawn_clocks(ground)

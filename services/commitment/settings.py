@@ -70,6 +70,7 @@ class CommitmentSettings(Settings):
                 if wanted:
                     raise UsageError(
                         f"GATEWAY_COMMITMENT_{name.upper()}={wanted}: profile xeleris never asks or sends again by "
-                        "itself (R112); leave it out, or use profile gateway"
+                        "itself (R112); leave it unset and use "
+                        "'gateway commitments retry', or use profile gateway"
                     )
         return self

@@ -37,8 +37,8 @@ def refusal(contents: Sequence[Held]) -> str:
     cures = ["wait, or see 'gateway commitments list' and repeat what failed"]
     if not all(content.promised for content in contents):
         cures.append("--even-uncommitted deletes what was not promised to a peer all the same")
-    count = "1 instance is" if len(contents) == 1 else f"{len(contents)} instances are"
-    return f"nothing was deleted: {count} to be committed first: {shown}{more}; {', or '.join(cures)}"
+    count = "1 instance has" if len(contents) == 1 else f"{len(contents)} instances have"
+    return f"nothing was deleted: {count} to stay: {shown}{more}; {', or '.join(cures)}"
 
 
 def _told(content: Held) -> str:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from pydicom._uid_dict import UID_dictionary
 
+from services.cli.statement.parameters import COMMITMENT, QUERY
+from services.commitment.settings import CommitmentSettings
+from services.query.settings import QuerySettings
 from tests.conformance.expected import EXPLICIT, PRIVATE
 from tests.conformance.printed import printed, sections, tables, text
 from tests.ingest_process import IngestProcess
@@ -25,6 +28,8 @@ ABSTRACT_SYNTAXES = sorted(
 TRANSFER_SYNTAXES = sorted(
     {uid for uid, (_, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax"} | {"1.2.840.113619.5.2"}
 )
+N_ACTION_STATUSES = ["0000", "0110", "0112", "0115", "0117", "0118", "0119", "0123", "0210", "0212"]
+FAILURE_REASONS = ["0110", "0112", "0119", "0122", "0131", "0213"]
 OF_EACH_PROFILE = [
     "Conformance statement overview",
     "Introduction",
@@ -105,6 +110,48 @@ def test_every_reading_is_stated() -> None:
     numbers = {row[3] for row in table["rows"]} - {"-"}
     records = {path.name[:4] for path in (CHECKOUT / "docs" / "decisions").glob("[0-9]*.md")}
     assert numbers <= records
+
+
+@pytest.mark.parametrize("profile", ["gateway", "xeleris"])
+def test_every_setting_has_its_row_and_every_meaning_its_setting(profile: str) -> None:
+    settings, _ = tables("Parameters", "--profile", profile)
+    rows = {variable: meaning for variable, _, _, meaning in settings["rows"]}
+    for model, meanings in ((QuerySettings, QUERY), (CommitmentSettings, COMMITMENT)):
+        prefix = model.model_config.get("env_prefix", "")
+        stated_of_it = {variable: meaning for variable, meaning in rows.items() if variable.startswith(prefix)}
+        assert stated_of_it == {f"{prefix}{name}".upper(): meanings[name] for name in model.model_fields}
+        assert meanings.keys() == model.model_fields.keys()
+
+
+def first_cells(title: str, table: str, profile: str) -> list[str]:
+    """The first column of one table of a section."""
+    (found,) = [each for each in tables(title, "--profile", profile) if each["name"].startswith(table)]
+    return [row[0] for row in found["rows"]]
+
+
+@pytest.mark.parametrize("profile", ["gateway", "xeleris"])
+def test_it_says_of_commitment_every_status_and_reason(profile: str) -> None:
+    asking, hearing = "Activity: storage commitment", "Activity: receive N-EVENT-REPORT (SCU)"
+    assert first_cells(asking, "Responses", profile) == [*N_ACTION_STATUSES, "any other"]
+    assert first_cells(hearing, "Responses", profile) == ["0000", "0110", "0113", "0119"]
+    assert first_cells(hearing, "Failure reasons", profile) == [*FAILURE_REASONS, "any other"]
+    assert "24 hours" in " ".join(first_cells(asking, "Without", profile))
+    assert ("answered 0110" in text(asking, "--profile", profile)) == (profile == "xeleris")
+
+
+def test_it_commits_for_others_in_profile_gateway_alone() -> None:
+    committing = "Activity: storage commitment (SCP)"
+    assert committing not in [section["title"] for section in sections("--profile", "xeleris")]
+    answers = ["0000", "0110", "0112", "0115", "0118", "0123", "0212", "0213"]
+    assert first_cells(committing, "Responses", "gateway") == answers
+    assert first_cells(committing, "Failure reasons", "gateway") == FAILURE_REASONS
+
+
+def test_a_product_without_commitment_says_so() -> None:
+    arguments = ("--profile", "xeleris", "--variant", "v")
+    assert text("Activity: storage commitment", *arguments).startswith("None: ")
+    titles = [section["title"] for section in sections(*arguments)]
+    assert "Activity: receive N-EVENT-REPORT (SCU)" not in titles
 
 
 def stated(*arguments: str) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from services.cli.statement.document import Section, Table
 from services.cli.statement.exchanges import asked_of_others, served
 from services.cli.statement.offers import Accepted, accepted, name, proposed
 from services.dicom import pdu
-from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, UNCOMPRESSED, numbered
+from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, COMMITMENT_PUSH, UNCOMPRESSED, numbered
 from services.dicom.pdu import APPLICATION_CONTEXT
 from services.dicom.profile import Profile
 from services.forwarder.classify import REJECTION_REASONS
@@ -62,7 +62,7 @@ def _policies(profile: Profile) -> Section:
         "Number of associations",
         ("Direction", "At most"),
         [
-            ("Initiated (SCU), C-MOVE sub-operations included", str(profile.outgoing)),
+            ("Initiated, C-MOVE sub-operations and storage commitment included", str(profile.outgoing)),
             ("Accepted (SCP)", str(profile.incoming)),
             ("Accepted from one calling AE title", "as many as all" if share is None else str(share)),
         ],
@@ -98,7 +98,8 @@ def _proposals(profile: Profile) -> Section:
             (
                 "An association proposes what it needs: for sending, one context for each pair of SOP class and "
                 "transfer syntax among the instances that wait, in the syntax they were received in (at most 128); "
-                "for verifying, the Verification SOP Class. Role: SCU. Extended negotiation: none.",
+                "for verifying, the Verification SOP Class; for storage commitment, its Push Model. Role: SCU, but SCP "
+                "for reporting a commitment, by role selection. Extended negotiation: none.",
                 Table(
                     "Proposed contexts by activity",
                     ("Activity", "Abstract syntax", "Transfer syntaxes"),
@@ -108,6 +109,16 @@ def _proposals(profile: Profile) -> Section:
                             "Verify",
                             name("1.2.840.10008.1.1"),
                             ", ".join(map(name, reversed(UNCOMPRESSED))) + ", a context each",
+                        ),
+                        (
+                            "Storage commitment (N-ACTION)",
+                            name(COMMITMENT_PUSH),
+                            ", ".join(map(name, UNCOMPRESSED)) + ", a context each",
+                        ),
+                        (
+                            "Report a commitment (N-EVENT-REPORT)",
+                            name(COMMITMENT_PUSH),
+                            ", ".join(map(name, UNCOMPRESSED)) + ", in one context",
                         ),
                     ],
                 ),

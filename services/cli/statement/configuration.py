@@ -9,7 +9,8 @@ from pydantic.fields import FieldInfo
 from schemas.dicom.profiles import profile_data
 from services.admin.station import Station
 from services.cli.statement.document import Section, Table
-from services.cli.statement.parameters import GUARDS, QUERY, SETTINGS, STATION
+from services.cli.statement.parameters import COMMITMENT, GUARDS, QUERY, SETTINGS, STATION
+from services.commitment.settings import CommitmentSettings
 from services.dicom.guards import Guards
 from services.dicom.profile import Profile
 from services.dicom.settings import DicomSettings
@@ -84,6 +85,7 @@ def _settings() -> Table:
     rows = [_setting(RuntimeSettings, name, SETTINGS) for name in _LOCAL]
     rows += [_setting(DicomSettings, name, SETTINGS) for name in DicomSettings.model_fields]
     rows += [_setting(QuerySettings, name, QUERY) for name in QuerySettings.model_fields]
+    rows += [_setting(CommitmentSettings, name, COMMITMENT) for name in CommitmentSettings.model_fields]
     return Table("Settings", ("Variable", "Default", "Values", "Meaning"), rows)
 
 

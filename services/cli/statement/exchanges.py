@@ -5,20 +5,15 @@ from typing import Final
 
 from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
 
+from services.cli.statement.commitment_reports import reports
+from services.cli.statement.commitment_requests import requests
+from services.cli.statement.commitments import asked
 from services.cli.statement.document import Section, Table
 from services.cli.statement.queries import query
 from services.cli.statement.retrievals import retrieve
-from services.dicom.contexts import COMMITMENT_PUSH
 from services.dicom.iods.findings import STANDARD, Finding
 from services.dicom.profile import RESPONSE_SECONDS, Profile
-from services.dicom.status import (
-    CLASS_INSTANCE_CONFLICT,
-    NO_SUCH_EVENT_TYPE,
-    PROCESSING_FAILURE,
-    STORE_NAMES,
-    StatusClass,
-    classify,
-)
+from services.dicom.status import STORE_NAMES, StatusClass, classify
 from services.dicom.status import name as status_name
 from services.forwarder.classify import REJECTION_REASONS, classify_rejection, classify_status
 from services.forwarder.states import Event
@@ -59,8 +54,9 @@ def asked_of_others(profile: Profile) -> tuple[Section, ...]:
             "Activity: verify",
             ("Started by the command gateway station echo; the outcome is printed in words (R49, R50).",),
         ),
+        asked(profile),
         Section(
-            "Activities: query, retrieve, storage commitment",
+            "Activities: query, retrieve",
             (
                 "Not started by this version: "
                 + (
@@ -75,7 +71,8 @@ def asked_of_others(profile: Profile) -> tuple[Section, ...]:
 
 def served(profile: Profile) -> tuple[Section, ...]:
     """What the AE does as SCP."""
-    return (_storage(profile), _verification(), query(profile), retrieve(profile), *_reports(profile))
+    services = (_storage(profile), _verification(), query(profile), retrieve(profile))
+    return (*services, *reports(profile), *requests(profile))
 
 
 def _storage(profile: Profile) -> Section:
@@ -91,35 +88,6 @@ def _storage(profile: Profile) -> Section:
 
 def _verification() -> Section:
     return Section("Activity: verify (SCP)", ("C-ECHO is answered 0000, the only status ever returned (R105, R106).",))
-
-
-def _reports(profile: Profile) -> tuple[Section, ...]:
-    """N-EVENT-REPORT, where the profile has commitment."""
-    if not profile.serves(COMMITMENT_PUSH):
-        return ()
-    return (
-        Section(
-            "Activity: receive N-EVENT-REPORT (SCU)",
-            (
-                "The peer opens the association and takes the SCP role by role selection; without the role item it is "
-                "served all the same (R107, R108, notes A19). A report is durable before it is answered 0000; whether "
-                "anybody waits for its transaction is not asked (notes A16).",
-                Table("Responses to N-EVENT-REPORT (R113)", ("Status", "Meaning", "When"), _REPORT_ANSWERS),
-            ),
-        ),
-    )
-
-
-_REPORT_ANSWERS: Final = [
-    (f"{SUCCESS:04X}", "Success", "the report is durable"),
-    (f"{PROCESSING_FAILURE:04X}", "Processing failure", "the report cannot be read or kept"),
-    (f"{NO_SUCH_EVENT_TYPE:04X}", "No such event type", "the event type is neither 1 nor 2"),
-    (
-        f"{CLASS_INSTANCE_CONFLICT:04X}",
-        "Class-instance conflict",
-        "another SOP class than Storage Commitment Push Model",
-    ),
-]
 
 
 def _store_responses(profile: Profile) -> list[tuple[str, str, str, str]]:

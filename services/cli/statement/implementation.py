@@ -7,6 +7,13 @@ _FLOW = (
     ("Route", "an instance was recorded", "rules choose stations; each gets a job"),
     ("Send", "a delivery is due", "C-STORE to the station"),
     ("Answer", "a peer asks with C-ECHO, C-FIND, C-MOVE or C-GET", "from the query tables and the stored objects"),
+    ("Ask for commitment", "a study was sent", "N-ACTION to the station that commits to it"),
+    ("Take a report", "a peer reports with N-EVENT-REPORT", "it is made durable and answered; instances are flagged"),
+    (
+        "Commit",
+        "a peer asks with N-ACTION (profile gateway)",
+        "it is made durable and answered; decided, then reported",
+    ),
     ("Verify", "gateway station echo", "C-ECHO to the station"),
 )
 
@@ -36,7 +43,7 @@ def implementation_model() -> Section:
                 (
                     "An instance is routed after it was recorded; instance rules at once, study rules when the "
                     "study has been quiet for its time. Revisions of one instance go to a station in their order "
-                    "(R13).",
+                    "(R13). Commitment is asked after sending, a study and a destination at a time (R71, R74).",
                 ),
             ),
         ),

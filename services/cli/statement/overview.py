@@ -26,8 +26,7 @@ def overview(profile: Profile) -> Section:
     ]
     if profile.xeleris:
         parts.append(
-            "As SCU of query, retrieve and storage commitment the AE proposes its contexts (R33) and takes reports; "
-            "this version starts none of the three by itself."
+            "As SCU of query and retrieve the AE proposes its contexts (R33); this version starts neither by itself."
         )
         parts.append(_variants())
     parts.append("Media services: none.")

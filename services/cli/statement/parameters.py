@@ -62,6 +62,33 @@ QUERY: Final = {
     "retrieval_months": "how long records of retrievals are kept",
     "result_limit": "matches after which a query ends with A700; none: all are sent (R97)",
 }
+COMMITMENT: Final = {
+    "limit_seconds": "from the acceptance of a request to its FAILURE without a report (R80), unless the station says "
+    "otherwise",
+    "quiet_seconds": "from the last delivery of a study to the request, unless the station says otherwise",
+    "retry_hours": "how long a request is tried while the station cannot be reached, unless that says otherwise",
+    "answer_seconds": "after a lost answer a report is waited for so long, then it is asked again",
+    "most_unanswered": "so many answers may get lost; then only the report is waited for",
+    "linger_seconds": "profile gateway: how long an association stays open for a report after its 0000; profile "
+    "xeleris: no effect (R81)",
+    "associations": "requests and reports of one process under way at a time",
+    "archive_history": "an Archive History entry for each archived instance (R110)",
+    "repair_late": "late reports of success still flag, and may turn FAILURE into SUCCESS",
+    "request_again": "profile gateway: how often what failed is asked again by itself (R112)",
+    "send_again": "profile gateway: whether what was refused with 0112 is sent again by itself (R112)",
+    "report_hours": "profile gateway: how long a report to who asked the AE to commit is tried",
+    "downstream_hours": "profile gateway: how long a request waits for archives downstream, before 0110",
+    "most_references": "profile gateway: a request with more instances fails with 0213 for all of them",
+    "batch": "rows that are handled together",
+    "lease_seconds": "how long a request is a worker's without news of it",
+    "connect_seconds": "for reaching a station",
+    "poll_seconds": "how often it is looked for what is due",
+    "reconcile_seconds": "how often deliveries and requests are looked for that no message brought",
+    "reconcile_age_seconds": "how old these are at least",
+    "sweep_seconds": "how often received reports and requests are looked for that no message brought",
+    "object_days": "how long the objects of recorded reports and requests are kept",
+    "record_months": "how long records of commitments are kept",
+}
 GUARDS: Final = {
     "artim_seconds": "Connection to A-ASSOCIATE-RQ, request to answer (PS3.8 9.1.5), seconds",
     "pdu_seconds": "One PDU from its first byte, besides its size by the least rate, seconds",

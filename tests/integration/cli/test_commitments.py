@@ -197,6 +197,9 @@ def test_where_tells_the_commitment_of_each_delivery(commands: Gateway, database
         insert into commitment.archived values ('1.2.3.1', 1, 'VNA', '1.2.3', '2026-11-23 22:00Z', 'EXPIRED', '2.25.2')
         """,
     )
+    asked = commands.done("jobs", "show", JOB, "--json").json()["commitments"]
+    assert {(each["id"], each["server"], each["state"]) for each in asked} >= {(OURS, "VNA", "FAILURE")}
+    assert all(word in commands.done("jobs", "show", JOB).out for word in ("ASKED OF", OURS, "FAILURE"))
     again = committing()
     assert (again["id"], again["failure_reason"], again["archived_at"]) == (EXPIRED, None, "2026-11-23T22:00:00Z")
     (instance,) = commands.done("where", "1.2.3.1", "--json").json()["instances"]

@@ -192,7 +192,7 @@ async def commitment(
     drain_seconds: float = 6,
     **settings: Any,
 ) -> AsyncIterator[Runtime]:
-    """The outgoing half in this process, entered and drained as services.runtime.app does; no broker by default."""
+    """The outgoing half in this process, entered and drained as services.runtime.app does; by default no broker."""
     chosen = CommitmentSettings(**QUICK | settings)
     runtime_settings = RuntimeSettings(
         database_url=database_url, amqp_url=amqp_url, drain_seconds=drain_seconds, profile=profile, home=folder
@@ -209,7 +209,7 @@ async def commitment(
         stack.push_async_callback(database.close)
         await bus.open()
         stack.push_async_callback(bus.close)
-        stack.push_async_callback(supervisor.drain, 5)
+        stack.push_async_callback(supervisor.drain, 0.2)
         async with asyncio.timeout(10):
             await database.wait_available()
         threads = stack.enter_context(ThreadPoolExecutor(chosen.associations))

@@ -1,0 +1,53 @@
+"""``gateway studies delete``: the request, its audit, and what storage answers."""
+
+import asyncio
+from pathlib import Path
+
+import psycopg
+
+from services.runtime.db import Database
+from services.storage.requests import Requests
+from tests.factories import ct
+from tests.integration.cli.conftest import Gateway
+from tests.recorded import Recorder, add_rule_set
+
+
+async def _carry_out(database_url: str) -> None:
+    """As a running storage does."""
+    database = Database(database_url, application="test-storage")
+    await database.open()
+    try:
+        await database.wait_available()
+        requests = Requests(database, commitment=True)
+        async with asyncio.timeout(20):
+            while not await requests.reconcile():  # noqa: ASYNC110 - nothing tells when the command has asked
+                await asyncio.sleep(0.05)
+    finally:
+        await database.close()
+
+
+async def test_a_study_is_deleted_by_storage_or_kept_with_the_reason(
+    gateway: Gateway, database_url: str, tmp_path: Path
+) -> None:
+    add_rule_set(database_url, 1, [])
+    Recorder(database_url, tmp_path / "objects").record(ct(1), ct(2, study=1))
+    study = ct(1).study_instance_uid
+
+    async def delete(*options: str) -> tuple[int, str]:
+        ran, _ = await asyncio.gather(
+            asyncio.to_thread(gateway, "studies", "delete", study, *options), _carry_out(database_url)
+        )
+        return ran.status, ran.out + ran.err
+
+    assert gateway("studies", "delete", "1.2.3.404").status == 1
+    status, text = await delete()
+    assert status == 1
+    assert "not routed yet" in text
+    assert await delete("--even-uncommitted") == (0, "delete: 2 instances\n")
+    with psycopg.connect(database_url) as connection:
+        states = connection.execute("select distinct state from storage.identity").fetchall()
+        told = connection.execute(
+            "select after -> 'even_uncommitted' from audit.entry where action = 'request.delete' order by at"
+        ).fetchall()
+    assert states == [("DELETING",)]
+    assert told == [(False,), (True,)]
