@@ -2249,6 +2249,7 @@ CREATE INDEX commitment_failed ON commitment.commitment USING btree (finished_at
 CREATE INDEX commitment_lease ON commitment.commitment USING btree (lease_until) WHERE (state = 'ASKING'::text);
 CREATE INDEX commitment_repeats ON commitment.commitment USING btree (repeats) WHERE (repeats IS NOT NULL);
 CREATE INDEX commitment_study ON commitment.commitment USING btree (study_instance_uid);
+CREATE INDEX commitment_succeeded ON commitment.commitment USING btree (finished_at) WHERE (state = 'SUCCESS'::text);
 CREATE INDEX commitment_work ON commitment.commitment USING btree (server, next_attempt_at) WHERE (state = ANY (ARRAY['QUEUED'::text, 'UNANSWERED'::text]));
 CREATE INDEX inbound_transaction ON ONLY commitment.inbound USING btree (calling_aet, transaction_uid);
 CREATE INDEX inbound_default_calling_aet_transaction_uid_idx ON commitment.inbound_default USING btree (calling_aet, transaction_uid);

@@ -53,19 +53,17 @@ async def show(database: Database, commitment: UUID, limit: int) -> dict[str, An
     raise unknown(commitment)
 
 
-def hint(row: Mapping[str, Any], reported: bool) -> str | None:
-    """What to look at first, when the time passed and its station never reported anything at all (pure)."""
-    by_time = row["state"] == "FAILURE" and row["deadline"] is not None and row["finished_at"] >= row["deadline"]
-    return NEVER_REPORTED if by_time and not reported else None
+def ended_by_time(row: Mapping[str, Any]) -> bool:
+    """Whether it is FAILURE because its deadline passed (pure)."""
+    return row["state"] == "FAILURE" and row["deadline"] is not None and row["finished_at"] >= row["deadline"]
 
 
 async def _shown(conn: Connection, row: dict[str, Any], limit: int) -> dict[str, Any]:
     key = {"id": row["id"], "limit": limit}
-    (ever,) = await _rows(conn, QUERIES.ever_reported, {"server": row["server"]})
     return row | {
         "status": hexadecimal(row["status"]),
         "meaning": _meaning(row["status"]),
-        "hint": hint(row, ever["reported"]),
+        "hint": await _hint(conn, row),
         "attempts": [
             attempt | {"status": hexadecimal(attempt["status"]), "meaning": _meaning(attempt["status"])}
             for attempt in await _rows(conn, QUERIES.attempts_of_commitment, key)
@@ -74,6 +72,14 @@ async def _shown(conn: Connection, row: dict[str, Any], limit: int) -> dict[str,
         "reports": await _rows(conn, QUERIES.reports_of_commitment, key),
         "history": await _rows(conn, QUERIES.history_of_commitment, key),
     }
+
+
+async def _hint(conn: Connection, row: Mapping[str, Any]) -> str | None:
+    """What to look at first, when the time passed and its station never reported anything at all."""
+    if not ended_by_time(row):
+        return None
+    (ever,) = await _rows(conn, QUERIES.ever_reported, {"server": row["server"]})
+    return None if ever["reported"] else NEVER_REPORTED
 
 
 async def _shown_received(conn: Connection, row: dict[str, Any], limit: int) -> dict[str, Any]:

@@ -41,7 +41,8 @@ join commitment.archive_history_view h on h.sop_instance_uid = i.sop_instance_ui
 where i.commitment = %(id)s order by h.at, h.id limit %(limit)s
 
 -- name: ever_reported
--- Whether any report ever came from a station, under its own title or under one that its reports come from.
+-- Whether any report ever came from a station, under its own title or under one that its reports come from. Where none
+-- did, all reports are read.
 select exists (
     select from commitment.report_view r
     where r.calling_aet = %(server)s
@@ -55,11 +56,10 @@ select id, calling_aet as "from", transaction_uid as transaction, state, total, 
 from commitment.inbound_view
 where (%(state)s::text is null or state = %(state)s)
   and (%(station)s::text is null or calling_aet = %(station)s)
-  and (%(study)s::text is null or exists (
-       select from storage.identity_view s
+  and (%(study)s::text is null or id = any(array(
+       select i.inbound from storage.identity_view s
        join commitment.inbound_item_view i on i.sop_instance_uid = s.sop_instance_uid
-       where s.study_instance_uid = %(study)s
-         and i.received_at = inbound_view.received_at and i.inbound = inbound_view.id))
+       where s.study_instance_uid = %(study)s)))
 order by received_at desc, id limit %(limit)s
 
 -- name: get_received

@@ -313,7 +313,11 @@ select count(*) as parked from runtime.dead_letter where state = 'PARKED'
 select state, count(*) as commitments, min(created_at) as oldest_at from (
     select state, created_at from commitment.commitment_view where closed_at is null and finished_at is null
     union all
-    select state, created_at from commitment.commitment_view where finished_at > now() - interval '24 hours'
+    select state, created_at from commitment.commitment_view
+    where state = 'SUCCESS' and finished_at > now() - interval '24 hours'
+    union all
+    select state, created_at from commitment.commitment_view
+    where state = 'FAILURE' and finished_at > now() - interval '24 hours'
 ) as lately group by state
 
 -- name: count_reports

@@ -9,6 +9,7 @@ from services.commitment import ledger, metrics
 from services.commitment.askable import refusal
 from services.commitment.ledger import Limits
 from services.commitment.settings import CommitmentSettings
+from services.commitment.states import State
 from services.commitment.stations import Stations
 from services.dicom.profile import Profile
 from services.runtime.db import Connection, Database
@@ -59,13 +60,18 @@ class Clocks:
         await self._until_few(work)
 
     async def measure(self) -> None:
-        """Metrics by server; one that has nothing pending any more shows 0."""
+        """Metrics by server; one that has nothing pending shows 0.
+
+        Its failures are counted from 0, because Prometheus sees no increase in a series that begins with 1.
+        """
         async with self._database.transaction() as connection:
             found = await ledger.pending(connection)
-        for title in self._measured | found.keys():
+        servers = {station.title for station in self._stations.known.values() if station.commit_server}
+        for title in self._measured | found.keys() | servers:
             count, age = found.get(title, (0, 0.0))
             metrics.PENDING.labels(title).set(count)
             metrics.OLDEST_SECONDS.labels(title).set(age)
+            metrics.CHANGES.labels(title, State.FAILURE)
         self._measured |= found.keys()
 
     async def _give_up_unaskable(self) -> None:

@@ -190,7 +190,7 @@ returning id
 select server, count(*) as commitments,
        extract(epoch from now() - min(created_at))::double precision as age
 from commitment.commitment
-where state in ('COLLECTING', 'QUEUED', 'ASKING', 'UNANSWERED', 'WAITING FOR COMMITMENT')
+where closed_at is null and state in ('COLLECTING', 'QUEUED', 'ASKING', 'UNANSWERED', 'WAITING FOR COMMITMENT')
 group by server
 
 -- name: notify

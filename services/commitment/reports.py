@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 async def start(ground: Ground) -> None:
     """Consume ``commitment.reported`` and sweep ``reports/`` until the process stops. Call it before the clocks run."""
     runtime = ground.runtime
+    telling.begin()
     reports = Reports(runtime.db, runtime.objects, Hearing(runtime.db, ground.stations, ground.settings))
     await catch_up(runtime, Sweep(runtime, reports.inbox, ground.settings))
     sweep.start(ground, reports.inbox)

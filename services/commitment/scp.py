@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas.commitment import REQUESTS
 from schemas.topology import COMMITMENT_REPORT_SENT, COMMITMENT_REQUESTED
-from services.commitment import sweep
+from services.commitment import metrics, sweep
 from services.commitment.ground import Ground
 from services.commitment.inbound import QUERIES, InboundRequests
 from services.commitment.inbound_judging import Judge
@@ -15,6 +15,7 @@ from services.commitment.inbound_reporting import Reporter
 JUDGES: Final = 2
 """So many requests are looked at at once, so that a large one does not hold up the others."""
 MEASURE_SECONDS: Final = 15.0
+GIVEN_UP: Final = "GIVEN UP"
 
 
 @asynccontextmanager
@@ -35,6 +36,7 @@ async def committing(ground: Ground) -> AsyncIterator[None]:
 async def _start(ground: Ground, reporter: Reporter) -> None:
     database, bus = ground.runtime.db, ground.runtime.bus
     requests = InboundRequests(database, ground.runtime.objects)
+    metrics.INBOUND.labels(GIVEN_UP)  # counted from 0: Prometheus sees no increase in a series that begins with 1
     await bus.consume(COMMITMENT_REQUESTED, requests.requested, while_available=database)
     await bus.consume(COMMITMENT_REPORT_SENT, requests.report_sent, while_available=database)
     sweep.start(ground, sweep.Inbox(REQUESTS, QUERIES.unknown_keys, requests.record))

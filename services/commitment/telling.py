@@ -18,6 +18,12 @@ _LEVELS = {Verdict.FOREIGN: "error", Verdict.UNKNOWN: "warning", Verdict.LATE: "
 log = structlog.get_logger(__name__)
 
 
+def begin() -> None:
+    """Let the counts of every verdict begin with 0: Prometheus sees no increase in a series that begins with 1."""
+    for verdict in Verdict:
+        metrics.REPORTS.labels(verdict)
+
+
 def tell(heard: Heard) -> None:
     """Tell of a report that was recorded. Call it after its transaction."""
     judgement = heard.judgement

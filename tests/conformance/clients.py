@@ -5,9 +5,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, Self
 
 from tests.conformance.whole import TITLE
 
@@ -51,6 +52,42 @@ def dcmjs(operation: str, port: int, calling: str = "DCMJS", **asked: Any) -> di
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
+
+
+class DcmjsServer:
+    """The server of dcmjs-dimse as a process; ``said`` is all it has printed after its port. A context manager."""
+
+    def __init__(self, title: str, gateway_port: int, failed_uid: str = "") -> None:
+        self._command = [str(Path(sys.executable).with_name("node")), "server.js", title, TITLE, str(gateway_port)]
+        self._command.append(failed_uid)
+        self.said: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, cwd=DCMJS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.port = int(json.loads(self._process.stdout.readline())["port"])
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        finally:
+            self._process.kill()
+            self._reader.join(10)
+
+    def of(self, what: str) -> list[dict[str, Any]]:
+        """What it said of a kind: stored, asked, told, heard, fault."""
+        return [each for each in list(self.said) if what in each]
+
+    def _read(self, lines: IO[str]) -> None:
+        with lines:
+            self.said.extend(json.loads(line) for line in lines)
 
 
 def _run(command: Sequence[str], limit: float) -> subprocess.CompletedProcess[str]:

@@ -179,23 +179,19 @@ NOT_APPLICABLE: Final[dict[str, str]] = {
     **{f"R{number}": _MADE for number in range(149, 158)},
 }
 
-_QUERY_RETRIEVE = "step 3: asking other stations (query and retrieve as SCU)"
-_COMMITMENT = "step 3: storage commitment"
-_INTERFACE = "step 4: the web interface"
+_QUERY_RETRIEVE = "step 4: asking other stations (query and retrieve as SCU)"
+_INTERFACE = "step 5: the web interface"
 LATER: Final[dict[str, str]] = {
     **dict.fromkeys(("R16", "R17"), _QUERY_RETRIEVE),
     **{f"R{number}": _QUERY_RETRIEVE for number in (*range(51, 54), 55, 56, *range(58, 67), *range(68, 71))},
     **dict.fromkeys(("R125", "R144", "R147", "R148"), _QUERY_RETRIEVE),
-    **{f"R{number}": _COMMITMENT for number in (18, *range(71, 83), *range(109, 113), *range(133, 137))},
     **dict.fromkeys(("R36", "R54", "R57", "R67", "R126"), _INTERFACE),
 }
 
 MAY_WAIT: Final = frozenset(
-    f"R{number}"
-    for numbers in ((16, 17, 18), range(36, 83), (107,), range(109, 114), (125, 126), range(133, 137), (144, 147, 148))
-    for number in numbers
+    f"R{number}" for numbers in ((16, 17), range(36, 71), (125, 126), (144, 147, 148)) for number in numbers
 )
-"""The requirements that steps 3 and 4 turn into tests; none else may wait."""
+"""The requirements that steps 4 and 5 turn into tests; none else may wait."""
 
 NEVER_HERE: Final = frozenset(("R4", "R5", "R6", "R115", "R116", *(f"R{number}" for number in range(149, 158))))
 """The requirements that no test of a gateway can prove; ``NOT_APPLICABLE`` says why of each."""

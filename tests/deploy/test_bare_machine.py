@@ -105,9 +105,9 @@ def run_demo(machine: Machine, prefix: str = "") -> str:
     done = machine.run(f"{prefix} '/{INSIDE}/deploy/local/up' --demo --once || exit; {LEFT_OVER}; exit 0", limit=600)
     assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-8000:]}"
     assert time.monotonic() - started < UP_SECONDS
-    for column in ("STUDY", "SENT", "RECORDED", "ROUTED", "DELIVERED", "SAME BYTES", "TIME"):
+    for column in ("STUDY", "SENT", "RECORDED", "ROUTED", "DELIVERED", "SAME BYTES", "COMMITMENT", "TIME"):
         assert column in done.stdout
-    assert "all arrived as expected" in done.stdout
+    assert "all arrived and were committed as expected" in done.stdout
     assert not list((machine.root / "etc/systemd/system").rglob("rabbitmq-server.service"))
     return done.stdout
 

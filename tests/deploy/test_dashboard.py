@@ -36,14 +36,14 @@ LABELS_OF_TARGETS = frozenset({"job", "instance", "service"})
 """What Prometheus and the scrape configuration add."""
 
 ALLOWED_LABELS = frozenset(
-    {"by", "cause", "check", "destination", "disposition", "meaning", "name", "of", "operation", "outcome", "queue"}
-    | {"reason", "result", "rule", "state", "status", "task", "type", "why"}
+    {"by", "cause", "check", "destination", "disposition", "folder", "meaning", "name", "of", "operation", "outcome"}
+    | {"queue", "reason", "result", "rule", "state", "station", "status", "task", "type", "verdict", "why"}
 )
 """Their values are words of ours or AE titles of the configuration."""
 
 COUNTED = re.compile(
     r"_(active|alarm|associations|available|batch_size|circuit_open|configuration|consuming|dead_letters|deliveries|jobs"
-    r"|leading|number|objects|folders|rule_set|stale|stations|unpublished)$"
+    r"|leading|number|objects|folders|open|pending|rule_set|stale|stations|unhandled|unpublished)$"
 )
 """Gauges and sizes that count things or say yes or no: their unit is what they name."""
 

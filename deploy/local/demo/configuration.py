@@ -10,6 +10,10 @@ from services.runtime.errors import GatewayError
 
 RULES = Path(__file__).with_name("rules.yaml")
 SCANNER = "DEMO_SCANNER"
+COMMITTING = frozenset({"ARCHIVE1"})
+"""Stations that are commit servers."""
+QUIET_SECONDS = 1
+"""From the last delivery of a study to the request for commitment: who watches need not wait for a slow archive."""
 ACTOR = "demo"
 MARK = "Demo station of deploy/local/up --demo"
 COMMENT = "Rules of deploy/local/up --demo"
@@ -48,10 +52,14 @@ async def configure(database: Database, ports: dict[str, int]) -> None:
 def _wanted(ports: dict[str, int]) -> list[Station]:
     scanner = {"title": SCANNER, "host": "127.0.0.1", "port": PORT_OF_NOBODY, "description": MARK}
     receivers = [
-        {"title": title, "host": "127.0.0.1", "port": port, "description": MARK, "store": True}
+        {"title": title, "host": "127.0.0.1", "port": port, "description": MARK, "store": True} | _committing(title)
         for title, port in ports.items()
     ]
     return [build(fields) for fields in (scanner, *receivers)]
+
+
+def _committing(title: str) -> dict[str, Any]:
+    return {"commit_server": True, "commit_quiet_seconds": QUIET_SECONDS} if title in COMMITTING else {}
 
 
 async def _define(database: Database, wanted: Station, known: Station | None) -> None:

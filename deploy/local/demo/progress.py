@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from configuration import COMMITTING
 from samples import Sample
 from stations import DemoStation
 
@@ -14,6 +15,8 @@ from services.admin.errors import NotFound
 from services.runtime.db import Database
 
 ARRIVED_STATES = ("DELIVERED", "WARNED")
+ON_THE_WAY = "WAITING FOR COMMITMENT"
+COMMITTED, NOT_COMMITTED = "SUCCESS", "FAILURE"
 
 
 @dataclass
@@ -29,6 +32,10 @@ class StudyProgress:
     routed: int = 0
     delivered: dict[str, int] = field(default_factory=dict)
     same_bytes: dict[str, int] = field(default_factory=dict)
+    committed: dict[str, str] = field(default_factory=dict)
+    """What each committing station's commitment to the study is as a whole: one of the three states a person sees."""
+    flagged: dict[str, int] = field(default_factory=dict)
+    """Instances that have the Archived flag by it."""
     faults: list[str] = field(default_factory=list)
     last_delivery_at: datetime | None = None
 
@@ -39,9 +46,18 @@ class StudyProgress:
 
     @property
     def finished(self) -> bool:
-        """Every instance is delivered to every destination, and the stations hold exactly the bytes that were sent."""
+        """Every instance is delivered to every destination, and the stations hold exactly the bytes that were sent.
+
+        What goes to a committing station is committed by it, as a whole and instance by instance.
+        """
         every = {title: len(self.samples) for title in self.destinations}
-        return self.delivered == every and self.same_bytes == every
+        committing = COMMITTING & self.destinations
+        return (
+            self.delivered == every
+            and self.same_bytes == every
+            and self.committed == dict.fromkeys(committing, COMMITTED)
+            and self.flagged == {title: every[title] for title in committing}
+        )
 
     @property
     def seconds(self) -> float | None:
@@ -68,6 +84,7 @@ async def refresh(database: Database, study: StudyProgress, stations: Mapping[st
     study.recorded = len(known["instances"])
     study.routed = sum(bool(instance["matched"]) for instance in known["instances"])
     _count_deliveries(study, known["deliveries"])
+    _judge_commitments(study, known["deliveries"])
     study.same_bytes = {
         title: count
         for title in stations
@@ -86,6 +103,23 @@ def _count_deliveries(study: StudyProgress, deliveries: Sequence[Mapping[str, An
         for delivery in deliveries
         if delivery["state"] in ("FAILED", "CANCELED", "SUPERSEDED")
     ]
+
+
+def _judge_commitments(study: StudyProgress, deliveries: Sequence[Mapping[str, Any]]) -> None:
+    study.committed, study.flagged = {}, {}
+    for title in COMMITTING & study.destinations:
+        asked = [d["commitment"] for d in deliveries if d["destination"] == title and d["commitment"] is not None]
+        study.committed[title] = _of_all([commitment["state"] for commitment in asked], len(study.samples))
+        study.flagged[title] = sum(commitment["archived_at"] is not None for commitment in asked)
+        failed = {f"commitment {each['id']} of {title}: FAILURE" for each in asked if each["state"] == NOT_COMMITTED}
+        study.faults += sorted(failed)
+
+
+def _of_all(states: Sequence[str], instances: int) -> str:
+    """The three states of R73: one failure fails the study, and all have to be committed."""
+    if NOT_COMMITTED in states:
+        return NOT_COMMITTED
+    return COMMITTED if len(states) == instances and set(states) == {COMMITTED} else ON_THE_WAY
 
 
 def _arrived(sample: Sample, station: DemoStation) -> bool:

@@ -1,7 +1,8 @@
 """The demo: two stations, a scanner that sends sample studies through a running gateway, and what became of them.
 
 Run by deploy/local/up --demo with GATEWAY_HOME naming the gateway. Exit status 0 only if every instance was delivered
-where the demo's rules say, and every byte arrived as it was sent. ``--keep`` leaves the stations running afterwards.
+where the demo's rules say, every byte arrived as it was sent, and the archive committed to all it was sent. ``--keep``
+leaves the stations running afterwards.
 """
 
 import argparse
@@ -11,14 +12,17 @@ import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
-from configuration import configure
+from committing import CommittingStation
+from configuration import COMMITTING, configure
 from progress import StudyProgress, refresh, studies
 from samples import ARCHIVE, WORKSTATION, Sample, samples
 from sending import gateway, send, wait_until_known
 from stations import DemoStation
 from table import Progress
 
+from services.dicom.requestor import Peer
 from services.runtime import logs
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError
@@ -82,8 +86,8 @@ def complaints(found: list[StudyProgress]) -> list[str]:
     for study in found:
         if not study.finished and not study.faults:
             said.append(
-                f"{study.name} (study {study.uid}) was not delivered everywhere within {LIMIT_SECONDS:.0f} s; "
-                f"'gateway where {study.uid}' tells how far it is"
+                f"{study.name} (study {study.uid}) was not delivered and committed everywhere within "
+                f"{LIMIT_SECONDS:.0f} s; 'gateway where {study.uid}' tells how far it is"
             )
     return said
 
@@ -110,7 +114,10 @@ def demonstrate(keep_until: set[signal.Signals]) -> int:
     settings = RuntimeSettings.load()
     folder = settings.home / "demo"
     with ExitStack() as stack:
-        stations = {title: stack.enter_context(DemoStation(title, folder / title)) for title in (ARCHIVE, WORKSTATION)}
+        stations = {
+            title: stack.enter_context(_station(title, folder / title, gateway(settings)))
+            for title in (ARCHIVE, WORKSTATION)
+        }
         for station in stations.values():
             say(f"demo station {station.title} listens on 127.0.0.1:{station.port}, files go to {station.folder}")
         demo = Demo(settings, stations)
@@ -118,11 +125,18 @@ def demonstrate(keep_until: set[signal.Signals]) -> int:
         for complaint in complaints(demo.studies):
             say(f"demo: {complaint}")
         count = sum(len(study.samples) for study in demo.studies)
-        say(f"demo: {count} instances sent; " + ("all arrived as expected" if finished else "NOT as expected"))
+        say(
+            f"demo: {count} instances sent; "
+            + ("all arrived and were committed as expected" if finished else "NOT as expected")
+        )
         if keep_until:
             say("demo: the stations go on until this ends")
             signal.sigwait(keep_until)
     return 0 if finished else 1
+
+
+def _station(title: str, folder: Path, peer: Peer) -> DemoStation:
+    return CommittingStation(title, folder, peer) if title in COMMITTING else DemoStation(title, folder)
 
 
 def say(text: str) -> None:

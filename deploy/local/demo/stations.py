@@ -3,13 +3,13 @@
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from services.dicom import commands, pdu
 from services.dicom.acceptor import AssociationProposal
-from services.dicom.association import Request
+from services.dicom.association import Handler, Request
 from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, STORAGE_CLASSES, VERIFICATION
 from services.dicom.guards import Guards
 from services.dicom.listener import Listener, listen
@@ -22,6 +22,8 @@ LAST_CHANCE_SECONDS = 2.0
 
 class DemoStation:
     """A station that runs while its ``with`` block does; files go to ``folder`` and replace those of earlier runs."""
+
+    classes: Container[str] = STORAGE_CLASSES | {VERIFICATION}
 
     def __init__(self, title: str, folder: Path) -> None:
         self.title = title
@@ -36,8 +38,7 @@ class DemoStation:
             left.unlink()
         sock = listen("127.0.0.1", 0)
         self.port = int(sock.getsockname()[1])
-        handlers = {commands.C_ECHO: _echo, commands.C_STORE: self._store}
-        self._listener = Listener(sock, _AnyStorage(), handlers, Guards())
+        self._listener = Listener(sock, _AnyStorage(self.classes), self._handlers(), Guards())
         self._listener.start()
         return self
 
@@ -56,6 +57,9 @@ class DemoStation:
         """How many instances it got in all, repeats counted."""
         with self._lock:
             return sum(map(len, self._digests.values()))
+
+    def _handlers(self) -> dict[int, Handler]:
+        return {commands.C_ECHO: _echo, commands.C_STORE: self._store}
 
     def _store(self, request: Request) -> None:
         command = request.command
@@ -80,13 +84,16 @@ class DemoStation:
 
 
 class _AnyStorage:
-    """Takes every storage class in every transfer syntax from everybody."""
+    """Takes the station's classes in every transfer syntax from everybody."""
+
+    def __init__(self, classes: Container[str]) -> None:
+        self._classes = classes
 
     def judge(self, proposal: AssociationProposal) -> pdu.Rejection | None:
         return None
 
     def accepts(self, proposal: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
-        return ALL_TRANSFER_SYNTAXES if abstract_syntax in STORAGE_CLASSES or abstract_syntax == VERIFICATION else ()
+        return ALL_TRANSFER_SYNTAXES if abstract_syntax in self._classes else ()
 
 
 def _echo(request: Request) -> None:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-WIDTH_OF_FILES = 160
-COLUMNS = ("STUDY", "SENT", "RECORDED", "ROUTED", "DELIVERED", "SAME BYTES", "TIME")
+WIDTH_OF_FILES = 200
+COLUMNS = ("STUDY", "SENT", "RECORDED", "ROUTED", "DELIVERED", "SAME BYTES", "COMMITMENT", "TIME")
 
 
 class Progress:
@@ -60,6 +60,7 @@ def _cells(study: StudyProgress) -> tuple[str, ...]:
         f"{study.routed}/{every}",
         _by_destination(study, study.delivered),
         _by_destination(study, study.same_bytes),
+        ", ".join(f"{title} {state}" for title, state in sorted(study.committed.items())) or "-",
         "-" if study.seconds is None else f"{study.seconds:.2f} s",
     )
 

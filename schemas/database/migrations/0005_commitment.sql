@@ -89,6 +89,7 @@ create index commitment_lease on commitment.commitment (lease_until) where state
 create index commitment_deadline on commitment.commitment (deadline) where closed_at is null;
 create index commitment_study on commitment.commitment (study_instance_uid);
 create index commitment_failed on commitment.commitment (finished_at) where state = 'FAILURE';
+create index commitment_succeeded on commitment.commitment (finished_at) where state = 'SUCCESS';
 create index commitment_repeats on commitment.commitment (repeats) where repeats is not null;
 create index commitment_created on commitment.commitment (created_at desc);
 comment on table commitment.commitment is

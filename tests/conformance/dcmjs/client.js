@@ -22,6 +22,18 @@ const makers = {
     request.setDataset(new Dataset(asked.keys, constants.TransferSyntax.ImplicitVRLittleEndian));
     return [request];
   },
+  commit: () => {
+    const request = new requests.NActionRequest(
+      constants.SopClass.StorageCommitmentPushModel, '1.2.840.10008.1.20.1.1', 1
+    );
+    const references = asked.instances.map(([sopClass, instance]) => ({
+      ReferencedSOPClassUID: sopClass,
+      ReferencedSOPInstanceUID: instance,
+    }));
+    const elements = { TransactionUID: asked.transaction, ReferencedSOPSequence: references };
+    request.setDataset(new Dataset(elements, constants.TransferSyntax.ImplicitVRLittleEndian));
+    return [request];
+  },
   move: () => [requests.CMoveRequest.createStudyMoveRequest(asked.destination, asked.study)],
 };
 
