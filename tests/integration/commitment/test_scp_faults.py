@@ -16,6 +16,7 @@ from schemas.snapshot import SnapshotStation
 from services.commitment.changes import announce
 from services.commitment.inbound import InboundRequests
 from services.commitment.inbound_judging import Judge
+from services.dicom.commitment import encode_request
 from services.runtime.errors import Reject
 from tests.factories import ct
 from tests.ingest_process import IngestProcess, snapshot
@@ -23,9 +24,9 @@ from tests.integration.commitment.hearing_bench import Asked
 from tests.integration.commitment.scp_bench import NEVER, Site, committing, in_thread, references
 from tests.recorded import add_station
 from tests.stations.asker import Asking, Hearing
-from tests.stations.messages import information, read_message
+from tests.stations.messages import read_message
 from tests.stations.raw_association import RELEASE_RP, read_pdu
-from tests.stations.raw_sender import pdu
+from tests.stations.raw_sender import IMPLICIT_LITTLE_ENDIAN, pdu
 from tests.waiting import until, until_async
 
 MANY = """
@@ -45,7 +46,7 @@ async def test_20000_references_are_reported_in_seconds(start: Callable[..., Sit
     site.rows(MANY, 19_000)
     site.everything_is_recorded()
     named = [(instance.sop_class_uid, f"1.2.3.{number}") for number in range(1, 20_001)]
-    data = information("1.2.3.4", named)
+    data = encode_request("1.2.3.4", named, IMPLICIT_LITTLE_ENDIAN)  # with pydicom it takes seconds
     with Hearing() as hearing:
         add_station(site.url, "SCANNER1", hearing.port)
         async with committing(site):
@@ -53,7 +54,7 @@ async def test_20000_references_are_reported_in_seconds(start: Callable[..., Sit
             assert await site.ask("1.2.3.4", data=data) == 0
             assert time.monotonic() - asked_at < 5
             report = await in_thread(hearing.report, "1.2.3.4")
-    assert report.at - asked_at < 20
+    assert report.at - asked_at < 30
     assert (len(report.committed), len(report.failed)) == (19_000, 1000)
     assert {reason for _, _, reason in report.failed} == {0x0112}
 
