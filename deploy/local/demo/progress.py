@@ -15,7 +15,7 @@ from services.admin.errors import NotFound
 from services.runtime.db import Database
 
 ARRIVED_STATES = ("DELIVERED", "WARNED")
-ON_THE_WAY = "WAITING FOR COMMITMENT"
+NOT_ASKED_YET, WAITING = "not asked yet", "WAITING FOR COMMITMENT"
 COMMITTED, NOT_COMMITTED = "SUCCESS", "FAILURE"
 
 
@@ -116,10 +116,12 @@ def _judge_commitments(study: StudyProgress, deliveries: Sequence[Mapping[str, A
 
 
 def _of_all(states: Sequence[str], instances: int) -> str:
-    """The three states of R73: one failure fails the study, and all have to be committed."""
+    """The three states of R73, and the one before: a failure fails the study, and all have to be committed."""
     if NOT_COMMITTED in states:
         return NOT_COMMITTED
-    return COMMITTED if len(states) == instances and set(states) == {COMMITTED} else ON_THE_WAY
+    if len(states) < instances or not set(states) <= {WAITING, COMMITTED}:
+        return NOT_ASKED_YET
+    return WAITING if WAITING in states else COMMITTED
 
 
 def _arrived(sample: Sample, station: DemoStation) -> bool:
