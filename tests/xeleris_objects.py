@@ -42,7 +42,8 @@ SENT_ON = ("CT", "MR", "Enhanced SR")
 
 _MATRIX = 8
 _ACQUISITION_CONTEXT = "3-21"
-"""The table that is used in cardiac images only, which nothing but the gating tells."""
+_CARDIAC = (["GATED TOMO"], ["RECON GATED TOMO"])
+"""The table that is used in cardiac SPECT images only, which nothing but the gating tells, and those images."""
 _COUNTS = {
     "EnergyWindowVector": ("NumberOfEnergyWindows", 2),
     "DetectorVector": ("NumberOfDetectors", 2),
@@ -126,7 +127,7 @@ class _Maker:
     def make(self, sop_class: str) -> None:
         for name, usage in self._tables.iods[sop_class].modules.items():
             used = usage == "M" or (isinstance(usage, dict) and self._hold(usage, self._main))
-            used |= name == _ACQUISITION_CONTEXT and "GATED" in str(self._main.ImageType)
+            used |= name == _ACQUISITION_CONTEXT and list(self._main.ImageType)[2:3] in _CARDIAC
             if used:
                 self._fill(self._main, self._tables.modules[name].attributes)
 

@@ -1,7 +1,8 @@
 """Why a C-STORE is not answered Success: the checks, and the statuses of both profiles as data (pure).
 
 Statuses are those of the statement (R95, status_codes "Store SCP") in profile xeleris and those of PS3.4 B.2.3 and
-PS3.7 9.1.1.1.9 in profile gateway; the comments go into (0000,0902) and carry no value.
+PS3.7 9.1.1.1.9 in profile gateway; the comments go into (0000,0902) and carry no value. That of TOO_LARGE is never
+sent: the association is aborted, since the rest of the data set would have to be read before it could be answered.
 """
 
 import errno

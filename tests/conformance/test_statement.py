@@ -79,6 +79,13 @@ def test_it_has_the_headings_of_ps3_2_in_their_order(profile: str) -> None:
     assert titles.index("Annexes") < titles.index("Readings") == len(titles) - 1
 
 
+@pytest.mark.parametrize("profile", ["gateway", "xeleris"])
+def test_what_is_too_large_has_no_status(profile: str) -> None:
+    """It is aborted: integration/ingest/test_bad_input.py sees that on the wire."""
+    rows = [line for line in printed("--profile", profile).splitlines() if "larger than the gateway takes" in line]
+    assert [row.split(" | ")[:3] for row in rows] == [["| none", "-", "A-ABORT, source service-user"]]
+
+
 def test_it_says_for_each_profile_in_which_character_set_queries_are_answered() -> None:
     """Profile gateway knows no configured one (ADR 0013): unit/query/test_responses.py says what it does."""
     gateway, xeleris = (

@@ -17,7 +17,7 @@ from services.dicom.status import STORE_NAMES, StatusClass, classify
 from services.dicom.status import name as status_name
 from services.forwarder.classify import REJECTION_REASONS, classify_rejection, classify_status
 from services.forwarder.states import Event
-from services.ingest.causes import ANSWERS
+from services.ingest.causes import ANSWERS, Cause
 from services.ingest.findings import SUCCESS, judge
 
 _EFFECTS: Final = {
@@ -102,14 +102,20 @@ def _effect(status: int, profile: Profile) -> str:
 
 def _store_answers(profile: Profile) -> list[tuple[str, str, str, str]]:
     causes: dict[int, list[str]] = defaultdict(list)
-    for answer in ANSWERS[profile.name].values():
-        causes[answer.status].append(answer.comment)
+    for cause, answer in ANSWERS[profile.name].items():
+        if cause is not Cause.TOO_LARGE:
+            causes[answer.status].append(answer.comment)
     kept = judge([Finding(STANDARD, "vr", "", "")], xeleris=profile.xeleris, refuse=False)
     causes[SUCCESS].append("the object is durable and keeps to its IOD")
     causes[kept].append("kept, with findings of the check against its IOD (R93, notes A6), stored with it")
-    return [
+    rows = [
         (code(status), _class(status), _own_words(status), "; ".join(comments))
         for status, comments in sorted(causes.items())
+    ]
+    aborted = ANSWERS[profile.name][Cause.TOO_LARGE].comment
+    return [
+        *rows,
+        ("none", "-", "A-ABORT, source service-user", f"{aborted}; it keeps nothing of it and reads no more"),
     ]
 
 

@@ -10,7 +10,8 @@ FIELDS = {
     "title", "host", "port", "description", "enabled", "store", "query_retrieve", "prefilter", "pet_raw",
     "commit_server", "commit_on", "addresses", "revision_policy", "associations", "unknown_policy", "retry_hours",
     "refuse_findings", "reduce_level_1", "move_destinations", "store_seconds", "find_seconds", "move_seconds",
-    "action_seconds",
+    "action_seconds", "commit_limit_seconds", "commit_quiet_seconds", "commit_retry_hours", "commit_size",
+    "report_titles", "commit_downstream",
 }  # fmt: skip
 RULES = "version: 1\nrules:\n  - {name: to-archive, when: {all: []}, send: [{to: ARCHIVE1}]}\n"
 
@@ -21,7 +22,8 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "--store --query-retrieve --prefilter --pet-raw --commit-on COMMITTER --disabled --address 10.0.0.0/8 "
         "--address 192.168.1.1 --revision-policy hold --associations 4 --unknown-policy hold --retry-hours 24 "
         "--refuse-findings --reduce-level-1 --move-destination WS1 --move-destination COMMITTER --store-seconds 10 "
-        "--find-seconds 20 --move-seconds 30 --action-seconds 40"
+        "--find-seconds 20 --move-seconds 30 --action-seconds 40 --commit-limit-seconds 60 --commit-quiet-seconds 0 "
+        "--commit-retry-hours 2 --commit-size 500 --report-title REPORTER --commit-downstream COMMITTER"
     )
     gateway.station("WS1", *given.split(), "--description", "The workstation")
     added = gateway.done("station", "show", "WS1", "--json").json()
@@ -31,12 +33,16 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "commit_on": "COMMITTER", "addresses": ["10.0.0.0/8", "192.168.1.1/32"], "revision_policy": "hold",
         "associations": 4, "unknown_policy": "hold", "retry_hours": 24, "refuse_findings": True,
         "reduce_level_1": True, "move_destinations": ["WS1", "COMMITTER"], "store_seconds": 10, "find_seconds": 20,
-        "move_seconds": 30, "action_seconds": 40,
+        "move_seconds": 30, "action_seconds": 40, "commit_limit_seconds": 60, "commit_quiet_seconds": 0,
+        "commit_retry_hours": 2, "commit_size": 500, "report_titles": ["REPORTER"],
+        "commit_downstream": ["COMMITTER"],
     }  # fmt: skip
     emptied = ("--commit-on", "", "--address", "", "--move-destination", "", "--store-seconds", "0")
+    emptied += ("--commit-quiet-seconds", "-1", "--commit-size", "0", "--report-title", "")
     changed = gateway.done("station", "set", "WS1", "--port", "11112", *emptied, "--json").json()
     assert changed == added | {
         "port": 11112, "commit_on": None, "addresses": [], "move_destinations": [], "store_seconds": None,
+        "commit_quiet_seconds": None, "commit_size": None, "report_titles": [],
     }  # fmt: skip
     assert gateway.done("station", "show", "WS1", "--json").json() == changed
 

@@ -139,10 +139,10 @@ def test_drains_on_sigterm_without_losing_the_instance_under_way(tmp_path: Path)
 
 def test_full_disk_is_a700_and_recovers_alone(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
-    with ingest_process(tmp_path, {"GATEWAY_MINIMUM_FREE_BYTES": str(free - 150_000_000)}) as ingest:
+    with ingest_process(tmp_path, {"GATEWAY_MINIMUM_FREE_BYTES": str(free - 1_000_000_000)}) as ingest:
         ballast = tmp_path / "ballast"
         with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, 400_000_000)
+            os.posix_fallocate(file.fileno(), 0, 3_000_000_000)
         until(lambda: ingest.ready()[0] == 503, limit=5, what="ingest not to be ready")
         assert "MiB are free, less than the watermark" in str(ingest.ready()[1]["objects"])
         assert store(ingest, ct(1)) == 0xA700

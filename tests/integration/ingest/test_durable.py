@@ -51,11 +51,20 @@ def only(lines: list[str], pattern: str) -> int:
     return at
 
 
-@pytest.mark.parametrize("call", ["fdatasync", "fsync"])
-def test_a_failed_fsync_is_answered_a700_and_never_tried_again(tmp_path: Path, call: str) -> None:
+XELERIS = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_AET": "GATEWAY"}
+
+
+@pytest.mark.parametrize(
+    ("call", "settings", "status", "kept"),
+    [("fdatasync", {}, 0xA700, 0), ("fdatasync", XELERIS, 0xA710, 0), ("fsync", {}, 0xA700, 1)],
+)
+def test_a_failed_fsync_is_answered_a700_and_never_tried_again(
+    tmp_path: Path, call: str, settings: dict[str, str], status: int, kept: int
+) -> None:
+    """``kept``: the one whose folder could not be made durable may stay, the one whose file could not never does."""
     inject = f"inject={call}:error=EIO:when=20"  # counted for each thread: the association's twentieth, once
     strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
-    with ingest_process(tmp_path / "home", prefix=strace) as ingest:
+    with ingest_process(tmp_path / "home", settings, prefix=strace) as ingest:
         instance = ct(1)
         with RawSender(ingest.port, contexts=[(instance.sop_class_uid, instance.transfer_syntax_uid)]) as sender:
             answers = [
@@ -63,9 +72,35 @@ def test_a_failed_fsync_is_answered_a700_and_never_tried_again(tmp_path: Path, c
                 for one in map(ct, range(25))
             ]
             assert sender.echo() == 0
-        accepted = answers.index(0xA700)
-        assert answers == [0] * accepted + [0xA700] * (25 - accepted)
+        accepted = answers.index(status)
+        assert set(answers[:accepted]) <= {0x0000, 0xB007}
+        assert answers[accepted:] == [status] * (25 - accepted)
         assert accepted > 5
-        assert len(ingest.stored()) in (accepted, accepted + 1)
+        assert len(ingest.stored()) in (accepted, accepted + kept)
         assert ingest.ready()[1]["objects"] is not None
         assert ingest.unfinished() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "inject", "status"),
+    [
+        (XELERIS, "writev:error=EIO:when=2", 0xA710),
+        ({}, "writev:error=EIO:when=2", 0xA700),
+        (XELERIS, "writev:error=ENOSPC:when=2", 0xA700),
+    ],
+    ids=["xeleris", "gateway", "full"],
+)
+def test_an_error_after_the_first_byte_keeps_nothing(
+    tmp_path: Path, settings: dict[str, str], inject: str, status: int
+) -> None:
+    """In the data set, of which some is written: the second call of the association's thread fails."""
+    call = inject.partition(":")[0]
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={inject}"]
+    instance = ct(1, pixel_bytes=1_000_000)
+    with ingest_process(tmp_path / "home", settings, prefix=strace) as ingest:
+        with RawSender(ingest.port, contexts=[(instance.sop_class_uid, instance.transfer_syntax_uid)]) as sender:
+            answered = sender.store(
+                instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid, instance.data_set
+            )
+            assert (answered, sender.echo()) == (status, 0)
+        assert (ingest.stored(), ingest.unfinished()) == ([], [])

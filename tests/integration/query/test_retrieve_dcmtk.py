@@ -1,4 +1,4 @@
-"""DCMTK's movescu, storescp and getscu: every level of both roots, over generated studies."""
+"""DCMTK's movescu, storescp and getscu: every level of both roots, among 10,000 generated studies."""
 
 import hashlib
 import socket
@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from tests.factories import Instance, ct, mr
+from tests.integration.query.conftest import STUDIES
+from tests.integration.query.generated import fill
 from tests.integration.query.retrieving import Archive, archive
 from tests.stations import part10
 from tests.waiting import until
@@ -20,7 +23,9 @@ LEVELS = ["PATIENT", "STUDY", "SERIES", "IMAGE"]
 
 @pytest.fixture(scope="module")
 def gateway(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    """Profile gateway with two studies of one patient."""
+    """Profile gateway with 10,000 studies in its tables, to which ``held`` adds the two that are retrieved."""
+    with psycopg.connect(module_database_url, autocommit=True) as connection:
+        fill(connection, STUDIES)
     with archive(tmp_path_factory.mktemp("archive"), module_database_url) as running:
         yield running
 
@@ -87,6 +92,11 @@ def run(program: str, gateway: Archive, *arguments: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
+
+
+def test_they_are_two_among_ten_thousand(gateway: Archive, held: list[Instance]) -> None:
+    (counted,) = gateway.rows("select count(*) as studies from index.study")
+    assert counted["studies"] == STUDIES + len({each.study_instance_uid for each in held})
 
 
 CASES = [("P", level) for level in LEVELS] + [("S", level) for level in LEVELS[1:]]
