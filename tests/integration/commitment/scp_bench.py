@@ -50,6 +50,10 @@ class Site:
             found = connection.execute(statement.encode(), parameters or None)
             return found.fetchall() if found.description else []
 
+    async def change(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
+        """An update beside commitment: in a thread, because who holds the row needs this loop to give it up."""
+        return await in_thread(self.rows, statement, *parameters)
+
     def states(self) -> list[str]:
         """Of all requests in their order."""
         return [row["state"] for row in self.rows("select state from commitment.inbound order by received_at")]

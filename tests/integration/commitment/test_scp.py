@@ -175,8 +175,8 @@ async def test_archives_downstream_have_to_commit_too(start: Callable[..., Site]
             site.rows("delete from commitment.archived where sop_instance_uid = %s", on_its_way.sop_instance_uid)
             assert await site.ask("1.2.3.5", archived, on_its_way) == 0
             await until_async(lambda: site.rows(ITEMS)[-1]["state"] == "PENDING" and len(site.rows(ITEMS)) == 5)
-            await until_async(lambda: site.rows(TWO_DAYS_LATER) or site.states()[-1] != "CHECKING")
-            await until_async(lambda: site.rows(LOOK_NOW) or site.states()[-1] != "CHECKING")
+            await until_async(lambda: site.change(TWO_DAYS_LATER))
+            await until_async(lambda: looked_at_now(site))
             report = await in_thread(hearing.report, "1.2.3.5")
             assert report.committed == tuple(references(archived))
             assert report.failed == ((*references(on_its_way)[0], 0x0110),)
@@ -186,12 +186,18 @@ TWO_DAYS_LATER = (
     "update commitment.inbound set recorded_at = now() - interval '49 hours' "
     "where state = 'CHECKING' and lease_holder is null returning id"
 )
-LOOK_NOW = "update commitment.inbound set next_attempt_at = now() where state = 'CHECKING'"
+LOOK_NOW = "update commitment.inbound set next_attempt_at = now() where state = 'CHECKING' returning id"
+GIVE_UP = "update commitment.inbound set give_up_at = now(), next_attempt_at = now() where state = 'READY' returning id"
 ITEMS = "select state from commitment.inbound_item order by received_at, position"
 ARCHIVED = (
     "insert into commitment.archived (sop_instance_uid, revision, server, study_instance_uid, commitment, "
     "transaction_uid) values (%s, 1, 'ARCHIVE1', '1.2', %s, '1.2.9')"
 )
+
+
+async def looked_at_now(site: Site) -> bool:
+    """Whether the last request is due at once, or decided already."""
+    return bool(await site.change(LOOK_NOW)) or site.states()[-1] != "CHECKING"
 
 
 async def test_restart_and_giving_up(start: Callable[..., Site]) -> None:
@@ -219,5 +225,5 @@ async def test_restart_and_giving_up(start: Callable[..., Site]) -> None:
     assert await site.ask("1.2.3.5", instance) == 0
     async with committing(site):
         await until_async(lambda: site.states()[-1] == "READY")
-        site.rows("update commitment.inbound set give_up_at = now(), next_attempt_at = now() where state = 'READY'")
+        await until_async(lambda: site.change(GIVE_UP))
         await until_async(lambda: site.states() == ["REPORTED", "GIVEN UP"])

@@ -63,7 +63,7 @@ async def test_the_archives_verdict_reaches_the_modality_at_once(
             asked = await in_thread(archive.request)
             assert await site.ask("1.2.3.4", *instances) == 0
             await until_async(lambda: site.states() == ["CHECKING"])
-            await until_async(lambda: site.rows(LOOKED_AT_LONG_AGO))
+            await until_async(lambda: site.change(LOOKED_AT_LONG_AGO))
             await until_async(lambda: site.rows(LOOKS_LATER))
             verdict = failing(NO_SUCH_OBJECT, bad.sop_instance_uid)(asked)
             told = await in_thread(lambda: archive.report(verdict, to=asked))
