@@ -50,7 +50,7 @@ Items = list[dict[int, bytes]]
 
 
 class UnreadableCommitment(GatewayError):
-    """The data set is no request or report. ``status`` answers an N-ACTION: 0115, 0212 or, not parsable, 0110.
+    """The data set is no request or report. ``status`` answers an N-ACTION: 0115, 0212, too many 0213, not parsable 0110.
 
     ``reason`` is one of a few constants; no values.
     """
@@ -106,7 +106,7 @@ def read_request(data: bytes, transfer_syntax: str) -> Requested:
     """What a request asks for (R134); an instance that is named twice is asked for once.
 
     Raises ``UnreadableCommitment``: 0212 for an element of another type or length than its own, 0115 for a value that
-    is missing or no UID, 0110 for a data set that cannot be parsed.
+    is missing or no UID, 0213 for more instances than are taken, 0110 for a data set that cannot be parsed.
     """
     transaction, items = _read(data, transfer_syntax, (_REFERENCED_SEQUENCE,), strict=True)
     pairs = dict.fromkeys((_text(item[_SOP_CLASS]), _text(item[_SOP_INSTANCE])) for item in items[_REFERENCED_SEQUENCE])
@@ -221,7 +221,7 @@ class _Reader:
     def read(self) -> None:
         for number, element in enumerate(self._walker):
             if number >= _MOST_ELEMENTS:
-                raise UnreadableCommitment("too-many-elements", status.PROCESSING_FAILURE)
+                raise UnreadableCommitment("too-many-elements", status.RESOURCE_LIMITATION)
             tag, depth = element[0], element[4]
             if depth == 0:
                 self._judge_last()
@@ -245,7 +245,7 @@ class _Reader:
     def _begin(self) -> None:
         self._left -= 1
         if self._left < 0:
-            raise UnreadableCommitment("too-many-instances", status.PROCESSING_FAILURE)
+            raise UnreadableCommitment("too-many-instances", status.RESOURCE_LIMITATION)
         self.items[self._sequence].append({})
 
     def _inside(self, element: Element) -> None:

@@ -24,14 +24,14 @@ from services.runtime.backoff import LONGEST_SECONDS
 
 _ANSWERS: Final = {
     0x0000: "the request is durable; nothing is said of its instances yet",
-    PROCESSING_FAILURE: f"the data set cannot be parsed or names more than {MOST_INSTANCES} instances, or the request "
-    "cannot be kept",
+    PROCESSING_FAILURE: "the data set cannot be parsed, or the request cannot be kept",
     NO_SUCH_INSTANCE: "another SOP instance than the well-known one",
     INVALID_ARGUMENT: "no data set; no legal Transaction UID; no instance, or one without its legal UIDs",
     NO_SUCH_CLASS: "another SOP class than Storage Commitment Push Model",
     NO_SUCH_ACTION: "the action type is not 1",
     MISTYPED_ARGUMENT: "an element of another VR or length than its own",
-    RESOURCE_LIMITATION: f"the data set is larger than {LARGEST_BYTES >> 20} MiB",
+    RESOURCE_LIMITATION: f"the data set is larger than {LARGEST_BYTES >> 20} MiB, or names more than {MOST_INSTANCES} "
+    "instances",
 }
 _REASONS: Final = {
     PROCESSING_FAILURE: "the object is damaged, missing or not whole; or an archive downstream has not committed it, "
