@@ -50,7 +50,7 @@ Items = list[dict[int, bytes]]
 
 
 class UnreadableCommitment(GatewayError):
-    """The data set is no request or report. ``status`` answers an N-ACTION: 0115, 0212, too many 0213, not parsable 0110.
+    """The data set is no request or report. ``status`` answers an N-ACTION: 0115, 0212, 0213 or, not parsable, 0110.
 
     ``reason`` is one of a few constants; no values.
     """
