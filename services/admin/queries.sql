@@ -235,7 +235,9 @@ select s.study_instance_uid, s.patient_id, s.patient_name, s.study_date, s.acces
        (select count(distinct i.sop_instance_uid) - count(*) filter (where i.latest) from index.instance_view i
         where i.study_instance_uid = s.study_instance_uid) as superseded,
        coalesce((select true from commitment.archived_view a
-                 where a.study_instance_uid = s.study_instance_uid limit 1), false) as archived
+                 join storage.identity_view h on h.sop_instance_uid = a.sop_instance_uid and h.revision = a.revision
+                 where a.study_instance_uid = s.study_instance_uid and h.state in ('STORED', 'DAMAGED') limit 1), false)
+           as archived
 from index.study_view s
 where (%(study)s::text is null or s.study_instance_uid = %(study)s)
   and (%(patient_id)s::text is null or s.patient_id = %(patient_id)s)

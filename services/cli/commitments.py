@@ -73,11 +73,13 @@ def show(commitment: Commitment, limit: Limit = 1000, as_json: Json = False) -> 
     if as_json:
         print_json(found)
         return
-    print_fields({name: value for name, value in found.items() if name not in (*DETAILS, "hint")})
+    # What a peer asked for has a count of attempts where ours has their list.
+    lists = {name for name in DETAILS if isinstance(found.get(name), list)}
+    print_fields({name: value for name, value in found.items() if name not in (*lists, "hint")})
     if found.get("hint"):
         typer.echo(f"hint: {found['hint']}")
     for name, columns in DETAILS.items():
-        if found.get(name):
+        if name in lists and found[name]:
             known = tuple(column for column in columns if column in found[name][0])
             _print_rows(known, found[name], name)
 

@@ -22,10 +22,13 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table whose cells are shown whole, however narrow the terminal: identifiers are there to be copied."""
+    """A table whose cells are shown whole, however narrow the terminal: identifiers are there to be copied.
+
+    The first column names the thing and is never broken into lines.
+    """
     table = Table(*columns, box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
+    for place, column in enumerate(table.columns):
+        column.overflow, column.no_wrap = "fold", place == 0
     for row in rows:
         table.add_row(*(Text(cell(value)) for value in row))
     _console().print(table)

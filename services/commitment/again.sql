@@ -1,8 +1,9 @@
 -- name: mark_send_again
--- Once for each instance and server: what is refused again after it was sent again stays refused.
+-- Once for each instance and server: what is refused again after it was sent again stays refused. Only where the
+-- destination is the server itself: sending again to another station does not bring it to the server.
 update commitment.item i set send_again = true
 from commitment.commitment c
-where c.state = 'FAILURE' and c.finished_at > now() - interval '7 days'
+where c.state = 'FAILURE' and c.finished_at > now() - interval '7 days' and c.destination = c.server
   and i.commitment = c.id and i.state = 'FAILED' and i.failure_reason = %(no_such_object)s and not i.send_again
   and not exists (select from commitment.item o join commitment.commitment oc on oc.id = o.commitment
                   where o.sop_instance_uid = i.sop_instance_uid and o.revision = i.revision

@@ -4,9 +4,11 @@ from unnest(%(object_key)s::text[]) as said (object_key)
 where not exists (select from commitment.report r where r.object_key = said.object_key);
 
 -- name: lock_commitment
--- The deadline counts before anybody has acted upon it, unless the report was made durable in time.
+-- The deadline counts before anybody has acted upon it, unless the report was made durable in time: then it counts even
+-- where the deadline was acted upon, because the report was not heard of yet.
 select c.id, c.server, c.destination, c.state,
-       c.closed_at is not null or c.deadline <= least(now(), %(received_at)s) as closed
+       coalesce(c.closed_at is not null and (c.deadline is null or c.closed_at < c.deadline)
+                or c.deadline <= least(now(), %(received_at)s), false) as closed
 from commitment.attempt a
 join commitment.commitment c on c.id = a.commitment
 where a.transaction_uid = %(transaction_uid)s
@@ -32,6 +34,7 @@ on conflict do nothing
 returning object_key;
 
 -- name: change_items
+-- Of several revisions of one instance the station has the newest: that one is flagged.
 with change as (
     select * from unnest(%(sop_instance_uid)s::text[], %(state)s::text[], %(failure_reason)s::int[])
         as said (sop_instance_uid, state, failure_reason)
@@ -44,8 +47,14 @@ changed as (
     where i.commitment = %(commitment)s and i.sop_instance_uid = change.sop_instance_uid and i.state <> change.state
     returning i.sop_instance_uid, i.revision, i.study_instance_uid, i.state
 ),
+newest as (
+    select sop_instance_uid, max(revision) as revision
+    from commitment.item where commitment = %(commitment)s group by sop_instance_uid
+),
 archived as (
-    select distinct sop_instance_uid, revision, study_instance_uid from changed where state = 'COMMITTED'
+    select distinct c.sop_instance_uid, c.revision, c.study_instance_uid
+    from changed c join newest n on n.sop_instance_uid = c.sop_instance_uid and n.revision = c.revision
+    where c.state = 'COMMITTED'
 ),
 flagged as (
     insert into commitment.archived (sop_instance_uid, revision, server, study_instance_uid, commitment, transaction_uid)

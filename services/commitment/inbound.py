@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import structlog
 from psycopg import AsyncConnection
@@ -49,8 +48,11 @@ class InboundRequests:
         An object that is no request gets a row that says so. Raises ``ObjectMissing``, ``Unavailable``,
         ``StoreFailed``.
         """
-        data = await asyncio.to_thread(self._objects.get_bytes, object_key, LARGEST_BYTES)
         try:
+            size = (await asyncio.to_thread(self._objects.stat, object_key)).size
+            if size > LARGEST_BYTES:
+                raise UnreadableObject(f"{size} bytes are more than a request has")
+            data = await asyncio.to_thread(self._objects.get_bytes, object_key, LARGEST_BYTES)
             request = CommitmentRequest.decode(data)
             state = await self._database.retry(lambda connection: _record(connection, object_key, request))
         except (UnreadableObject, RefusedData) as error:
@@ -62,8 +64,9 @@ class InboundRequests:
     async def _record_unreadable(self, object_key: str, reason: str) -> bool:
         """Nobody can be told of it: the peer is not known."""
         number = inbound_id(object_key)
+        stat = await asyncio.to_thread(self._objects.stat, object_key)
         parameters = {
-            "received_at": datetime.fromtimestamp((number.int >> 80) / 1000, UTC),
+            "received_at": stat.modified,
             "id": number,
             "object_key": object_key,
             "reason": reason,
@@ -97,8 +100,15 @@ class InboundRequests:
 
 
 def inbound_id(object_key: str) -> UUID:
-    """The id of the request under a key: the digits of its name, so that recording it again makes no other (pure)."""
-    return UUID(object_key.rpartition("/")[2].partition(".")[0])
+    """The id of the request under a key: the digits of its name, so that recording it again makes no other (pure).
+
+    A key that is none of ours has one that follows from the whole of it.
+    """
+    name, _, suffix = object_key.rpartition("/")[2].partition(".")
+    try:
+        return UUID(name) if suffix == "json" else uuid5(NAMESPACE_URL, object_key)
+    except ValueError:
+        return uuid5(NAMESPACE_URL, object_key)
 
 
 async def _record(connection: Connection, object_key: str, request: CommitmentRequest) -> str | None:

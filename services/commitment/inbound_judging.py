@@ -82,11 +82,17 @@ class Judge:
             row = await (await connection.execute(QUERIES.claim, parameters)).fetchone()
         if row is None:
             return None
-        station = self._ground.stations.get(row["calling_aet"])
         circumstances = Circumstances(
             row["duplicate"], row["total"] > settings.most_references, bool(row["complete"]), row["expired"]
         )
-        return Look(row, holder, circumstances, station.commit_downstream if station else ())
+        return Look(row, holder, circumstances, self._downstream(row["calling_aet"]))
+
+    def _downstream(self, calling_aet: str) -> tuple[str, ...]:
+        """Who must have committed what the station asks for: the archives it names, or who commits for them."""
+        station = self._ground.stations.get(calling_aet)
+        named = station.commit_downstream if station else ()
+        found = [self._ground.stations.get(title) for title in named]
+        return tuple(each.server if each else title for title, each in zip(named, found, strict=True))
 
     async def _look(self, look: Look) -> None:
         whole = verdicts.of_request(look.circumstances)

@@ -49,7 +49,10 @@ select u.place, exists (
        or exists (
            select from commitment.item i join commitment.commitment c on c.id = i.commitment
            where i.sop_instance_uid = u.uid and i.revision = u.revision and c.server = t.archive
-             and (c.closed_at is null or i.send_again))
+             and (c.closed_at is null or i.send_again and not exists (
+                 select from routing.delivery_view n
+                 where n.sop_instance_uid = i.sop_instance_uid and n.destination = c.destination
+                   and n.request = md5('send again: ' || i.commitment::text)::uuid)))
        or exists (
            select from routing.delivery_view d left join config.station_view s on s.title = d.destination
            where d.sop_instance_uid = u.uid and d.revision = u.revision and d.commit is distinct from false

@@ -90,7 +90,7 @@ def judge(report: CommitmentReport, asked: Asked | None, *, repair_late: bool) -
     return Judgement(
         _verdict(comparison, asked, changes),
         changes,
-        _event(asked, changes, repair_late=repair_late),
+        _event(asked, changes),
         tuple(comparison.remarks),
         tuple(comparison.alarms),
     )
@@ -179,11 +179,12 @@ def _verdict(comparison: _Comparison, asked: Asked, changes: Sequence[Change]) -
     return Verdict.LATE if asked.closed or (otherwise and not changes) else Verdict.APPLIED
 
 
-def _event(asked: Asked, changes: Sequence[Change], *, repair_late: bool) -> Event | None:
+def _event(asked: Asked, changes: Sequence[Change]) -> Event | None:
+    """Whatever failed it (an answer, the deadline) did not know of this report, if nothing has failed by a report."""
     if not changes:
         return None
     changed = {change.sop_instance_uid: change.state for change in changes}
     event = reported(changed.get(item.sop_instance_uid, item.state) for item in asked.items)
-    if event is Event.COMMIT and asked.state is State.FAILURE and repair_late:
+    if event is Event.COMMIT and asked.state is State.FAILURE:
         return Event.REPAIR
     return event

@@ -134,7 +134,7 @@ async def record(
         Event.LOSE_ANSWER: QUERIES.lose_answer,
     }[outcome.event]
     moved = await (await connection.execute(statement, parameters)).fetchone()
-    if outcome.event is Event.MISS:
+    if outcome.unreachable:
         await connection.execute(QUERIES.postpone_server, {"server": inquiry.server} | parameters)
     elif outcome.answered:
         await connection.execute(QUERIES.resume_server, {"server": inquiry.server})

@@ -78,7 +78,8 @@ returning id
 update commitment.commitment set
     state = 'QUEUED', reason = %(reason)s, lease_until = null,
     next_attempt_at = now() + make_interval(secs => %(delay)s),
-    deadline = case when unanswered > 0 then deadline end
+    deadline = (select max(t.started_at) + make_interval(secs => %(limit)s) from commitment.attempt t
+                where t.commitment = %(commitment)s and t.outcome = 'UNANSWERED')
 where id = %(commitment)s and state = 'ASKING' and lease_holder = %(holder)s
 returning id
 
@@ -102,11 +103,11 @@ where id in (
     for update skip locked)
 
 -- name: resume_server
--- It answered: what was postponed because it did not is due again.
+-- It answered: what was postponed because it did not is due again, but for what failed by itself.
 update commitment.commitment set next_attempt_at = now()
 where id in (
     select id from commitment.commitment
-    where server = %(server)s and state = 'QUEUED' and reason <> '' and next_attempt_at > now()
+    where server = %(server)s and state = 'QUEUED' and attempts = 0 and reason <> '' and next_attempt_at > now()
     for update skip locked)
 
 -- name: expire_leases
@@ -137,7 +138,8 @@ update commitment.commitment c set
                   else ' of the acceptance of the request' end ||
              '; ask again with ''gateway commitments retry ' || c.id || ''''
 from (
-    select d.id, coalesce(d.accepted_at, (select max(started_at) from commitment.attempt where commitment = d.id),
+    select d.id, coalesce(d.accepted_at, (select max(started_at) from commitment.attempt
+                                          where commitment = d.id and outcome <> 'UNREACHED'),
                           d.created_at) as since
     from commitment.commitment d
     where d.closed_at is null and d.deadline <= now()

@@ -32,6 +32,8 @@ class Outcome:
     reason: str = ""
     status: int | None = None
     comment: str = ""
+    unreachable: bool = False
+    """The station cannot be asked anything at the moment; else a failure is of this request only."""
 
     @property
     def answered(self) -> bool:
@@ -57,7 +59,7 @@ def failed(error: AssociationError) -> Outcome:
     """The association could not be had, or ended before the answer."""
     if error.phase == "response":
         return _of(Event.LOSE_ANSWER, f"the answer to the N-ACTION was lost: {error}")
-    return _of(Event.MISS, f"not asked: {error}")
+    return _of(Event.MISS, f"not asked: {error}", unreachable=error.phase != "request")
 
 
 def not_understood(title: str) -> Outcome:
@@ -66,6 +68,7 @@ def not_understood(title: str) -> Outcome:
         Event.MISS,
         f"not asked: {title} accepted no presentation context for Storage Commitment Push Model; enable it there, or "
         f"take its mark off: 'gateway station set {title} --no-commit-server'",
+        unreachable=True,
     )
 
 
@@ -84,5 +87,5 @@ def delay(outcome: Outcome, attempts: int, fraction: float) -> float:
     return delay_seconds(attempts, fraction) if outcome.event is Event.MISS else 0.0
 
 
-def _of(event: Event, reason: str) -> Outcome:
-    return Outcome(event, reason[:LONGEST_REASON])
+def _of(event: Event, reason: str, *, unreachable: bool = False) -> Outcome:
+    return Outcome(event, reason[:LONGEST_REASON], unreachable=unreachable)

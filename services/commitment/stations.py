@@ -19,6 +19,7 @@ class Station:
     enabled: bool
     associations: int
     commit_server: bool
+    commit_on: str | None
     action_seconds: int | None
     commit_limit_seconds: int | None
     commit_quiet_seconds: int | None
@@ -38,6 +39,11 @@ class Station:
     def retry_hours(self, settings: CommitmentSettings) -> int:
         """How long a request is tried while the station cannot be reached."""
         return self.commit_retry_hours or settings.retry_hours
+
+    @property
+    def server(self) -> str:
+        """Who is asked about what the station holds: itself, or the station it commits on (R71, R123)."""
+        return self.title if self.commit_server else self.commit_on or self.title
 
     def reports_as(self, calling_aet: str) -> bool:
         """Whether a report of that calling AE title is the station's (R109)."""

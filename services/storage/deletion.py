@@ -43,7 +43,7 @@ async def delete_instances(
     uids = {"sop_instance_uid": list(sop_instance_uids)}
     await connection.execute(QUERIES.lock_contents, uids)
     rows = await (await connection.execute(QUERIES.select_held, uids | {"commitment": commitment})).fetchall()
-    contents = [Held(**row | {"missing": tuple(row["missing"])}) for row in rows]
+    contents = [Held(**row | {"missing": tuple(row["missing"]), "untold": tuple(row["untold"])}) for row in rows]
     staying = kept(contents, even_uncommitted=even_uncommitted)
     if staying:
         raise Uncommitted(refusal(staying))

@@ -11,13 +11,15 @@ SHOWN: Final = 10
 @dataclass(frozen=True)
 class Held:
     """One stored content. ``missing``: stations that are or will be asked to commit it and have not; ``routed`` False:
-    no rule was asked about it yet; ``promised``: we have committed it to a peer ourselves."""
+    no rule was asked about it yet; ``promised``: we have committed it to a peer ourselves; ``untold``: peers still
+    to be told so."""
 
     sop_instance_uid: str
     revision: int
     missing: tuple[str, ...] = ()
     routed: bool = True
     promised: bool = False
+    untold: tuple[str, ...] = ()
 
 
 def kept(contents: Iterable[Held], *, even_uncommitted: bool) -> list[Held]:
@@ -26,7 +28,7 @@ def kept(contents: Iterable[Held], *, even_uncommitted: bool) -> list[Held]:
     return [
         content
         for content in contents
-        if (content.missing or not content.routed) and (content.promised or not even_uncommitted)
+        if (content.missing or not content.routed or content.untold) and (content.promised or not even_uncommitted)
     ]
 
 
@@ -45,4 +47,5 @@ def _told(content: Held) -> str:
     reasons = [f"not yet committed by {', '.join(content.missing)}"] if content.missing else []
     reasons += [] if content.routed else ["not routed yet"]
     reasons += ["committed to a peer by this gateway"] if content.promised else []
+    reasons += [f"to be reported as committed to {', '.join(content.untold)}"] if content.untold else []
     return f"{content.sop_instance_uid} ({', '.join(reasons)})"

@@ -136,7 +136,8 @@ update storage.receipt set absent_sweeps = absent_sweeps + 1
 where object_key = any(%(object_key)s::text[]) and object_state = 'DELETED'
 
 -- name: forget_tombstones
--- Two full sweeps found the object absent and the content is deleted: nothing can bring it back.
+-- Two full sweeps found the object absent and the content is deleted: nothing can bring it back. Its revision stays taken
+-- while a commitment speaks of it: what is sent again under the UID must not inherit that.
 with gone as (
     delete from storage.receipt r
     where r.object_key = any(%(object_key)s::text[]) and r.object_state = 'DELETED' and r.absent_sweeps >= 2
@@ -149,6 +150,10 @@ with gone as (
 )
 delete from storage.identity i using gone g
 where i.sop_instance_uid = g.sop_instance_uid and i.revision = g.revision and i.state = 'DELETED'
+  and not exists (select from commitment.archived_view a
+                  where a.sop_instance_uid = i.sop_instance_uid and a.revision = i.revision)
+  and not exists (select from commitment.inbound_item_view n
+                  where n.sop_instance_uid = i.sop_instance_uid and n.revision = i.revision and n.state = 'COMMITTED')
 
 -- name: mark_damaged
 -- The object a content lives in is gone or has another hash.
@@ -283,21 +288,40 @@ for update
 
 -- name: select_held
 -- Of the live contents of these UIDs those that a commitment or a rule not yet asked speaks for. Asked is who was when it
--- was delivered, and who would be of what is still to be delivered; what failed or was given up never arrived.
-with held as (
+-- was delivered, and who would be of what is still to be delivered; what failed or was given up never arrived, and counts
+-- only where we promised it to a peer. A newer revision that is committed stands for the older one it replaced there.
+-- untold: peers that are still to be told that it is committed.
+with content as (
     select i.sop_instance_uid, i.revision,
+           exists (select from commitment.inbound_item_view n
+                   where n.sop_instance_uid = i.sop_instance_uid and n.revision = i.revision
+                     and n.state = 'COMMITTED') as promised
+    from storage.identity i
+    where i.sop_instance_uid = any(%(sop_instance_uid)s::text[]) and i.state in ('STORED', 'DAMAGED')
+), held as (
+    select i.sop_instance_uid, i.revision, i.promised,
+           array(select distinct n.calling_aet
+                 from commitment.inbound_item_view t
+                 join commitment.inbound_view n on n.received_at = t.received_at and n.id = t.inbound
+                 where t.sop_instance_uid = i.sop_instance_uid and t.revision = i.revision and t.state = 'COMMITTED'
+                   and n.state in ('CHECKING', 'READY', 'SENDING')
+                 order by 1) as untold,
            array(select distinct asked.server
                  from (select case when d.state in ('DELIVERED', 'WARNED') then d.commit_on else s.server end as server
                        from routing.delivery_view d
                        left join config.commitment_server_view s on s.destination = d.destination
                        where d.sop_instance_uid = i.sop_instance_uid and d.revision = i.revision
                          and (d.state in ('DELIVERED', 'WARNED')
-                              or (%(commitment)s and d.state in ('PENDING', 'SENDING', 'UNKNOWN')
-                                  and d.commit is distinct from false))) as asked
+                              or (%(commitment)s and d.commit is distinct from false
+                                  and (d.state in ('PENDING', 'SENDING', 'UNKNOWN')
+                                       or (i.promised and d.state in ('FAILED', 'CANCELED')))))) as asked
                  where asked.server is not null
                    and not exists (select from commitment.archived_view a
-                                   where a.sop_instance_uid = i.sop_instance_uid and a.revision = i.revision
-                                     and a.server = asked.server)
+                                   where a.sop_instance_uid = i.sop_instance_uid and a.server = asked.server
+                                     and (a.revision = i.revision or a.revision > i.revision and exists (
+                                         select from storage.identity newer
+                                         where newer.sop_instance_uid = a.sop_instance_uid
+                                           and newer.revision = a.revision)))
                  order by 1) as missing,
            not exists (select from storage.receipt r
                        where r.sop_instance_uid = i.sop_instance_uid and r.revision = i.revision
@@ -306,13 +330,9 @@ with held as (
                          and r.object_state <> 'DELETED'
                          and not exists (select from routing.evaluation_view e
                                          where e.received_at = r.received_at and e.object_key = r.object_key))
-               as routed,
-           exists (select from commitment.inbound_item_view n
-                   where n.sop_instance_uid = i.sop_instance_uid and n.revision = i.revision
-                     and n.state = 'COMMITTED') as promised
-    from storage.identity i
-    where i.sop_instance_uid = any(%(sop_instance_uid)s::text[]) and i.state in ('STORED', 'DAMAGED')
+               as routed
+    from content i
 )
-select sop_instance_uid, revision, missing, routed, promised from held
-where missing <> '{}' or not routed
+select sop_instance_uid, revision, missing, routed, promised, untold from held
+where missing <> '{}' or not routed or untold <> '{}'
 order by sop_instance_uid, revision

@@ -243,6 +243,13 @@ def test_a_study_is_archived_as_soon_as_one_instance_is(commands: Gateway, datab
         database_url,
         "insert into commitment.archived values ('1.2.3.2', 1, 'VNA', '1.2.3', now(), 'OURS', '2.25.1')",
     )
+    assert archived() == (False, False), "no content with the flag is stored"
+    execute(
+        database_url,
+        "insert into storage.identity (sop_instance_uid, revision, sha256, received_at, object_key, size, "
+        "data_set_offset, sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid) "
+        "values ('1.2.3.2', 1, repeat('a', 64), now(), 'k', 1, 1, '1', '1.2.3', '1.2.3.9', '1')",
+    )
     assert archived() == (True, True)
     assert "ARCHIVED" in commands.done("studies", "list").out
 

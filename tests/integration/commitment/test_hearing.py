@@ -90,6 +90,29 @@ async def test_a_report_title_counts_and_the_same_again_is_a_duplicate(asked: As
     assert asked.told() == [("SUCCESS", 1, 0, 0)]
 
 
+async def test_what_was_durable_in_time_counts_though_the_deadline_was_acted_upon(asked: Asked) -> None:
+    number = asked.ask(2, "1.2.1", state="FAILURE", deadline="-1 second", closed=True)
+    canceled = asked.ask(1, "1.2.2", state="FAILURE", deadline="1 hour", closed=True)
+    in_time = datetime.now(UTC) - timedelta(seconds=30)
+    async with hearer(asked) as process:
+        await process.handle(asked.receive("1.2.1", [0, 1], at=in_time), asked.receive("1.2.2", [0], at=in_time))
+    assert (asked.commitment(number)["state"], asked.commitment(number)["reason"]) == ("SUCCESS", "")
+    assert asked.commitment(canceled)["state"] == "FAILURE"
+    assert (sorted(asked.verdicts()), asked.archived()) == (["APPLIED", "LATE"], {"1.2.1.0", "1.2.1.1"})
+
+
+async def test_of_two_revisions_the_newest_is_flagged(asked: Asked) -> None:
+    number = asked.ask(2, "1.2.1")
+    asked.rows("update commitment.item set sop_instance_uid = '1.2.1.0', revision = delivery + 1")
+    asked.rows("update commitment.item set revision = 3 - revision")  # the newest, 2, is the first
+    async with hearer(asked) as process:
+        await process.handle(asked.receive("1.2.1", [0]))
+    assert asked.commitment(number)["state"] == "SUCCESS"
+    assert asked.rows("select sop_instance_uid, revision from commitment.archived") == [
+        {"sop_instance_uid": "1.2.1.0", "revision": 2}
+    ]
+
+
 async def test_late_success_repairs_where_the_setting_believes_it(asked: Asked) -> None:
     number = asked.ask(2, "1.2.1")
     async with hearer(asked) as process:

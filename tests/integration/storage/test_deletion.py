@@ -93,16 +93,28 @@ async def test_a_tombstone_goes_after_two_full_sweeps_without_the_object(make_st
     storage = make_storage(full_sweep_seconds=0.000001)
     await storage.database.open()
     await storage.database.wait_available()
-    await storage.handle(storage.receive(ct(1)), storage.receive(ct(2)))
-    await storage.delete(ct(1).sop_instance_uid)
+    await storage.handle(storage.receive(ct(1)), storage.receive(ct(2)), storage.receive(ct(3)))
+    await storage.rows(
+        "insert into commitment.archived (sop_instance_uid, revision, server, study_instance_uid, commitment, "
+        "transaction_uid) values (%(uid)s, 1, 'ARCHIVE', '1', gen_random_uuid(), '1')",
+        uid=ct(3).sop_instance_uid,
+    )
+    await storage.delete(ct(1).sop_instance_uid, ct(3).sop_instance_uid)
     await storage.full_sweep.run_if_due(storage.supervisor)
     await storage.deletion.run_once()
     assert await storage.full_sweep.run_if_due(storage.supervisor)
-    assert len(await states(storage)) == 2
+    assert len(await states(storage)) == 3
     assert await storage.full_sweep.run_if_due(storage.supervisor)
     assert await states(storage) == [("STORED", "PRESENT")]
-    assert len(await storage.rows("select 1 from storage.identity")) == 1
     assert len(await storage.rows("select 1 from storage.fact")) == 1
+    kept = await storage.rows("select sop_instance_uid from storage.identity where state = 'DELETED'")
+    assert [row["sop_instance_uid"] for row in kept] == [ct(3).sop_instance_uid], "its flag is of that revision"
+    await storage.handle(storage.receive(ct(3, PatientName="OTHER")))
+    (again,) = await storage.rows(
+        "select revision from storage.identity where sop_instance_uid = %(uid)s and state = 'STORED'",
+        uid=ct(3).sop_instance_uid,
+    )
+    assert again["revision"] == 2
 
 
 async def test_what_a_restored_store_brings_back_is_deleted_again(storage: Storage) -> None:

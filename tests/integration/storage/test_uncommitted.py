@@ -74,6 +74,35 @@ async def test_a_person_may_delete_the_uncommitted_but_not_what_we_promised(stor
     assert await storage.delete(UID, even_uncommitted=True) == 1
 
 
+async def promise(storage: Storage, state: str) -> None:
+    await storage.rows(
+        "with asked as (insert into commitment.inbound (received_at, id, object_key, calling_aet, called_aet, "
+        "peer_address, association, transaction_uid, state, total) values (now(), gen_random_uuid(), 'k', 'MODALITY', "
+        "'GATEWAY', '127.0.0.1', 'a', '1.2', %(state)s, 1) returning received_at, id) "
+        "insert into commitment.inbound_item (received_at, inbound, position, sop_class_uid, sop_instance_uid, state, "
+        "revision) select received_at, id, 1, '1', %(uid)s, 'COMMITTED', 1 from asked",
+        state=state,
+        uid=UID,
+    )
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELED"])
+async def test_what_we_promised_stays_while_the_archive_has_not_got_it(storage: Storage, state: str) -> None:
+    await stored(storage, state, None, None)
+    await promise(storage, "REPORTED")
+    with pytest.raises(Uncommitted, match="not yet committed by ARCHIVE, committed to a peer by this gateway"):
+        await storage.delete(UID, even_uncommitted=True)
+
+
+async def test_what_a_peer_is_still_to_be_told_of_stays(storage: Storage) -> None:
+    await storage.handle(storage.receive(ct(1)))
+    await promise(storage, "READY")
+    with pytest.raises(Uncommitted, match="to be reported as committed to MODALITY"):
+        await storage.delete(UID, even_uncommitted=True)
+    await storage.rows("update commitment.inbound set state = 'REPORTED'")
+    assert await storage.delete(UID) == 1
+
+
 async def test_what_no_rule_was_asked_about_stays(storage: Storage) -> None:
     await storage.handle(storage.receive(ct(1)))
     await storage.rows("update storage.receipt set rule_set = 1")

@@ -42,24 +42,28 @@ def _lost(phase: str) -> AssociationError:
 
 
 @pytest.mark.parametrize(
-    ("error", "event"),
+    ("error", "event", "unreachable"),
     [
-        (ConnectFailed("refused"), Event.MISS),
-        (AssociationRejected(1, 1, 7), Event.MISS),
-        (_lost("request"), Event.MISS),
-        (_lost("response"), Event.LOSE_ANSWER),
+        (ConnectFailed("refused"), Event.MISS, True),
+        (AssociationRejected(1, 1, 7), Event.MISS, True),
+        (_lost("negotiate"), Event.MISS, True),
+        (_lost("request"), Event.MISS, False),
+        (_lost("response"), Event.LOSE_ANSWER, False),
     ],
 )
-def test_only_a_request_that_was_sent_whole_may_have_arrived(error: AssociationError, event: Event) -> None:
-    assert outcomes.failed(error).event is event
+def test_only_a_request_that_was_sent_whole_may_have_arrived(
+    error: AssociationError, event: Event, unreachable: bool
+) -> None:
+    outcome = outcomes.failed(error)
+    assert (outcome.event, outcome.unreachable) == (event, unreachable), "one that breaks off keeps no other waiting"
 
 
 @pytest.mark.requirement("R71")
 def test_who_cannot_be_asked_and_what_helps() -> None:
     gateway = profile_of("gateway", DicomSettings())
     without = profile_of("xeleris", DicomSettings(variant="v"))
-    station = Station("A", "h", 104, True, 1, True, None, None, None, None, None, (), ())
-    unmarked = Station("A", "h", 104, True, 1, False, None, None, None, None, None, (), ())
+    station = Station("A", "h", 104, True, 1, True, None, None, None, None, None, None, (), ())
+    unmarked = Station("A", "h", 104, True, 1, False, None, None, None, None, None, None, (), ())
     assert refusal("A", station, gateway) == ""
     assert "gateway station add A" in refusal("A", None, gateway)
     assert "gateway station set A --commit-server" in refusal("A", unmarked, gateway)
