@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
@@ -151,7 +152,7 @@ class Target(_Part):
     """A station to send to. ``commit``: whether commitment is required; None: asked where the station can (R71)."""
 
     to: StrictStr
-    commit: bool | None = None
+    commit: StrictBool | None = None
 
     @field_validator("to")
     @classmethod

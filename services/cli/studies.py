@@ -1,6 +1,7 @@
 """``gateway studies``: what the index holds. Shows patient data: that is its purpose."""
 
 import re
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -21,7 +22,12 @@ def register(whole: typer.Typer) -> None:
 def _dicom_date(text: str) -> str:
     if not re.fullmatch(r"[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         raise typer.BadParameter(f"{text!r} is no date; write 20261231 or 2026-12-31")
-    return text.replace("-", "")
+    digits = text.replace("-", "")
+    try:
+        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day of the calendar") from None
+    return digits
 
 
 Day = Annotated[str | None, typer.Option(parser=_dicom_date, metavar="DATE")]

@@ -144,6 +144,23 @@ async def test_a_lost_answer_is_asked_again_under_a_new_uid(desk: Desk, tmp_path
     assert desk.told() == ["QUEUED", "UNANSWERED", "UNANSWERED", "UNANSWERED", "WAITING FOR COMMITMENT"]
 
 
+async def test_what_was_never_sent_does_not_move_the_deadline_of_a_lost_answer(desk: Desk, tmp_path: Path) -> None:
+    def leave(_: str) -> None:
+        archive.rejects = True
+
+    with Archive() as archive:
+        archive.drops, archive.meanwhile = {0}, leave
+        desk.server("ARCHIVE1", archive.port, commit_limit_seconds=4)
+        desk.deliver()
+        async with commitment(desk.url, tmp_path, answer_seconds=0.2, most_unanswered=4):
+            await desk.until_states({"FAILURE": 1})
+    first, *later = desk.attempts()
+    assert {row["outcome"] for row in later} == {"UNREACHED"}
+    (row,) = desk.commitments()
+    assert timedelta(seconds=4) <= row["finished_at"] - first["started_at"] < timedelta(seconds=6)
+    assert row["reason"].startswith("no report within 00:00:04 of the request, whose answer was lost")
+
+
 async def test_after_too_many_lost_answers_only_the_report_is_waited_for(desk: Desk, tmp_path: Path) -> None:
     with Archive() as archive:
         archive.drops = set(range(10))
