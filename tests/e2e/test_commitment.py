@@ -35,7 +35,11 @@ def modality() -> Iterator[Hearing]:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, modality: Hearing) -> Iterator[RunningGateway]:
     """A gateway that commits to the modality only what ARCHIVE1 committed; two archives are added by ``archives``."""
-    quick = {"GATEWAY_COMMITMENT_QUIET_SECONDS": "1", "GATEWAY_COMMITMENT_SWEEP_SECONDS": "1"}
+    quick = {
+        "GATEWAY_COMMITMENT_QUIET_SECONDS": "1",
+        "GATEWAY_COMMITMENT_SWEEP_SECONDS": "1",
+        "GATEWAY_COMMITMENT_LEASE_SECONDS": "15",
+    }
     with running_gateway(tmp_path_factory.mktemp("commitment"), settings=quick) as running:
         yield running
 

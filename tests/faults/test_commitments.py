@@ -107,7 +107,11 @@ def test_every_commitment_ends_right(tmp_path: Path, seed: int) -> None:
     """200 commitments wait; reports come twice and in any order while everything that hears them is killed."""
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails: replays the run
     chance = random.Random(seed)
-    quick = {"GATEWAY_COMMITMENT_QUIET_SECONDS": "1", "GATEWAY_COMMITMENT_SWEEP_SECONDS": "1"}
+    quick = {
+        "GATEWAY_COMMITMENT_QUIET_SECONDS": "1",
+        "GATEWAY_COMMITMENT_SWEEP_SECONDS": "1",
+        "GATEWAY_COMMITMENT_LEASE_SECONDS": "15",
+    }
     with running_gateway(tmp_path, settings=quick) as gateway, Committer(gateway.dicom_port, script=SILENT) as archive:
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store", "--commit-server", "--associations", "8")
