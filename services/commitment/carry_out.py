@@ -1,79 +1,31 @@
 """What people ask for (retry, cancel), carried out once: the answer in ``commitment.request_done`` is the effect."""
 
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-import structlog
 from psycopg.rows import DictRow
 
-from schemas.messages import Envelope, RequestMade
 from services.commitment import changes, ledger
 from services.commitment.askable import refusal
 from services.commitment.states import State
 from services.commitment.stations import Stations
 from services.dicom.profile import Profile
 from services.runtime.db import Connection, Database, load_queries
+from services.runtime.requests import CarryOut, Refused
 
 QUERIES = load_queries(__package__, "carry_out.sql")
 CANCELED_BY = "cancelled by "
 """How the reason of what a person gave up begins."""
 
-log = structlog.get_logger(__name__)
 
-
-class Refused(Exception):
-    """The request cannot be carried out; the text names the thing, the value and the cure."""
-
-
-class CarryOut:
+class Requests(CarryOut):
     """The use cases *retry* and *cancel*."""
 
     def __init__(self, database: Database, stations: Stations, profile: Profile) -> None:
-        self._database = database
-        self._stations = stations
-        self._profile = profile
-        self._kinds: dict[str, Callable[[Connection, DictRow], Awaitable[dict[str, Any]]]] = {
-            "retry-commitment": self._retry,
-            "cancel-commitment": self._cancel,
-        }
-
-    async def requested(self, envelopes: Sequence[Envelope]) -> None:
-        """Carry out what a batch of ``request.carry-out`` names; other services' kinds are let be."""
-        for envelope in envelopes:
-            if isinstance(envelope.body, RequestMade):
-                await self.carry_out(envelope.body.request)
-
-    async def carry_out(self, request: UUID) -> None:
-        """Do what a request asks, in one transaction with its answer; nothing if that was done before."""
-
-        async def work(connection: Connection) -> None:
-            await connection.execute(QUERIES.lock_request, {"request": request})
-            parameters = {"request": request, "kinds": list(self._kinds)}
-            row = await (await connection.execute(QUERIES.select_request, parameters)).fetchone()
-            if row is not None:
-                await self._answer(connection, row)
-
-        await self._stations.refresh()
-        await self._database.retry(work)
-
-    async def reconcile(self) -> int:
-        """Carry out what no message brought. Returns how many."""
-        async with self._database.transaction() as connection:
-            rows = await (await connection.execute(QUERIES.select_undone, {"kinds": list(self._kinds)})).fetchall()
-        for row in rows:
-            await self.carry_out(row["id"])
-        return len(rows)
-
-    async def _answer(self, connection: Connection, row: DictRow) -> None:
-        try:
-            result = await self._kinds[row["kind"]](connection, row)
-        except Refused as refused:
-            result = {"error": str(refused)}
-        parameters = {"request": row["id"], "result": json.dumps(result)}
-        await connection.execute(QUERIES.insert_done, parameters)
-        log.info("request_carried_out", request=str(row["id"]), kind=row["kind"], refused="error" in result)
+        kinds = {"retry-commitment": self._retry, "cancel-commitment": self._cancel}
+        super().__init__(database, QUERIES, kinds, stations.refresh)
+        self._stations, self._profile = stations, profile
 
     async def _retry(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         """R112: a new request for what is not committed; the old one takes no reports any more."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from schemas.topology import COMMITMENT_INSTANCE_DELIVERED, COMMITMENT_REQUEST
 from services.commitment.again import Again
 from services.commitment.asking import Asking, limits_of
-from services.commitment.carry_out import CarryOut
+from services.commitment.carry_out import Requests
 from services.commitment.clocks import Clocks
 from services.commitment.collecting import Collector
 from services.commitment.ground import Ground
@@ -53,7 +53,7 @@ async def _consume(ground: Ground) -> None:
     """Subscribe, and reconcile what no message brings."""
     runtime, settings = ground.runtime, ground.settings
     collector = Collector(runtime.db, ground.stations, settings)
-    people = CarryOut(runtime.db, ground.stations, ground.profile)
+    people = Requests(runtime.db, ground.stations, ground.profile)
 
     def broker_away() -> bool:
         return not runtime.bus.available

@@ -87,7 +87,7 @@ class CommitmentReports:
     def _tell(self, key: str) -> None:
         try:
             self._kept(key)
-        except Exception:
+        except Exception:  # the report is durable: the peer gets its 0000, and the sweep finds the object
             log.exception("commitment_report_not_told", object_key=key)
 
 

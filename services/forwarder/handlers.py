@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from schemas.messages import CommitmentChanged, Envelope, InstanceStored, RequestMade
+from schemas.messages import CommitmentChanged, Envelope, InstanceStored
 from services.forwarder import jobs, ledger, metrics
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
@@ -40,7 +40,7 @@ class Handlers:
         self._database = database
         self._commitments = commitments
         self._evaluator = evaluator
-        self._requests = requests
+        self.requests = requests
         self._settings = settings
         self._runs = 0
 
@@ -48,12 +48,6 @@ class Handlers:
         """Evaluate the receipts of a batch of ``instance.stored``."""
         bodies = [envelope.body for envelope in envelopes if isinstance(envelope.body, InstanceStored)]
         await self._evaluator.evaluate([ReceiptKey(body.received_at, body.object_key) for body in bodies], by="message")
-
-    async def requested(self, envelopes: Sequence[Envelope]) -> None:
-        """Carry out what people ask for."""
-        for envelope in envelopes:
-            if isinstance(envelope.body, RequestMade):
-                await self._requests.carry_out(envelope.body.request)
 
     async def committed(self, envelopes: Sequence[Envelope]) -> None:
         """Decide about what waits for the commitments that changed."""
@@ -63,7 +57,7 @@ class Handlers:
 
     async def reconcile(self, *, age_seconds: float) -> int:
         """Do what no message brought. Returns how many receipts and requests."""
-        done = await self._requests.reconcile() + await self._commitments.send_again()
+        done = await self.requests.reconcile() + await self._commitments.send_again()
         overlap = OVERLAP_SECONDS if self._runs % FULL_EVERY == 0 else SHORT_OVERLAP_SECONDS
         async with self._database.transaction() as connection:
             parameters = {"overlap": overlap, "age": age_seconds}

@@ -69,7 +69,7 @@ async def consume(runtime: Runtime, handlers: Handlers, settings: ForwarderSetti
 
     bus, database = runtime.bus, runtime.db
     await bus.consume(FORWARDER_INSTANCE_STORED, handlers.stored, batch=settings.batch, while_available=database)
-    await bus.consume(FORWARDER_REQUEST, handlers.requested, while_available=database)
+    await bus.consume(FORWARDER_REQUEST, handlers.requests.requested, while_available=database)
     await bus.consume(FORWARDER_COMMITMENT_CHANGED, handlers.committed, batch=settings.batch, while_available=database)
     kept = {
         "attempt": settings.attempt_months,

@@ -1,11 +1,9 @@
 """What people ask for (send, retry, cancel), carried out once: the answer in ``routing.request_done`` is the effect."""
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
@@ -13,61 +11,21 @@ from services.forwarder import jobs, plans
 from services.forwarder.configuration import Configuration
 from services.forwarder.planning import PRIORITIES, JobKey, Planned, instance
 from services.runtime.db import Database, load_queries
+from services.runtime.requests import CarryOut, Refused
 
 Connection = AsyncConnection[DictRow]
 QUERIES = load_queries(__package__, "requests.sql")
 RETRIABLE = frozenset({"QUEUED", "ACTIVE", "FAILED", "CANCELED"})
 CANCELABLE = frozenset({"QUEUED", "ACTIVE"})
 
-log = structlog.get_logger(__name__)
 
-
-class Refused(Exception):
-    """The request cannot be carried out; the text names the thing, the value and the cure."""
-
-
-class Requests:
+class Requests(CarryOut):
     """The use cases *send*, *retry* and *cancel*."""
 
     def __init__(self, database: Database, configuration: Configuration) -> None:
-        self._database = database
+        kinds = {"send": self._send, "retry": self._retry, "cancel": self._cancel}
+        super().__init__(database, QUERIES, kinds, configuration.refresh)
         self._configuration = configuration
-        self._kinds: dict[str, Callable[[Connection, DictRow], Awaitable[dict[str, Any]]]] = {
-            "send": self._send,
-            "retry": self._retry,
-            "cancel": self._cancel,
-        }
-
-    async def carry_out(self, request: UUID) -> None:
-        """Do what a request asks, in one transaction with its answer; nothing if that was done before, or if it is not
-        the forwarder's."""
-
-        async def work(connection: Connection) -> None:
-            await connection.execute(QUERIES.lock_request, {"request": request})
-            parameters = {"request": request, "kinds": list(self._kinds)}
-            row = await (await connection.execute(QUERIES.select_request, parameters)).fetchone()
-            if row is not None:
-                await self._answer(connection, row)
-
-        await self._configuration.refresh()
-        await self._database.retry(work)
-
-    async def reconcile(self) -> int:
-        """Carry out what no message brought. Returns how many."""
-        async with self._database.transaction() as connection:
-            rows = await (await connection.execute(QUERIES.select_undone, {"kinds": list(self._kinds)})).fetchall()
-        for row in rows:
-            await self.carry_out(row["id"])
-        return len(rows)
-
-    async def _answer(self, connection: Connection, row: DictRow) -> None:
-        try:
-            result = await self._kinds[row["kind"]](connection, row)
-        except Refused as refusal:
-            result = {"error": str(refusal)}
-        parameters = {"request": row["id"], "result": json.dumps(result)}
-        await connection.execute(QUERIES.insert_done, parameters)
-        log.info("request_carried_out", request=str(row["id"]), kind=row["kind"], refused="error" in result)
 
     async def _send(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         """A job of its own, so that instances delivered before are sent again."""

@@ -62,7 +62,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     )
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     requests = Requests(runtime.db, commitment=profile.serves(COMMITMENT_PUSH))
-    await runtime.bus.consume(STORAGE_REQUEST, requests.handle, while_available=runtime.db)
+    await runtime.bus.consume(STORAGE_REQUEST, requests.requested, while_available=runtime.db)
     reconcile.every(
         runtime, "storage requests", REQUESTS_SECONDS, requests.reconcile, lambda: not runtime.bus.available
     )

@@ -252,18 +252,19 @@ select sop_instance_uid from storage.identity tablesample system (1) limit 1
 select pg_advisory_xact_lock(hashtextextended('storage.request:' || %(request)s::text, 0))
 
 -- name: select_request
-select r.id, r.body from config.request_view r
-where r.id = %(request)s and r.kind = 'delete'
+select r.id, r.kind, r.body, r.requested_by
+from config.request_view r
+where r.id = %(request)s and r.kind = any(%(kinds)s::text[])
   and not exists (select from storage.request_done d where d.request = r.id)
 
--- name: select_undone_requests
+-- name: select_undone
 select r.id from config.request_view r
-where r.kind = 'delete' and r.requested_at > now() - interval '7 days'
+where r.requested_at > now() - interval '7 days' and r.kind = any(%(kinds)s::text[])
   and not exists (select from storage.request_done d where d.request = r.id)
 order by r.requested_at
 limit 100
 
--- name: insert_request_done
+-- name: insert_done
 insert into storage.request_done (request, result) values (%(request)s, %(result)s)
 
 -- name: select_deletable_uids

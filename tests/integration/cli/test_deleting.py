@@ -10,6 +10,7 @@ from services.storage.requests import Requests
 from tests.factories import ct
 from tests.integration.cli.conftest import Gateway
 from tests.recorded import Recorder, add_rule_set
+from tests.waiting import until_async
 
 
 async def _carry_out(database_url: str) -> None:
@@ -19,9 +20,7 @@ async def _carry_out(database_url: str) -> None:
     try:
         await database.wait_available()
         requests = Requests(database, commitment=True)
-        async with asyncio.timeout(20):
-            while not await requests.reconcile():  # noqa: ASYNC110 - nothing tells when the command has asked
-                await asyncio.sleep(0.05)
+        await until_async(requests.reconcile, limit=20, what="the command to have asked")
     finally:
         await database.close()
 

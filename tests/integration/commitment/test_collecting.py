@@ -148,5 +148,4 @@ async def test_what_failed_is_asked_and_sent_again_by_itself_where_that_is_wante
             desk.execute("update commitment.commitment set next_attempt_at = now() where state = 'QUEUED'")
             await desk.until_states({"FAILURE": 2})
             await until_async(lambda: desk.rows("select 1 from commitment.item where send_again"))
-            await asyncio.sleep(0)
     assert desk.states() == {"FAILURE": 2}, "once, as the setting says"
