@@ -86,13 +86,13 @@ class InThisProcess(Gateway):
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, database_url: str) -> Gateway:
-    """A home folder whose gateway.json names a migrated database."""
+def process(tmp_path: Path, database_url: str) -> Gateway:
+    """A home folder whose gateway.json names a migrated database; each command is a process of its own."""
     (tmp_path / "gateway.json").write_text(json.dumps({"database_url": database_url, "aet": "OURGATEWAY"}))
     return Gateway(tmp_path)
 
 
 @pytest.fixture
-def commands(gateway: Gateway) -> Gateway:
-    """As ``gateway``, in this process."""
-    return InThisProcess(gateway.home)
+def gateway(process: Gateway) -> Gateway:
+    """As ``process``, in this process."""
+    return InThisProcess(process.home)

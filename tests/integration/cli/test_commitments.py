@@ -55,9 +55,9 @@ def execute(url: str, statements: str) -> None:
 
 
 @pytest.mark.requirement("R73")
-def test_commitments_are_listed_the_newest_first(commands: Gateway, database_url: str) -> None:
+def test_commitments_are_listed_the_newest_first(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED + ASKED)
-    ours, expired = commands.done("commitments", "list", "--json").json()
+    ours, expired = gateway.done("commitments", "list", "--json").json()
     assert ours == {
         "id": OURS, "study": "1.2.3", "destination": "ARCHIVE1", "server": "VNA", "state": "FAILURE",
         "total": 2, "committed": 1, "failed": 1, "pending": 0, "deadline": "2026-11-24T20:01:00Z",
@@ -66,20 +66,20 @@ def test_commitments_are_listed_the_newest_first(commands: Gateway, database_url
     }  # fmt: skip
     assert (expired["id"], expired["total"]) == (EXPIRED, 0)
     for matching in (["--study", "1.2.3"], ["--state", "failure", "--limit", "1"]):
-        assert commands.done("commitments", "list", "--json", *matching).json() == [ours], matching
+        assert gateway.done("commitments", "list", "--json", *matching).json() == [ours], matching
     for titles in ("VNA", "ARCHIVE1"):
-        assert len(commands.done("commitments", "list", "--json", "--station", titles).json()) == 2
+        assert len(gateway.done("commitments", "list", "--json", "--station", titles).json()) == 2
     for other in (["--state", "waiting"], ["--station", "CT1"], ["--study", "1.2"]):
-        assert commands.done("commitments", "list", "--json", *other).json() == [], other
-    wrong = commands("commitments", "list", "--state", "lost")
+        assert gateway.done("commitments", "list", "--json", *other).json() == [], other
+    wrong = gateway("commitments", "list", "--state", "lost")
     assert (wrong.status, "WAITING FOR COMMITMENT" in wrong.err) == (2, True)
-    assert OURS in commands.done("commitments", "list").out
+    assert OURS in gateway.done("commitments", "list").out
 
 
 @pytest.mark.requirement("R110", "R136")
-def test_a_commitment_is_shown_with_all_that_is_known_of_it(commands: Gateway, database_url: str) -> None:
+def test_a_commitment_is_shown_with_all_that_is_known_of_it(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED + ASKED + REPORTED)
-    shown = commands.done("commitments", "show", OURS, "--json").json()
+    shown = gateway.done("commitments", "show", OURS, "--json").json()
     assert (shown["status"], shown["meaning"], shown["hint"], shown["closed_at"]) == (
         "0000", "Success", None, "2026-11-23T20:02:00Z",
     )  # fmt: skip
@@ -91,56 +91,56 @@ def test_a_commitment_is_shown_with_all_that_is_known_of_it(commands: Gateway, d
     ]
     assert [(r["from"], r["verdict"]) for r in shown["reports"]] == [("VNA", "APPLIED"), ("STRANGER", "FOREIGN")]
     assert [(h["instance"], h["server"], h["transaction"]) for h in shown["history"]] == [("1.2.3.2", "VNA", "2.25.1")]
-    people = commands.done("commitments", "show", OURS).out
+    people = gateway.done("commitments", "show", OURS).out
     assert all(word in people for word in ("No such object instance", "FOREIGN", "2.25.1", "1.2.3.2"))
-    assert commands("commitments", "show", JOB).status == 1
-    assert commands("commitments", "show", "no-uuid").status == 2
+    assert gateway("commitments", "show", JOB).status == 1
+    assert gateway("commitments", "show", "no-uuid").status == 2
 
 
-def test_a_station_that_never_reported_is_asked_whether_it_knows_us(commands: Gateway, database_url: str) -> None:
-    commands.station("REPORTS1")
-    commands.station("VNA", *SERVER, "--report-title", "REPORTS1")
+def test_a_station_that_never_reported_is_asked_whether_it_knows_us(gateway: Gateway, database_url: str) -> None:
+    gateway.station("REPORTS1")
+    gateway.station("VNA", *SERVER, "--report-title", "REPORTS1")
     execute(database_url, RECORDED + ASKED)
-    expired = commands.done("commitments", "show", EXPIRED, "--json").json()
+    expired = gateway.done("commitments", "show", EXPIRED, "--json").json()
     assert (expired["hint"], expired["attempts"][0]["status"], expired["attempts"][0]["meaning"]) == (
         "this station never reported anything to us: does it know our title, host and port?", "0123", "No such action",
     )  # fmt: skip
-    assert "never reported anything to us" in commands.done("commitments", "show", EXPIRED).out
-    assert commands.done("commitments", "show", OURS, "--json").json()["hint"] is None  # it was told
+    assert "never reported anything to us" in gateway.done("commitments", "show", EXPIRED).out
+    assert gateway.done("commitments", "show", OURS, "--json").json()["hint"] is None  # it was told
     execute(database_url, REPORTED.replace("'VNA'", "'REPORTS1'"))
-    assert commands.done("commitments", "show", EXPIRED, "--json").json()["hint"] is None
+    assert gateway.done("commitments", "show", EXPIRED, "--json").json()["hint"] is None
 
 
-def test_what_peers_asked_of_us_is_listed_and_shown(commands: Gateway, database_url: str) -> None:
+def test_what_peers_asked_of_us_is_listed_and_shown(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED + RECEIVED)
     asked = {
         "id": INBOUND, "from": "CT1", "transaction": "2.25.77", "state": "REPORTED", "total": 2, "committed": 1,
         "failed": 1, "received_at": "2026-11-23T21:00:00Z", "reported_at": "2026-11-23T21:01:00Z", "reason": "",
     }  # fmt: skip
     for matching in ([], ["--state", "reported"], ["--station", "CT1"], ["--study", "1.2.3"]):
-        assert commands.done("commitments", "list", "--received", "--json", *matching).json() == [asked], matching
+        assert gateway.done("commitments", "list", "--received", "--json", *matching).json() == [asked], matching
     for other in (["--state", "ready"], ["--station", "CT2"], ["--study", "1.2"]):
-        assert commands.done("commitments", "list", "--received", "--json", *other).json() == [], other
-    shown = commands.done("commitments", "show", INBOUND, "--json").json()
+        assert gateway.done("commitments", "list", "--received", "--json", *other).json() == [], other
+    shown = gateway.done("commitments", "show", INBOUND, "--json").json()
     assert {name: shown[name] for name in asked} == asked
     assert [(i["instance"], i["state"], i["failure"]) for i in shown["instances"]] == [
         ("1.2.3.1", "COMMITTED", None),
         ("9.9.9", "FAILED", "No such object instance"),
     ]
-    assert "9.9.9" in commands.done("commitments", "show", INBOUND).out
-    assert INBOUND in commands.done("commitments", "list", "--received").out
+    assert "9.9.9" in gateway.done("commitments", "show", INBOUND).out
+    assert INBOUND in gateway.done("commitments", "list", "--received").out
     for command in ("retry", "cancel"):
-        assert (refused := commands("commitments", command, INBOUND)).status == 1
+        assert (refused := gateway("commitments", command, INBOUND)).status == 1
         assert "only the peer can ask again" in refused.err
 
 
 @pytest.mark.requirement("R112")
-def test_retry_and_cancel_are_requests_that_commitment_carries_out(commands: Gateway, database_url: str) -> None:
+def test_retry_and_cancel_are_requests_that_commitment_carries_out(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED + ASKED)
-    closed = commands("commitments", "cancel", OURS)
+    closed = gateway("commitments", "cancel", OURS)
     assert (closed.status, "is FAILURE already" in closed.err) == (1, True)
-    assert commands("commitments", "retry", JOB).status == 1
-    wrong = commands("commitments", "retry", "no-uuid")
+    assert gateway("commitments", "retry", JOB).status == 1
+    wrong = gateway("commitments", "retry", "no-uuid")
     assert (wrong.status, "'no-uuid' is no id of a commitment" in wrong.err) == (2, True)
     assert rows(database_url, "select count(*) from config.request") == [(0,)]
     execute(
@@ -155,17 +155,17 @@ def test_retry_and_cancel_are_requests_that_commitment_carries_out(commands: Gat
         create trigger answer after insert on config.request for each row execute function answer();
         """,
     )
-    done = commands.done("commitments", "retry", OURS, "--json").json()
+    done = gateway.done("commitments", "retry", OURS, "--json").json()
     assert (done["done"], done["commitment"], done["instances"]) == (True, OURS, 1)
-    assert f"commitment {OURS}, 1 instance" in commands.done("commitments", "retry", OURS).out
+    assert f"commitment {OURS}, 1 instance" in gateway.done("commitments", "retry", OURS).out
     execute(
         database_url,
         "update commitment.commitment set state = 'WAITING FOR COMMITMENT', closed_at = null, finished_at = null "
         "where id = 'OURS'",
     )
-    waiting = commands("commitments", "retry", OURS)
+    waiting = gateway("commitments", "retry", OURS)
     assert (waiting.status, "is WAITING FOR COMMITMENT" in waiting.err) == (1, True)
-    cancelled = commands.done("commitments", "cancel", OURS, "--json").json()
+    cancelled = gateway.done("commitments", "cancel", OURS, "--json").json()
     assert rows(database_url, "select kind, body from config.request order by requested_at") == [
         ("retry-commitment", {"commitment": OURS}),
         ("retry-commitment", {"commitment": OURS}),
@@ -176,11 +176,11 @@ def test_retry_and_cancel_are_requests_that_commitment_carries_out(commands: Gat
 
 
 @pytest.mark.requirement("R109")
-def test_where_tells_the_commitment_of_each_delivery(commands: Gateway, database_url: str) -> None:
+def test_where_tells_the_commitment_of_each_delivery(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED + ASKED)
 
     def committing() -> Any:
-        return commands.done("where", "1.2.3.1", "--json").json()["deliveries"][0]["commitment"]
+        return gateway.done("where", "1.2.3.1", "--json").json()["deliveries"][0]["commitment"]
 
     assert committing() == {
         "id": OURS, "server": "VNA", "state": "FAILURE", "transaction": "2.25.1", "deadline": "2026-11-24T20:01:00Z",
@@ -197,26 +197,26 @@ def test_where_tells_the_commitment_of_each_delivery(commands: Gateway, database
         insert into commitment.archived values ('1.2.3.1', 1, 'VNA', '1.2.3', '2026-11-23 22:00Z', 'EXPIRED', '2.25.2')
         """,
     )
-    asked = commands.done("jobs", "show", JOB, "--json").json()["commitments"]
+    asked = gateway.done("jobs", "show", JOB, "--json").json()["commitments"]
     assert {(each["id"], each["server"], each["state"]) for each in asked} >= {(OURS, "VNA", "FAILURE")}
-    assert all(word in commands.done("jobs", "show", JOB).out for word in ("ASKED OF", OURS, "FAILURE"))
+    assert all(word in gateway.done("jobs", "show", JOB).out for word in ("ASKED OF", OURS, "FAILURE"))
     again = committing()
     assert (again["id"], again["failure_reason"], again["archived_at"]) == (EXPIRED, None, "2026-11-23T22:00:00Z")
-    (instance,) = commands.done("where", "1.2.3.1", "--json").json()["instances"]
+    (instance,) = gateway.done("where", "1.2.3.1", "--json").json()["instances"]
     assert (instance["archived"], instance["archived_by"]) == (
         True, [{"station": "VNA", "at": "2026-11-23T22:00:00Z"}],
     )  # fmt: skip
-    people = commands.done("where", "1.2.3.1").out
+    people = gateway.done("where", "1.2.3.1").out
     assert all(word in people for word in ("ARCHIVED BY", "COMMITTED BY", "VNA", EXPIRED))
 
 
-def test_where_says_whose_commitment_a_delivery_awaits(commands: Gateway, database_url: str) -> None:
+def test_where_says_whose_commitment_a_delivery_awaits(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED)
     execute(database_url, "update routing.delivery set awaits = '{VNA, ARCHIVE2}'")
 
     def reasons() -> tuple[str, str]:
-        where = commands.done("where", "1.2.3.1", "--json").json()["deliveries"][0]["reason"]
-        return where, commands.done("jobs", "show", JOB, "--json").json()["deliveries"][0]["reason"]
+        where = gateway.done("where", "1.2.3.1", "--json").json()["deliveries"][0]["reason"]
+        return where, gateway.done("jobs", "show", JOB, "--json").json()["deliveries"][0]["reason"]
 
     assert reasons() == ("waits until ARCHIVE2, VNA committed the instance",) * 2
     execute(
@@ -227,7 +227,7 @@ def test_where_says_whose_commitment_a_delivery_awaits(commands: Gateway, databa
 
 
 @pytest.mark.requirement("R111")
-def test_a_study_is_archived_as_soon_as_one_instance_is(commands: Gateway, database_url: str) -> None:
+def test_a_study_is_archived_as_soon_as_one_instance_is(gateway: Gateway, database_url: str) -> None:
     execute(
         database_url,
         "insert into index.patient (patient_id) values ('P1'); insert into index.study (study_instance_uid, patient) "
@@ -235,8 +235,8 @@ def test_a_study_is_archived_as_soon_as_one_instance_is(commands: Gateway, datab
     )
 
     def archived() -> tuple[bool, bool]:
-        (study,) = commands.done("studies", "list", "--json").json()
-        return study["archived"], commands.done("studies", "show", "1.2.3", "--json").json()["archived"]
+        (study,) = gateway.done("studies", "list", "--json").json()
+        return study["archived"], gateway.done("studies", "show", "1.2.3", "--json").json()["archived"]
 
     assert archived() == (False, False)
     execute(
@@ -251,10 +251,10 @@ def test_a_study_is_archived_as_soon_as_one_instance_is(commands: Gateway, datab
         "values ('1.2.3.2', 1, repeat('a', 64), now(), 'k', 1, 1, '1', '1.2.3', '1.2.3.9', '1')",
     )
     assert archived() == (True, True)
-    assert "ARCHIVED" in commands.done("studies", "list").out
+    assert "ARCHIVED" in gateway.done("studies", "list").out
 
 
-def test_status_counts_commitments_and_reports_that_were_not_believed(commands: Gateway, database_url: str) -> None:
+def test_status_counts_commitments_and_reports_that_were_not_believed(gateway: Gateway, database_url: str) -> None:
     execute(database_url, RECORDED + ASKED + REPORTED + RECEIVED)
     execute(
         database_url,
@@ -263,29 +263,29 @@ def test_status_counts_commitments_and_reports_that_were_not_believed(commands: 
         "insert into commitment.commitment (id, study_instance_uid, destination, server, state, created_at) "
         "values ('JOB_ID', '1.2.3', 'VNA', 'VNA', 'QUEUED', '2026-11-23 23:00Z')",
     )
-    found = commands.done("status", "--json").json()["commitments"]
+    found = gateway.done("status", "--json").json()["commitments"]
     assert found["states"] == {"FAILURE": 1, "QUEUED": 1}
     assert (found["failed_last_day"], found["oldest_waiting_at"]) == (1, "2026-11-23T23:00:00Z")
     assert (found["reports"]["FOREIGN"], found["received"]["open"]) == (1, 0)
-    people = commands.done("status").out
+    people = gateway.done("status").out
     assert all(text in people for text in ("1 FAILURE, 1 QUEUED", "1 FOREIGN"))
 
 
 @pytest.mark.requirement("R123")
-def test_a_station_that_others_commit_through_is_kept(commands: Gateway) -> None:
-    commands.station("VNA", *SERVER)
-    commands.station("CT1", "--commit-downstream", "VNA", "--report-title", "CT1REPORT")
-    removed = commands("station", "remove", "VNA")
+def test_a_station_that_others_commit_through_is_kept(gateway: Gateway) -> None:
+    gateway.station("VNA", *SERVER)
+    gateway.station("CT1", "--commit-downstream", "VNA", "--report-title", "CT1REPORT")
+    removed = gateway("station", "remove", "VNA")
     assert (removed.status, "station CT1 waits for its commitment" in removed.err) == (1, True)
-    assert commands("station", "set", "VNA", "--no-commit-server").status == 1
-    shown = commands.done("station", "show", "CT1", "--json").json()
+    assert gateway("station", "set", "VNA", "--no-commit-server").status == 1
+    shown = gateway.done("station", "show", "CT1", "--json").json()
     assert (shown["commit_downstream"], shown["report_titles"]) == (["VNA"], ["CT1REPORT"])
-    commands.done("station", "set", "CT1", "--commit-downstream", "")
-    commands.done("station", "remove", "VNA")
+    gateway.done("station", "set", "CT1", "--commit-downstream", "")
+    gateway.done("station", "remove", "VNA")
 
 
-def test_xeleris_v_warns_of_a_commit_server(commands: Gateway) -> None:
+def test_xeleris_v_warns_of_a_commit_server(gateway: Gateway) -> None:
     added = ("station", "add", "VNA", "--host", "127.0.0.1", "--port", "105", "--commit-server")
-    ran = commands(*added, GATEWAY_PROFILE="xeleris", GATEWAY_VARIANT="v")
+    ran = gateway(*added, GATEWAY_PROFILE="xeleris", GATEWAY_VARIANT="v")
     assert (ran.status, "is never asked for commitment" in ran.err) == (0, True)
-    assert "never asked" not in commands.done("station", "set", "VNA", "--commit-server").err
+    assert "never asked" not in gateway.done("station", "set", "VNA", "--commit-server").err

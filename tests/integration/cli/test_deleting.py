@@ -26,7 +26,7 @@ async def _carry_out(database_url: str) -> None:
 
 
 async def test_a_study_is_deleted_by_storage_or_kept_with_the_reason(
-    gateway: Gateway, database_url: str, tmp_path: Path
+    process: Gateway, database_url: str, tmp_path: Path
 ) -> None:
     add_rule_set(database_url, 1, [])
     Recorder(database_url, tmp_path / "objects").record(ct(1), ct(2, study=1))
@@ -34,11 +34,11 @@ async def test_a_study_is_deleted_by_storage_or_kept_with_the_reason(
 
     async def delete(*options: str) -> tuple[int, str]:
         ran, _ = await asyncio.gather(
-            asyncio.to_thread(gateway, "studies", "delete", study, *options), _carry_out(database_url)
+            asyncio.to_thread(process, "studies", "delete", study, *options), _carry_out(database_url)
         )
         return ran.status, ran.out + ran.err
 
-    assert gateway("studies", "delete", "1.2.3.404").status == 1
+    assert process("studies", "delete", "1.2.3.404").status == 1
     status, text = await delete()
     assert status == 1
     assert "not routed yet" in text
