@@ -6,6 +6,7 @@ every port is still asked of this machine. Its tarball is kept in the temporary 
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -101,8 +102,13 @@ def as_root(*command: str) -> None:
 
 def run_demo(machine: Machine, prefix: str = "") -> str:
     """Run the demo; what it printed. Fails if it takes too long, goes wrong, or leaves anything behind."""
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as free:  # the machine's network is ours: others may have the usual port
+        port = free.getsockname()[1]
     started = time.monotonic()
-    done = machine.run(f"{prefix} '/{INSIDE}/deploy/local/up' --demo --once || exit; {LEFT_OVER}; exit 0", limit=600)
+    command = f"env GATEWAY_DICOM_PORT={port} '/{INSIDE}/deploy/local/up' --demo --once"
+    done = machine.run(f"{prefix} {command} || exit; {LEFT_OVER}; exit 0", limit=600)
     assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-8000:]}"
     assert time.monotonic() - started < UP_SECONDS
     for column in ("STUDY", "SENT", "RECORDED", "ROUTED", "DELIVERED", "SAME BYTES", "COMMITMENT", "TIME"):
