@@ -102,9 +102,7 @@ def as_root(*command: str) -> None:
 
 def run_demo(machine: Machine, prefix: str = "") -> str:
     """Run the demo; what it printed. Fails if it takes too long, goes wrong, or leaves anything behind."""
-    with socket.create_server(
-        ("127.0.0.1", 0)
-    ) as free:  # others may have the usual port
+    with socket.create_server(("127.0.0.1", 0)) as free:  # others may have the usual port
         port = free.getsockname()[1]
     started = time.monotonic()
     command = f"env GATEWAY_DICOM_PORT={port} '/{INSIDE}/deploy/local/up' --demo --once"
