@@ -4,12 +4,19 @@ pytest runs even when a check fails, so that one run tells everything; its summa
 last. Two processes share the tests, since most of the time is waiting for servers to start, stop and come back. What
 fails while the other one loads the machine is named and run again alone, once: a limit on a time is then judged
 fairly, a fault of the code fails again.
+
+Where the machine has memory to spare, the tests' files, the private servers' data among them, lie in memory: nothing of
+them outlives the run, and a slow disk would take a third of its time. What a test proves about durability it proves by
+the order of system calls and by killing processes, neither of which asks what the disk is.
 """
 
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -20,6 +27,9 @@ WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 TESTS_FAILED = 1
 FEW = 8
 """More failures than this are no matter of load."""
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 12 << 30
+"""What a run may fill at a time, twice over."""
 
 
 def main(arguments: list[str]) -> int:
@@ -30,12 +40,35 @@ def main(arguments: list[str]) -> int:
     # --bench takes its value only after an equals sign, so that a path may follow it.
     given = ["--bench=all" if argument == "--bench" else argument for argument in arguments]
     command = [sys.executable, "-m", "pytest", f"--failed-checks={'; '.join(failed)}", *given]
-    status = to_its_end([*command, *WORKERS])
-    again = failures() if status == TESTS_FAILED else []
-    if 0 < len(again) <= FEW:
-        say("failed beside other tests, run again alone:", *again)
-        status = to_its_end([*command, "--last-failed", "-n", "0"])
+    with files_in_memory():
+        status = to_its_end([*command, *WORKERS])
+        again = failures() if status == TESTS_FAILED else []
+        if 0 < len(again) <= FEW:
+            say("failed beside other tests, run again alone:", *again)
+            status = to_its_end([*command, "--last-failed", "-n", "0"])
     return status or bool(failed)
+
+
+@contextmanager
+def files_in_memory() -> Iterator[None]:
+    """Put temporary files there as long as the block lasts, if there is room and nobody has said where they go."""
+    if "TMPDIR" in os.environ or not has_room():
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="tests-", dir=MEMORY, ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        os.environ["TMPDIR"] = folder
+        yield
+
+
+def has_room() -> bool:
+    """Whether the folder in memory and the memory itself have room for a run."""
+    if not os.access(MEMORY, os.W_OK):
+        return False
+    state = os.statvfs(MEMORY)
+    described = Path("/proc/meminfo").read_text().splitlines()
+    available = next(int(line.split()[1]) << 10 for line in described if line.startswith("MemAvailable:"))
+    return min(state.f_bavail * state.f_frsize, available) >= ROOM_BYTES
 
 
 def to_its_end(command: list[str]) -> int:

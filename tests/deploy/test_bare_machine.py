@@ -1,7 +1,7 @@
 """Show 1: on a fresh Debian with only python3, git and ca-certificates, a clean clone runs the demo with one command.
 
 The machine is a debootstrap root with its own mounts and process ids (chroot(8), unshare(1)); it shares the network, so
-every port is still asked of this machine. Its tarball is kept in the temporary folder for the next run.
+every port is still asked of this machine. Its tarball is kept for the next run.
 """
 
 import os
@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
 SUITE = "bookworm"
 PACKAGES = "python3,git,ca-certificates"
-CACHE = Path(tempfile.gettempdir()) / "dicom-gateway-tests" / f"{SUITE}.tar"
+CACHE = Path("/var/tmp/dicom-gateway-tests") / f"{SUITE}.tar"
 AUTHORITIES = Path("etc/ssl/certs/ca-certificates.crt")
 INSIDE = "opt/a checkout"
 UP_SECONDS = 300
@@ -64,23 +65,31 @@ def tarball() -> Path:
     """The packed root; made once."""
     if not CACHE.exists():
         CACHE.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder:
-            root, packed = Path(folder) / "root", Path(folder) / "packed"
+        with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder, room_for_a_root() as place:
+            root, packed = place / "root", Path(folder) / "packed"
             as_root("debootstrap", f"--include={PACKAGES}", SUITE, str(root))
             as_root("tar", "-C", str(root), "--numeric-owner", "-cf", str(packed), ".")
-            as_root("rm", "-rf", str(root))
             packed.rename(CACHE)
     return CACHE
 
 
 @pytest.fixture
-def machine(tarball: Path, tmp_path: Path) -> Iterator[Machine]:
-    """A fresh machine, removed afterwards (it is large)."""
-    root = tmp_path / "machine"
+def machine(tarball: Path) -> Iterator[Machine]:
+    """A fresh machine."""
+    with room_for_a_root() as place:
+        yield Machine(place / "machine")
+
+
+@contextmanager
+def room_for_a_root() -> Iterator[Path]:
+    """A folder that may hold devices and programs that run as another user; what is in it is removed afterwards."""
+    limited = os.statvfs(tempfile.gettempdir()).f_flag & (os.ST_NODEV | os.ST_NOSUID)
+    place = Path(tempfile.mkdtemp(dir=CACHE.parent if limited else None))
+    place.chmod(0o755)
     try:
-        yield Machine(root)
+        yield place
     finally:
-        as_root("rm", "-rf", "--one-file-system", str(root))
+        as_root("rm", "-rf", "--one-file-system", str(place))
 
 
 def propagation() -> str:
