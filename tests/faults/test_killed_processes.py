@@ -41,7 +41,11 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path, seed: int) -> None:
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails: replays the run
     chance = random.Random(seed)
     ledger = Ledger()
-    with running_gateway(tmp_path, ingest_processes=2) as gateway, StationReceiver(title="ARCHIVE1") as archive:
+    settings = {"GATEWAY_FORWARDER_LEASE_SECONDS": "15"}  # what a killed worker had under way is known lost sooner
+    with (
+        running_gateway(tmp_path, ingest_processes=2, settings=settings) as gateway,
+        StationReceiver(title="ARCHIVE1") as archive,
+    ):
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store")
         gateway.apply_rules(RULES)
