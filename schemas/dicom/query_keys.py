@@ -49,6 +49,20 @@ class KeyTable(BaseModel):
     keys: Mapping[Tag, frozenset[Kind]]
 
 
+class AskedTable(BaseModel):
+    """What profile xeleris asks another station at one level (R139, R144, R147, R148)."""
+
+    model_config = _STRICT
+
+    source: str
+    level: Level
+    required: tuple[Tag, ...]
+    matching: Mapping[Tag, frozenset[Kind]]
+    values: Mapping[Tag, tuple[str, ...]]
+    requested: tuple[Tag, ...]
+    structured_reports: Mapping[Tag, tuple[Tag, ...]]
+
+
 class QueryKeys(BaseModel):
     """The whole document."""
 
@@ -57,6 +71,7 @@ class QueryKeys(BaseModel):
     about: str
     attributes: tuple[QueryAttribute, ...]
     xeleris: tuple[KeyTable, ...]
+    asked: tuple[AskedTable, ...]
 
     @cached_property
     def by_tag(self) -> Mapping[int, QueryAttribute]:
@@ -66,6 +81,10 @@ class QueryKeys(BaseModel):
     def table(self, root: Root, level: Level) -> KeyTable:
         """The table of profile xeleris for a level of a model. Raises StopIteration for a level the model lacks."""
         return next(table for table in self.xeleris if root in table.roots and level == table.level)
+
+    def asked_at(self, level: Level) -> AskedTable:
+        """The table of what is asked at a level. Raises StopIteration for PATIENT, which is never asked (R139)."""
+        return next(table for table in self.asked if level == table.level)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -12,9 +12,12 @@ from services.dicom.contexts import PresentationContext, Roles
 from services.dicom.errors import REASON_NOT_SPECIFIED, AssociationError, PeerReleased, PeerTooSlow, ProtocolViolation
 from services.dicom.status import PENDING, classify
 from services.dicom.stream import Digest, PduStream
+from services.dicom.transport import WATCH_SECONDS
 
 LARGEST_CHUNK: Final = 256 * 1024
 """What we send in one PDU at most, whatever the peer can take."""
+LARGEST_IDENTIFIER: Final = 1024 * 1024
+"""Bytes of a data set that comes with a response: a match, or the UIDs that a retrieval failed for."""
 MOST_REQUESTS_IN_BETWEEN: Final = 1000
 """A peer that answers with requests only is aborted after so many: in profile xeleris no time would end it (R75)."""
 _LARGEST_MESSAGE_ID: Final = 0xFFFF
@@ -39,11 +42,12 @@ class Negotiated:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a peer answered: classify ``status`` with services.dicom.status."""
+    """What a peer answered: classify ``status`` with services.dicom.status. ``data``: the data set of a Pending one."""
 
     status: int
     comment: str
     command: Command
+    data: bytes = field(default=b"", repr=False)
 
 
 class Association:
@@ -178,11 +182,14 @@ class Association:
         chunks: Iterator[bytes],
         size: int,
         meanwhile: Callable[[], None] | None = None,
+        pending: Callable[[Response], None] | None = None,
     ) -> Response:
         """One request of ours and its response; what the peer asks for in between is answered by ``serve``.
 
         ``meanwhile`` is called each second while nothing comes. All of it ends at ``response_seconds``, whatever the
-        peer sends. Raises the errors of the association with their phase, PeerReleased for an A-RELEASE-RQ.
+        peer sends. With ``pending``, which gets every response with status Pending, each response has that time, and
+        ``meanwhile`` is called four times a second: what a person cancels ends soon.
+        Raises the errors of the association with their phase, PeerReleased for an A-RELEASE-RQ.
         """
         phase = "request"
         asking, self.asking = self.asking, True
@@ -190,31 +197,46 @@ class Association:
             self.send_message(context.id, command, chunks, size)
             phase = "response"
             expected = (commands.decode(command).command_field | commands.RESPONSE, message_id, context.id)
-            return self._response(expected, meanwhile)
+            response = self._response(expected, meanwhile, pending is not None)
+            while pending is not None and classify(response.status) is PENDING:
+                pending(response)
+                response = self._response(expected, meanwhile, keep=True)
+            return response
         except AssociationError as error:
             error.phase = phase
             raise
         finally:
             self.asking = asking
 
-    def _response(self, expected: tuple[int, int, int], meanwhile: Callable[[], None] | None) -> Response:
+    def cancel(self, context: PresentationContext, message_id: int) -> None:
+        """C-CANCEL for a request of ours that is under way (PS3.7 9.3.2.3, 9.3.4.3). The peer need not heed it."""
+        command = commands.encode(
+            command_field=commands.C_CANCEL, responded_id=message_id, data_set_type=commands.NO_DATA_SET
+        )
+        self.send_message(context.id, command, iter(()), 0)
+
+    def _response(
+        self, expected: tuple[int, int, int], meanwhile: Callable[[], None] | None, keep: bool = False
+    ) -> Response:
         limit = after(self.stream.guards.response_seconds)
         for _ in range(MOST_REQUESTS_IN_BETWEEN):
             if meanwhile is not None:
-                self.stream.wait_watching(limit, meanwhile)
+                self.stream.wait_watching(limit, meanwhile, WATCH_SECONDS / 4 if keep else WATCH_SECONDS)
             message = self.read_command(limit)
             if message is None:
                 raise PeerReleased
             context, command = message
             if command.command_field & commands.RESPONSE:
-                return self._checked(context, command, expected)
+                return self._checked(context, command, expected, keep)
             with self.stream.until(limit):
                 self.serve(Request(self, context, command))
             if time.monotonic() >= limit:
                 raise PeerTooSlow("requests instead of a response until the limit")
         raise ProtocolViolation(f"{MOST_REQUESTS_IN_BETWEEN} requests instead of a response", REASON_NOT_SPECIFIED)
 
-    def _checked(self, context: PresentationContext, command: Command, expected: tuple[int, int, int]) -> Response:
+    def _checked(
+        self, context: PresentationContext, command: Command, expected: tuple[int, int, int], keep: bool
+    ) -> Response:
         command_field, message_id, context_id = expected
         if (command.command_field, command.message_id, context.id) != expected:
             raise ProtocolViolation(
@@ -223,9 +245,11 @@ class Association:
             )
         if command.status is None:
             raise ProtocolViolation("response without status")
+        collected = _Collected()
         if command.has_data_set:
-            self.stream.copy_data_set(context.id, None, None, self.stream.guards.maximum_command)
-        return Response(command.status, command.comment, command)
+            most = LARGEST_IDENTIFIER if keep else self.stream.guards.maximum_command
+            self.stream.copy_data_set(context.id, None, collected if keep else None, most)
+        return Response(command.status, command.comment, command, bytes(collected.data))
 
     def report(
         self,

@@ -29,7 +29,7 @@ GROUP_LENGTH, AFFECTED_SOP_CLASS, COMMAND_FIELD, MESSAGE_ID, RESPONDED_ID = 0x00
 REQUESTED_SOP_CLASS, REQUESTED_INSTANCE, ACTION_TYPE = 0x0003, 0x1001, 0x1008
 PRIORITY, DATA_SET_TYPE, STATUS, ERROR_COMMENT, AFFECTED_INSTANCE = 0x0700, 0x0800, 0x0900, 0x0902, 0x1000
 EVENT_TYPE, MOVE_ORIGINATOR, MOVE_ORIGINATOR_ID, MOVE_DESTINATION = 0x1002, 0x1030, 0x1031, 0x0600
-REQUESTED_SOP_CLASS, REQUESTED_INSTANCE, ACTION_TYPE = 0x0003, 0x1001, 0x1008
+REMAINING, COMPLETED, FAILED, WARNED = 0x1020, 0x1021, 0x1022, 0x1023
 
 _UID, _TEXT, _NUMBER, _TAGS = "UI", "AE LO", "US", "AT"
 FIELDS: Final[Mapping[str, tuple[int, str]]] = {
@@ -50,10 +50,10 @@ FIELDS: Final[Mapping[str, tuple[int, str]]] = {
     "event_type_id": (EVENT_TYPE, _NUMBER),
     "attributes": (0x1005, _TAGS),
     "action_type_id": (ACTION_TYPE, _NUMBER),
-    "remaining": (0x1020, _NUMBER),
-    "completed": (0x1021, _NUMBER),
-    "failed": (0x1022, _NUMBER),
-    "warned": (0x1023, _NUMBER),
+    "remaining": (REMAINING, _NUMBER),
+    "completed": (COMPLETED, _NUMBER),
+    "failed": (FAILED, _NUMBER),
+    "warned": (WARNED, _NUMBER),
     "move_originator_aet": (MOVE_ORIGINATOR, _TEXT),
     "move_originator_id": (MOVE_ORIGINATOR_ID, _NUMBER),
 }
@@ -220,6 +220,19 @@ def encode_store(
         priority=priority,
         data_set_type=DATA_SET,
         **origin,
+    )
+
+
+def encode_query(sop_class_uid: str, message_id: int, move_destination: str | None = None) -> bytes:
+    """A C-FIND-RQ, or with a destination a C-MOVE-RQ (PS3.7 9.3.2.1, 9.3.4.1)."""
+    moved: dict[str, Value] = {} if move_destination is None else {"move_destination": move_destination}
+    return encode(
+        affected_sop_class_uid=sop_class_uid,
+        command_field=C_FIND if move_destination is None else C_MOVE,
+        message_id=message_id,
+        priority=0,
+        data_set_type=DATA_SET,
+        **moved,
     )
 
 

@@ -1,19 +1,18 @@
 """The requestor's side: open an association, one request after the other, release it."""
 
 import contextlib
-import ipaddress
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 import structlog
 
-from services.dicom import commands, pdu
+from services.dicom import commands, pdu, pending
 from services.dicom.association import Association, Handler, Negotiated, Request, Response, after
 from services.dicom.commitment_reports import refuse_report
+from services.dicom.connecting import connected
 from services.dicom.contexts import (
     COMMITMENT_PUSH,
     VERIFICATION,
@@ -30,20 +29,22 @@ from services.dicom.errors import (
     AssociationAborted,
     AssociationError,
     AssociationRejected,
-    ConnectFailed,
     ProtocolViolation,
     SourceTruncated,
 )
 from services.dicom.guards import Guards
+from services.dicom.pending import MATCH_LIMITS, Found, MatchLimits, Progress
 from services.dicom.serving import serve, serve_nothing
 from services.dicom.stream import PduStream
-from services.dicom.transport import prepare
 
 MEDIUM, HIGH, LOW = 0, 1, 2
 """DIMSE priorities (PS3.7 9.3.1)."""
+CANCEL_SECONDS: Final = 30.0
+"""How long the last response to a cancelled C-MOVE is waited for."""
 _LINGER_LOOK_SECONDS: Final = 0.2
 
 _log = structlog.get_logger(__name__)
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class Requestor:
         request = pdu.encode_request(
             peer.calling_aet, peer.called_aet, proposed, roles or {}, guards.maximum_pdu, implementation
         )
-        stream = PduStream(_connected(peer, guards, secure), guards)
+        sock = connected(peer.called_aet, peer.host, peer.port, guards.connect_seconds, secure, peer.ipv4_only)
+        stream = PduStream(sock, guards)
         try:
             return cls(_negotiate(stream, peer, request, proposed))
         except AssociationError as error:
@@ -110,11 +112,14 @@ class Requestor:
                 return context
         return None
 
+    def first_context(self, abstract_syntax: str) -> PresentationContext | None:
+        """The first accepted context of a SOP class, in the order they were proposed; None if there is none."""
+        contexts = sorted(self._association.contexts.values(), key=lambda each: each.id)
+        return next((each for each in contexts if each.abstract_syntax == abstract_syntax), None)
+
     def echo(self) -> int:
         """C-ECHO (PS3.7 9.1.5); returns the status. Raises ValueError without an accepted Verification context."""
-        context = next(
-            (each for each in self._association.contexts.values() if each.abstract_syntax == VERIFICATION), None
-        )
+        context = self.first_context(VERIFICATION)
         if context is None:
             raise ValueError("the peer accepted no presentation context for Verification")
         message_id = self._association.next_message_id()
@@ -151,6 +156,53 @@ class Requestor:
         command = commands.encode_store(sop_class_uid, sop_instance_uid, message_id, priority, move_originator)
         chunks = chunks_from(source, offset, size, self._association.chunk)
         return self._exchange(context, message_id, command, chunks, size, meanwhile)
+
+    def find(
+        self,
+        context: PresentationContext,
+        identifier: bytes,
+        match: Callable[[bytes], None],
+        *,
+        limits: MatchLimits = MATCH_LIMITS,
+        cancel: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Found:
+        """C-FIND (PS3.4 C.4.1): ``match`` gets the identifier of each match as it comes, in the context's syntax.
+
+        What comes beyond ``limits`` is counted and dropped; with ``cancel`` a C-CANCEL then asks the peer to end (never
+        in profile xeleris: R16, R58). The whole query has ``response_seconds``. Statuses are for the caller to judge
+        (R61). What ``match`` or ``meanwhile``, called while nothing comes, raise aborts the association;
+        errors are as in ``store``.
+        """
+        return self._guarded(
+            lambda: pending.find(
+                self._association, context, identifier, match, limits, cancel=cancel, meanwhile=meanwhile
+            )
+        )
+
+    def move(
+        self,
+        context: PresentationContext,
+        identifier: bytes,
+        destination: str,
+        *,
+        progress: Callable[[Progress], None] | None = None,
+        canceled: Callable[[], bool] | None = None,
+        cancel_seconds: float = CANCEL_SECONDS,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Response:
+        """C-MOVE (PS3.4 C.4.2) to a title that the peer knows; the last response, whose numbers are ``Progress.of``.
+
+        ``progress`` gets the numbers of each Pending response; each response has ``response_seconds`` (R65: none).
+        ``canceled`` is asked four times a second: once it is true a C-CANCEL goes out (R17, R67), and the last response
+        has ``cancel_seconds``, after which PeerTooSlow aborts the association. Errors are as in ``store``.
+        """
+        return self._guarded(
+            lambda: pending.move(
+                self._association, context, identifier, destination, progress=progress, canceled=canceled,
+                cancel_seconds=cancel_seconds, meanwhile=meanwhile,
+            )
+        )  # fmt: skip
 
     def action(
         self,
@@ -282,59 +334,21 @@ class Requestor:
         size: int,
         meanwhile: Callable[[], None] | None = None,
     ) -> Response:
-        """One request, one response. Whatever goes wrong ends the association."""
+        """One request, one response."""
+        return self._guarded(lambda: self._association.exchange(context, message_id, command, chunks, size, meanwhile))
+
+    def _guarded(self, work: Callable[[], _Result]) -> _Result:
+        """Whatever goes wrong ends the association."""
         if not self._open:
             raise AssociationAborted(SOURCE_USER, REASON_NOT_SPECIFIED, local=True)
         try:
-            return self._association.exchange(context, message_id, command, chunks, size, meanwhile)
+            return work()
         except AssociationError as error:
             self._end(_last_words(error))
             raise
         except BaseException:
             self.abort()
             raise
-
-
-def _connected(peer: Peer, guards: Guards, secure: Callable[[socket.socket], socket.socket] | None) -> socket.socket:
-    limit = time.monotonic() + guards.connect_seconds
-    try:
-        address = _resolved(peer, guards.connect_seconds)
-        sock = socket.create_connection((address, peer.port), timeout=max(limit - time.monotonic(), 0.001))
-    except OSError as error:
-        raise ConnectFailed(f"{peer.called_aet} at {peer.host}:{peer.port}: {error}") from error
-    try:
-        prepare(sock)
-        if secure is not None:
-            sock.settimeout(max(limit - time.monotonic(), 0.001))
-            sock = secure(sock)
-    except OSError as error:
-        sock.close()
-        raise ConnectFailed(f"{peer.called_aet} at {peer.host}:{peer.port}: {error}") from error
-    return sock
-
-
-def _resolved(peer: Peer, seconds: float) -> str:
-    """The peer's address. The resolver of the C library knows no limit, so names are asked for in a thread."""
-    with contextlib.suppress(ValueError):
-        literal = ipaddress.ip_address(peer.host)
-        if peer.ipv4_only and literal.version != 4:
-            raise OSError("profile xeleris is IPv4 only (R117)")
-        return str(literal)
-    found: list[str] = []
-    family = socket.AF_INET if peer.ipv4_only else socket.AF_UNSPEC
-
-    def ask() -> None:
-        with contextlib.suppress(OSError):
-            answers = socket.getaddrinfo(peer.host, peer.port, family, socket.SOCK_STREAM)
-            # IPv4 first (R117): localhost may name ::1 before the address where stations listen.
-            found.extend(str(answer[4][0]) for answer in sorted(answers, key=lambda one: one[0] != socket.AF_INET))
-
-    thread = threading.Thread(target=ask, name="resolve", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not found:
-        raise OSError(f"the host name {peer.host} was not resolved")
-    return found[0]
 
 
 def _negotiate(stream: PduStream, peer: Peer, request: bytes, proposed: Sequence[ProposedContext]) -> Association:

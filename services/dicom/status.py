@@ -3,7 +3,12 @@
 from enum import Enum
 from typing import Final
 
-from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
+from pynetdicom.status import (
+    GENERAL_STATUS,
+    QR_FIND_SERVICE_CLASS_STATUS,
+    QR_MOVE_SERVICE_CLASS_STATUS,
+    STORAGE_SERVICE_CLASS_STATUS,
+)
 
 from services.dicom import commands
 
@@ -73,11 +78,37 @@ EVENT_REPORT_NAMES: Final[dict[int, str]] = {
     PROCESSING_FAILURE: "Processing failure",
 }
 """R113: what a report is answered."""
+FIND_NAMES: Final[dict[int, str]] = {
+    0xA700: "Refused: Out of resources",
+    0xA900: "Error: Identifier does not match SOP Class",
+    0xC000: "Error: Unable to process",
+    0xFE00: "Matching terminated due to cancel",
+}
+"""R62: what a query may end with."""
+MOVE_NAMES: Final[dict[int, str]] = {
+    0xA701: "Refused: Out of resources - Unable to calculate number of matches",
+    0xA702: "Refused: Out of resources - Unable to perform sub-operations",
+    0xA801: "Refused: Move Destination Unknown",
+    0xA900: "Error: Identifier does not match SOP Class",
+    0xB000: "Sub-operations Complete - One or more Failures",
+    0xC000: "Error: Unable to process",
+    0xFE00: "Sub-operations terminated due to a Cancel indication",
+}
+"""R70: what a retrieval may end with."""
 _NAMES: Final[dict[int, dict[int, str]]] = {
     commands.C_STORE: STORE_NAMES,
+    commands.C_FIND: FIND_NAMES,
+    commands.C_MOVE: MOVE_NAMES,
     commands.N_ACTION: ACTION_NAMES,
     commands.N_EVENT_REPORT: EVENT_REPORT_NAMES,
 }
+
+_OF_SERVICE: Final[dict[int, dict[int, tuple[str, str]]]] = {
+    commands.C_STORE: STORAGE_SERVICE_CLASS_STATUS,
+    commands.C_FIND: QR_FIND_SERVICE_CLASS_STATUS,
+    commands.C_MOVE: QR_MOVE_SERVICE_CLASS_STATUS,
+}
+"""The standard's, for what the statement does not list."""
 
 
 def classify(status: int) -> StatusClass:
@@ -99,7 +130,7 @@ def name(status: int, service: int = commands.C_STORE) -> str:
         return ""
     if words := _NAMES.get(service, {}).get(status):
         return words
-    for known in (STORAGE_SERVICE_CLASS_STATUS if service == commands.C_STORE else {}, GENERAL_STATUS):
+    for known in (_OF_SERVICE.get(service, {}), GENERAL_STATUS):
         if status in known:
             kind, words = known[status]
             return str(words or kind)

@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from services.dicom.errors import AssociationAborted, PeerGone, PeerTooSlow
 from services.dicom.guards import Guards
@@ -18,7 +19,8 @@ BUFFER = 256 * 1024
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _LONGEST_POLL_SECONDS = 3600.0
-_WATCH_SECONDS = 1.0
+WATCH_SECONDS: Final = 1.0
+"""How often something else is looked at while the peer is waited for."""
 
 
 def prepare(sock: socket.socket) -> None:
@@ -81,13 +83,13 @@ class Transport:
             return False
         return True
 
-    def wait_watching(self, deadline: float, meanwhile: Callable[[], None]) -> None:
-        """Return when something lies in the buffer; ``meanwhile`` is called each second. Raises as ``fill``."""
+    def wait_watching(self, deadline: float, meanwhile: Callable[[], None], every: float = WATCH_SECONDS) -> None:
+        """Return when something lies in the buffer; ``meanwhile`` is called ``every`` so often. Raises as ``fill``."""
         while True:
             try:
-                return self.fill(1, min(deadline, time.monotonic() + _WATCH_SECONDS))
+                return self.fill(1, min(deadline, time.monotonic() + every))
             except PeerTooSlow:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= min(deadline, self._limit):
                     raise
             meanwhile()
 
@@ -203,7 +205,8 @@ class Transport:
             self._closed = True
             self._socket.close()
         self.view.release()
-        self._memory.close()
+        with contextlib.suppress(BufferError):  # an exception under way holds a piece of it: it is freed with that
+            self._memory.close()
 
     def _farewell(self, last_words: bytes) -> None:
         deadline = time.monotonic() + self.guards.linger_seconds

@@ -11,11 +11,11 @@ from psycopg.errors import QueryCanceled
 from services.dicom import commands
 from services.dicom.association import Handler, Request
 from services.dicom.errors import AssociationError
+from services.dicom.identifiers import IdentifierFault, read_identifier
 from services.dicom.profile import Profile
+from services.dicom.query_models import FIND, RELATIONAL, model_of
 from services.dicom.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED
 from services.query import metrics
-from services.query.identifier import IdentifierFault, read_identifier
-from services.query.models import FIND, RELATIONAL, model_of
 from services.query.questions import Mismatch, Question, question
 from services.query.responses import Encoder, languages
 from services.query.store import Matches, Stopped

@@ -7,8 +7,8 @@ from datetime import date
 from typing import Final, Literal
 
 from schemas.dicom.query_keys import Kind, QueryAttribute
+from services.dicom.identifiers import IdentifierFault
 from services.dicom.names import whole_groups
-from services.query.identifier import IdentifierFault
 
 Form = Literal[
     "equal", "one_of", "like", "like_any", "at_least", "at_most", "number", "name_equal", "name_one_of", "name_like",

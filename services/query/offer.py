@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from services.dicom.contexts import UNCOMPRESSED, Roles
 from services.dicom.profile import Profile
-from services.query.models import FIND, GET, MOVE, RELATIONAL, model_of, sop_classes
+from services.dicom.query_models import FIND, GET, MOVE, RELATIONAL, model_of, sop_classes
 
 
 def transfer_syntaxes(profile: Profile, abstract_syntax: str) -> Sequence[str]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.dicom.query_keys import Kind, Level, QueryAttribute, query_keys
-from services.query.identifier import Identifier, IdentifierFault
+from services.dicom.identifiers import Identifier, IdentifierFault
+from services.dicom.query_models import UNIQUE, Model
 from services.query.matching import Condition, conditions
-from services.query.models import UNIQUE, Model
 
 RETRIEVE_AE_TITLE: Final = 0x00080054
 

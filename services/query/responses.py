@@ -11,14 +11,15 @@ from typing import Final
 
 from schemas.dicom.query_keys import QueryAttribute
 from services.dicom.charsets import Charset, charset, encode
-from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN
+from services.dicom.identifiers import (
+    LARGEST_VALUE,
+    QUERY_RETRIEVE_LEVEL,
+    SPECIFIC_CHARACTER_SET,
+    UTF_8,
+    element_header,
+)
 from services.dicom.profile import Profile
-from services.query.identifier import QUERY_RETRIEVE_LEVEL, SPECIFIC_CHARACTER_SET
 from services.query.questions import RETRIEVE_AE_TITLE, Question
-
-UTF_8: Final = "ISO_IR 192"
-LARGEST_VALUE: Final = 0xFFFE
-"""Bytes of a value with a 16 bit length."""
 
 _TEXT: Final = frozenset({"LO", "PN", "SH"})
 _NUMBER = struct.Struct("<H")
@@ -49,7 +50,7 @@ class Encoder:
 
     def __init__(self, question: Question, aet: str, spoken: Sequence[Language], transfer_syntax: str) -> None:
         self._languages = spoken
-        self._header = _implicit if transfer_syntax == IMPLICIT_LITTLE_ENDIAN else _explicit
+        self._header = element_header(transfer_syntax)
         fixed = {
             QUERY_RETRIEVE_LEVEL: self._element(QUERY_RETRIEVE_LEVEL, "CS", question.level.encode()),
             RETRIEVE_AE_TITLE: self._element(RETRIEVE_AE_TITLE, "AE", aet.encode("ascii", "replace")),
@@ -99,11 +100,3 @@ def _value(text: str, vr: str, language: Language) -> bytes:
         return text.encode("ascii", "replace")
     using = language.charset
     return text.encode(using.encodings[0], "replace") if language.lossy else encode(text, using, vr)
-
-
-def _explicit(tag: int, vr: str, length: int) -> bytes:
-    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode("ascii"), length)
-
-
-def _implicit(tag: int, _: str, length: int) -> bytes:
-    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length)

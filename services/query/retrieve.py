@@ -12,12 +12,12 @@ from schemas.snapshot import Snapshot
 from services.dicom import commands, outgoing
 from services.dicom.association import Handler, Request
 from services.dicom.errors import AssociationError
+from services.dicom.identifiers import IdentifierFault, read_identifier
 from services.dicom.outgoing import NoSlot, Wanted
 from services.dicom.profile import Profile
+from services.dicom.query_models import GET, MOVE, model_of
 from services.dicom.requestor import MEDIUM, Peer
 from services.query import metrics
-from services.query.identifier import IdentifierFault, read_identifier
-from services.query.models import GET, MOVE, model_of
 from services.query.retrieve_records import Asked, Destination, Records, Retrieval
 from services.query.retrieve_slots import held
 from services.query.retrieve_wish import CANNOT_COUNT, MISMATCH, UNABLE, UNKNOWN_DESTINATION, Refusal, Wish, wish

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.dicom.query_keys import Level
-from services.query.identifier import Identifier
-from services.query.models import UNIQUE, Model
+from services.dicom.identifiers import Identifier
+from services.dicom.query_models import UNIQUE, Model
 from services.runtime.errors import GatewayError
 
 CANNOT_COUNT: Final = 0xA701

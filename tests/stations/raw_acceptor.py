@@ -20,6 +20,7 @@ from tests.stations.raw_association import (
     MAXIMUM_LENGTH,
     RELEASE_RP,
     ROLES,
+    Context,
     Items,
     read_items,
     read_pdu,
@@ -36,7 +37,7 @@ class Served:
     socket: socket.socket
     proposed: Items
     syntaxes: dict[int, str]
-    """Transfer syntax of each context; all are accepted with the first that was proposed."""
+    """Transfer syntax of each context that was accepted: the first that was proposed."""
     requests: int = 0
     released: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -97,6 +98,10 @@ class RawAcceptor:
         """An A-ASSOCIATE-RJ PDU for who is not wanted; None: come in."""
         return None
 
+    def takes(self, context: Context) -> bool:
+        """Whether a proposed context is accepted, with its first transfer syntax."""
+        return True
+
     def serve(self, association: Served, message: Message) -> bool:
         """Handle a message; False ends the connection without a word."""
         raise NotImplementedError
@@ -128,7 +133,7 @@ class RawAcceptor:
         if (rejection := self.admit(proposed)) is not None:
             connection.sendall(rejection)
             return
-        syntaxes = {context.id: context.transfer_syntaxes[0] for context in proposed.contexts}
+        syntaxes = {each.id: each.transfer_syntaxes[0] for each in proposed.contexts if self.takes(each)}
         association = Served(connection, proposed, syntaxes)
         with self._lock:
             self.associations.append(association)
@@ -143,8 +148,10 @@ class RawAcceptor:
 
 def _accepted(proposed: Items, syntaxes: dict[int, str]) -> bytes:
     body = struct.pack(">H2x", 1) + proposed.titles + bytes(32) + item(0x10, APPLICATION_CONTEXT.encode())
-    for context, syntax in syntaxes.items():
-        body += item(0x21, struct.pack("BxBx", context, 0) + item(0x40, syntax.encode()))
+    for context in proposed.contexts:
+        syntax = syntaxes.get(context.id, context.transfer_syntaxes[0])
+        result = 0 if context.id in syntaxes else 3
+        body += item(0x21, struct.pack("BxBx", context.id, result) + item(0x40, syntax.encode()))
     user = item(MAXIMUM_LENGTH, struct.pack(">I", 65536)) + item(IMPLEMENTATION_CLASS, b"1.2.826.0.1.3680043.10.999")
     user += b"".join(item(ROLES, roles) for kind, roles in proposed.user if kind == ROLES)
     return pdu(ASSOCIATE_AC, body + item(0x50, user))

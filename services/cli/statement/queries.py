@@ -5,9 +5,9 @@ from typing import Final
 from schemas.dicom.query_keys import Level, query_keys
 from services.cli.statement.document import Section, Table
 from services.dicom.profile import Profile
+from services.dicom.query_models import UNIQUE, Model
 from services.dicom.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, OUT_OF_RESOURCES, classify
 from services.query.find import CANCELLED, MATCH, MATCH_WITHOUT_SOME_KEYS, SUCCESS
-from services.query.models import UNIQUE, Model
 from services.query.questions import keys_of
 
 _MEANINGS: Final = {

@@ -11,8 +11,8 @@ import pytest
 from psycopg import sql
 
 from schemas.dicom.query_keys import Level, Root
-from services.query.identifier import Identifier
-from services.query.models import Model
+from services.dicom.identifiers import Identifier
+from services.dicom.query_models import Model
 from services.query.questions import question
 from services.query.store import statement_of
 from tests.ingest_process import IngestProcess

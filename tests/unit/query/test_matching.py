@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.dicom.query_keys import Kind, query_keys
-from services.query.identifier import IdentifierFault
+from services.dicom.identifiers import IdentifierFault
 from services.query.matching import Condition, conditions
 
 NAME, PATIENT_ID, DATE, TIME, STUDY, MODALITIES, NUMBER = (

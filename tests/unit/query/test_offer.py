@@ -4,8 +4,8 @@ import pytest
 
 from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, VERIFICATION, Roles
 from services.dicom.profile import profile_of
+from services.dicom.query_models import FIND, GET, MOVE, RELATIONAL, sop_classes
 from services.dicom.settings import DicomSettings
-from services.query.models import FIND, GET, MOVE, RELATIONAL, sop_classes
 from services.query.offer import extended, roles, transfer_syntaxes
 
 PRIVATE_CLASS = "1.2.840.113619.4.27"

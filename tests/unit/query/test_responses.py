@@ -4,9 +4,9 @@ import pytest
 
 from schemas.dicom.query_keys import QueryAttribute, query_keys
 from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from services.dicom.identifiers import decode_identifier
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
-from services.query.identifier import decode_identifier
 from services.query.questions import Question
 from services.query.responses import Encoder, languages
 

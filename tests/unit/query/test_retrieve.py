@@ -7,8 +7,8 @@ import pytest
 
 from services.dicom.association import Response
 from services.dicom.contexts import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
-from services.query.identifier import Identifier
-from services.query.models import MOVE, Model, model_of
+from services.dicom.identifiers import Identifier
+from services.dicom.query_models import MOVE, Model, model_of
 from services.query.retrieve_records import Instance
 from services.query.retrieve_wish import Refusal, Wish, wish
 from services.query.suboperations_counts import Counts, Result, failed_list

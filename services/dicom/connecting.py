@@ -1,0 +1,61 @@
+"""A TCP (or TLS) connection to a station, name resolution included, within one limit."""
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from services.dicom.errors import ConnectFailed
+from services.dicom.transport import prepare
+
+
+def connected(
+    title: str,
+    host: str,
+    port: int,
+    seconds: float,
+    secure: Callable[[socket.socket], socket.socket] | None,
+    ipv4_only: bool,
+) -> socket.socket:
+    """A prepared socket; ``secure`` wraps it. Raises ConnectFailed, which names the station."""
+    limit = time.monotonic() + seconds
+    try:
+        address = _resolved(host, port, seconds, ipv4_only)
+        sock = socket.create_connection((address, port), timeout=max(limit - time.monotonic(), 0.001))
+    except OSError as error:
+        raise ConnectFailed(f"{title} at {host}:{port}: {error}") from error
+    try:
+        prepare(sock)
+        if secure is not None:
+            sock.settimeout(max(limit - time.monotonic(), 0.001))
+            sock = secure(sock)
+    except OSError as error:
+        sock.close()
+        raise ConnectFailed(f"{title} at {host}:{port}: {error}") from error
+    return sock
+
+
+def _resolved(host: str, port: int, seconds: float, ipv4_only: bool) -> str:
+    """The address. The resolver of the C library knows no limit, so names are asked for in a thread."""
+    with contextlib.suppress(ValueError):
+        literal = ipaddress.ip_address(host)
+        if ipv4_only and literal.version != 4:
+            raise OSError("profile xeleris is IPv4 only (R117)")
+        return str(literal)
+    found: list[str] = []
+    family = socket.AF_INET if ipv4_only else socket.AF_UNSPEC
+
+    def ask() -> None:
+        with contextlib.suppress(OSError):
+            answers = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+            # IPv4 first (R117): localhost may name ::1 before the address where stations listen.
+            found.extend(str(answer[4][0]) for answer in sorted(answers, key=lambda one: one[0] != socket.AF_INET))
+
+    thread = threading.Thread(target=ask, name="resolve", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise OSError(f"the host name {host} was not resolved")
+    return found[0]
