@@ -22,6 +22,7 @@ from psycopg import sql
 
 from services.runtime import migrate as migrations
 from tests.conformance import table
+from tests.running_gateway import FreshServers, Servers
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _TEMPLATE = "template_migrated"
@@ -149,6 +150,20 @@ def amqp_url(rabbitmq: PrivateRabbitmq) -> Iterator[str]:
     name = f"tests-{next(_numbers)}"
     yield rabbitmq.add_virtual_host(name)
     rabbitmq.control("delete_vhost", name)
+
+
+@pytest.fixture(scope="session")
+def fresh_servers(postgresql: PrivatePostgresql, migrated_template: str, rabbitmq: PrivateRabbitmq) -> FreshServers:
+    """What a running gateway lives on whose test stops none of its servers: ``with fresh_servers() as shared:``."""
+
+    @contextmanager
+    def made() -> Iterator[Servers]:
+        name = f"gateway-{next(_numbers)}"
+        with fresh_database(postgresql, migrated_template) as database_url:
+            yield Servers(database_url, rabbitmq.add_virtual_host(name))
+        rabbitmq.control("delete_vhost", name)
+
+    return made
 
 
 @contextmanager

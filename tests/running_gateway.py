@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,26 @@ class Part:
         return self.process.poll() is None
 
 
+@dataclass(frozen=True)
+class Servers:
+    """A migrated database and a virtual host on servers that others use too: never stop them."""
+
+    database_url: str
+    amqp_url: str
+
+
+FreshServers = Callable[[], AbstractContextManager[Servers]]
+
+
 @dataclass
 class RunningGateway:
-    """Private PostgreSQL and RabbitMQ, ``ingest_processes`` ingests on one socket, and one process a service."""
+    """PostgreSQL and RabbitMQ (its own unless ``shared`` ones are given), ``ingest_processes`` ingests on one socket,
+    and one process a service."""
 
     home: Path
     ingest_processes: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
+    shared: Servers | None = None
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -57,16 +70,16 @@ class RunningGateway:
     def start(self) -> None:
         """Start everything, migrate, and wait until all parts are ready."""
         self.start_servers()
-        self.cli("migrate")
         self.start_parts()
 
     def start_servers(self) -> None:
-        """Start the database and the broker and write down where they are."""
-        self.postgresql.start()
-        self.rabbitmq.start()
+        """Start the database and the broker of its own, if it has any, write down where they are, and migrate."""
+        if self.shared is None:
+            self.postgresql.start()
+            self.rabbitmq.start()
         document = {
-            "database_url": self.postgresql.url,
-            "amqp_url": self.rabbitmq.url,
+            "database_url": self.database_url,
+            "amqp_url": self.amqp_url,
             "aet": "GATEWAY",
             "dicom": f"127.0.0.1:{self.dicom_port}",
             "home": str(self.home),
@@ -74,6 +87,18 @@ class RunningGateway:
         target = self.home / "gateway.json"
         target.write_text(json.dumps(document))
         target.chmod(0o600)
+        if self.shared is None:
+            self.cli("migrate")
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        return self.shared.database_url if self.shared else self.postgresql.url
+
+    @property
+    def amqp_url(self) -> str:
+        """Where the broker is."""
+        return self.shared.amqp_url if self.shared else self.rabbitmq.url
 
     def start_parts(self, names: Sequence[str] | None = None) -> None:
         """Start these parts (default: all) and wait until they are ready."""
@@ -175,8 +200,9 @@ class RunningGateway:
         """Kill what is left, in no order worth keeping."""
         for name in list(self.parts):
             self.kill(name)
-        self.rabbitmq.kill()
-        self.postgresql.stop()
+        if self.shared is None:
+            self.rabbitmq.kill()
+            self.postgresql.stop()
         self.listener.close()
 
     # -------------------------------------------------------------------------------------------- use
@@ -231,7 +257,7 @@ class RunningGateway:
 
     def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         """What the database answers."""
-        with psycopg.connect(self.postgresql.url, row_factory=dict_row, autocommit=True) as connection:
+        with psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True) as connection:
             return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
 
 
@@ -250,10 +276,10 @@ def _http_status(url: str) -> int:
 
 @contextmanager
 def running_gateway(
-    home: Path, ingest_processes: int = 1, settings: Mapping[str, str] | None = None
+    home: Path, ingest_processes: int = 1, settings: Mapping[str, str] | None = None, shared: Servers | None = None
 ) -> Iterator[RunningGateway]:
     """A started gateway that is ended afterwards, whatever happened."""
-    gateway = RunningGateway(home, ingest_processes, settings or {})
+    gateway = RunningGateway(home, ingest_processes, settings or {}, shared)
     try:
         gateway.start()
         yield gateway

@@ -10,6 +10,7 @@ from schemas.snapshot import SnapshotStation
 from tests.conformance.clients import install_dcmjs
 from tests.conformance.whole import Objects, Sent, WholeGateway, indexed, store, whole_gateway, written
 from tests.ingest_process import IngestProcess, snapshot
+from tests.running_gateway import FreshServers
 from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made
 
 XELERIS = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_AET": "XELERIS"}
@@ -55,9 +56,12 @@ def profile_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest
 
 
 @pytest.fixture(scope="package")
-def xeleris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeGateway]:
+def xeleris(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) -> Iterator[WholeGateway]:
     """The whole gateway, variant 4dr, knowing the senders of the suite; what it receives stays unless rules are set."""
-    with whole_gateway(tmp_path_factory.mktemp("whole") / "home", XELERIS) as running:
+    with (
+        fresh_servers() as shared,
+        whole_gateway(tmp_path_factory.mktemp("whole") / "home", XELERIS, shared) as running,
+    ):
         for title in ("SCANNER1", "DCMTK", "DCMJS"):
             running.add_station(title)
         running.wait_configured()

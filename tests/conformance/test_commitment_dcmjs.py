@@ -8,14 +8,18 @@ import pytest
 from tests.conformance.clients import DcmjsServer, dcmjs
 from tests.conformance.expected import NM
 from tests.conformance.whole import TITLE, Objects, Sent, WholeGateway, indexed, store, whole_gateway
+from tests.running_gateway import FreshServers
 from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeGateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) -> Iterator[WholeGateway]:
     """A whole gateway in profile gateway that knows SCANNER1."""
     settings = {"GATEWAY_AET": TITLE, "GATEWAY_COMMITMENT_QUIET_SECONDS": "1"}
-    with whole_gateway(tmp_path_factory.mktemp("committing") / "home", settings) as running:
+    with (
+        fresh_servers() as shared,
+        whole_gateway(tmp_path_factory.mktemp("committing") / "home", settings, shared) as running,
+    ):
         running.add_station("SCANNER1")
         yield running
 

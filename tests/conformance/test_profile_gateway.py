@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.clients import dcmtk
 from tests.conformance.whole import WholeGateway, whole_gateway
+from tests.running_gateway import FreshServers
 from tests.stations import Part10, StationReceiver, part10
 from tests.stations.raw_association import proposal
 from tests.waiting import until
@@ -20,9 +21,9 @@ TITLE = "GATEWAY"
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeGateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) -> Iterator[WholeGateway]:
     """A whole gateway in its default profile that DCMTK may use, with an image in JPEG 2000."""
-    with whole_gateway(tmp_path_factory.mktemp("gateway") / "home", {}) as running:
+    with fresh_servers() as shared, whole_gateway(tmp_path_factory.mktemp("gateway") / "home", {}, shared) as running:
         running.add_station("DCMTK")
         running.wait_configured()
         done = dcmtk("storescu", running.dicom_port, "-R", "-xw", files=[COMPRESSED], called=TITLE)

@@ -75,7 +75,7 @@ def library(xeleris: WholeGateway, objects: Objects) -> Library:
         assert store(xeleris.dicom_port, each) in (0x0000, 0xB007)
     for each in (first, *others, heart, foreign):
         indexed(xeleris, each)
-    with psycopg.connect(xeleris.postgresql.url, autocommit=True) as connection:
+    with psycopg.connect(xeleris.database_url, autocommit=True) as connection:
         fill(connection, MANY)
     return Library(xeleris, (first, *others), heart, foreign)
 
@@ -247,7 +247,7 @@ def test_a_character_set_only_with_text_that_needs_one(library: Library) -> None
 @pytest.fixture(scope="module")
 def polish(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngestProcess]:
     """Another receiving process on the same database, configured for ISO_IR 101."""
-    settings = {"GATEWAY_CHARACTER_SET": "ISO_IR 101", "GATEWAY_DATABASE_URL": library.gateway.postgresql.url}
+    settings = {"GATEWAY_CHARACTER_SET": "ISO_IR 101", "GATEWAY_DATABASE_URL": library.gateway.database_url}
     process = IngestProcess(tmp_path_factory.mktemp("polish"), XELERIS | settings, services=("ingest", "query"))
     try:
         process.configure(snapshot())

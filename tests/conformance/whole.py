@@ -16,7 +16,7 @@ from services.cli import command_line
 from services.cli.exits import status_of
 from services.runtime.errors import GatewayError
 from tests.conformance.expected import EXPLICIT
-from tests.running_gateway import RunningGateway
+from tests.running_gateway import RunningGateway, Servers
 from tests.stations import RawSender, StationReceiver
 from tests.waiting import until
 
@@ -41,9 +41,9 @@ class WholeGateway(RunningGateway):
 
 
 @contextmanager
-def whole_gateway(home: Path, settings: Mapping[str, str]) -> Iterator[WholeGateway]:
+def whole_gateway(home: Path, settings: Mapping[str, str], shared: Servers | None = None) -> Iterator[WholeGateway]:
     """A started gateway that is ended afterwards."""
-    gateway = WholeGateway(home, settings=settings)
+    gateway = WholeGateway(home, settings=settings, shared=shared)
     try:
         gateway.start()
         yield gateway

@@ -26,7 +26,7 @@ from schemas.messages import InstanceReceived
 from schemas.topology import EXCHANGE
 from tests.deploy.promql import NotPromql, selected
 from tests.factories import Instance, ct, small_instances
-from tests.running_gateway import REPOSITORY, RunningGateway, running_gateway
+from tests.running_gateway import REPOSITORY, FreshServers, RunningGateway, running_gateway
 from tests.stations import Answer, RawSender, StationReceiver
 from tests.waiting import until
 
@@ -67,12 +67,13 @@ class Exported:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) -> Iterator[RunningGateway]:
     """A gateway that received, refused, rejected, delivered, was rejected, and has a dead letter."""
     with (
         StationReceiver("HEALTHY") as healthy,
         StationReceiver("REJECTING") as rejecting,
-        running_gateway(tmp_path_factory.mktemp("dashboard")) as running,
+        fresh_servers() as shared,
+        running_gateway(tmp_path_factory.mktemp("dashboard"), shared=shared) as running,
     ):
         running.add_station("SCANNER1")
         running.add_station("HEALTHY", healthy.port, "--store")
@@ -113,7 +114,7 @@ def send(
 
 async def publish(gateway: RunningGateway, body: bytes) -> None:
     """Send these bytes to the queue of storage."""
-    connection = await aio_pika.connect(gateway.rabbitmq.url)
+    connection = await aio_pika.connect(gateway.amqp_url)
     async with connection:
         exchange = await (await connection.channel()).get_exchange(EXCHANGE)
         await exchange.publish(aio_pika.Message(body), routing_key=InstanceReceived.routing_key())

@@ -9,7 +9,7 @@ import pytest
 from tests.factories import Instance, ct
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import RunningGateway, running_gateway
+from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations.asker import Asking, Hearing
 from tests.stations.committer import Committer, everything, part
 from tests.waiting import until
@@ -33,14 +33,19 @@ def modality() -> Iterator[Hearing]:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, modality: Hearing) -> Iterator[RunningGateway]:
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, modality: Hearing, fresh_servers: FreshServers
+) -> Iterator[RunningGateway]:
     """A gateway that commits to the modality only what ARCHIVE1 committed; two archives are added by ``archives``."""
     quick = {
         "GATEWAY_COMMITMENT_QUIET_SECONDS": "1",
         "GATEWAY_COMMITMENT_SWEEP_SECONDS": "1",
         "GATEWAY_COMMITMENT_LEASE_SECONDS": "15",
     }
-    with running_gateway(tmp_path_factory.mktemp("commitment"), settings=quick) as running:
+    with (
+        fresh_servers() as shared,
+        running_gateway(tmp_path_factory.mktemp("commitment"), settings=quick, shared=shared) as running,
+    ):
         yield running
 
 

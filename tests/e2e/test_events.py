@@ -17,7 +17,7 @@ from schemas.topology import (
 from tests.factories import small_instances
 from tests.faults.ledger import DELIVERED, INDEXED, RECORDED, Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import RunningGateway, running_gateway
+from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import StationReceiver
 from tests.waiting import until
 
@@ -43,9 +43,11 @@ def archive() -> Iterator[StationReceiver]:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, archive: StationReceiver) -> Iterator[RunningGateway]:
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, archive: StationReceiver, fresh_servers: FreshServers
+) -> Iterator[RunningGateway]:
     """A gateway that sends everything to one archive."""
-    with running_gateway(tmp_path_factory.mktemp("events")) as running:
+    with fresh_servers() as shared, running_gateway(tmp_path_factory.mktemp("events"), shared=shared) as running:
         running.add_station("SCANNER1")
         running.add_station("ARCHIVE1", archive.port, "--store")
         running.apply_rules(RULES)
@@ -74,7 +76,7 @@ async def test_one_valid_message_for_each_instance(gateway: RunningGateway) -> N
     """A client bound to instance.received.v1 gets one message per stored instance that validates."""
     instances = small_instances(40, seed=70)
     ready = asyncio.Event()
-    collecting = asyncio.create_task(collect(gateway.rabbitmq.url, ready, len(instances)))
+    collecting = asyncio.create_task(collect(gateway.amqp_url, ready, len(instances)))
     await asyncio.wait_for(ready.wait(), 10)
     ledger = Ledger()
     await asyncio.to_thread(Traffic(gateway.dicom_port, ledger).send, instances)
@@ -108,6 +110,10 @@ def test_each_may_be_away_alone(
 
 def depth(gateway: RunningGateway, queue: Queue) -> int:
     """Messages in the queue."""
-    listed = gateway.rabbitmq.control("list_queues", "--silent", "name", "messages")
-    lines = dict(line.split() for line in listed.splitlines() if len(line.split()) == 2)
-    return int(lines.get(queue.name, "-1"))
+
+    async def asked() -> int:
+        async with await aio_pika.connect(gateway.amqp_url) as connection:
+            declared = await (await connection.channel()).get_queue(queue.name)
+            return declared.declaration_result.message_count or 0
+
+    return asyncio.run(asked())

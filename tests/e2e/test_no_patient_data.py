@@ -156,7 +156,7 @@ def store(gateway: RunningGateway, instance: Instance, calling_aet: str = "SCANN
 
 async def first_message(gateway: RunningGateway) -> dict[str, Any]:
     """Send the first instance; the message that ingest publishes of it."""
-    connection = await aio_pika.connect(gateway.rabbitmq.url)
+    connection = await aio_pika.connect(gateway.amqp_url)
     async with connection:
         channel = await connection.channel()
         queue = await channel.declare_queue("", exclusive=True)
@@ -183,7 +183,7 @@ def dead_messages(message: dict[str, Any]) -> list[bytes]:
 
 async def publish(gateway: RunningGateway, bodies: list[bytes]) -> None:
     """Send these bytes to the queue of storage."""
-    connection = await aio_pika.connect(gateway.rabbitmq.url)
+    connection = await aio_pika.connect(gateway.amqp_url)
     async with connection:
         exchange = await (await connection.channel()).get_exchange(EXCHANGE)
         for body in bodies:

@@ -11,7 +11,7 @@ import pytest
 from tests.factories import Instance, small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import RunningGateway, running_gateway
+from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import Accept, Answer, Refuse, Slow, StationReceiver
 from tests.waiting import until
 
@@ -44,10 +44,12 @@ def send_steadily(gateway: RunningGateway, ledger: Ledger, instances: list[Insta
 
 
 @pytest.mark.timeout(300)
-def test_the_healthy_one_does_not_wait(tmp_path: Path, stations: dict[str, StationReceiver]) -> None:
+def test_the_healthy_one_does_not_wait(
+    tmp_path: Path, stations: dict[str, StationReceiver], fresh_servers: FreshServers
+) -> None:
     """One refuses connections, one answers A700 for 30 s, one is slow; the healthy one gets all at once."""
     ledger = Ledger()
-    with running_gateway(tmp_path) as gateway:
+    with fresh_servers() as shared, running_gateway(tmp_path, shared=shared) as gateway:
         gateway.add_station("SCANNER1")
         for title, station in stations.items():
             gateway.add_station(title, station.port, "--store")

@@ -14,7 +14,7 @@ import pytest
 
 from schemas.topology import FORWARDER_REQUEST, INDEX_INSTANCE_STORED
 from tests.factories import Instance, ct, mr, nm_gated_tomo, storable_files
-from tests.running_gateway import RunningGateway, running_gateway
+from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import Accept, Answer, RawSender, Refuse, StationReceiver
 from tests.stations.finder import Finder, identifier
 from tests.stations.retriever import GET, Retriever
@@ -81,9 +81,13 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) -> Iterator[Site]:
     """The gateway with the rules above."""
-    with StationReceiver("ARCHIVE1") as archive, running_gateway(tmp_path_factory.mktemp("operation")) as gateway:
+    with (
+        StationReceiver("ARCHIVE1") as archive,
+        fresh_servers() as shared,
+        running_gateway(tmp_path_factory.mktemp("operation"), shared=shared) as gateway,
+    ):
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store", "--associations", "1")
         gateway.apply_rules(RULES)
@@ -316,7 +320,7 @@ def parked(gateway: RunningGateway) -> list[dict[str, Any]]:
 
 async def put(gateway: RunningGateway, queue: str, *bodies: bytes) -> None:
     """Send these bytes to a queue, as any program with an account could."""
-    connection = await aio_pika.connect(gateway.rabbitmq.url)
+    connection = await aio_pika.connect(gateway.amqp_url)
     async with connection, connection.channel() as channel:
         for body in bodies:
             await channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.factories import Instance, ct
-from tests.running_gateway import RunningGateway, running_gateway
+from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import RawSender, StationReceiver
 from tests.waiting import until
 
@@ -37,11 +37,14 @@ def store(gateway: RunningGateway, instance: Instance, called: str) -> int:
     ],
     ids=["gateway, which has the class by default", "xeleris, where it is configured"],
 )
-def test_from_the_modality_to_the_flagged_station(tmp_path: Path, settings: Mapping[str, str], title: str) -> None:
+def test_from_the_modality_to_the_flagged_station(
+    tmp_path: Path, settings: Mapping[str, str], title: str, fresh_servers: FreshServers
+) -> None:
     """No rule names the station: the flag alone sends it there, and once it is gone nothing is kept again."""
     with (
         StationReceiver("PETRAW") as receiver,
-        running_gateway(tmp_path / "home", settings=settings) as gateway,
+        fresh_servers() as shared,
+        running_gateway(tmp_path / "home", settings=settings, shared=shared) as gateway,
     ):
         receiver.classes = [PET_RAW]
         gateway.add_station("SCANNER1")

@@ -11,7 +11,7 @@ import pytest
 from tests.factories import Instance, accepted_files, nuclear_medicine_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import RunningGateway, running_gateway
+from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import StationReceiver
 from tests.waiting import until
 
@@ -50,9 +50,9 @@ def archive() -> Iterator[StationReceiver]:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, archive: StationReceiver) -> Iterator[RunningGateway]:
+def gateway(tmp_path: Path, archive: StationReceiver, fresh_servers: FreshServers) -> Iterator[RunningGateway]:
     """A gateway that sends everything on; a fresh one each, because a duplicate is not routed again."""
-    with running_gateway(tmp_path / "home") as running:
+    with fresh_servers() as shared, running_gateway(tmp_path / "home", shared=shared) as running:
         running.add_station("SCANNER1")
         running.add_station("STORESCU")
         running.add_station("ARCHIVE1", archive.port, "--store")

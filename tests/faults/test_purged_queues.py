@@ -10,7 +10,7 @@ from schemas.topology import QUEUES
 from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import running_gateway
+from tests.running_gateway import FreshServers, running_gateway
 from tests.stations import StationReceiver
 
 RULES = """
@@ -31,10 +31,14 @@ async def purge_all(url: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_only_delay(tmp_path: Path) -> None:
+def test_only_delay(tmp_path: Path, fresh_servers: FreshServers) -> None:
     """Every queue is purged three times while 1,000 instances flow."""
     ledger = Ledger()
-    with running_gateway(tmp_path, ingest_processes=2) as gateway, StationReceiver(title="ARCHIVE1") as archive:
+    with (
+        fresh_servers() as shared,
+        running_gateway(tmp_path, ingest_processes=2, shared=shared) as gateway,
+        StationReceiver(title="ARCHIVE1") as archive,
+    ):
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store")
         gateway.apply_rules(RULES)
@@ -43,6 +47,6 @@ def test_only_delay(tmp_path: Path) -> None:
         for start in range(0, 1_000, 250):
             traffic.send(instances[start : start + 250])
             if start < 750:
-                asyncio.run(purge_all(gateway.rabbitmq.url))
+                asyncio.run(purge_all(gateway.amqp_url))
         assert len(ledger.acknowledged) == 1_000
         ledger.check(gateway, archive, limit=90)

@@ -21,7 +21,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     running = RunningGateway(tmp_path_factory.mktemp("gateway"))
     try:
         running.start_servers()
-        running.cli("migrate")
         running.add_station("SCANNER1")
         running.add_station("STRICT")
         execute(running, "update config.station set revision_policy = 'refuse' where title = 'STRICT'")
