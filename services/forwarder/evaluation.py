@@ -14,19 +14,17 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from services.dicom.elements import UnparsableDataSet
-from services.dicom.facts import read_elements
+from services.dicom.beyond_facts import completed
 from services.dicom.rules import CompiledRules, Match, Subject
 from services.forwarder import jobs, metrics, plans
 from services.forwarder.configuration import Configuration
 from services.forwarder.planning import Planned, instance, matched, pet_raw_match, plan
 from services.forwarder.plans import QUERIES
-from services.runtime.errors import GatewayError, ObjectMissing, RefusedData, UsageError
+from services.runtime.errors import GatewayError, RefusedData, UsageError
 from services.runtime.objects import ObjectStore
 
 Connection = AsyncConnection[DictRow]
 ROUTED = frozenset({"NEW", "REVISION"})
-NO_FACTS: dict[str, Any] = {"values": {}, "cut": [], "undecodable": []}
 
 log = structlog.get_logger(__name__)
 
@@ -136,26 +134,8 @@ class Evaluator:
 
     def _subject(self, receipt: DictRow, rules: CompiledRules) -> tuple[Subject, str]:
         """What the rules look at, with elements from the object if they name what the facts do not hold."""
-        subject = Subject(
-            facts=receipt["facts"] or NO_FACTS,
-            calling_aet=receipt["calling_aet"],
-            called_aet=receipt["called_aet"],
-            peer_address=receipt["peer_address"],
-            transfer_syntax=receipt["transfer_syntax_uid"],
-            sop_class=receipt["sop_class_uid"],
-            received_at=receipt["received_at"],
-        )
-        asked = rules.needs_object(subject)
-        if not asked:
-            return subject, ""
-        try:
-            with self._objects.open(receipt["object_key"]) as source:
-                elements = read_elements(
-                    source, receipt["data_set_offset"], receipt["size"], receipt["transfer_syntax_uid"], asked
-                )
-        except (ObjectMissing, UnparsableDataSet) as error:
-            return subject, f"elements beyond the facts could not be read: {error}"
-        return subject.with_elements(elements, asked), ""
+        subject = Subject.of(receipt, receipt["facts"])
+        return completed(subject, rules.needs_object(subject), self._objects, receipt)
 
     async def _write(self, connection: Connection, evaluated: Sequence[Evaluated]) -> int:
         mine = await _insert_evaluations(connection, evaluated)

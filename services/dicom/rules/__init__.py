@@ -3,7 +3,7 @@
 from schemas.rules import RuleDocument, dump
 from services.dicom.rules.check import RuleFault, RuleFaults, check, parse, read
 from services.dicom.rules.committing import Committing
-from services.dicom.rules.compile import CompiledRules, Match, compile_rules
+from services.dicom.rules.compile import CompiledRules, Match, compile_rules, sends
 from services.dicom.rules.explain import NodeExplanation, RuleExplanation
 from services.dicom.rules.subject import Subject
 
@@ -22,4 +22,5 @@ __all__ = [
     "dump",
     "parse",
     "read",
+    "sends",
 ]

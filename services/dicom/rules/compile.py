@@ -1,6 +1,6 @@
 """Rule documents compiled once to functions, evaluated in file order."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,6 +32,16 @@ class Match:
     after_commitment: tuple[str, ...] = ()
 
 
+def sends(matches: Iterable[Match]) -> Iterator[tuple[Match, str]]:
+    """(rule, destination) of each delivery that the rules make: where several name a station, the first one sends."""
+    taken: set[str] = set()
+    for match in matches:
+        for destination in match.destinations:
+            if destination not in taken:
+                taken.add(destination)
+                yield match, destination
+
+
 @dataclass(frozen=True)
 class _CompiledRule:
     match: Match
@@ -46,7 +56,17 @@ class CompiledRules:
     def __init__(self, rules: tuple[_CompiledRule, ...]) -> None:
         self._rules = rules
         self._active = tuple((rule.node.test, rule.match, rule.stop) for rule in rules if rule.enabled)
-        self._names = frozenset(name for rule in rules if rule.enabled for name in rule.node.names())
+        self._conditions = tuple(found for rule in rules if rule.enabled for found in rule.node.conditions())
+        self._names = frozenset(name for name, _ in self._conditions)
+
+    @property
+    def looks_at(self) -> frozenset[str]:
+        """Keys of everything that decides: facts of the association with ``@``, the rest keys of header facts."""
+        return frozenset(key for name in self._names for key in (name.key, _enclosing(name)) if key)
+
+    def conditions_on(self, key: str) -> list[Test]:
+        """The test of every condition of the enabled rules that looks at that key."""
+        return [test for name, test in self._conditions if name.key == key]
 
     def evaluate(self, subject: Subject) -> list[Match]:
         """The rules that match, in file order, up to and including the first one that says stop."""
@@ -65,6 +85,18 @@ class CompiledRules:
         See ``services.dicom.facts.read_elements`` and ``Subject.with_elements``.
         """
         return frozenset(name.key for name in self._names if _beyond_facts(name, subject)) - subject.completed
+
+    def undecided(self, subject: Subject) -> frozenset[str]:
+        """What ``needs_object`` says, if the outcome of a rule hinges on it; nothing if the facts decide all the same."""
+        unread = self.needs_object(subject)
+        view = View(subject)
+        for rule in self._rules if unread else ():
+            outcome = rule.node.known(view, unread) if rule.enabled else False
+            if outcome is None:
+                return unread
+            if outcome and rule.stop:
+                break
+        return frozenset()
 
     def explain(self, subject: Subject) -> list[RuleExplanation]:
         """For every rule whether it matched, and why or why not. The text holds values of the data set."""
@@ -151,8 +183,13 @@ def _described(condition: Condition) -> str:
 
 
 def _beyond_facts(name: Name, subject: Subject) -> bool:
-    steps = name.key.split("/")
-    if len(steps) <= FACT_DEPTH + 1:
+    enclosing = _enclosing(name)
+    if not enclosing:
         return subject.cut(name.key)
-    enclosing = "/".join(steps[: FACT_DEPTH + 1])
     return subject.cut(enclosing) or bool(subject.facts.get("values", {}).get(enclosing))
+
+
+def _enclosing(name: Name) -> str:
+    """The innermost sequence that facts hold of a path that goes below them; "" if they hold the element itself."""
+    steps = name.key.split("/")
+    return "" if len(steps) <= FACT_DEPTH + 1 else "/".join(steps[: FACT_DEPTH + 1])

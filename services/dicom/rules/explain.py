@@ -1,6 +1,6 @@
 """Why a rule matched or did not, node by node."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,12 +20,22 @@ class CompiledNode:
     children: tuple["CompiledNode", ...]
     name: Name | None = None
 
-    def names(self) -> Iterator[Name]:
-        """What the conditions of this node look at."""
+    def conditions(self) -> Iterator[tuple[Name, Test]]:
+        """What each condition of this node looks at, with its test."""
         if self.name is not None:
-            yield self.name
+            yield self.name, self.test
         for child in self.children:
-            yield from child.names()
+            yield from child.conditions()
+
+    def known(self, view: View, unread: Collection[str]) -> bool | None:
+        """The outcome as far as it is certain without the elements of these keys; None: it hinges on them."""
+        if self.name is not None:
+            return None if self.name.key in unread else self.test(view)
+        outcomes = [child.known(view, unread) for child in self.children]
+        decisive = self.described != "all"  # one true child decides any and none, one false child all
+        if decisive not in outcomes and None in outcomes:
+            return None
+        return (decisive in outcomes) is (self.described == "any")
 
 
 @dataclass(frozen=True)

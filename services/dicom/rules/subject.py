@@ -29,6 +29,16 @@ class Subject:
     received_at: datetime
     completed: frozenset[str] = frozenset()
 
+    @classmethod
+    def of(cls, receipt: Mapping[str, Any], facts: Mapping[str, Any] | None) -> "Subject":
+        """The subject of a row of ``storage.receipt_view`` and the facts that are stored beside it."""
+        return cls(
+            facts=facts or {},
+            transfer_syntax=receipt["transfer_syntax_uid"],
+            sop_class=receipt["sop_class_uid"],
+            **{name: receipt[name] for name in ("calling_aet", "called_aet", "peer_address", "received_at")},
+        )
+
     def with_elements(self, elements: Mapping[str, Any], asked: frozenset[str]) -> "Subject":
         """The subject with what ``read_elements`` found for the keys asked for, instead of what the facts say."""
         values = {key: found for key, found in self.facts.get("values", {}).items() if key not in asked}
