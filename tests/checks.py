@@ -12,6 +12,7 @@ the order of system calls and by killing processes, neither of which asks what t
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",),
 LAST_FAILED = CHECKOUT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 TESTS_FAILED = 1
+BENCH = re.compile(r"[a-z][a-z0-9-]*")
+EVERY_BENCH = "--bench=all"
 FEW = 8
 """More failures than this are no matter of load."""
 MEMORY = Path("/dev/shm")
@@ -37,11 +40,11 @@ def main(arguments: list[str]) -> int:
     os.chdir(CHECKOUT)
     LAST_FAILED.unlink(missing_ok=True)
     failed = [" ".join(check) for check in CHECKS if not passes(check)]
-    # --bench takes its value only after an equals sign, so that a path may follow it.
-    given = ["--bench=all" if argument == "--bench" else argument for argument in arguments]
+    given = joined(arguments)
     command = [sys.executable, "-m", "pytest", f"--failed-checks={'; '.join(failed)}", *given]
+    alone = any(argument.startswith("--bench=") and argument != EVERY_BENCH for argument in given)
     with files_in_memory():
-        status = to_its_end([*command, *WORKERS])
+        status = to_its_end(command if alone else [*command, *WORKERS])
         again = failures() if status == TESTS_FAILED else []
         if 0 < len(again) <= FEW:
             say("failed beside other tests, run again alone:", *again)
@@ -69,6 +72,17 @@ def has_room() -> bool:
     described = Path("/proc/meminfo").read_text().splitlines()
     available = next(int(line.split()[1]) << 10 for line in described if line.startswith("MemAvailable:"))
     return min(state.f_bavail * state.f_frsize, available) >= ROOM_BYTES
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """The arguments with the value of ``--bench`` in the same word: a name if one follows that is no file, else all."""
+    given: list[str] = []
+    for argument in arguments:
+        if given and given[-1] == "--bench" and BENCH.fullmatch(argument) and not Path(argument).exists():
+            given[-1] = f"--bench={argument}"
+        else:
+            given.append(argument)
+    return [EVERY_BENCH if argument == "--bench" else argument for argument in given]
 
 
 def to_its_end(command: list[str]) -> int:

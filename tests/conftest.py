@@ -21,6 +21,7 @@ from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg import sql
 
 from services.runtime import migrate as migrations
+from tests.bench import figures
 from tests.conformance import table
 from tests.running_gateway import FreshServers, Servers
 
@@ -43,13 +44,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--faults", choices=["all"], default=None, help="all: the long list of faults too")
     group.addoption("--storm", type=seconds, default=None, metavar="T", help="mixed load, random faults")
     group.addoption("--soak", type=seconds, default=None, metavar="T", help="long traffic")
-    group.addoption("--bench", nargs="?", const="all", default=None, help="measurements; a name runs only that one")
+    group.addoption("--bench", nargs="?", const="all", default=None, help="measurements too; a name: that one alone")
     group.addoption("--failed-checks", default="", help="static checks that failed before, for the summary")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The table of requirements, if their tests ran. Static checks that failed are part of the result."""
+    """The table of requirements, if their tests ran; what was measured; which static checks failed."""
     table.write(terminalreporter)
+    reports = [
+        each for found in terminalreporter.stats.values() for each in found if getattr(each, "when", "") == "call"
+    ]
+    for told in (value for report in reports for name, value in report.user_properties if name == figures.PROPERTY):
+        terminalreporter.section("measured")
+        terminalreporter.write("".join(f"{line}\n" for line in figures.lines(told)))
     if failed := config.getoption("--failed-checks"):
         terminalreporter.write_sep("=", f"failed before pytest: {failed}", red=True)
 
@@ -73,10 +80,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.geteuid() != 0 and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0:
         unwanted.append("root")
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in unwanted)]
+    bench = config.getoption("--bench")
+    left_out += [item for item in items if item not in left_out and not _asked(item, bench)]
+    if bench not in (None, "all") and len(left_out) == len(items):
+        raise pytest.UsageError(f"--bench={bench}: there is no such bench; tests/README.md names them")
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     table.note(items)
+
+
+def _asked(item: pytest.Item, bench: str | None) -> bool:
+    """A named bench runs alone."""
+    marker = item.get_closest_marker("bench")
+    return bench in (None, "all") or (marker is not None and marker.args == (bench,))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

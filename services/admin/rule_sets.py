@@ -21,9 +21,14 @@ async def check(database: Database, text: str, *, commitment: bool = True) -> in
 
     ``commitment``: whether the profile asks for storage commitment.
     """
+    return len((await accepted(database, text, commitment=commitment)).rules)
+
+
+async def accepted(database: Database, text: str, *, commitment: bool = True) -> RuleDocument:
+    """The document of a rule file without faults, checked as ``check`` does. Raises ``FaultyRules``."""
     async with database.transaction() as conn:
         stations = await all_stations(conn)
-    return len(_accepted(text, stations, commitment=commitment).rules)
+    return _accepted(text, stations, commitment=commitment)
 
 
 async def apply(database: Database, actor: str, text: str, comment: str, *, commitment: bool = True) -> dict[str, Any]:

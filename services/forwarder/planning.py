@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.dicom.rules import Match, sends
+from services.dicom.rules import Match
 
 PET_RAW_RULE = "PET raw data (R122)"
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "stat": 3}
@@ -74,16 +74,20 @@ def plan(
 
     ``refusals`` say by destination why it cannot go there, ``unsendable`` why it goes nowhere.
     """
-    for match, destination in sends(matches):
-        yield Planned(
-            instance=instance,
-            job=_key(instance, rule_set, match, destination),
-            priority=PRIORITIES[match.priority],
-            quiet_seconds=match.quiet_seconds,
-            refusal=unsendable or refusals.get(destination, ""),
-            commit=match.commit.get(destination),
-            awaits=match.after_commitment,
-        )
+    taken: set[str] = set()
+    for match in matches:
+        for destination in match.destinations:
+            if destination not in taken:
+                taken.add(destination)
+                yield Planned(
+                    instance=instance,
+                    job=_key(instance, rule_set, match, destination),
+                    priority=PRIORITIES[match.priority],
+                    quiet_seconds=match.quiet_seconds,
+                    refusal=unsendable or refusals.get(destination, ""),
+                    commit=match.commit.get(destination),
+                    awaits=match.after_commitment,
+                )
 
 
 def pet_raw_match(station: str) -> Match:

@@ -87,7 +87,7 @@ class CompiledRules:
         return frozenset(name.key for name in self._names if _beyond_facts(name, subject)) - subject.completed
 
     def undecided(self, subject: Subject) -> frozenset[str]:
-        """What ``needs_object`` says, if the outcome of a rule hinges on it; nothing if the facts decide all the same."""
+        """What ``needs_object`` says, if the outcome of a rule hinges on it; nothing where the facts decide all."""
         unread = self.needs_object(subject)
         view = View(subject)
         for rule in self._rules if unread else ():

@@ -12,7 +12,7 @@ from tests.stations.receiver import StationReceiver
 COUNT = 1000
 
 
-@pytest.mark.bench
+@pytest.mark.bench("deliveries")
 @pytest.mark.timeout(300)
 async def test_deliveries_a_second(recorder: Recorder, ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
     with StationReceiver("ARCHIVE1") as archive:

@@ -15,7 +15,7 @@ STUDIES, INSTANCES = 100_000, 10
 KEYS = dict.fromkeys([0x00080018, 0x00200013, 0x00080008, 0x00540400, 0x00280010, 0x00280011, 0x00100010], "")
 
 
-@pytest.mark.bench
+@pytest.mark.bench("query-million")
 @pytest.mark.timeout(900)
 def test_a_million_matches_in_flat_memory(
     module_database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -20,7 +20,7 @@ COMMANDS = {
     "conformance-statement",
     "station add", "station set", "station list", "station show", "station remove", "station echo",
     "title add", "title set", "title list", "title show", "title remove",
-    "rules check", "rules apply", "rules show", "rules history",
+    "rules check", "rules apply", "rules show", "rules history", "rules dry-run", "rules explain",
     "jobs list", "jobs show", "jobs retry", "jobs cancel",
     "commitments list", "commitments show", "commitments retry", "commitments cancel",
     "studies list", "studies show",

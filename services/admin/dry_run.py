@@ -1,0 +1,164 @@
+"""The use case *dry-run*: what a draft would do with what was received, compared with the live rules.
+
+Pages of receipts are read backwards in time, each in a short transaction of its own, while the page before is being
+evaluated: running traffic is not held up, and memory does not grow with the number of instances.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from psycopg.rows import args_row
+
+from schemas.rules import RuleDocument, from_stored
+from services.admin import rule_sets
+from services.admin.dry_run_outcomes import Outcome, Outcomes, Received, Send
+from services.admin.dry_run_report import StudyNumbers, Tally
+from services.admin.sql import SQL
+from services.dicom.beyond_facts import completed
+from services.dicom.rules import compile_rules
+from services.runtime.db import Database, load_queries
+from services.runtime.errors import GatewayError
+from services.runtime.objects import ObjectStore
+
+QUERIES = load_queries("services.admin", "dry_run.sql")
+PAGE: Final = 5000
+MOST_OBJECTS: Final = 1000
+NOTHING_LIVE: Final = RuleDocument(version=1, rules=[])
+
+
+async def dry_run(
+    database: Database,
+    open_objects: Callable[[], ObjectStore],
+    text: str,
+    since: timedelta,
+    *,
+    most_objects: int = MOST_OBJECTS,
+    commitment: bool = True,
+) -> dict[str, Any]:
+    """Evaluate a draft against the stored facts of what was received within ``since``, as docs/rules.md documents it.
+
+    ``open_objects`` is asked only where rules need elements that the facts do not hold; these instances are reported
+    apart, at most ``most_objects`` of them. ``commitment``: whether the profile asks for storage commitment.
+
+    Raises:
+        FaultyRules: the draft has faults.
+    """
+    draft = await rule_sets.accepted(database, text, commitment=commitment)
+    async with database.transaction() as conn:
+        row = await (await conn.execute(SQL.live_rule_set)).fetchone()
+        cursor = await conn.execute(QUERIES.window_of_time, {"seconds": since.total_seconds()})
+        (window,) = await cursor.fetchall()
+    live = NOTHING_LIVE if row is None else from_stored(row["document"])
+    looking = Looking(Outcomes(compile_rules(draft), compile_rules(live)), Objects(open_objects, most_objects))
+    started = time.monotonic()
+    await _look_through(database, looking, window)
+    return {
+        **window,
+        "compared_with": None if row is None else row["number"],
+        "seconds": round(time.monotonic() - started, 3),
+        **looking.document(list(_sends(draft)), list(_sends(live))),
+    }
+
+
+def _sends(document: RuleDocument) -> Iterator[Send]:
+    return ((rule.name, target.to) for rule in document.rules if rule.enabled for target in rule.send)
+
+
+async def _look_through(database: Database, looking: "Looking", window: Mapping[str, datetime]) -> None:
+    """Take in page after page; the next one is read meanwhile."""
+    keys = looking.outcomes.keys
+    place = {"since": window["since"], "received_at": window["until"], "object_key": ""}
+    page = await _page(database, place | {"keys": keys})
+    while len(page) == PAGE:
+        last = page[-1]
+        place |= {"received_at": last.received_at, "object_key": last.object_key}
+        page, _ = await asyncio.gather(_page(database, place | {"keys": keys}), asyncio.to_thread(looking.take, page))
+    await asyncio.to_thread(looking.take, page)
+
+
+async def _page(database: Database, place: Mapping[str, Any]) -> list[Received]:
+    async with database.transaction() as conn:
+        await conn.execute(QUERIES.begin_page)
+        cursor = conn.cursor(row_factory=args_row(Received))
+        # Not prepared: a plan for any limit would not go by the keys.
+        await cursor.execute(QUERIES.page_of_receipts, {**place, "limit": PAGE}, prepare=False)
+        return await cursor.fetchall()
+
+
+@dataclass
+class Objects:
+    """The objects that are read: how many, how fast, and when it is enough."""
+
+    open_store: Callable[[], ObjectStore]
+    most: int
+    store: ObjectStore | None = None
+    read: int = 0
+    unreadable: int = 0
+    left_out: int = 0
+    seconds: float = 0.0
+
+    def outcome(self, outcomes: Outcomes, received: Received) -> Outcome | None:
+        """The outcome of an instance by what its object holds; None: as many as were allowed are read already."""
+        if self.read == self.most:
+            self.left_out += 1
+            return None
+        started = time.monotonic()
+        subject, asked = outcomes.subject(received)
+        try:
+            self.store = self.store or self.open_store()
+            subject, fault = completed(subject, asked, self.store, received._asdict())
+        except (GatewayError, OSError) as error:
+            fault = str(error)
+        self.read += 1
+        self.unreadable += bool(fault)
+        self.seconds += time.monotonic() - started
+        return outcomes.of_subject(subject)
+
+    def document(self) -> dict[str, Any]:
+        """As plain data; ``rate`` is in objects a second."""
+        rate = round(self.read / self.seconds, 1) if self.seconds else None
+        counts = {name: getattr(self, name) for name in ("read", "unreadable", "left_out")}
+        return {**counts, "limit": self.most, "seconds": round(self.seconds, 3), "rate": rate}
+
+
+@dataclass
+class Looking:
+    """What was found so far."""
+
+    outcomes: Outcomes
+    objects: Objects
+    deleted: int = 0
+    studies: StudyNumbers = field(default_factory=StudyNumbers)
+    by_facts: Tally = field(init=False)
+    by_objects: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_facts, self.by_objects = Tally(self.studies), Tally(self.studies)
+
+    def take(self, page: Sequence[Received]) -> None:
+        """Take in receipts; blocks where objects are read."""
+        known: list[tuple[Received, Outcome]] = []
+        read: list[tuple[Received, Outcome]] = []
+        for received in page:
+            if received.seen is None:
+                self.deleted += 1
+                continue
+            outcome = self.outcomes.of(received)
+            if not outcome.unread:
+                known.append((received, outcome))
+            elif (told := self.objects.outcome(self.outcomes, received)) is not None:
+                read.append((received, told))
+        self.by_facts.take(known)
+        self.by_objects.take(read)
+
+    def document(self, draft: Sequence[Send], live: Sequence[Send]) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            **self.by_facts.document(draft, live),
+            "deleted": self.deleted,
+            "from_objects": self.objects.document() | self.by_objects.document(draft, live),
+        }

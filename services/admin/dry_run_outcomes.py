@@ -1,0 +1,154 @@
+"""What a draft and the live rules do with a receipt: worked out once for all that look alike to the rules. Pure."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from services.dicom.rules import CompiledRules, Match, Subject, sends
+from services.dicom.rules.subject import View
+
+Send = tuple[str, str]
+"""Rule and destination."""
+
+_SEPARATOR: Final = "\x1f"
+_UNDECODABLE: Final = "U"
+_CUT: Final = "C"
+_REMEMBERED: Final = 1 << 16
+_BLANK: Final = Subject({}, "", "", "", "", "", datetime(2000, 1, 1, tzinfo=UTC))
+
+
+class Received(NamedTuple):
+    """A row of ``page_of_receipts``."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    size: int
+    calling_aet: str
+    called_aet: str
+    peer_address: str
+    transfer_syntax_uid: str
+    sop_class_uid: str
+    received_at: datetime
+    object_key: str
+    data_set_offset: int
+    seen: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The deliveries of an instance, by draft and live rules.
+
+    ``earlier``: rules of the draft that match, and destinations that an earlier rule serves. ``unread`` is not empty
+    where the outcome hinges on elements of these keys, which the facts do not hold; then nothing else is known.
+    """
+
+    newly: tuple[Send, ...] = ()
+    unchanged: tuple[Send, ...] = ()
+    no_longer: tuple[Send, ...] = ()
+    earlier: tuple[Send, ...] = ()
+    unread: frozenset[str] = frozenset()
+
+
+def compared(draft: Sequence[Match], live: Sequence[Match]) -> Outcome:
+    """What becomes of an instance that these rules of the draft and of the live rule set match."""
+    new, old = ([(match.rule, to) for match, to in sends(matches)] for matches in (draft, live))
+    before, after = {to for _, to in old}, {to for _, to in new}
+    named = dict.fromkeys((match.rule, to) for match in draft for to in match.destinations)
+    return Outcome(
+        newly=tuple(send for send in new if send[1] not in before),
+        unchanged=tuple(send for send in new if send[1] in before),
+        no_longer=tuple(send for send in old if send[1] not in after),
+        earlier=tuple(send for send in named if send not in new),
+    )
+
+
+class Look(NamedTuple):
+    """All that the rules see of a receipt: ``seen`` of the row, and how it came, as ``Subject`` has it."""
+
+    seen: str
+    calling_aet: str
+    called_aet: str
+    peer_address: str
+    transfer_syntax: str
+    sop_class: str
+    received_at: datetime
+
+
+class Outcomes:
+    """Outcomes of receipts under one draft and one live rule set.
+
+    A condition looks at one key only. So each distinct value of a key is tested once, and each distinct combination of
+    what the tests said is evaluated once, by the evaluator that routes. What is remembered has a limit.
+    """
+
+    def __init__(self, draft: CompiledRules, live: CompiledRules) -> None:
+        self._draft, self._live = draft, live
+        looks_at = draft.looks_at | live.looks_at
+        self.keys: Final = sorted(key for key in looks_at if not key.startswith("@"))
+        self._came = sorted(key for key in looks_at if key.startswith("@"))
+        self._tests = {key: [*draft.conditions_on(key), *live.conditions_on(key)] for key in looks_at}
+        self._of = lru_cache(_REMEMBERED)(self._found)
+        self._said = lru_cache(_REMEMBERED)(self._tested)
+        self._evaluated: dict[tuple[object, ...], Outcome] = {}
+
+    def of(self, received: Received) -> Outcome:
+        """The outcome of a receipt whose facts are there."""
+        look = self._look(received)
+        return self._of(look if "@received_at" in self._came else look._replace(received_at=_BLANK.received_at))
+
+    def of_subject(self, subject: Subject) -> Outcome:
+        """The outcome of an instance of which no more is to be known."""
+        return compared(self._draft.evaluate(subject), self._live.evaluate(subject))
+
+    def subject(self, received: Received) -> tuple[Subject, frozenset[str]]:
+        """A receipt as the rules see it, and the keys that have to be read from its object."""
+        subject = self._subject(self._look(received))
+        return subject, self._draft.needs_object(subject) | self._live.needs_object(subject)
+
+    def _look(self, received: Received) -> Look:
+        return Look(received.seen or "", *received[3:9])
+
+    def _subject(self, look: Look) -> Subject:
+        return Subject(facts(zip(self.keys, look.seen.split(_SEPARATOR), strict=False)), *look[1:])
+
+    def _found(self, look: Look) -> Outcome:
+        texts = zip(self.keys, look.seen.split(_SEPARATOR), strict=False)
+        said = [self._said(key, text) for key, text in texts]
+        said += [self._said(key, getattr(look, key[1:])) for key in self._came]
+        combination = tuple(said)
+        outcome = self._evaluated.get(combination)
+        if outcome is None:
+            if len(self._evaluated) == _REMEMBERED:
+                self._evaluated.clear()
+            outcome = self._evaluated[combination] = self._evaluate(self._subject(look))
+        return outcome
+
+    def _tested(self, key: str, seen: Any) -> tuple[bool, ...]:
+        """All that decides about the value of one key: what each condition says of it, and what the facts lack."""
+        known = {key[1:]: seen} if key.startswith("@") else {"facts": facts([(key, seen)])}
+        subject = replace(_BLANK, **known)
+        view = View(subject)
+        has_items = bool(subject.facts.get("values", {}).get(key))
+        return *(test(view) for test in self._tests[key]), subject.cut(key), has_items
+
+    def _evaluate(self, subject: Subject) -> Outcome:
+        unread = self._draft.undecided(subject) | self._live.undecided(subject)
+        return Outcome(unread=unread) if unread else self.of_subject(subject)
+
+
+def facts(seen: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Header facts of some keys, from the texts that ``page_of_receipts`` makes of them."""
+    found: dict[str, Any] = {"values": {}, "cut": [], "undecodable": []}
+    for key, text in seen:
+        decodable = text.removesuffix(_CUT)
+        values = decodable.removesuffix(_UNDECODABLE)
+        if values:
+            found["values"][key] = json.loads(values)
+        if values != decodable:
+            found["undecodable"].append(key)
+        if decodable != text:
+            found["cut"].append(key)
+    return found
