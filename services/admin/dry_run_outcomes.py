@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from services.dicom.rules import CompiledRules, Match, Subject, sends
@@ -17,6 +18,8 @@ _SEPARATOR: Final = "\x1f"
 _UNDECODABLE: Final = "U"
 _CUT: Final = "C"
 _REMEMBERED: Final = 1 << 16
+_COLUMNS: Final = {"transfer_syntax": "transfer_syntax_uid", "sop_class": "sop_class_uid"}
+"""Columns of facts of the association whose names are others."""
 _BLANK: Final = Subject({}, "", "", "", "", "", datetime(2000, 1, 1, tzinfo=UTC))
 
 
@@ -65,18 +68,6 @@ def compared(draft: Sequence[Match], live: Sequence[Match]) -> Outcome:
     )
 
 
-class Look(NamedTuple):
-    """All that the rules see of a receipt: ``seen`` of the row, and how it came, as ``Subject`` has it."""
-
-    seen: str
-    calling_aet: str
-    called_aet: str
-    peer_address: str
-    transfer_syntax: str
-    sop_class: str
-    received_at: datetime
-
-
 class Outcomes:
     """Outcomes of receipts under one draft and one live rule set.
 
@@ -88,16 +79,27 @@ class Outcomes:
         self._draft, self._live = draft, live
         looks_at = draft.looks_at | live.looks_at
         self.keys: Final = sorted(key for key in looks_at if not key.startswith("@"))
-        self._came = sorted(key for key in looks_at if key.startswith("@"))
+        self._came = sorted(key[1:] for key in looks_at if key.startswith("@"))
         self._tests = {key: [*draft.conditions_on(key), *live.conditions_on(key)] for key in looks_at}
-        self._of = lru_cache(_REMEMBERED)(self._found)
-        self._said = lru_cache(_REMEMBERED)(self._tested)
-        self._evaluated: dict[tuple[object, ...], Outcome] = {}
+        self._said_of_facts = [lru_cache(_REMEMBERED)(partial(self._said, key)) for key in self.keys]
+        self._said_of_came = [
+            (attrgetter(_COLUMNS.get(name, name)), lru_cache(_REMEMBERED)(partial(self._said, "@" + name)))
+            for name in self._came
+        ]
+        self._evaluated: dict[tuple[int, ...], Outcome] = {}
 
     def of(self, received: Received) -> Outcome:
         """The outcome of a receipt whose facts are there."""
-        look = self._look(received)
-        return self._of(look if "@received_at" in self._came else look._replace(received_at=_BLANK.received_at))
+        texts = (received.seen or "").split(_SEPARATOR)
+        said = [says(text) for says, text in zip(self._said_of_facts, texts, strict=False)]
+        said += [says(value(received)) for value, says in self._said_of_came]
+        combination = tuple(said)
+        outcome = self._evaluated.get(combination)
+        if outcome is None:
+            if len(self._evaluated) == _REMEMBERED:
+                self._evaluated.clear()
+            outcome = self._evaluated[combination] = self._evaluate(self._subject(received))
+        return outcome
 
     def of_subject(self, subject: Subject) -> Outcome:
         """The outcome of an instance of which no more is to be known."""
@@ -105,34 +107,21 @@ class Outcomes:
 
     def subject(self, received: Received) -> tuple[Subject, frozenset[str]]:
         """A receipt as the rules see it, and the keys that have to be read from its object."""
-        subject = self._subject(self._look(received))
+        subject = self._subject(received)
         return subject, self._draft.needs_object(subject) | self._live.needs_object(subject)
 
-    def _look(self, received: Received) -> Look:
-        return Look(received.seen or "", *received[3:9])
+    def _subject(self, received: Received) -> Subject:
+        texts = (received.seen or "").split(_SEPARATOR)
+        return Subject.of(received._asdict(), facts(zip(self.keys, texts, strict=False)))
 
-    def _subject(self, look: Look) -> Subject:
-        return Subject(facts(zip(self.keys, look.seen.split(_SEPARATOR), strict=False)), *look[1:])
-
-    def _found(self, look: Look) -> Outcome:
-        texts = zip(self.keys, look.seen.split(_SEPARATOR), strict=False)
-        said = [self._said(key, text) for key, text in texts]
-        said += [self._said(key, getattr(look, key[1:])) for key in self._came]
-        combination = tuple(said)
-        outcome = self._evaluated.get(combination)
-        if outcome is None:
-            if len(self._evaluated) == _REMEMBERED:
-                self._evaluated.clear()
-            outcome = self._evaluated[combination] = self._evaluate(self._subject(look))
-        return outcome
-
-    def _tested(self, key: str, seen: Any) -> tuple[bool, ...]:
-        """All that decides about the value of one key: what each condition says of it, and what the facts lack."""
+    def _said(self, key: str, seen: Any) -> int:
+        """All that decides about the value of one key, as bits: what each condition says, and what the facts lack."""
         known = {key[1:]: seen} if key.startswith("@") else {"facts": facts([(key, seen)])}
         subject = replace(_BLANK, **known)
         view = View(subject)
         has_items = bool(subject.facts.get("values", {}).get(key))
-        return *(test(view) for test in self._tests[key]), subject.cut(key), has_items
+        said = [*(test(view) for test in self._tests[key]), subject.cut(key), has_items]
+        return sum(outcome << place for place, outcome in enumerate(said))
 
     def _evaluate(self, subject: Subject) -> Outcome:
         unread = self._draft.undecided(subject) | self._live.undecided(subject)

@@ -36,6 +36,6 @@ def lines(told: str) -> Iterable[str]:
     width = max(len(figure.name) for figure in figures)
     for figure in figures:
         limit = "" if figure.limit is None else f"  limit {figure.limit:,g} {figure.unit}"
-        passed = "" if figure.kept else "  PASSED"
+        passed = "" if figure.kept else "  EXCEEDED"
         yield f"  {figure.name.ljust(width)}  {figure.value:>14,.4g} {figure.unit}{limit}{passed}"
     yield told

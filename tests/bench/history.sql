@@ -1,17 +1,22 @@
 -- What storage has recorded of many instances, by one statement a table: series follow one another, each of one
--- modality, two to a study, their instances a second apart, the newest now. templates are header facts of real
--- instances by modality, with what differs from instance to instance set anew.
+-- modality, two to a study, the newest now, rows in the order in which instances came. templates are header facts of
+-- real instances by modality, with what differs from instance to instance set anew.
+
+create temporary table template as
+select * from jsonb_to_recordset(%(templates)s) as t(place int, modality text, sop_class text, facts jsonb);
 
 create temporary table made as
-select e, n, 1 + (e - 1) / 2 as study, t.modality, t.sop_class, t.facts,
+select e, n, 1 + (e - 1) / 2 as study, t.place, t.modality, t.sop_class,
        now() - make_interval(secs => ((%(series)s - e) * %(instances)s + (%(instances)s - n)) * %(gap)s) as received_at,
        'objects/bench/' || e || '/' || n || '.dcm' as object_key,
        '1.2.826.2.' || 1 + (e - 1) / 2 as study_uid, '1.2.826.2.' || 1 + (e - 1) / 2 || '.' || e as series_uid,
        '1.2.826.2.' || 1 + (e - 1) / 2 || '.' || e || '.' || n as uid
 from generate_series(1, %(series)s) e
-join jsonb_to_recordset(%(templates)s) as t(place int, modality text, sop_class text, facts jsonb)
-     on t.place = mod(e, %(modalities)s)
-cross join generate_series(1, %(instances)s) n;
+join template t on t.place = mod(e, %(modalities)s)
+cross join generate_series(1, %(instances)s) n
+order by e, n;
+
+analyze template, made;
 
 insert into storage.identity (sop_instance_uid, revision, sha256, received_at, object_key, size, data_set_offset,
                               sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid)
@@ -34,8 +39,8 @@ select received_at, object_key, facts || jsonb_build_object('values', facts -> '
     '00080032', jsonb_build_array(to_char(received_at, 'HH24MISS')),
     '00080050', jsonb_build_array('ACC' || study), '00100020', jsonb_build_array('PAT' || study / 2),
     '00081030', jsonb_build_array((array['HEART', 'BONE', 'THYROID', 'LUNG', 'BRAIN'])[1 + mod(study, 5)] || ' SCAN')))
-from made;
+from made join template using (place);
 
-drop table made;
+drop table made, template;
 
 analyze storage.identity, storage.receipt, storage.fact;

@@ -23,7 +23,7 @@ DESTINATIONS = ("ARCHIVE1", "ARCHIVE2", "XELERIS1", "XELERIS2")
 
 
 def rules(changed: int) -> list[dict[str, Any]]:
-    """Forty rules on some twenty elements, those that differ from instance to instance among them.
+    """Forty rules on nine elements and two facts, those that differ from instance to instance among them.
 
     The first ``changed`` of them send elsewhere than they do without it.
     """

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from services.admin import dry_run as dry_runs
@@ -105,7 +105,7 @@ def rows(report: dict[str, Any], part: str) -> dict[tuple[str, str], tuple[int, 
 
 @given(st.data())
 @settings(
-    max_examples=10, deadline=None, database=None,
+    max_examples=8, deadline=None, database=None, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 def test_a_dry_run_agrees_with_the_plain_evaluation(bench: Bench, data: st.DataObject) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from services.admin import rule_sets
@@ -47,7 +47,7 @@ def running(runner: asyncio.Runner, history: Recorder) -> Iterator[Forwarder]:
 
 @given(st.data())
 @settings(
-    max_examples=6, deadline=None, database=None,
+    max_examples=6, deadline=None, database=None, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 def test_each_receipt_goes_by_the_rule_set_stamped_on_it(

@@ -193,7 +193,7 @@ def _age(text: str) -> Fraction | None:
 
 
 _MEANINGS = {
-    **dict.fromkeys(("DS", "IS", "US", "SS", "FD", "UN"), _number),
+    **dict.fromkeys(("DS", "IS", "US", "SS", "FL", "FD", "UN"), _number),
     "DA": _date, "TM": _time, "DT": _moment, "AS": _age,
 }  # fmt: skip
 
