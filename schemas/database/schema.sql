@@ -7,6 +7,13 @@ CREATE SCHEMA query;
 CREATE SCHEMA routing;
 CREATE SCHEMA runtime;
 CREATE SCHEMA storage;
+CREATE FUNCTION config.refuse_change_of_rule_set() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    raise exception 'rule sets never change once they are published: % refused', tg_op
+        using errcode = 'restrict_violation', table = 'rule_set', schema = 'config';
+end $$;
 CREATE FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_ahead integer DEFAULT 3) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -727,15 +734,26 @@ CREATE VIEW config.request_view AS
     request.requested_by,
     request.requested_at
    FROM config.request;
+CREATE TABLE config.rule_draft (
+    name text NOT NULL,
+    source text NOT NULL,
+    comment text DEFAULT ''::text NOT NULL,
+    saved_by text NOT NULL,
+    saved_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT rule_draft_name_check CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'::text))
+);
+COMMENT ON TABLE config.rule_draft IS 'Rule files that are worked on; they may have faults. Publishing one makes a rule set of it.';
 CREATE TABLE config.rule_set (
     number integer NOT NULL,
     source text NOT NULL,
     document jsonb NOT NULL,
     comment text DEFAULT ''::text NOT NULL,
     created_by text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    copied_from integer
 );
 COMMENT ON TABLE config.rule_set IS 'Numbered, immutable, never deleted: receipts refer to the number.';
+COMMENT ON COLUMN config.rule_set.copied_from IS 'The set that a rollback copied; null: it was published from a file or draft.';
 CREATE TABLE config.rule_set_activation (
     id bigint NOT NULL,
     rule_set integer NOT NULL,
@@ -757,9 +775,21 @@ CREATE VIEW config.rule_set_view AS
     r.comment,
     r.created_by,
     r.created_at,
-    (g.rule_set = r.number) AS live
+    (g.rule_set = r.number) AS live,
+    r.copied_from
    FROM (config.rule_set r
      CROSS JOIN config.generation g);
+CREATE TABLE config.rule_test (
+    name text NOT NULL,
+    subject jsonb NOT NULL,
+    expected text[] NOT NULL,
+    comment text DEFAULT ''::text NOT NULL,
+    saved_by text NOT NULL,
+    saved_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT rule_test_name_check CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'::text))
+);
+COMMENT ON TABLE config.rule_test IS 'What every rule set to come has to route as expected, or it is not published.';
+COMMENT ON COLUMN config.rule_test.expected IS 'Titles that the rules have to name for it, no more and no fewer.';
 CREATE VIEW config.station_view AS
  SELECT station.title,
     station.host,
@@ -1435,6 +1465,14 @@ CREATE VIEW routing.request_done_view AS
     request_done.done_at,
     request_done.result
    FROM routing.request_done;
+CREATE TABLE runtime.configuration_taken (
+    process text NOT NULL,
+    configuration bigint NOT NULL,
+    rule_set integer NOT NULL,
+    heard_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease interval NOT NULL
+);
+COMMENT ON TABLE runtime.configuration_taken IS 'Under which configuration each process receives, as it last said. A process that ends removes its row; one whose lease is over is dead, or cut off from the database. Nothing that receives depends on it (P3).';
 CREATE TABLE runtime.dead_letter (
     id bigint NOT NULL,
     died_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -2080,10 +2118,14 @@ ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY config.request
     ADD CONSTRAINT request_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.rule_draft
+    ADD CONSTRAINT rule_draft_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY config.rule_set_activation
     ADD CONSTRAINT rule_set_activation_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.rule_set
     ADD CONSTRAINT rule_set_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY config.rule_test
+    ADD CONSTRAINT rule_test_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY config.station
     ADD CONSTRAINT station_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY index.instance
@@ -2130,6 +2172,8 @@ ALTER TABLE ONLY routing.reconciled
     ADD CONSTRAINT reconciled_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY routing.request_done
     ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
+ALTER TABLE ONLY runtime.configuration_taken
+    ADD CONSTRAINT configuration_taken_pkey PRIMARY KEY (process);
 ALTER TABLE ONLY runtime.dead_letter
     ADD CONSTRAINT dead_letter_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY runtime.lease
@@ -2504,12 +2548,15 @@ ALTER INDEX storage.receipt_pkey ATTACH PARTITION storage.receipt_default_pkey;
 ALTER INDEX storage.receipt_recorded_at ATTACH PARTITION storage.receipt_default_recorded_at_idx;
 ALTER INDEX storage.receipt_instance ATTACH PARTITION storage.receipt_default_sop_instance_uid_idx;
 ALTER INDEX storage.receipt_study ATTACH PARTITION storage.receipt_default_study_instance_uid_idx;
+CREATE TRIGGER rule_set_never_changes BEFORE DELETE OR UPDATE OR TRUNCATE ON config.rule_set FOR EACH STATEMENT EXECUTE FUNCTION config.refuse_change_of_rule_set();
 ALTER TABLE ONLY commitment.attempt
     ADD CONSTRAINT attempt_commitment_fkey FOREIGN KEY (commitment) REFERENCES commitment.commitment(id);
 ALTER TABLE ONLY commitment.commitment
     ADD CONSTRAINT commitment_repeats_fkey FOREIGN KEY (repeats) REFERENCES commitment.commitment(id);
 ALTER TABLE ONLY config.rule_set_activation
     ADD CONSTRAINT rule_set_activation_rule_set_fkey FOREIGN KEY (rule_set) REFERENCES config.rule_set(number);
+ALTER TABLE ONLY config.rule_set
+    ADD CONSTRAINT rule_set_copied_from_fkey FOREIGN KEY (copied_from) REFERENCES config.rule_set(number);
 ALTER TABLE ONLY config.station
     ADD CONSTRAINT station_commit_on_fkey FOREIGN KEY (commit_on) REFERENCES config.station(title);
 ALTER TABLE ONLY index.instance

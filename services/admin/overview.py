@@ -2,6 +2,7 @@
 
 from typing import Any, Final, LiteralString
 
+from services.admin import taken
 from services.admin.sql import SQL
 from services.runtime.db import Connection, Database
 
@@ -11,11 +12,13 @@ ENDED: Final = ("SUCCESS", "FAILURE")
 
 async def status(database: Database) -> dict[str, Any]:
     """The state of the whole gateway as the database knows it; counts of jobs and failures are of 24 hours."""
+    receiving = await taken.processes(database)
     async with database.transaction() as conn:
         jobs = await (await conn.execute(SQL.count_jobs)).fetchall()
         received = await _one(conn, SQL.received_lately)
         return {
             "configuration": await _one(conn, SQL.configuration),
+            "receiving": receiving,
             "received": received | await _one(conn, SQL.recorded_through),
             "jobs": {row["state"]: row["jobs"] for row in jobs},
             "destinations": await (await conn.execute(SQL.destinations)).fetchall(),

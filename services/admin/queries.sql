@@ -70,25 +70,89 @@ where destination = %(title)s and finished_at is null order by created_at limit 
 select number, document from config.rule_set_view where live
 
 -- name: get_rule_set
-select number, source, document, comment, created_by, created_at, live from config.rule_set_view
+select number, source, document, comment, created_by, created_at, copied_from, live from config.rule_set_view
 where number = %(number)s
 
 -- name: get_live_rule_set
-select number, source, document, comment, created_by, created_at, live from config.rule_set_view where live
+select number, source, document, comment, created_by, created_at, copied_from, live from config.rule_set_view where live
 
 -- name: insert_rule_set
-insert into config.rule_set (number, source, document, comment, created_by)
-select coalesce(max(number), 0) + 1, %(source)s, %(document)s, %(comment)s, %(actor)s from config.rule_set
+insert into config.rule_set (number, source, document, comment, copied_from, created_by)
+select coalesce(max(number), 0) + 1, %(source)s, %(document)s, %(comment)s, %(copied_from)s, %(actor)s
+from config.rule_set
 returning number
 
 -- name: insert_rule_set_activation
 insert into config.rule_set_activation (rule_set, activated_by) values (%(rule_set)s, %(actor)s)
 
 -- name: rule_set_history
-select r.number, r.comment, r.created_by, r.created_at, r.live, jsonb_array_length(r.document -> 'rules') as rules,
+select r.number, r.comment, r.created_by, r.created_at, r.copied_from, r.live, jsonb_array_length(r.document -> 'rules') as rules,
        array(select a.activated_at from config.rule_set_activation a where a.rule_set = r.number order by a.id)
            as activated_at
 from config.rule_set_view r order by r.number desc
+
+-- name: configuration_taken
+-- Under what each process receives. Not live: its lease is over, so it is dead, or cut off from the database.
+select process, configuration, rule_set, heard_at, not runtime.lease_expired(heard_at + lease, lease) as live
+from runtime.configuration_taken order by process
+
+-- name: list_drafts
+select name, comment, saved_by, saved_at, length(source) as characters from config.rule_draft order by name
+
+-- name: get_draft
+select name, source, comment, saved_by, saved_at from config.rule_draft where name = %(name)s for update
+
+-- name: put_draft
+insert into config.rule_draft (name, source, comment, saved_by)
+values (%(name)s, %(source)s, %(comment)s, %(actor)s)
+on conflict (name) do update set
+    source = excluded.source, comment = excluded.comment, saved_by = excluded.saved_by, saved_at = now()
+
+-- name: delete_draft
+delete from config.rule_draft where name = %(name)s
+
+-- name: list_rule_tests
+select name, subject, expected, comment, saved_by, saved_at from config.rule_test order by name
+
+-- name: get_rule_test
+select name, subject, expected, comment, saved_by, saved_at from config.rule_test where name = %(name)s
+
+-- name: put_rule_test
+insert into config.rule_test (name, subject, expected, comment, saved_by)
+values (%(name)s, %(subject)s, %(expected)s, %(comment)s, %(actor)s)
+on conflict (name) do update set
+    subject = excluded.subject, expected = excluded.expected, comment = excluded.comment,
+    saved_by = excluded.saved_by, saved_at = now()
+
+-- name: delete_rule_test
+delete from config.rule_test where name = %(name)s
+
+-- name: unmatched_rules
+-- Of the given rules (name and condition) those that were in every rule set that was live since then and that no
+-- instance matched, with how many instances could have. Nothing where no rule set was live at the beginning.
+with since as (select now() - make_interval(days => %(days)s) as at),
+lived as (
+    select a.rule_set from config.rule_set_activation a, since where a.activated_at >= since.at
+    union
+    (select a.rule_set from config.rule_set_activation a, since where a.activated_at < since.at order by a.id desc limit 1)
+),
+stored as (
+    select r.number, rule ->> 'name' as name, rule -> 'when' as condition
+    from config.rule_set r cross join jsonb_array_elements(r.document -> 'rules') as rule
+    where r.number in (select rule_set from lived) and coalesce((rule ->> 'enabled')::boolean, true)
+),
+evaluated as (
+    select e.matched, count(*) as instances from routing.evaluation_view e, since
+    where e.received_at >= since.at and e.rule_set in (select rule_set from lived) group by e.matched
+),
+matched as (select distinct each ->> 'rule' as name from evaluated cross join jsonb_array_elements(matched) as each)
+select asked.name, (select coalesce(sum(instances), 0)::bigint from evaluated) as instances
+from unnest(%(names)s::text[], %(conditions)s::jsonb[]) as asked (name, condition)
+where exists (select from config.rule_set_activation a, since where a.activated_at < since.at)
+  and (select count(*) from stored s where s.name = asked.name and s.condition = asked.condition)
+      = (select count(*) from lived)
+  and asked.name not in (select name from matched)
+  and exists (select from evaluated)
 
 -- Requests: config.request is the truth, the message wakes who carries it out, its own request_done_view is the answer.
 

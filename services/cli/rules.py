@@ -1,17 +1,39 @@
 """``gateway rules``: numbered, immutable rule sets, one of them live."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
-from services.admin import rule_sets
+from schemas.rules import dump, from_stored
+from services.admin import rule_findings, rule_sets, taken
 from services.admin.faults import FaultyRules
-from services.cli import rules_dry_run, rules_explain
-from services.cli.output import Json, print_fields, print_json, print_table
-from services.cli.rule_files import RuleFile, commitment_asked, counted, faults, read
+from services.admin.rule_tests import FailedTests
+from services.cli import exits, rules_drafts, rules_dry_run, rules_explain, rules_tests
+from services.cli.output import Json, cell, print_json, print_table
+from services.cli.rule_files import (
+    DAYS,
+    Comment,
+    Days,
+    RuleFile,
+    RuleFileOrLive,
+    commitment_asked,
+    counted,
+    faults,
+    read,
+    say_if_none,
+    warn,
+)
 from services.cli.session import actor, with_database
+from services.runtime.db import Database
 
-app = typer.Typer(help="Routing rules: check, apply, show, history.", no_args_is_help=True)
+app = typer.Typer(help="Routing rules: drafts, check, apply, publish, rollback, history, tests.", no_args_is_help=True)
+app.add_typer(rules_drafts.app, name="draft")
+app.add_typer(rules_tests.app, name="tests")
+
+Wait = Annotated[float, typer.Option(min=0, max=600, help="Seconds to wait until every process receives under it.")]
+WAIT_SECONDS = 5.0
 
 
 def register(whole: typer.Typer) -> None:
@@ -22,57 +44,91 @@ def register(whole: typer.Typer) -> None:
 
 
 @app.command("check")
-def check(file: RuleFile, as_json: Json = False) -> None:
-    """Check a rule file and print all its faults at once; changes nothing."""
-    text = read(file)
+def check(
+    file: RuleFileOrLive = None,
+    days: Days = DAYS,
+    as_json: Json = False,
+) -> None:
+    """Check a rule file: all its faults at once, the test cases it fails, and warnings; changes nothing."""
+
+    async def work(database: Database) -> tuple[int, list[dict[str, Any]]]:
+        text = (await rule_sets.show(database, None))["source"] if file is None else read(file)
+        document = await rule_sets.check(database, text, commitment=commitment_asked())
+        return len(document.rules), await rule_findings.of(database, document, days)
+
+    what = "the live rule set" if file is None else file
     try:
-        rules = with_database(lambda database: rule_sets.check(database, text, commitment=commitment_asked()))
-    except FaultyRules as error:
-        raise faults(file, error, as_json) from None
+        rules, findings = with_database(work)
+    except (FaultyRules, FailedTests) as error:
+        raise faults(what, error, as_json) from None
     if as_json:
-        print_json({"ok": True, "rules": rules, "faults": []})
-    else:
-        typer.echo(f"{file}: {counted(rules)}, no faults")
-        _say_if_none(rules)
+        print_json({"ok": True, "rules": rules, "faults": [], "tests": [], "findings": findings})
+        return
+    typer.echo(f"{what}: {counted(rules)}, no faults")
+    say_if_none(rules)
+    warn(findings)
 
 
 @app.command("apply")
 def apply(
-    file: RuleFile,
-    comment: Annotated[str, typer.Option(help="Why; kept with the rule set.")] = "",
+    file: RuleFile, comment: Comment = "", wait: Wait = WAIT_SECONDS, days: Days = DAYS, as_json: Json = False
+) -> None:
+    """Make a rule file the live rule set, without a draft."""
+    text = read(file)
+    _publish(
+        file,
+        lambda database: rule_sets.apply(database, actor(), text, comment, commitment=commitment_asked()),
+        wait, days, as_json,
+    )  # fmt: skip
+
+
+@app.command("publish")
+def publish(
+    draft: Annotated[str, typer.Argument(help="Name of a draft.")],
+    comment: Comment = "",
+    wait: Wait = WAIT_SECONDS,
+    days: Days = DAYS,
     as_json: Json = False,
 ) -> None:
-    """Make a rule file the live rule set; in force in every process within 2 seconds."""
-    text = read(file)
-    try:
-        commitment = commitment_asked()
-        applied = with_database(
-            lambda database: rule_sets.apply(database, actor(), text, comment, commitment=commitment)
-        )
-    except FaultyRules as error:
-        raise faults(file, error, as_json) from None
-    if as_json:
-        print_json(applied)
-        return
-    if applied["changed"]:
-        typer.echo(f"rule set {applied['number']} is live ({counted(applied['rules'])})")
-    else:
-        typer.echo(f"rule set {applied['number']} is live already, nothing changed ({counted(applied['rules'])})")
-    _say_if_none(applied["rules"])
+    """Make a draft the live rule set. Exit status 1 also when some process does not receive under it in time."""
+    _publish(
+        f"draft {draft}",
+        lambda database: rule_sets.publish(database, actor(), draft, comment, commitment=commitment_asked()),
+        wait, days, as_json,
+    )  # fmt: skip
+
+
+@app.command("rollback")
+def rollback(
+    number: Annotated[int, typer.Argument(help="Number of the rule set to copy.")],
+    comment: Comment = "",
+    wait: Wait = WAIT_SECONDS,
+    days: Days = DAYS,
+    as_json: Json = False,
+) -> None:
+    """Make a copy of an earlier rule set the live one, under a new number."""
+    _publish(
+        f"rule set {number}",
+        lambda database: rule_sets.roll_back(database, actor(), number, comment, commitment=commitment_asked()),
+        wait, days, as_json,
+    )  # fmt: skip
 
 
 @app.command("show")
 def show(
     number: Annotated[int | None, typer.Argument(help="Number of a rule set; without it the live one.")] = None,
+    canonical: Annotated[bool, typer.Option(help="The rules written anew, all alike, without comments.")] = False,
     as_json: Json = False,
 ) -> None:
-    """A rule set as it was applied."""
+    """A rule set: its YAML, exactly as it was published, on standard output; what is known of it beside it."""
     row = with_database(lambda database: rule_sets.show(database, number))
     if as_json:
         print_json(row)
         return
-    print_fields({name: row[name] for name in ("number", "live", "comment", "created_by", "created_at")})
-    typer.echo(f"\n{row['source'].rstrip()}")
+    told = ("number", "live", "comment", "created_by", "created_at", "copied_from")
+    for name in told:
+        typer.echo(f"{name:<12}{cell(row[name])}", err=True)
+    typer.echo(dump(from_stored(row["document"])) if canonical else row["source"], nl=False)
 
 
 @app.command("history")
@@ -83,11 +139,51 @@ def history(as_json: Json = False) -> None:
         print_json(rows)
         return
     print_table(
-        ("NUMBER", "LIVE", "RULES", "APPLIED", "BY", "COMMENT"),
-        [(r["number"], r["live"], r["rules"], r["created_at"], r["created_by"], r["comment"]) for r in rows],
+        ("NUMBER", "LIVE", "RULES", "PUBLISHED", "BY", "COPY OF", "COMMENT"),
+        [
+            (r["number"], r["live"], r["rules"], r["created_at"], r["created_by"], r["copied_from"], r["comment"])
+            for r in rows
+        ],
     )
 
 
-def _say_if_none(rules: int) -> None:
-    if not rules:
-        typer.echo("no rules: instances are kept and sent nowhere")
+def _publish(
+    what: object, publishing: Callable[[Database], Awaitable[dict[str, Any]]], wait: float, days: int, as_json: bool
+) -> None:
+    """Publish, then say what is worth knowing of it and who receives under it."""
+
+    async def work(database: Database) -> tuple[dict[str, Any], taken.Taken]:
+        published = await publishing(database)
+        told = await taken.wait(database, published["number"], wait)
+        document = from_stored((await rule_sets.show(database, published["number"]))["document"])
+        return published | {"findings": await rule_findings.of(database, document, days)}, told
+
+    try:
+        published, told = with_database(work)
+    except (FaultyRules, FailedTests) as error:
+        raise faults(what, error, as_json) from None
+    if as_json:
+        print_json(published | {"taken": asdict(told) | {"everywhere": told.everywhere}})
+    else:
+        _say(published, told)
+    if not told.everywhere:
+        raise typer.Exit(exits.FAILED)
+
+
+def _say(published: dict[str, Any], told: taken.Taken) -> None:
+    state = "live" if published["changed"] else "live already, nothing changed"
+    copied = f", a copy of {published['copied_from']}" if "copied_from" in published else ""
+    typer.echo(f"rule set {published['number']} is {state} ({counted(published['rules'])}{copied})")
+    say_if_none(published["rules"])
+    warn(published["findings"])
+    if told.by:
+        names = ", ".join(row["process"] for row in told.by)
+        typer.echo(f"receiving under it after {told.seconds} s: {names}")
+    for row in told.behind:
+        typer.echo(f"{row['process']} still receives under rule set {row['rule_set']}", err=True)
+    for row in told.silent:
+        typer.echo(
+            f"{row['process']} is dead or cut off from the database: last heard {cell(row['heard_at'])}", err=True
+        )
+    if told.unknown:
+        typer.echo(f"nobody could be asked what they receive under: {told.unknown}", err=True)

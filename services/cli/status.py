@@ -92,6 +92,10 @@ def _print(report: dict[str, Any]) -> None:
     )
     print_table([heading for heading, _ in _DESTINATION], [_destination(each) for each in report["destinations"]])
     print_table(
+        ("RECEIVES", "RULE SET", "CONFIGURATION", "HEARD OF", "LIVE"),
+        [(r["process"], r["rule_set"], r["configuration"], r["heard_at"], r["live"]) for r in report["receiving"]],
+    )
+    print_table(
         ("PROCESS", "PID", "READY", "HTTP", "REASONS"),
         [(p["service"], p["pid"], p["ready"], p["http"], list(p["reasons"].values())) for p in report["processes"]],
     )

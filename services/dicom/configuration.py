@@ -13,6 +13,7 @@ from services.runtime.clock import now
 from services.runtime.errors import GatewayError, ObjectMissing
 from services.runtime.objects import ObjectStore
 from services.runtime.supervise import Supervisor
+from services.runtime.wake import Bell
 
 STALE_SECONDS = 300.0
 
@@ -33,6 +34,8 @@ class Configuration:
         self._data = b""
         self._fault = ""
         self.current: Snapshot | None = None
+        self.taken = Bell()
+        """Rung whenever another number came into force."""
         self.store_ahead_seconds: float | None = None
         """How far the store's clock is ahead of the database's, from the last snapshot storage wrote."""
 
@@ -51,8 +54,12 @@ class Configuration:
 
     async def poll(self, supervisor: Supervisor, seconds: float) -> None:
         """Keep it up to date until the process stops; a supervised task."""
+        known = self._number()
         while not await supervisor.pause(seconds):
             await asyncio.to_thread(self.load)
+            if self._number() != known:
+                known = self._number()
+                self.taken.ring()
 
     def watch_age(self, ahead_seconds: float | None, *, database_up: bool) -> None:
         """Measure and, above 5 minutes with the database up, raise the alarm."""
@@ -64,6 +71,9 @@ class Configuration:
         metrics.SNAPSHOT_STALE.set(stale)
         if stale:
             log.error("snapshot_stale", age_seconds=round(age), number=self.current.number)
+
+    def _number(self) -> int | None:
+        return None if self.current is None else self.current.number
 
     def _adopt(self, data: bytes, *, from_store: bool) -> None:
         self._fault = ""

@@ -109,6 +109,12 @@ def private_creators() -> frozenset[str]:
     return frozenset(_own_elements()) | frozenset(private_dictionaries)
 
 
+def has_one_value(tag: int) -> bool:
+    """Whether the standard gives an element a value multiplicity of exactly 1."""
+    entry = DicomDictionary.get(tag)
+    return entry is not None and entry[1] == "1"
+
+
 def tag_of(keyword: str) -> int | None:
     """Tag of a standard element by its keyword."""
     tag = keyword_dict.get(keyword)

@@ -17,6 +17,7 @@ from services.ingest.publisher import Publisher
 from services.ingest.reporting_back import ReportingBack
 from services.ingest.revisions import RevisionCheck
 from services.ingest.settings import IngestSettings
+from services.ingest.taken import Taken
 from services.runtime.app import Runtime
 
 STANDS_ALONE = True
@@ -55,10 +56,13 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         )
     )
     await Housekeeping(runtime, settings, configuration, clock).start()
+    taken = Taken(runtime.db, configuration)
+    taken.start(runtime.supervisor)
     try:
         yield
     finally:
         await endpoint.drained()
+        await taken.leave()
         await publisher.close(PUBLISH_SECONDS)
 
 

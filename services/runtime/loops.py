@@ -8,7 +8,7 @@ import structlog
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError
 from services.runtime.supervise import Supervisor
-from services.runtime.wake import Wake
+from services.runtime.wake import Bell
 
 Step = Callable[[], Awaitable[object]]
 
@@ -26,8 +26,8 @@ class Loops:
         """A supervised task: ``step`` every ``seconds`` until the process stops."""
         self.supervisor.spawn(name, lambda: self._every(seconds, step))
 
-    def spawn_on_wake(self, name: str, wake: Wake, seconds: float, step: Step) -> None:
-        """A supervised task: ``step`` when notified, and at least every ``seconds``, until the process stops."""
+    def spawn_on_wake(self, name: str, wake: Bell, seconds: float, step: Step) -> None:
+        """A supervised task: ``step`` when woken, and at least every ``seconds``, until the process stops."""
         self.supervisor.spawn(name, lambda: self._on_wake(wake, seconds, step))
 
     async def _every(self, seconds: float, step: Step) -> None:
@@ -36,7 +36,7 @@ class Loops:
             if await self.supervisor.pause(seconds):
                 return
 
-    async def _on_wake(self, wake: Wake, seconds: float, step: Step) -> None:
+    async def _on_wake(self, wake: Bell, seconds: float, step: Step) -> None:
         with self.supervisor.calling_on_stop(wake.ring):
             while not self.supervisor.stopping.is_set():
                 await self._attempt(step)

@@ -16,19 +16,14 @@ SILENCE_SECONDS = 30.0  # then the connection is tried, so that a frozen server 
 log = structlog.get_logger(__name__)
 
 
-class Wake:
-    """Notifications of one channel, for one waiter. Several that arrive meanwhile count as one."""
+class Bell:
+    """Rung within the process, for one waiter. Several rings that come meanwhile count as one."""
 
-    def __init__(
-        self, channel: str, connect: Callable[[], Awaitable[AsyncConnection[Any]]], supervisor: Supervisor
-    ) -> None:
-        self.channel = channel
-        self._connect = connect
-        self._supervisor = supervisor
+    def __init__(self) -> None:
         self._rung = asyncio.Event()
 
     async def wait(self, timeout: float) -> bool:
-        """True when notified since the last call (or listening began anew), False after ``timeout`` seconds."""
+        """True when rung since the last call, False after ``timeout`` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 await self._rung.wait()
@@ -40,6 +35,18 @@ class Wake:
     def ring(self) -> None:
         """Wake the waiter."""
         self._rung.set()
+
+
+class Wake(Bell):
+    """Rung by the notifications of one channel, and when listening began anew."""
+
+    def __init__(
+        self, channel: str, connect: Callable[[], Awaitable[AsyncConnection[Any]]], supervisor: Supervisor
+    ) -> None:
+        super().__init__()
+        self.channel = channel
+        self._connect = connect
+        self._supervisor = supervisor
 
     async def listening(self) -> None:
         """Listen until the process stops; connects again each second while the database is away."""

@@ -211,6 +211,31 @@ def test_a_rule_set_is_in_force_within_two_seconds(site: Site) -> None:
     gateway.apply_rules(RULES)
 
 
+def test_the_next_instance_after_publishing_goes_the_new_way(site: Site) -> None:
+    """The command returns when every process receives under the new number; nobody has to wait after it."""
+    gateway, target = site.gateway, site.gateway.home / "elsewhere.yaml"
+    before = gateway.json("rules", "show")["number"]
+    first, second = ct(210), ct(211)
+    with StationReceiver("ARCHIVE2") as elsewhere:
+        gateway.add_station("ARCHIVE2", elsewhere.port, "--store")
+        target.write_text(RULES.replace("ARCHIVE1", "ARCHIVE2"))
+        gateway.cli("rules", "draft", "save", str(target))
+        published = gateway.json("rules", "publish", "elsewhere", "--comment", "tried")
+        assert site.send(first) == [0]
+        until(lambda: first.sop_instance_uid in elsewhere.uids, limit=20, what="it at the other station")
+        back = gateway.json("rules", "rollback", str(before))
+        assert site.send(second) == [0]
+        site.until_received(second)
+        assert second.sop_instance_uid not in elsewhere.uids
+    assert site.times_received(first) == 0
+    assert back["copied_from"] == before
+    for told in (published["taken"], back["taken"]):
+        assert (told["everywhere"], len(told["by"]), told["behind"]) == (True, 1, [])
+    assert min(published["taken"]["seconds"], back["taken"]["seconds"]) < IN_FORCE_SECONDS
+    assert [row["rule_set"] for row in gateway.json("status")["receiving"]] == [back["number"]]
+    assert gateway.json("where", first.sop_instance_uid)["instances"][0]["rule_set"] == published["number"]
+
+
 def rule_set_of(site: Site, instance: Instance) -> int:
     """The rule set on the receipt of an instance that is sent for it, read from the object: recording takes longer."""
     from services.dicom.part10 import read_object

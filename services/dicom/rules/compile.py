@@ -140,7 +140,7 @@ def _compiled(rule: Rule) -> _CompiledRule:
 def _node(node: Node) -> CompiledNode:
     if isinstance(node, Condition):
         name = named(node)
-        return CompiledNode(_described(node), build(name, node), (), name)
+        return CompiledNode(described(node), build(name, node), (), name)
     if isinstance(node, AllOf):
         children = tuple(_node(child) for child in node.all)
         return CompiledNode("all", _all(tuple(child.test for child in children)), children)
@@ -175,7 +175,8 @@ def _negated(test: Test) -> Callable[[View], bool]:
     return lambda view: not test(view)
 
 
-def _described(condition: Condition) -> str:
+def described(condition: Condition) -> str:
+    """A condition as people read it."""
     subject = condition.tag if condition.fact is None else condition.fact
     value = condition.value
     operand = f"[{', '.join(str(part) for part in value)}]" if isinstance(value, list) else value

@@ -7,8 +7,8 @@ asks that the element is present and no value is equal. Text is compared without
 import operator
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from struct import Struct
 from typing import Any, Final
 
 import re2
@@ -51,7 +51,6 @@ _READINGS: Final[dict[str, tuple[Callable[[object], Any], str]]] = {
 }
 _LONGEST: Final = {"AE": 16, "CS": 16, "SH": 16, "LO": 64, "UI": 64}
 _LONGEST_PATTERN: Final = 1000
-_FLOAT: Final = Struct("f")
 
 
 class ImpossibleCondition(ValueError):
@@ -105,20 +104,44 @@ def _described(name: Name) -> str:
     return f"a {name.kind}" + (f" ({name.vr})" if name.vr else "")
 
 
-def _matcher(name: Name, condition: Condition) -> _Matcher:
-    op, fold = condition.op, condition.ignore_case
-    operands = condition.value if isinstance(condition.value, list) else [condition.value]
-    if op in _TEXT:
-        return _pattern(op, _text(name, operands[0], exact=False), fold)
-    if op in _EQUALITY and (name.kind in ("text", "UID", "named UID", "unknown") or operands == [""]):
-        return _equality(op, [_text(name, operand, exact=True) for operand in operands], fold)
+@dataclass(frozen=True)
+class Operands:
+    """What a condition compares with. ``sort``: pattern (one text), text, network, moment, or value (anything that has
+    an order: numbers, dates, times, ages in days)."""
+
+    sort: str
+    values: tuple[Any, ...]
+
+
+def operands(name: Name, condition: Condition) -> Operands:
+    """The operands of a condition that is not about presence.
+
+    Raises:
+        ImpossibleCondition: the value is none of the kind.
+    """
+    given = condition.value if isinstance(condition.value, list) else [condition.value]
+    if condition.op in _TEXT:
+        return Operands("pattern", (_text(name, given[0], exact=False),))
+    if condition.op in _EQUALITY and (name.kind in ("text", "UID", "named UID", "unknown") or given == [""]):
+        return Operands("text", tuple(_text(name, operand, exact=True) for operand in given))
     if name.kind == "address":
-        return _within(op, [_network(operand) for operand in operands])
+        return Operands("network", tuple(_network(operand) for operand in given))
     reading, cure = _READINGS[name.kind]
-    meanings = [_meaning(name, operand, reading, cure) for operand in operands]
-    if name.kind == "date and time":
-        return _moments(op, meanings)
-    return _comparison(op, meanings, reading)
+    meanings = tuple(_meaning(name, operand, reading, cure) for operand in given)
+    return Operands("moment" if name.kind == "date and time" else "value", meanings)
+
+
+def _matcher(name: Name, condition: Condition) -> _Matcher:
+    op, fold, compared = condition.op, condition.ignore_case, operands(name, condition)
+    if compared.sort == "pattern":
+        return pattern(op, compared.values[0], fold)
+    if compared.sort == "text":
+        return _equality(op, compared.values, fold)
+    if compared.sort == "network":
+        return _within(op, compared.values)
+    if compared.sort == "moment":
+        return _moments(op, compared.values)
+    return _comparison(op, compared.values, _READINGS[name.kind][0])
 
 
 def _text(name: Name, operand: Any, *, exact: bool) -> str:
@@ -130,7 +153,7 @@ def _text(name: Name, operand: Any, *, exact: bool) -> str:
     if exact and longest is not None and len(text) > longest:
         raise ImpossibleCondition("value", text, f"use at most {longest} characters: {name.vr} holds no more")
     if name.vr == "AT" and exact:
-        text = re.sub(r"[(),\s]", "", text).upper()
+        text = values.pointer(text)
     if exact and text and name.kind == "UID" and not valid_uid(text):
         raise ImpossibleCondition("value", text, "write a UID: digits and dots")
     if exact and name.kind == "named UID" and not valid_uid(text) and text.casefold() not in _uid_names():
@@ -165,13 +188,13 @@ def _meaning(name: Name, operand: Any, reading: Callable[[object], Any], cure: s
         raise ImpossibleCondition("value", operand, cure)
     if name.vr == "FL":
         try:
-            return _FLOAT.unpack(_FLOAT.pack(meaning))[0]
+            return values.of_32_bits(meaning)
         except OverflowError:
             raise ImpossibleCondition("value", operand, "use a number that FL (32 bit) can hold") from None
     return meaning
 
 
-def _equality(op: str, operands: list[str], fold: bool) -> _Matcher:
+def _equality(op: str, operands: Sequence[str], fold: bool) -> _Matcher:
     wanted = frozenset(operand.casefold() for operand in operands) if fold else frozenset(operands)
     texts: Callable[[Found], list[str]] = (lambda found: found.folded) if fold else (lambda found: found.texts)
     if op == "not_equals":
@@ -179,7 +202,8 @@ def _equality(op: str, operands: list[str], fold: bool) -> _Matcher:
     return lambda found: not wanted.isdisjoint(texts(found))
 
 
-def _pattern(op: str, text: str, fold: bool) -> _Matcher:
+def pattern(op: str, text: str, fold: bool) -> _Matcher:
+    """Whether any text fits. Raises ``ImpossibleCondition``: too long, or no regular expression."""
     if len(text) > _LONGEST_PATTERN:
         raise ImpossibleCondition("value", text[:40], f"use at most {_LONGEST_PATTERN} characters")
     if op == "regex":
@@ -227,7 +251,7 @@ def _within(op: str, networks: Sequence[values.Network]) -> _Matcher:
     return inside
 
 
-def _comparison(op: str, operands: list[Any], reading: Callable[[object], Any]) -> _Matcher:
+def _comparison(op: str, operands: Sequence[Any], reading: Callable[[object], Any]) -> _Matcher:
     first = operands[0]
     if op in _ORDER:
         compare = _ORDER[op]
@@ -242,7 +266,7 @@ def _comparison(op: str, operands: list[Any], reading: Callable[[object], Any]) 
     return lambda found: any(value in operands for value in found.meanings(reading))
 
 
-def _moments(op: str, operands: list[values.Moment]) -> _Matcher:
+def _moments(op: str, operands: Sequence[values.Moment]) -> _Matcher:
     tests: dict[str, Callable[[values.Moment], bool]] = {
         "lt": lambda value: value.before(operands[0]),
         "le": lambda value: not operands[0].before(value),

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
-from pydicom._uid_dict import UID_dictionary
-
 from services.dicom.facts import ANY_OTHER
+from services.dicom.rules.uid_names import uid_names
 
 _ASSOCIATION_FACTS: Final = ("calling_aet", "called_aet", "peer_address", "transfer_syntax", "sop_class")
 
@@ -124,10 +122,3 @@ class View:
     def _association(self, name: str) -> list[str]:
         value: str = getattr(self._subject, name)
         return [value, *uid_names(value)] if name in ("transfer_syntax", "sop_class") else [value]
-
-
-@lru_cache(maxsize=1024)
-def uid_names(uid: str) -> tuple[str, ...]:
-    """Name and keyword of a UID of the standard."""
-    entry = UID_dictionary.get(uid)
-    return (entry[0], entry[4]) if entry is not None else ()

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from struct import Struct
 from typing import Final
 
 Network = IPv4Network | IPv6Network
@@ -18,6 +19,7 @@ _MOMENT = re.compile(
     r"(Z|[+-]\d\d:?\d\d)?"
 )
 _AGE = re.compile(r"(\d{1,3})\s?([DWMYdwmy])")
+_FLOAT: Final = Struct("f")
 _DAYS: Final = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 
 
@@ -37,6 +39,17 @@ def number(value: object) -> int | float | None:
     except ValueError:
         return None
     return real if real - real == 0 else None
+
+
+def of_32_bits(value: float) -> float:
+    """The number as FL holds it. Raises ``OverflowError``."""
+    held: float = _FLOAT.unpack(_FLOAT.pack(value))[0]
+    return held
+
+
+def pointer(text: str) -> str:
+    """A tag as facts hold it (AT): eight hexadecimal digits, from ``(gggg,eeee)`` too."""
+    return re.sub(r"[(),\s]", "", text).upper()
 
 
 def day(value: object) -> date | None:

@@ -82,7 +82,7 @@ class InThisProcess(Gateway):
             return Ran(exits.status_of(done.exception), done.stdout, f"{done.stderr}Error: {done.exception}")
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
-        return Ran(done.exit_code, done.stdout, done.stderr)
+        return Ran(done.exit_code, done.stdout_bytes.decode(), done.stderr)  # with the line ends that were written
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """docs/rules.md is true: its examples are accepted, every operator and fact is told, its faults are real."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from schemas.rules import Operator
-from services.dicom.rules import Committing, RuleFaults, compile_rules, parse
+from schemas.rules import Operator, load
+from services.dicom.rules import Committing, Defaults, RuleFaults, compile_rules, parse, subject_of_header
 from services.dicom.rules.names import FACTS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
@@ -19,6 +20,12 @@ ARCHIVE = Committing(servers={"ARCHIVE"}, asked={"ARCHIVE": "ARCHIVE"})
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_are_accepted(example: str) -> None:
     assert compile_rules(parse(example, ["XELERIS2", "ARCHIVE"], ARCHIVE))
+
+
+def test_the_header_of_a_test_case_is_one() -> None:
+    (header,) = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
+    subject = subject_of_header(load(header), Defaults("GATEWAY", datetime(2026, 1, 31, tzinfo=UTC)))
+    assert (subject.facts["values"]["00081030"], subject.calling_aet) == (["Chest"], "CT1")
 
 
 def test_there_are_examples() -> None:

@@ -1,0 +1,80 @@
+"""Drafts of rule files: worked on under a name until one is published. Use cases: save, show, list, discard."""
+
+import re
+from typing import Any, Final
+
+from services.admin.changes import audit
+from services.admin.errors import NotFound
+from services.admin.sql import SQL
+from services.runtime.db import Connection, Database
+from services.runtime.errors import UsageError
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+async def save(database: Database, actor: str, name: str, text: str, comment: str) -> dict[str, Any]:
+    """Store a rule file as it is, faults and all; ``replaced`` is the draft of that name it takes the place of.
+
+    Raises ``UsageError``: no such name can be, or the text cannot be stored.
+    """
+    valid_name("draft", name)
+    if "\0" in text:
+        raise UsageError(f"draft {name}: the text holds the character \\0; remove it")
+
+    async def work(conn: Connection) -> dict[str, Any]:
+        cursor = await conn.execute(SQL.get_draft, {"name": name})
+        before = _told(await cursor.fetchone())
+        await conn.execute(SQL.put_draft, {"name": name, "source": text, "comment": comment, "actor": actor})
+        cursor = await conn.execute(SQL.get_draft, {"name": name})
+        after = _told(await cursor.fetchone())
+        await audit(conn, actor, "rules.draft.save", name, _plain(before), _plain(after))
+        return {**(after or {}), "replaced": before}
+
+    return await database.retry(work)
+
+
+async def show(database: Database, name: str) -> dict[str, Any]:
+    """One draft. Raises ``NotFound``."""
+    async with database.transaction() as conn:
+        return await found(conn, name)
+
+
+async def list_all(database: Database) -> list[dict[str, Any]]:
+    """Every draft, by name."""
+    async with database.transaction() as conn:
+        return await (await conn.execute(SQL.list_drafts)).fetchall()
+
+
+async def discard(database: Database, actor: str, name: str) -> None:
+    """Forget a draft. Raises ``NotFound``."""
+
+    async def work(conn: Connection) -> None:
+        before = _told(await found(conn, name))
+        await conn.execute(SQL.delete_draft, {"name": name})
+        await audit(conn, actor, "rules.draft.discard", name, _plain(before), None)
+
+    await database.retry(work)
+
+
+async def found(conn: Connection, name: str) -> dict[str, Any]:
+    """The draft of a name. Raises ``NotFound``."""
+    row = await (await conn.execute(SQL.get_draft, {"name": name})).fetchone()
+    if row is None:
+        raise NotFound(f"draft {name} does not exist; 'gateway rules draft list' shows those there are")
+    return row
+
+
+def valid_name(what: str, name: str) -> None:
+    """Raises ``UsageError`` for what cannot be the name of a draft or test (pure)."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{what} {name!r}: a name begins with a letter or digit and has up to 64 letters, digits, '.', '_', '-'"
+        )
+
+
+def _told(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if row is None else {key: value for key, value in row.items() if key != "source"}
+
+
+def _plain(told: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if told is None else told | {"saved_at": told["saved_at"].isoformat()}

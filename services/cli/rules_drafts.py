@@ -1,0 +1,96 @@
+"""``gateway rules draft``: rule files that are worked on until one is published."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.admin import rule_drafts, rule_sets
+from services.admin.faults import FaultyRules
+from services.admin.rule_tests import FailedTests
+from services.cli.output import Json, cell, print_json, print_table
+from services.cli.rule_files import Comment, RuleFile, commitment_asked, counted, read
+from services.cli.session import actor, with_database
+from services.runtime.db import Database
+
+app = typer.Typer(help="Drafts of rule files: save, list, show, discard.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of a draft.")]
+
+
+@app.command("save")
+def save(
+    file: RuleFile,
+    name: Annotated[str, typer.Option(help="Name of the draft; without it, that of the file.")] = "",
+    comment: Comment = "",
+    as_json: Json = False,
+) -> None:
+    """Store a rule file as a draft, also one with faults, in the place of the draft of that name."""
+    text, called = read(file), name or _named(file)
+
+    async def work(database: Database) -> dict[str, object]:
+        saved = await rule_drafts.save(database, actor(), called, text, comment)
+        return saved | {"faults": await _faults(database, text)}
+
+    saved = with_database(work)
+    if as_json:
+        print_json(saved)
+        return
+    before = saved["replaced"]
+    typer.echo(f"draft {called} is saved" + (f", in the place of {_told(before)}" if isinstance(before, dict) else ""))
+    if saved["faults"]:
+        typer.echo(f"it cannot be published yet: {saved['faults']}; 'gateway rules check {file}' tells them", err=True)
+
+
+@app.command("list")
+def list_drafts(as_json: Json = False) -> None:
+    """Every draft."""
+    rows = with_database(rule_drafts.list_all)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("NAME", "SAVED", "BY", "CHARACTERS", "COMMENT"),
+        [(r["name"], r["saved_at"], r["saved_by"], r["characters"], r["comment"]) for r in rows],
+    )
+
+
+@app.command("show")
+def show(name: Name, as_json: Json = False) -> None:
+    """A draft: its text, exactly as it was saved, on standard output."""
+    row = with_database(lambda database: rule_drafts.show(database, name))
+    if as_json:
+        print_json(row)
+        return
+    typer.echo(f"draft {name} {_told(row)}", err=True)
+    typer.echo(row["source"], nl=False)
+
+
+@app.command("discard")
+def discard(name: Name, as_json: Json = False) -> None:
+    """Forget a draft."""
+    with_database(lambda database: rule_drafts.discard(database, actor(), name))
+    if as_json:
+        print_json({"discarded": name})
+    else:
+        typer.echo(f"draft {name} is discarded")
+
+
+async def _faults(database: Database, text: str) -> str:
+    """What keeps a text from being published, counted; nothing: ""."""
+    try:
+        await rule_sets.check(database, text, commitment=commitment_asked())
+    except FaultyRules as error:
+        return counted(len(error.faults), "fault")
+    except FailedTests as error:
+        return counted(len(error.outcomes), "failed test")
+    return ""
+
+
+def _named(file: Path) -> str:
+    return "draft" if str(file) == "-" else file.stem
+
+
+def _told(row: dict[str, object]) -> str:
+    comment = f": {cell(row['comment'])}" if row["comment"] else ""
+    return f"of {cell(row['saved_at'])} by {row['saved_by']}{comment}"
