@@ -718,13 +718,50 @@ CREATE VIEW config.generation_view AS
     generation.rule_set,
     generation.changed_at
    FROM config.generation;
+CREATE TABLE config.hold (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    why text NOT NULL,
+    until timestamp with time zone,
+    held_by text NOT NULL,
+    held_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    CONSTRAINT hold_kind_check CHECK ((kind = ANY (ARRAY['station'::text, 'rule'::text, 'source'::text]))),
+    CONSTRAINT hold_why_check CHECK ((why <> ''::text))
+);
+COMMENT ON TABLE config.hold IS 'What waits: what is sent to a station, what a rule sends, what rules send of what a calling AE title sent.';
+COMMENT ON COLUMN config.hold.until IS 'When it ends without a person; null: never.';
+COMMENT ON COLUMN config.hold.ended_at IS 'When a person ended it, or held the same anew.';
+ALTER TABLE config.hold ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME config.hold_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE VIEW config.hold_view AS
+ SELECT h.id,
+    h.kind,
+    h.name,
+    h.why,
+    h.until,
+    h.held_by,
+    h.held_at,
+    h.ended_at,
+    h.ended_by,
+    LEAST(h.ended_at, h.until) AS ends_at,
+    ((h.ended_at IS NULL) AND ((h.until IS NULL) OR (h.until > now()))) AS in_force
+   FROM config.hold h;
 CREATE TABLE config.request (
     id uuid NOT NULL,
     kind text NOT NULL,
     body jsonb NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text, 'delete'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
 );
 COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retry, cancel the forwarder, delete storage, the others commitment. Each answers in its own request_done.';
 CREATE VIEW config.request_view AS
@@ -1259,6 +1296,10 @@ CREATE TABLE routing.delivery (
     commit boolean,
     commit_on text,
     awaits text[],
+    rule text DEFAULT ''::text NOT NULL,
+    source text DEFAULT ''::text NOT NULL,
+    hold bigint,
+    held_since timestamp with time zone,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 )
 PARTITION BY RANGE (received_at);
@@ -1267,6 +1308,10 @@ COMMENT ON COLUMN routing.delivery.waiting_since IS 'Since when it may be sent (
 COMMENT ON COLUMN routing.delivery.commit IS 'Whether its rule wants commitment; null: where the destination can (R71).';
 COMMENT ON COLUMN routing.delivery.commit_on IS 'The station that is to be asked for its commitment, known when it is delivered; null: nobody.';
 COMMENT ON COLUMN routing.delivery.awaits IS 'Stations that must have committed the instance before this delivery may go; null: it waits for none.';
+COMMENT ON COLUMN routing.delivery.rule IS 'Which rule sends it; empty: a person asked for it.';
+COMMENT ON COLUMN routing.delivery.source IS 'The calling AE title it came from; empty: a person asked for it.';
+COMMENT ON COLUMN routing.delivery.hold IS 'Why it waits (config.hold). Its next_attempt_at is infinity, so that claims never meet it, until the hold ends.';
+COMMENT ON COLUMN routing.delivery.held_since IS 'Since when it waits for the end of a hold: that time is added to waiting_since then, so that it does not age.';
 CREATE VIEW routing.delivered_view AS
  SELECT DISTINCT delivery.sop_instance_uid,
     delivery.destination
@@ -1302,6 +1347,10 @@ CREATE TABLE routing.delivery_default (
     commit boolean,
     commit_on text,
     awaits text[],
+    rule text DEFAULT ''::text NOT NULL,
+    source text DEFAULT ''::text NOT NULL,
+    hold bigint,
+    held_since timestamp with time zone,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 );
 ALTER TABLE routing.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1340,7 +1389,11 @@ CREATE VIEW routing.delivery_view AS
     delivery.finished_at,
     delivery.commit,
     delivery.commit_on,
-    delivery.awaits
+    delivery.awaits,
+    delivery.rule,
+    delivery.source,
+    delivery.hold,
+    delivery.held_since
    FROM routing.delivery;
 CREATE TABLE routing.destination (
     title text NOT NULL,
@@ -2116,6 +2169,8 @@ ALTER TABLE ONLY config.called_title
     ADD CONSTRAINT called_title_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY config.hold
+    ADD CONSTRAINT hold_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.request
     ADD CONSTRAINT request_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.rule_draft
@@ -2317,6 +2372,7 @@ CREATE INDEX report_object_key ON ONLY commitment.report USING btree (object_key
 CREATE INDEX report_default_object_key_idx ON commitment.report_default USING btree (object_key);
 CREATE INDEX report_transaction ON ONLY commitment.report USING btree (transaction_uid);
 CREATE INDEX report_default_transaction_uid_idx ON commitment.report_default USING btree (transaction_uid);
+CREATE UNIQUE INDEX hold_open ON config.hold USING btree (kind, name) WHERE (ended_at IS NULL);
 CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
@@ -2341,18 +2397,30 @@ CREATE INDEX attempt_delivery ON ONLY routing.attempt USING btree (delivery);
 CREATE INDEX attempt_default_delivery_idx ON routing.attempt_default USING btree (delivery);
 CREATE INDEX delivery_awaiting ON ONLY routing.delivery USING btree (study_instance_uid) WHERE ((awaits IS NOT NULL) AND (state = 'PENDING'::text));
 CREATE INDEX delivery_committable ON ONLY routing.delivery USING btree (finished_at) WHERE (commit_on IS NOT NULL);
+CREATE INDEX delivery_ended_badly ON ONLY routing.delivery USING btree (destination, finished_at) WHERE (state = ANY (ARRAY['FAILED'::text, 'CANCELED'::text]));
+CREATE INDEX delivery_default_destination_finished_at_idx ON routing.delivery_default USING btree (destination, finished_at) WHERE (state = ANY (ARRAY['FAILED'::text, 'CANCELED'::text]));
 CREATE INDEX delivery_work ON ONLY routing.delivery USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_default_destination_priority_next_attempt_at_id_idx ON routing.delivery_default USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_in_doubt ON ONLY routing.delivery USING btree (destination, state) WHERE (state = ANY (ARRAY['SENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_default_destination_state_idx ON routing.delivery_default USING btree (destination, state) WHERE (state = ANY (ARRAY['SENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_default_finished_at_idx ON routing.delivery_default USING btree (finished_at) WHERE (commit_on IS NOT NULL);
+CREATE INDEX delivery_held ON ONLY routing.delivery USING btree (hold, destination) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+CREATE INDEX delivery_default_hold_destination_idx ON routing.delivery_default USING btree (hold, destination) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+CREATE INDEX delivery_held_job ON ONLY routing.delivery USING btree (job) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+CREATE INDEX delivery_default_job_idx ON routing.delivery_default USING btree (job) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
 CREATE INDEX delivery_job ON ONLY routing.delivery USING btree (job, state);
 CREATE INDEX delivery_default_job_state_idx ON routing.delivery_default USING btree (job, state);
+CREATE INDEX delivery_of_rule ON ONLY routing.delivery USING btree (rule) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (rule <> ''::text));
+CREATE INDEX delivery_default_rule_idx ON routing.delivery_default USING btree (rule) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (rule <> ''::text));
 CREATE INDEX delivery_instance ON ONLY routing.delivery USING btree (sop_instance_uid, destination);
 CREATE INDEX delivery_default_sop_instance_uid_destination_idx ON routing.delivery_default USING btree (sop_instance_uid, destination);
+CREATE INDEX delivery_of_source ON ONLY routing.delivery USING btree (source) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (source <> ''::text));
+CREATE INDEX delivery_default_source_idx ON routing.delivery_default USING btree (source) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (source <> ''::text));
 CREATE INDEX delivery_study ON ONLY routing.delivery USING btree (study_instance_uid);
 CREATE INDEX delivery_default_study_instance_uid_idx ON routing.delivery_default USING btree (study_instance_uid);
 CREATE INDEX delivery_default_study_instance_uid_idx1 ON routing.delivery_default USING btree (study_instance_uid) WHERE ((awaits IS NOT NULL) AND (state = 'PENDING'::text));
+CREATE INDEX evaluation_unmatched ON ONLY routing.evaluation USING btree (received_at) WHERE (matched = '[]'::jsonb);
+CREATE INDEX evaluation_default_received_at_idx ON routing.evaluation_default USING btree (received_at) WHERE (matched = '[]'::jsonb);
 CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_instance_uid);
 CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_default USING btree (sop_instance_uid);
 CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule_set, rule, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL));
@@ -2400,6 +2468,8 @@ CREATE INDEX receipt_object_key ON ONLY storage.receipt USING btree (object_key)
 CREATE INDEX receipt_default_object_key_idx ON storage.receipt_default USING btree (object_key);
 CREATE INDEX receipt_to_delete ON ONLY storage.receipt USING btree (object_state) WHERE (object_state <> 'PRESENT'::text);
 CREATE INDEX receipt_default_object_state_idx ON storage.receipt_default USING btree (object_state) WHERE (object_state <> 'PRESENT'::text);
+CREATE INDEX receipt_too_often ON ONLY storage.receipt USING btree (received_at) WHERE (flags @> ARRAY['received-too-often'::text]);
+CREATE INDEX receipt_default_received_at_idx ON storage.receipt_default USING btree (received_at) WHERE (flags @> ARRAY['received-too-often'::text]);
 CREATE INDEX receipt_recorded_at ON ONLY storage.receipt USING btree (recorded_at);
 CREATE INDEX receipt_default_recorded_at_idx ON storage.receipt_default USING btree (recorded_at);
 CREATE INDEX receipt_instance ON ONLY storage.receipt USING btree (sop_instance_uid);
@@ -2464,16 +2534,22 @@ ALTER INDEX query.suboperation_instance ATTACH PARTITION query.suboperation_defa
 ALTER INDEX query.suboperation_study ATTACH PARTITION query.suboperation_default_study_instance_uid_idx;
 ALTER INDEX routing.attempt_delivery ATTACH PARTITION routing.attempt_default_delivery_idx;
 ALTER INDEX routing.attempt_pkey ATTACH PARTITION routing.attempt_default_pkey;
+ALTER INDEX routing.delivery_ended_badly ATTACH PARTITION routing.delivery_default_destination_finished_at_idx;
 ALTER INDEX routing.delivery_work ATTACH PARTITION routing.delivery_default_destination_priority_next_attempt_at_id_idx;
 ALTER INDEX routing.delivery_in_doubt ATTACH PARTITION routing.delivery_default_destination_state_idx;
 ALTER INDEX routing.delivery_committable ATTACH PARTITION routing.delivery_default_finished_at_idx;
+ALTER INDEX routing.delivery_held ATTACH PARTITION routing.delivery_default_hold_destination_idx;
+ALTER INDEX routing.delivery_held_job ATTACH PARTITION routing.delivery_default_job_idx;
 ALTER INDEX routing.delivery_job ATTACH PARTITION routing.delivery_default_job_state_idx;
 ALTER INDEX routing.delivery_pkey ATTACH PARTITION routing.delivery_default_pkey;
 ALTER INDEX routing.delivery_received_at_sop_instance_uid_revision_destination__key ATTACH PARTITION routing.delivery_default_received_at_sop_instance_uid_revision_dest_key;
+ALTER INDEX routing.delivery_of_rule ATTACH PARTITION routing.delivery_default_rule_idx;
 ALTER INDEX routing.delivery_instance ATTACH PARTITION routing.delivery_default_sop_instance_uid_destination_idx;
+ALTER INDEX routing.delivery_of_source ATTACH PARTITION routing.delivery_default_source_idx;
 ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_study_instance_uid_idx;
 ALTER INDEX routing.delivery_awaiting ATTACH PARTITION routing.delivery_default_study_instance_uid_idx1;
 ALTER INDEX routing.evaluation_pkey ATTACH PARTITION routing.evaluation_default_pkey;
+ALTER INDEX routing.evaluation_unmatched ATTACH PARTITION routing.evaluation_default_received_at_idx;
 ALTER INDEX routing.evaluation_instance ATTACH PARTITION routing.evaluation_default_sop_instance_uid_idx;
 ALTER INDEX runtime.outbox_unpublished ATTACH PARTITION runtime.outbox_default_attempts_id_idx;
 ALTER INDEX runtime.outbox_pkey ATTACH PARTITION runtime.outbox_default_pkey;
@@ -2545,6 +2621,7 @@ ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_15_study_in
 ALTER INDEX storage.receipt_object_key ATTACH PARTITION storage.receipt_default_object_key_idx;
 ALTER INDEX storage.receipt_to_delete ATTACH PARTITION storage.receipt_default_object_state_idx;
 ALTER INDEX storage.receipt_pkey ATTACH PARTITION storage.receipt_default_pkey;
+ALTER INDEX storage.receipt_too_often ATTACH PARTITION storage.receipt_default_received_at_idx;
 ALTER INDEX storage.receipt_recorded_at ATTACH PARTITION storage.receipt_default_recorded_at_idx;
 ALTER INDEX storage.receipt_instance ATTACH PARTITION storage.receipt_default_sop_instance_uid_idx;
 ALTER INDEX storage.receipt_study ATTACH PARTITION storage.receipt_default_study_instance_uid_idx;

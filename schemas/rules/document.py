@@ -184,7 +184,8 @@ def _awaited(title: str, info: ValidationInfo) -> str:
 class Rule(_Part):
     """One routing rule. ``quiet`` counts for series and study: complete after that long without a new instance.
 
-    ``after_commitment``: what it sends waits until each of these stations has committed the instance.
+    ``after_commitment``: what it sends waits until each of these stations has committed the instance. ``back``: an
+    instance is sent also to the station it came from; None, as false: not (the loop guard).
     """
 
     name: StrictStr = Field(min_length=1, max_length=100)
@@ -199,6 +200,7 @@ class Rule(_Part):
     ) = None
     priority: Literal["low", "normal", "high", "stat"] = "normal"
     stop: bool = False
+    back: StrictBool | None = None
 
     @field_validator("name")
     @classmethod

@@ -55,11 +55,13 @@ class Outcome:
     unread: frozenset[str] = frozenset()
 
 
-def compared(draft: Sequence[Match], live: Sequence[Match]) -> Outcome:
-    """What becomes of an instance that these rules of the draft and of the live rule set match."""
-    new, old = ([(match.rule, to) for match, to in sends(matches)] for matches in (draft, live))
+def compared(draft: Sequence[Match], live: Sequence[Match], source: str) -> Outcome:
+    """What becomes of an instance of ``source`` that these rules of the draft and of the live rule set match."""
+    new, old = ([(match.rule, to) for match, to in sends(matches, source)] for matches in (draft, live))
     before, after = {to for _, to in old}, {to for _, to in new}
-    named = dict.fromkeys((match.rule, to) for match in draft for to in match.destinations)
+    named = dict.fromkeys(
+        (match.rule, to) for match in draft for to in match.destinations if to not in match.withheld(source)
+    )
     return Outcome(
         newly=tuple(send for send in new if send[1] not in before),
         unchanged=tuple(send for send in new if send[1] in before),
@@ -72,11 +74,13 @@ class Outcomes:
     """Outcomes of receipts under one draft and one live rule set.
 
     A condition looks at one key only. So each distinct value of a key is tested once, and each distinct combination of
-    what the tests said is evaluated once, by the evaluator that routes. What is remembered has a limit.
+    what the tests said is evaluated once, by the evaluator that routes; apart for each source that is a destination
+    too, because nothing is sent back there. What is remembered has a limit.
     """
 
     def __init__(self, draft: CompiledRules, live: CompiledRules) -> None:
         self._draft, self._live = draft, live
+        self._destinations = draft.destinations | live.destinations
         looks_at = draft.looks_at | live.looks_at
         self.keys: Final = sorted(key for key in looks_at if not key.startswith("@"))
         self._came = sorted(key[1:] for key in looks_at if key.startswith("@"))
@@ -86,14 +90,15 @@ class Outcomes:
             (attrgetter(_COLUMNS.get(name, name)), lru_cache(_REMEMBERED)(partial(self._said, "@" + name)))
             for name in self._came
         ]
-        self._evaluated: dict[tuple[int, ...], Outcome] = {}
+        self._evaluated: dict[tuple[object, ...], Outcome] = {}
 
     def of(self, received: Received) -> Outcome:
         """The outcome of a receipt whose facts are there."""
         texts = (received.seen or "").split(_SEPARATOR)
         said = [says(text) for says, text in zip(self._said_of_facts, texts, strict=False)]
         said += [says(value(received)) for value, says in self._said_of_came]
-        combination = tuple(said)
+        back = received.calling_aet if received.calling_aet in self._destinations else ""
+        combination = (back, *said)
         outcome = self._evaluated.get(combination)
         if outcome is None:
             if len(self._evaluated) == _REMEMBERED:
@@ -103,7 +108,7 @@ class Outcomes:
 
     def of_subject(self, subject: Subject) -> Outcome:
         """The outcome of an instance of which no more is to be known."""
-        return compared(self._draft.evaluate(subject), self._live.evaluate(subject))
+        return compared(self._draft.evaluate(subject), self._live.evaluate(subject), subject.calling_aet)
 
     def subject(self, received: Received) -> tuple[Subject, frozenset[str]]:
         """A receipt as the rules see it, and the keys that have to be read from its object."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
-from services.admin.status_text import hexadecimal, waiting
+from services.admin.status_text import held, hexadecimal, waiting
 from services.admin.uids import uid_of
 from services.dicom.commitment import failure_name
 from services.runtime.db import Connection, Database
@@ -93,7 +93,7 @@ def instance(
     """One received revision of an instance (pure).
 
     ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came, ``archived_by``
-    each station that committed it (R109).
+    each station that committed it (R109), ``not_sent`` where rules did not send it though they name the station.
     """
     remarks = [row["disposition"]] if row["disposition"] not in ("NEW", "REVISION") else []
     return {
@@ -107,6 +107,11 @@ def instance(
         "findings": [*row["findings"], *row["flags"], *remarks],
         "rule_set": row["rule_set"],
         "matched": [match["rule"] for match in row["matched"] or []],
+        "not_sent": [
+            {"rule": match["rule"], "destination": title, "reason": reason}
+            for match in row["matched"] or []
+            for title, reason in match.get("not_sent", {}).items()
+        ],
         "archived": bool(archived),
         "archived_by": [{name: each[name] for name in ("station", "at")} for each in archived],
         "receipts": [{name: each[name] for name in ("received_at", "source", "disposition")} for each in receipts],
@@ -119,7 +124,7 @@ def delivery(
     """One delivery with all its attempts (pure). ``committing`` is None: nobody asked for its commitment.
 
     ``reason`` is why it is in its state, also where nothing was tried: its station was disabled for too long, say, or
-    others have to commit the instance first.
+    others have to commit the instance first, or it is held.
     """
     return {
         "instance": row["instance"],
@@ -128,7 +133,7 @@ def delivery(
         "destination": row["destination"],
         "job": row["job"],
         "state": row["state"],
-        "reason": waiting(row["awaited"]) or row["reason"],
+        "reason": held(row["held"]) or waiting(row["awaited"]) or row["reason"],
         "attempts": [
             {"at": attempt["at"], "status": hexadecimal(attempt["status"]), "reason": attempt["reason"]}
             for attempt in attempts

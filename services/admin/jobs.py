@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
-from services.admin.status_text import hexadecimal, waiting
+from services.admin.status_text import held, hexadecimal, waiting
 from services.runtime.db import Database
 
 STATES: Final = ("QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED")
@@ -15,7 +15,7 @@ async def list_jobs(database: Database, state: str | None, destination: str | No
     """The newest jobs, by state and destination where given."""
     async with database.transaction() as conn:
         cursor = await conn.execute(SQL.list_jobs, {"state": state, "destination": destination, "limit": limit})
-        return await cursor.fetchall()
+        return [_job(row) for row in await cursor.fetchall()]
 
 
 async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
@@ -31,9 +31,14 @@ async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
         cursor = await conn.execute(SQL.deliveries_of_job, {"id": job, "limit": limit})
         deliveries = await cursor.fetchall()
         commitments = await (await conn.execute(SQL.commitments_of_job, {"id": job})).fetchall()
-    return found | {"deliveries": [_delivery(row) for row in deliveries], "commitments": commitments}
+    return _job(found) | {"deliveries": [_delivery(row) for row in deliveries], "commitments": commitments}
+
+
+def _job(row: dict[str, Any]) -> dict[str, Any]:
+    """While deliveries of it are held, that is its reason."""
+    return row | {"reason": held(row.pop("held")) or row["reason"]}
 
 
 def _delivery(row: dict[str, Any]) -> dict[str, Any]:
-    reason = waiting(row.pop("awaited")) or row["reason"]
+    reason = held(row.pop("held")) or waiting(row.pop("awaited")) or row["reason"]
     return row | {"status": hexadecimal(row["status"]), "reason": reason}

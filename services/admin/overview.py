@@ -8,6 +8,7 @@ from services.runtime.db import Connection, Database
 
 ENDED: Final = ("SUCCESS", "FAILURE")
 """States of a commitment that has ended."""
+SHOWN_HOLDS: Final = 1000
 
 
 async def status(database: Database) -> dict[str, Any]:
@@ -20,8 +21,10 @@ async def status(database: Database) -> dict[str, Any]:
             "configuration": await _one(conn, SQL.configuration),
             "receiving": receiving,
             "received": received | await _one(conn, SQL.recorded_through),
+            "received_too_often": await _one(conn, SQL.received_too_often),
             "jobs": {row["state"]: row["jobs"] for row in jobs},
             "destinations": await (await conn.execute(SQL.destinations)).fetchall(),
+            "holds": await (await conn.execute(SQL.list_holds, {"ended": False, "limit": SHOWN_HOLDS})).fetchall(),
             "commitments": await _commitments(conn),
             "outbox": await _one(conn, SQL.count_outbox),
             "dead_letters": (await _one(conn, SQL.count_dead_letters))["parked"],

@@ -175,18 +175,29 @@ where not exists (select from storage.identity_view i
   and not exists (select from index.series_view s where s.series_instance_uid = uid)
 
 -- name: list_jobs
-select id, kind, state, destination, total, done, failed, reason, created_at, finished_at from routing.job_view
+-- held: what keeps deliveries of it waiting.
+select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, h.held
+from routing.job_view j
+cross join lateral (
+    select case when j.finished_at is null then (
+        select to_jsonb(w) from config.hold_view w where w.id = (
+            select min(v.hold) from routing.delivery_view v
+            where v.job = j.id and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) end as held
+) as h
 where (%(state)s::text is null or state = %(state)s)
   and (%(destination)s::text is null or destination = %(destination)s)
 order by created_at desc, id limit %(limit)s
 
 -- name: get_job
 select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, study_instance_uid,
-       nullif(rule_set, 0) as rule_set, rule, level, priority, request, released_at, started_at
+       nullif(rule_set, 0) as rule_set, rule, level, priority, request, released_at, started_at, (
+           select to_jsonb(h) from config.hold_view h where h.id = (
+               select min(v.hold) from routing.delivery_view v
+               where v.job = %(id)s and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) as held
 from routing.job_view where id = %(id)s
 
 -- name: deliveries_of_job
--- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited: as in
+-- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited, held: as in
 -- deliveries_at.
 select v.sop_instance_uid as instance, v.revision, v.state, v.attempts, v.status, v.reason, v.finished_at,
        case when v.state = 'PENDING' and v.awaits is not null then array(
@@ -194,6 +205,8 @@ select v.sop_instance_uid as instance, v.revision, v.state, v.attempts, v.status
                select from commitment.archived_view a where a.sop_instance_uid = v.sop_instance_uid
                and a.revision = v.revision and a.server = title)
            order by title) end as awaited,
+       case when v.state in ('PENDING', 'UNKNOWN') then (
+           select to_jsonb(h) from config.hold_view h where h.id = v.hold) end as held,
        case when v.state in ('PENDING', 'UNKNOWN') and v.next_attempt_at < 'infinity'
             then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
 from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
@@ -224,7 +237,8 @@ group by study_instance_uid order by max(revision) desc, study_instance_uid
 -- name: instances_at
 -- One row for each revision: the receipt that holds it, and how the rules took it.
 select i.sop_instance_uid as uid, i.study_instance_uid as study, i.revision, i.sha256, r.calling_aet as source,
-       r.peer_address, r.received_at, r.status, r.findings, r.flags, r.disposition, r.rule_set, e.matched, e.note
+       r.peer_address, r.received_at, r.status, r.findings, r.flags, r.disposition,
+       coalesce(e.rule_set, r.rule_set) as rule_set, e.matched, e.note
 from storage.identity_view i
 join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
 left join routing.evaluation_view e on e.received_at = r.received_at and e.object_key = r.object_key
@@ -239,13 +253,15 @@ where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instanc
 order by received_at, object_key
 
 -- name: deliveries_at
--- awaited: the stations whose commitment a delivery that waits still needs. commitment: the newest that was asked for.
+-- awaited: the stations whose commitment a delivery that waits still needs. held: what holds it. commitment: the newest that was asked for.
 select v.id, v.sop_instance_uid as instance, v.revision, v.sha256, v.destination, v.job, v.state, v.status, v.reason,
        case when v.state = 'PENDING' and v.awaits is not null then array(
            select title from unnest(v.awaits) as awaited (title) where not exists (
                select from commitment.archived_view a where a.sop_instance_uid = v.sop_instance_uid
                and a.revision = v.revision and a.server = title)
            order by title) end as awaited,
+       case when v.state in ('PENDING', 'UNKNOWN') then (
+           select to_jsonb(h) from config.hold_view h where h.id = v.hold) end as held,
        i.commitment, i.failure_reason
 from routing.delivery_view v
 left join lateral (
@@ -337,6 +353,12 @@ select count(*) as last_day, count(*) filter (where received_at > now() - interv
        max(received_at) as last_received_at
 from storage.receipt_view where received_at > now() - interval '24 hours'
 
+-- name: received_too_often
+-- Instances that came too often within the last hour, and from whom: stations send them in a circle.
+select count(distinct sop_instance_uid) as instances,
+       coalesce(array_agg(distinct calling_aet), '{}') as stations
+from storage.receipt_view where received_at > now() - interval '1 hour' and flags @> array['received-too-often']
+
 -- name: recorded_through
 select case when recorded_through > '-infinity' then recorded_through end as recorded_through
 from storage.watermark_view
@@ -351,12 +373,13 @@ where finished_at is null or created_at > now() - interval '24 hours' group by s
 -- at lease_until.
 select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
        case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at, d.last_failure_at,
-       coalesce(d.last_failure, '') as last_failure, w.waiting, w.oldest_waiting_at, w.sending, w.lease_until,
+       coalesce(d.last_failure, '') as last_failure, w.waiting, w.held, w.oldest_waiting_at, w.sending, w.lease_until,
        f.failed
 from config.station s
 left join routing.destination_view d on d.title = s.title
 cross join lateral (
     select count(*) as waiting, min(v.created_at) as oldest_waiting_at,
+           count(*) filter (where v.hold is not null and v.state <> 'SENDING') as held,
            count(*) filter (where v.state = 'SENDING') as sending,
            min(v.lease_until) filter (where v.state = 'SENDING') as lease_until
     from routing.delivery_view v
@@ -393,3 +416,60 @@ where received_at > now() - interval '24 hours' group by verdict
 -- name: count_received
 select count(*) as open, min(received_at) as oldest_at from commitment.inbound_view
 where state in ('CHECKING', 'READY', 'SENDING')
+
+-- Holds: written within a change of the configuration.
+
+-- name: end_hold
+update config.hold set ended_at = now(), ended_by = %(actor)s
+where kind = %(kind)s and name = %(name)s and ended_at is null
+returning why, held_by, until, coalesce(until > now(), true) as was_in_force
+
+-- name: insert_hold
+insert into config.hold (kind, name, why, held_by, until)
+values (%(kind)s, %(name)s, %(why)s, %(actor)s,
+        coalesce(%(until_at)s::timestamptz, now() + make_interval(secs => %(until_seconds)s::int)))
+returning kind, name, why, held_by, held_at, until, coalesce(until <= now(), false) as over
+
+-- name: rules_to_hold
+-- Rules of the live set, and those of sets before it that something still waits for.
+select r ->> 'name' as rule from config.rule_set_view s, jsonb_array_elements(s.document -> 'rules') as r where s.live
+union
+select rule from routing.job_view where finished_at is null and request is null
+
+-- name: list_holds
+select h.kind, h.name, h.why, h.held_by, h.held_at, h.until, h.in_force, h.ends_at, h.ended_by,
+       (select count(*) from routing.delivery_view d
+        where d.hold = h.id and d.state in ('PENDING', 'UNKNOWN')) as deliveries
+from config.hold_view h where h.in_force or %(ended)s
+order by h.in_force desc, h.held_at desc, h.id limit %(limit)s
+
+-- Many at once, and what nothing was sent of.
+
+-- name: choose_deliveries
+select d.received_at, d.id, d.destination, d.state, d.rule, d.reason
+from routing.delivery_view d
+where d.state = any(%(states)s::text[])
+  and (%(destination)s::text is null or d.destination = %(destination)s)
+  and (%(rule)s::text is null or d.rule = %(rule)s)
+  and (%(study)s::text is null or d.study_instance_uid = %(study)s)
+  and (%(reason)s::text is null or position(lower(%(reason)s) in lower(d.reason)) > 0)
+  and coalesce(d.finished_at, d.created_at)
+      >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::int), '-infinity')
+order by d.received_at, d.id limit %(limit)s
+
+-- name: list_unmatched
+-- Stored instances that were evaluated and of which nothing was ever to be sent, nor of a newer revision: by study, from
+-- whom and why. The same content again is spoken for by its first receipt.
+select r.study_instance_uid, r.calling_aet as source, count(distinct r.sop_instance_uid) as instances,
+       min(r.received_at) as first_received_at, max(r.received_at) as last_received_at, nullif(e.rule_set, 0) as rule_set,
+       coalesce(nullif(e.note, ''), 'no rule matched') as why
+from routing.evaluation_view e
+join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
+where e.matched = '[]'
+  and e.received_at
+      >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::int), '-infinity')
+  and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
+  and not exists (select from routing.delivery_view d
+                  where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
+group by r.study_instance_uid, r.calling_aet, e.rule_set, e.note
+order by max(r.received_at) desc, r.study_instance_uid limit %(limit)s

@@ -25,11 +25,26 @@ MOST_UIDS: Final = 10_000
 
 OPEN_STATES: Final = frozenset({"QUEUED", "ACTIVE"})
 
-Kind = Literal["send", "retry", "cancel", "delete", "retry-commitment", "cancel-commitment"]
+Kind = Literal[
+    "send",
+    "retry",
+    "cancel",
+    "route",
+    "retry-deliveries",
+    "cancel-deliveries",
+    "reroute-deliveries",
+    "delete",
+    "retry-commitment",
+    "cancel-commitment",
+]
 CARRIED_OUT_BY: Final[dict[Kind, str]] = {
     "send": "forwarder",
     "retry": "forwarder",
     "cancel": "forwarder",
+    "route": "forwarder",
+    "retry-deliveries": "forwarder",
+    "cancel-deliveries": "forwarder",
+    "reroute-deliveries": "forwarder",
     "delete": "storage",
     "retry-commitment": "commitment",
     "cancel-commitment": "commitment",
@@ -82,6 +97,22 @@ async def delete(database: Database, actor: str, uids: Sequence[str], *, even_un
     return await carried_out(database, await database.retry(work))
 
 
+async def route(database: Database, actor: str, uids: Sequence[str]) -> Requested:
+    """Have studies, series or instances evaluated by the live rule set, held ones too; what was sent is not sent again.
+
+    Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` without a live rule set, and ``UsageError`` for
+    what is no UID.
+    """
+    wanted = _wanted(uids)
+
+    async def work(conn: Connection) -> UUID:
+        cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED"]})
+        _refuse_unknown(await cursor.fetchall())
+        return await insert(conn, actor, "route", {"uids": wanted})
+
+    return await carried_out(database, await database.retry(work))
+
+
 async def retry(database: Database, actor: str, job: UUID) -> Requested:
     """Have the failed and undecided deliveries of a job tried again at once. Raises ``NotFound``."""
     return await _about_job(database, actor, "retry", job)
@@ -127,9 +158,9 @@ async def insert(conn: Connection, actor: str, kind: Kind, body: dict[str, Any])
     return request
 
 
-async def carried_out(database: Database, request: UUID) -> Requested:
+async def carried_out(database: Database, request: UUID, *, waiting: bool = True) -> Requested:
     """Wait for the answer of the service whose request it is. Raises ``Refused`` with its reason if it cannot do it."""
-    deadline = time.monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + (ANSWER_SECONDS if waiting else 0)
     while (result := await _result(database, request)) is None:
         if time.monotonic() > deadline:
             return Requested(request, None)

@@ -59,6 +59,8 @@ async def remove(database: Database, actor: str, title: str) -> None:
         before = found(known, wanted)
         _refuse(await _users(opened.conn, wanted, known.values()))
         await opened.conn.execute(SQL.delete_station, {"title": wanted})
+        for kind in ("station", "source"):
+            await opened.conn.execute(SQL.end_hold, {"kind": kind, "name": wanted, "actor": opened.actor})
         await opened.record("station.remove", wanted, before.model_dump(), None)
 
     await change(database, actor, work)

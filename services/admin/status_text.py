@@ -1,6 +1,8 @@
 """DIMSE statuses, and what a delivery waits for, as people know them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 
 def hexadecimal(status: int | None) -> str | None:
@@ -11,3 +13,18 @@ def hexadecimal(status: int | None) -> str | None:
 def waiting(awaited: Sequence[str] | None) -> str:
     """Whose commitment a delivery still needs before it may go (pure); "" if none."""
     return f"waits until {', '.join(awaited)} committed the instance" if awaited else ""
+
+
+def held(hold: Mapping[str, Any] | None) -> str:
+    """What holds a delivery, since when, by whom, why and until when (pure); "" if nothing does."""
+    if not hold:
+        return ""
+    end = f"until {_to_the_minute(hold['until'])}" if hold["until"] else "until it is resumed"
+    since = _to_the_minute(hold["held_at"])
+    return f"{hold['kind']} {hold['name']} is held since {since} by {hold['held_by']} {end}: {hold['why']}"
+
+
+def _to_the_minute(at: datetime | str) -> str:
+    """JSON of the database holds times as text."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%MZ}"

@@ -6,6 +6,7 @@ from typing import Any
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
 from services.admin.uids import uid_of
+from services.admin.when import When
 from services.runtime.db import Connection, Database
 
 
@@ -25,6 +26,13 @@ async def list_studies(database: Database, wanted: Filter, limit: int) -> list[d
     """The studies that changed last."""
     async with database.transaction() as conn:
         return await _studies(conn, wanted, limit)
+
+
+async def unmatched(database: Database, since: When, limit: int) -> list[dict[str, Any]]:
+    """What is stored and was never to be sent anywhere: by study, from whom and why, the newest first."""
+    async with database.transaction() as conn:
+        cursor = await conn.execute(SQL.list_unmatched, since.parameters("since") | {"limit": limit})
+        return await cursor.fetchall()
 
 
 async def show(database: Database, text: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "station": "station",
     "title": "title",
     "rules": "rules",
+    "holds": "holds",
     "send": "send",
     "jobs": "jobs",
     "commitments": "commitments",

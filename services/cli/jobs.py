@@ -6,10 +6,11 @@ from uuid import UUID
 import typer
 
 from services.admin import jobs
+from services.cli import bulk
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 
-app = typer.Typer(help="Jobs: list, show, retry, cancel.", no_args_is_help=True)
+app = typer.Typer(help="Jobs: list, show, retry, cancel, reroute.", no_args_is_help=True)
 
 
 def register(whole: typer.Typer) -> None:
@@ -24,6 +25,7 @@ def _job_id(text: str) -> UUID:
         raise typer.BadParameter(f"{text[:64]!r} is no id of a job; 'gateway jobs list' shows the ids") from None
 
 
+OneJob = Annotated[UUID | None, typer.Argument(metavar="[JOB]", parser=_job_id, help="Id of a job.")]
 Job = Annotated[UUID, typer.Argument(metavar="JOB", parser=_job_id, help="Id of a job.")]
 State = Annotated[
     Literal["QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED"] | None,
@@ -71,20 +73,68 @@ def show(job: Job, limit: Limit = 1000, as_json: Json = False) -> None:
 
 
 @app.command("retry")
-def retry(job: Job, as_json: Json = False) -> None:
-    """Try the failed and undecided deliveries of a job again, at once."""
-    # Imported here: the broker's client comes with it, and the commands that only ask need none.
-    from services.admin import requests
-    from services.cli.requested import print_requested
+def retry(
+    job: OneJob = None,
+    destination: bulk.Destination = None,
+    state: bulk.State = None,
+    rule: bulk.Rule = None,
+    study: bulk.Study = None,
+    since: bulk.Since = None,
+    reason_contains: bulk.ReasonContains = None,
+    dry_run: bulk.DryRun = False,
+    yes: bulk.Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Try the failed and undecided deliveries of a job again, at once; or those a filter finds (failed ones)."""
+    wanted = bulk.filter_of(destination, state, rule, study, since, reason_contains)
+    if not bulk.one(job, wanted):
+        bulk.run("retry", wanted, dry_run=dry_run, yes=yes, as_json=as_json)
+    elif job is not None:
+        # Imported here: the broker's client comes with it, and the commands that only ask need none.
+        from services.admin import requests
+        from services.cli.requested import print_requested
 
-    print_requested("retry", with_database(lambda database: requests.retry(database, actor(), job)), as_json)
+        print_requested("retry", with_database(lambda database: requests.retry(database, actor(), job)), as_json)
 
 
 @app.command("cancel")
-def cancel(job: Job, as_json: Json = False) -> None:
-    """Give up what of a job still waits; what is under way ends first."""
-    # Imported here: the broker's client comes with it, and the commands that only ask need none.
-    from services.admin import requests
-    from services.cli.requested import print_requested
+def cancel(
+    job: OneJob = None,
+    destination: bulk.Destination = None,
+    state: bulk.State = None,
+    rule: bulk.Rule = None,
+    study: bulk.Study = None,
+    since: bulk.Since = None,
+    reason_contains: bulk.ReasonContains = None,
+    dry_run: bulk.DryRun = False,
+    yes: bulk.Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Give up what of a job, or of what a filter finds, still waits; what is under way ends first."""
+    wanted = bulk.filter_of(destination, state, rule, study, since, reason_contains)
+    if not bulk.one(job, wanted):
+        bulk.run("cancel", wanted, dry_run=dry_run, yes=yes, as_json=as_json)
+    elif job is not None:
+        # Imported here: the broker's client comes with it, and the commands that only ask need none.
+        from services.admin import requests
+        from services.cli.requested import print_requested
 
-    print_requested("cancel", with_database(lambda database: requests.cancel(database, actor(), job)), as_json)
+        print_requested("cancel", with_database(lambda database: requests.cancel(database, actor(), job)), as_json)
+
+
+@app.command("reroute")
+def reroute(
+    to: Annotated[str, typer.Option(metavar="TITLE", help="Station that gets it instead.")],
+    destination: bulk.Destination = None,
+    state: bulk.State = None,
+    rule: bulk.Rule = None,
+    study: bulk.Study = None,
+    since: bulk.Since = None,
+    reason_contains: bulk.ReasonContains = None,
+    dry_run: bulk.DryRun = False,
+    yes: bulk.Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Send what a filter finds (what waits and what failed) to another station instead, in jobs of its own."""
+    wanted = bulk.filter_of(destination, state, rule, study, since, reason_contains)
+    bulk.run("reroute", wanted, to=to, dry_run=dry_run, yes=yes, as_json=as_json)

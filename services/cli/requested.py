@@ -19,7 +19,16 @@ def print_requested(kind: Kind, requested: Requested, as_json: bool) -> None:
         typer.echo(f"{kind} {requested.id} is queued: {service} did not answer yet and will do it when it runs")
     else:
         about = next((f"{what} {result[what]}, " for what in ("job", "commitment") if what in result), "")
-        typer.echo(f"{kind}: {about}{_counted(result)}")
+        typer.echo(f"{kind}: {about}{_counted(result)}{_routed(result)}")
+
+
+def _routed(result: Mapping[str, Any]) -> str:
+    """What rules made of it, where they were asked."""
+    if "rule_set" not in result:
+        return ""
+    return (
+        f" by rule set {result['rule_set']}: {result['deliveries']} to send, {result['unmatched']} matched by no rule"
+    )
 
 
 def _counted(result: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from schemas.rules import dump, from_stored
 from services.admin import rule_findings, rule_sets, taken
 from services.admin.faults import FaultyRules
 from services.admin.rule_tests import FailedTests
-from services.cli import exits, rules_drafts, rules_dry_run, rules_explain, rules_tests
+from services.cli import exits, holds, rules_drafts, rules_dry_run, rules_explain, rules_tests
 from services.cli.output import Json, cell, print_json, print_table
 from services.cli.rule_files import (
     DAYS,
@@ -28,7 +28,9 @@ from services.cli.rule_files import (
 from services.cli.session import actor, with_database
 from services.runtime.db import Database
 
-app = typer.Typer(help="Routing rules: drafts, check, apply, publish, rollback, history, tests.", no_args_is_help=True)
+app = typer.Typer(
+    help="Routing rules: drafts, check, apply, publish, rollback, history, tests, holds.", no_args_is_help=True
+)
 app.add_typer(rules_drafts.app, name="draft")
 app.add_typer(rules_tests.app, name="tests")
 
@@ -187,3 +189,18 @@ def _say(published: dict[str, Any], told: taken.Taken) -> None:
         )
     if told.unknown:
         typer.echo(f"nobody could be asked what they receive under: {told.unknown}", err=True)
+
+
+RuleName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a rule.")]
+
+
+@app.command("hold")
+def hold(name: RuleName, why: holds.Why, until: holds.Until = None, as_json: Json = False) -> None:
+    """Let what a rule sends wait, without ageing, until it is resumed; in force within 2 seconds."""
+    holds.begin("rule", name, why, until, as_json)
+
+
+@app.command("resume")
+def resume(name: RuleName, as_json: Json = False) -> None:
+    """End the hold of a rule: what waited goes, within 2 seconds."""
+    holds.end("rule", name, as_json)

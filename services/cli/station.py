@@ -7,7 +7,7 @@ import typer
 
 from services.admin import stations
 from services.admin.station import Station, build
-from services.cli import exits
+from services.cli import exits, holds
 from services.cli.output import Json, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 from services.runtime.settings import RuntimeSettings
@@ -17,7 +17,7 @@ EMPTIED_BY_ZERO = (
     "commit_retry_hours", "commit_size",
 )  # fmt: skip
 
-app = typer.Typer(help="Remote AEs: add, set, list, show, remove, echo.", no_args_is_help=True)
+app = typer.Typer(help="Remote AEs: add, set, list, show, remove, hold, resume, echo.", no_args_is_help=True)
 
 
 def register(whole: typer.Typer) -> None:
@@ -202,6 +202,28 @@ def remove(title: Title, as_json: Json = False) -> None:
         print_json({"removed": title.strip()})
     else:
         typer.echo(f"removed {title.strip()}")
+
+
+AsSource = Annotated[
+    bool, typer.Option("--as-source", help="What rules send of what came from it, instead of what is sent to it.")
+]
+
+
+@app.command("hold")
+def hold(
+    title: Title, why: holds.Why, until: holds.Until = None, as_source: AsSource = False, as_json: Json = False
+) -> None:
+    """Let what is to be sent to a station wait, without ageing, until it is resumed; in force within 2 seconds.
+
+    The gateway goes on receiving from it. What is under way ends first.
+    """
+    holds.begin("source" if as_source else "station", title, why, until, as_json)
+
+
+@app.command("resume")
+def resume(title: Title, as_source: AsSource = False, as_json: Json = False) -> None:
+    """End a hold: what waited goes, within 2 seconds."""
+    holds.end("source" if as_source else "station", title, as_json)
 
 
 @app.command("echo")

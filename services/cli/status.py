@@ -9,6 +9,7 @@ from typing import Any, Final
 import typer
 
 from services.admin import overview
+from services.admin.status_text import held
 from services.cli.output import Json, cell, print_fields, print_json, print_table
 from services.cli.session import with_database
 from services.runtime.settings import RuntimeSettings
@@ -81,7 +82,9 @@ def _print(report: dict[str, Any]) -> None:
             "received": f"{received['last_hour']} in the last hour, {received['last_day']} in 24 hours",
             "last received": received["last_received_at"],
             "recorded through": received["recorded_through"],
+            "received too often": _too_often(report["received_too_often"]),
             "jobs": _counted(report["jobs"]),
+            "held": [held(hold) for hold in report["holds"]],
             "commitments": _counted(report["commitments"]["states"]),
             "oldest commitment waiting since": report["commitments"]["oldest_waiting_at"],
             "commitment reports not believed": _counted(_distrusted(report["commitments"]["reports"])),
@@ -107,6 +110,7 @@ _DESTINATION: Final = (
     ("CIRCUIT", "circuit"),
     ("NEXT TRY", "retry_at"),
     ("WAITING", "waiting"),
+    ("HELD", "held"),
     ("OLDEST", "oldest_waiting_at"),
     ("SENDING", "sending"),
     ("FAILED (24 H)", "failed"),
@@ -118,6 +122,11 @@ _DESTINATION: Final = (
 
 def _counted(counts: dict[str, int]) -> list[str]:
     return [f"{count} {what}" for what, count in sorted(counts.items())]
+
+
+def _too_often(found: dict[str, Any]) -> str | None:
+    """What stations seem to send in a circle, within the last hour."""
+    return f"{found['instances']} instances, from {cell(found['stations'])}" if found["instances"] else None
 
 
 def _distrusted(reports: dict[str, int]) -> dict[str, int]:

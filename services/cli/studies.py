@@ -8,10 +8,11 @@ import typer
 
 from services.admin import studies
 from services.admin.studies import Filter
+from services.admin.when import NEVER, when_of
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 
-app = typer.Typer(help="Studies: list, show, delete.", no_args_is_help=True)
+app = typer.Typer(help="Studies: list, show, unmatched, route, delete.", no_args_is_help=True)
 
 
 def register(whole: typer.Typer) -> None:
@@ -97,6 +98,46 @@ def show(
             for s in found["series"]
         ],
     )
+
+
+@app.command("unmatched")
+def unmatched(
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Received since then: 2d, 12h, or 2026-12-01T07:00 (UTC).")
+    ] = None,
+    limit: Limit = 1000,
+    as_json: Json = False,
+) -> None:
+    """What is stored and was never to be sent anywhere: no rule matched it, or it was kept back.
+
+    'gateway studies route' evaluates it by the rules that are live now, 'gateway send' sends it by hand.
+    """
+    beginning = NEVER if since is None else when_of(since)
+    rows = with_database(lambda database: studies.unmatched(database, beginning, limit))
+    if as_json:
+        print_json(rows)
+        return
+    columns = (
+        "study_instance_uid", "instances", "source", "first_received_at", "last_received_at", "rule_set", "why",
+    )  # fmt: skip
+    print_table(
+        ("STUDY", "INSTANCES", "FROM", "FIRST RECEIVED", "LAST RECEIVED", "RULE SET", "WHY"),
+        [[row[column] for column in columns] for row in rows],
+    )
+
+
+@app.command("route")
+def route(
+    uids: Annotated[list[str], typer.Argument(metavar="UID…", help="Study, series or SOP Instance UIDs.")],
+    as_json: Json = False,
+) -> None:
+    """Evaluate what is stored by the rules live now, what was held back too; what was sent is not sent again."""
+    # Imported here: the broker's client comes with it, and the commands that only ask need none.
+    from services.admin import requests
+    from services.cli.requested import print_requested
+
+    requested = with_database(lambda database: requests.route(database, actor(), uids))
+    print_requested("route", requested, as_json)
 
 
 @app.command("delete")

@@ -62,6 +62,9 @@ def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
             for i in instances
         ],
     )  # fmt: skip
+    not_sent = [(i["uid"], i["revision"], *each.values()) for i in instances for each in i["not_sent"]]
+    if not_sent:
+        print_table(("INSTANCE", "REV", "RULE", "NOT SENT TO", "REASON"), not_sent)
     remarks = [(i["uid"], i["revision"], explained(finding)) for i in instances for finding in i["findings"]]
     if remarks:
         print_table(("INSTANCE", "REV", "FINDING"), remarks)

@@ -33,6 +33,7 @@ class Station:
     store_seconds: int | None = None
     reduce_level_1: bool = False
     pet_raw: bool = False
+    held: bool = False
 
     @property
     def policy(self) -> Policy:
@@ -42,13 +43,16 @@ class Station:
 
 @dataclass
 class Configuration:
-    """Stations by title, refreshed when the generation moved; at most ``rule_sets`` compiled rule sets."""
+    """Stations by title and the holds in force (kind, name), refreshed when the generation moved or a hold has ended;
+    at most ``rule_sets`` compiled rule sets."""
 
     database: Database
     rule_sets: int
     profile: Profile
     generation: int = -1
     stations: dict[str, Station] = field(default_factory=dict)
+    holds: frozenset[tuple[str, str]] = frozenset()
+    _in_force: list[int] = field(default_factory=list)
     _compiled: OrderedDict[int, CompiledRules] = field(default_factory=OrderedDict)
 
     async def refresh(self) -> None:
@@ -59,11 +63,13 @@ class Configuration:
     async def refresh_within(self, connection: AsyncConnection[DictRow]) -> None:
         """As ``refresh``, in a transaction under way: what decides about a delivery asks before it decides."""
         generation = await (await connection.execute(QUERIES.select_generation)).fetchone()
-        if generation is None or generation["number"] == self.generation:
+        if generation is None or (generation["number"], generation["holds"]) == (self.generation, self._in_force):
             return
         rows = await (await connection.execute(QUERIES.select_stations)).fetchall()
         self.stations = {row["title"]: Station(**row) for row in rows}
-        self.generation = generation["number"]
+        held = await (await connection.execute(QUERIES.select_holds)).fetchall()
+        self.holds = frozenset((row["kind"], row["name"]) for row in held)
+        self.generation, self._in_force = generation["number"], generation["holds"]
         log.info("configuration_read", generation=self.generation, stations=len(self.stations))
 
     def refusal(self, title: str) -> str | None:
@@ -86,6 +92,10 @@ class Configuration:
     def enabled(self) -> list[str]:
         """Titles that may be sent to."""
         return [station.title for station in self.stations.values() if station.enabled]
+
+    def not_held(self) -> list[str]:
+        """Titles that may be sent to at this moment."""
+        return [title for title in self.enabled() if not self.stations[title].held]
 
     async def rules(self, connection: AsyncConnection[DictRow], number: int) -> CompiledRules | None:
         """The rule set of that number, compiled; None if there is none (0: none was live; else it is lost)."""

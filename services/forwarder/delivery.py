@@ -10,7 +10,10 @@ from services.forwarder.states import State
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A row of the ledger that this process holds the lease of. Times are the database's."""
+    """A row of the ledger that this process holds the lease of. Times are the database's.
+
+    ``rule`` sends it, of what ``source`` sent; both are empty where a person asked for it.
+    """
 
     received_at: datetime
     id: int
@@ -31,11 +34,18 @@ class Delivery:
     waiting_since: datetime
     claimed_at: datetime
     state_before: State
+    rule: str = ""
+    source: str = ""
 
     @property
     def context(self) -> tuple[str, str]:
         """What it needs of an association: (SOP class, transfer syntax)."""
         return self.sop_class_uid, self.transfer_syntax_uid
+
+    @property
+    def holdable_by(self) -> frozenset[tuple[str, str]]:
+        """Kind and name of the holds that would keep it."""
+        return frozenset((("station", self.destination), ("rule", self.rule), ("source", self.source)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Evaluator:
 
     async def _evaluate(self, keys: Sequence[ReceiptKey]) -> int:
         receipts, rules = await self._read(keys)
-        evaluated = await asyncio.to_thread(self._evaluate_all, receipts, rules)
+        evaluated = await asyncio.to_thread(self.evaluate_all, receipts, rules)
         if not evaluated:
             return 0
 
@@ -100,7 +100,7 @@ class Evaluator:
                     rules[number] = compiled
         return receipts, rules
 
-    def _evaluate_all(self, receipts: Sequence[DictRow], rules: Mapping[int, CompiledRules]) -> list[Evaluated]:
+    def evaluate_all(self, receipts: Sequence[DictRow], rules: Mapping[int, CompiledRules]) -> list[Evaluated]:
         """In a thread: matching is work for the processor, and elements may be read from the object."""
         found = [self._evaluate_one(receipt, rules) for receipt in receipts]
         return [each for each in found if each is not None]
@@ -139,14 +139,20 @@ class Evaluator:
 
     async def _write(self, connection: Connection, evaluated: Sequence[Evaluated]) -> int:
         mine = await _insert_evaluations(connection, evaluated)
-        refusals = self._refusals(mine)
-        planned: list[Planned] = []
-        for each in mine:
-            unsendable = self._configuration.unsendable(each.receipt["sop_class_uid"])
-            planned += plan(instance(each.receipt), each.receipt["rule_set"], each.matches, refusals, unsendable)
-        await plans.write(connection, planned, self._reopen_seconds)
+        metrics.UNMATCHED.inc(sum(not each.matches and each.receipt["disposition"] in ROUTED for each in mine))
+        await plans.write(connection, self.planned(mine), self._reopen_seconds)
         await self._wake(connection, [each.receipt for each in mine if each.receipt["disposition"] == "DUPLICATE"])
         return len(mine)
+
+    def planned(self, evaluated: Sequence[Evaluated]) -> list[Planned]:
+        """The deliveries that follow."""
+        refusals = self._refusals(evaluated)
+        planned: list[Planned] = []
+        for each in evaluated:
+            unsendable = self._configuration.unsendable(each.receipt["sop_class_uid"])
+            source, rule_set = each.receipt["calling_aet"], each.receipt["rule_set"]
+            planned += plan(instance(each.receipt), source, rule_set, each.matches, refusals, unsendable)
+        return planned
 
     def _refusals(self, evaluated: Sequence[Evaluated]) -> dict[str, str]:
         titles = {title for each in evaluated for match in each.matches for title in match.destinations}
@@ -184,7 +190,7 @@ async def _insert_evaluations(connection: Connection, evaluated: Sequence[Evalua
         for column in ("received_at", "object_key", "sop_instance_uid", "revision", "study_instance_uid", "rule_set")
     }
     parameters |= {
-        "matched": [json.dumps(matched(each.matches)) for each in evaluated],
+        "matched": [json.dumps(matched(each.matches, each.receipt["calling_aet"])) for each in evaluated],
         "note": [each.note for each in evaluated],
     }
     rows = await (await connection.execute(QUERIES.insert_evaluations, parameters)).fetchall()

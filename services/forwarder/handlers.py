@@ -10,6 +10,7 @@ from services.forwarder import jobs, ledger, metrics
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
+from services.forwarder.holds import Holds
 from services.forwarder.plans import QUERIES
 from services.forwarder.requests import Requests
 from services.forwarder.settings import ForwarderSettings
@@ -108,9 +109,12 @@ class Handlers:
 class Clocks:
     """What happens because time passed. All times are the database's."""
 
-    def __init__(self, database: Database, configuration: Configuration, settings: ForwarderSettings) -> None:
+    def __init__(
+        self, database: Database, configuration: Configuration, holds: Holds, settings: ForwarderSettings
+    ) -> None:
         self._database = database
         self._configuration = configuration
+        self._holds = holds
         self._settings = settings
 
     async def release(self) -> None:
@@ -148,6 +152,7 @@ class Clocks:
 
     async def measure(self) -> None:
         """Metrics of every configured destination."""
+        held = await self._holds.count()
         for title in list(self._configuration.stations):
             async with self._database.transaction() as connection:
                 age, count = await ledger.backlog(connection, title)
@@ -155,3 +160,6 @@ class Clocks:
             metrics.OLDEST_SECONDS.labels(title).set(age)
             metrics.WAITING.labels(title).set(count)
             metrics.CIRCUIT_OPEN.labels(title).set(int(circuit.open))
+            deliveries, seconds = held.get(title, (0, 0.0))
+            metrics.HELD.labels(title).set(deliveries)
+            metrics.HELD_WITHOUT_END_SECONDS.labels(title).set(seconds)

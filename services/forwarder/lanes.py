@@ -46,7 +46,7 @@ class Lane:
         """One association from beginning to end; False if there is nothing to do."""
         station = self._destination.station()
         stopping = self._means.supervisor.stopping.is_set()
-        if stopping or station is None or not station.enabled or self._number >= station.associations:
+        if stopping or station is None or not station.enabled or station.held or self._number >= station.associations:
             return False
         self.session = Session(self._means, self._destination, station, self._line(station), self._holder)
         try:
@@ -70,7 +70,9 @@ class Lanes:
         for station in self._configuration.stations.values():
             destination = self._destinations.get(station.title)
             if destination is None:
-                destination = Destination(station.title, self._current(station.title))
+                destination = Destination(
+                    station.title, self._current(station.title), lambda: self._configuration.holds
+                )
                 self._destinations[station.title] = destination
             for number in range(station.associations):
                 if (station.title, number) not in self._lanes:
@@ -81,7 +83,7 @@ class Lanes:
     async def ring_due(self) -> None:
         """Ask the database which destinations have something due, and wake their lanes."""
         async with self._means.database.transaction() as connection:
-            due = await ledger.due(connection, self._configuration.enabled())
+            due = await ledger.due(connection, self._configuration.not_held())
         for title in due & self._destinations.keys():
             self._destinations[title].ring()
 

@@ -27,7 +27,10 @@ where exists (
 -- name: claim
 -- The next deliveries by priority and time, each instance at most once and never while it is being sent. What a newer
 -- revision overtook ends SUPERSEDED instead, what the profile never sends FAILED. Where the object is, storage knows: it may have moved to a duplicate's.
-with busy as materialized (
+-- What is held is passed over until it is parked.
+with held as materialized (
+    select kind, name from config.hold_view where in_force
+), busy as materialized (
     select sop_instance_uid from routing.delivery where destination = %(destination)s and state = 'SENDING'
 ), due as materialized (
     select d.*
@@ -38,6 +41,9 @@ with busy as materialized (
         where w.destination = %(destination)s and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
           and w.next_attempt_at <= now()
           and w.sop_instance_uid not in (select sop_instance_uid from busy)
+          and not exists (
+              select from held h
+              where h.name = case h.kind when 'station' then w.destination when 'rule' then w.rule else w.source end)
         order by w.next_attempt_at, w.id
         limit %(most)s
         for update skip locked
@@ -66,7 +72,8 @@ where d.received_at = c.received_at and d.id = c.id
 returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.job, d.study_instance_uid,
           coalesce(i.object_key, d.object_key) as object_key,
           coalesce(i.data_set_offset, d.data_set_offset) as data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
-          d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at
+          d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at, d.rule,
+          d.source
 
 -- name: hold_probe
 -- One association tries a destination whose circuit is open; nobody else does until its lease would end.

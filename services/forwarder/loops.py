@@ -4,6 +4,7 @@ from services.dicom.outgoing import WANTED_CHANNEL
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.handlers import Clocks
+from services.forwarder.holds import Holds
 from services.forwarder.lanes import Lanes
 from services.forwarder.settings import ForwarderSettings
 from services.runtime.loops import Loops
@@ -21,6 +22,7 @@ async def spawn_loops(
     lanes: Lanes,
     clocks: Clocks,
     commitments: Commitments,
+    holds: Holds,
     settings: ForwarderSettings,
 ) -> None:
     """Start all loops as supervised tasks."""
@@ -31,6 +33,7 @@ async def spawn_loops(
     async def refresh() -> None:
         await configuration.refresh()
         lanes.adjust()
+        await holds.keep()
 
     async def attend() -> None:
         await lanes.give_way()

@@ -14,6 +14,7 @@ from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.handlers import Clocks, Handlers
+from services.forwarder.holds import Holds
 from services.forwarder.lanes import Lanes
 from services.forwarder.loops import spawn_loops
 from services.forwarder.preparation import Preparation
@@ -40,9 +41,13 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         lanes = Lanes(means, configuration, runtime.settings.aet)
         evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
         commitments = Commitments(runtime.db, configuration)
-        handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration), commitments, settings)
-        clocks = Clocks(runtime.db, configuration, settings)
-        await spawn_loops(Loops(runtime.db, runtime.supervisor), configuration, lanes, clocks, commitments, settings)
+        handlers = Handlers(
+            runtime.db, evaluator, Requests(runtime.db, configuration, evaluator), commitments, settings
+        )
+        holds = Holds(runtime.db)
+        clocks = Clocks(runtime.db, configuration, holds, settings)
+        loops = Loops(runtime.db, runtime.supervisor)
+        await spawn_loops(loops, configuration, lanes, clocks, commitments, holds, settings)
         await consume(runtime, handlers, settings)
         try:
             yield

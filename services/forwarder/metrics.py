@@ -7,6 +7,12 @@ OLDEST_SECONDS = Gauge(
     "gateway_forwarder_oldest_waiting_seconds", "Age of the oldest waiting delivery", ["destination"]
 )
 WAITING = Gauge("gateway_forwarder_waiting_deliveries", "Deliveries that may go and have not", ["destination"])
+HELD = Gauge("gateway_forwarder_held_deliveries", "Deliveries that wait for the end of a hold", ["destination"])
+HELD_WITHOUT_END_SECONDS = Gauge(
+    "gateway_forwarder_held_without_end_seconds",
+    "Time the oldest delivery has been held by a hold that only a person ends",
+    ["destination"],
+)
 CIRCUIT_OPEN = Gauge("gateway_forwarder_circuit_open", "1 while the destination is left alone", ["destination"])
 REJECTED = Counter(
     "gateway_forwarder_permanent_rejections_total", "Associations the destination rejected for good", ["destination"]
@@ -24,6 +30,7 @@ EVALUATE_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
 )
 EVALUATED = Counter("gateway_forwarder_evaluated_total", "Receipts evaluated", ["by"])
+UNMATCHED = Counter("gateway_forwarder_unmatched_total", "Receipts that no rule matched: nothing is sent of them")
 UNEVALUABLE = Counter("gateway_forwarder_unevaluable_total", "Receipts whose rule set does not exist")
 RELEASED = Counter("gateway_forwarder_released_jobs_total", "Series and study jobs whose quiet time passed")
 LEASES_EXPIRED = Counter("gateway_forwarder_leases_expired_total", "Deliveries whose worker died or could not renew")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.dicom.rules import Match
+from services.dicom.rules import Match, sends
 
 PET_RAW_RULE = "PET raw data (R122)"
+CAME_FROM_THERE = "it came from there, and the rule does not say back: true"
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "stat": 3}
 
 
@@ -50,7 +51,8 @@ class Planned:
     """One delivery to be. ``refusal`` is not empty when it cannot go: it is FAILED at once, visible.
 
     ``commit``: whether its rule requires commitment or does not want it; None: as the destination can (R71).
-    ``awaits``: stations that must have committed the instance before it goes.
+    ``awaits``: stations that must have committed the instance before it goes. ``source``: the calling AE title it came
+    from; empty where a person asked for it.
     """
 
     instance: Instance
@@ -60,6 +62,7 @@ class Planned:
     refusal: str = ""
     commit: bool | None = None
     awaits: tuple[str, ...] = ()
+    source: str = ""
 
 
 def instance(receipt: Mapping[str, Any]) -> Instance:
@@ -68,26 +71,29 @@ def instance(receipt: Mapping[str, Any]) -> Instance:
 
 
 def plan(
-    instance: Instance, rule_set: int, matches: Sequence[Match], refusals: Mapping[str, str], unsendable: str = ""
+    instance: Instance,
+    source: str,
+    rule_set: int,
+    matches: Sequence[Match],
+    refusals: Mapping[str, str],
+    unsendable: str = "",
 ) -> Iterable[Planned]:
-    """Deliveries of one instance: one for each destination, in the job of the first rule that names it.
+    """Deliveries of one instance that ``source`` sent: one for each destination, in the job of the rule that sends it
+    there.
 
     ``refusals`` say by destination why it cannot go there, ``unsendable`` why it goes nowhere.
     """
-    taken: set[str] = set()
-    for match in matches:
-        for destination in match.destinations:
-            if destination not in taken:
-                taken.add(destination)
-                yield Planned(
-                    instance=instance,
-                    job=_key(instance, rule_set, match, destination),
-                    priority=PRIORITIES[match.priority],
-                    quiet_seconds=match.quiet_seconds,
-                    refusal=unsendable or refusals.get(destination, ""),
-                    commit=match.commit.get(destination),
-                    awaits=match.after_commitment,
-                )
+    for match, destination in sends(matches, source):
+        yield Planned(
+            instance=instance,
+            job=_key(instance, rule_set, match, destination),
+            priority=PRIORITIES[match.priority],
+            quiet_seconds=match.quiet_seconds,
+            refusal=unsendable or refusals.get(destination, ""),
+            commit=match.commit.get(destination),
+            awaits=match.after_commitment,
+            source=source,
+        )
 
 
 def pet_raw_match(station: str) -> Match:
@@ -95,12 +101,14 @@ def pet_raw_match(station: str) -> Match:
     return Match(rule=PET_RAW_RULE, level="instance", quiet_seconds=0, destinations=(station,), priority="normal")
 
 
-def matched(matches: Sequence[Match]) -> list[dict[str, Any]]:
-    """What is stored of the rules that matched; of commitment what they say of it."""
+def matched(matches: Sequence[Match], source: str) -> list[dict[str, Any]]:
+    """What is stored of the rules that matched an instance of ``source``; of commitment what they say of it, and to
+    whom they did not send it."""
     return [
         {"rule": match.rule, "level": match.level, "to": list(match.destinations), "priority": match.priority}
         | ({"commit": dict(match.commit)} if match.commit else {})
         | ({"after_commitment": list(match.after_commitment)} if match.after_commitment else {})
+        | ({"not_sent": dict.fromkeys(withheld, CAME_FROM_THERE)} if (withheld := match.withheld(source)) else {})
         for match in matches
     ]
 

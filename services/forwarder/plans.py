@@ -60,6 +60,8 @@ async def insert_deliveries(
         "collecting": [each.job.collects for each in planned],
         "commit": [each.commit for each in planned],
         "awaits": [json.dumps(each.awaits) if each.awaits else None for each in planned],
+        "rule": [each.job.rule for each in planned],
+        "source": [each.source for each in planned],
     }
     return await (await connection.execute(QUERIES.insert_deliveries, parameters)).fetchall()
 

@@ -1,4 +1,4 @@
-"""What people ask for (send, retry, cancel), carried out once: the answer in ``routing.request_done`` is the effect."""
+"""What people ask for, carried out once: the answer in ``routing.request_done`` is the effect."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,10 @@ from psycopg.rows import DictRow
 
 from services.forwarder import jobs, plans
 from services.forwarder.configuration import Configuration
+from services.forwarder.evaluation import Evaluator
+from services.forwarder.many import Many
 from services.forwarder.planning import PRIORITIES, JobKey, Planned, instance
+from services.forwarder.routing_again import RoutingAgain
 from services.runtime.db import Database, load_queries
 from services.runtime.requests import CarryOut, Refused
 
@@ -20,10 +23,19 @@ CANCELABLE = frozenset({"QUEUED", "ACTIVE"})
 
 
 class Requests(CarryOut):
-    """The use cases *send*, *retry* and *cancel*."""
+    """The use cases *send*, *retry* and *cancel*; *route*; and those of many deliveries at once."""
 
-    def __init__(self, database: Database, configuration: Configuration) -> None:
-        kinds = {"send": self._send, "retry": self._retry, "cancel": self._cancel}
+    def __init__(self, database: Database, configuration: Configuration, evaluator: Evaluator) -> None:
+        many = Many(configuration)
+        kinds = {
+            "send": self._send,
+            "retry": self._retry,
+            "cancel": self._cancel,
+            "route": RoutingAgain(configuration, evaluator).route,
+            "retry-deliveries": many.retry,
+            "cancel-deliveries": many.cancel,
+            "reroute-deliveries": many.reroute,
+        }
         super().__init__(database, QUERIES, kinds, configuration.refresh)
         self._configuration = configuration
 

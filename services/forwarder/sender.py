@@ -43,6 +43,7 @@ class Destination:
 
     title: str
     station: Callable[[], Station | None]  # as configured at the moment
+    holds: Callable[[], frozenset[tuple[str, str]]]  # in force at the moment
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     listeners: list[asyncio.Event] = field(default_factory=list)
 
@@ -72,6 +73,7 @@ class Session:
         self._destination = destination
         self._station = station
         self._holder = holder
+        self._known_holds = destination.holds()  # claims keep to these; the cache may know their end a second late
         self._loop = asyncio.get_running_loop()
         self._claimed: dict[int, tuple[Delivery, float]] = {}  # with the monotonic time of the claim
         self._outcomes: list[Outcome] = []  # reported by the thread, not recorded yet
@@ -185,8 +187,11 @@ class Session:
                 return
 
     def _to_end(self) -> bool:
-        """The process stops, or the station was changed."""
-        return self._means.supervisor.stopping.is_set() or self._destination.station() != self._station
+        """The process stops, the station was changed or held, or something claimed was."""
+        if self._means.supervisor.stopping.is_set() or self._destination.station() != self._station:
+            return True
+        new = self._destination.holds() - self._known_holds
+        return bool(new) and any(new & delivery.holdable_by for delivery, _ in self._claimed.values())
 
     async def _wait(self, *, idle: bool) -> bool:
         """Until an outcome, the thread's end or a ring: True; or the poll interval: False."""

@@ -30,6 +30,7 @@ class Event(StrEnum):
     GIVE_UP = "give up"  # waited for the station's retry hours
     CANCEL = "cancel"  # a person cancels the job
     RETRY = "retry"  # a person, or the same instance received again
+    REROUTE = "reroute"  # a person has it sent to another station instead
     SUPERSEDE = "supersede"  # a newer revision goes to the same destination
 
 
@@ -57,6 +58,10 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.UNKNOWN, Event.RETRY): State.UNKNOWN,
     (State.FAILED, Event.RETRY): State.PENDING,
     (State.CANCELED, Event.RETRY): State.PENDING,
+    (State.PENDING, Event.REROUTE): State.CANCELED,
+    (State.UNKNOWN, Event.REROUTE): State.CANCELED,
+    (State.FAILED, Event.REROUTE): State.CANCELED,
+    (State.CANCELED, Event.REROUTE): State.CANCELED,
     (State.PENDING, Event.SUPERSEDE): State.SUPERSEDED,
     (State.UNKNOWN, Event.SUPERSEDE): State.SUPERSEDED,
 }

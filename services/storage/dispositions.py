@@ -23,6 +23,7 @@ BY_POLICY: Final[dict[Policy, Disposition]] = {
 REVISION_FLAG: Final = "revision"
 TRANSFER_SYNTAX_FLAG: Final = "transfer-syntax-only"
 FACTS_REFUSED_FLAG: Final = "facts-refused"
+TOO_OFTEN_FLAG: Final = "received-too-often"
 
 DEPENDS_ON_ENCODING: Final = frozenset(
     {"00080008", "00280004", "00280006", "00282110", "00282112", "00282114", "00280106", "00280107"}

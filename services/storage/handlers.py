@@ -13,8 +13,8 @@ from services.runtime.db import Database
 from services.runtime.errors import ObjectMissing, RefusedData, Reject
 from services.runtime.objects import ObjectStore, is_key
 from services.storage import metrics, records
-from services.storage.dispositions import FACTS_REFUSED_FLAG
-from services.storage.records import Connection, Entry
+from services.storage.dispositions import FACTS_REFUSED_FLAG, TOO_OFTEN_FLAG
+from services.storage.records import Connection, Entry, Often
 from services.storage.settings import StorageSettings
 
 NO_FACTS: dict[str, Any] = {"values": {}, "cut": [], "undecodable": []}
@@ -65,6 +65,7 @@ class Recorder:
                 recovered_before=self._settings.recovered_before,
                 flags=flags,
                 causations=causations,
+                often=Often(self._settings.most_receipts, self._settings.receipts_seconds),
             )
 
         with metrics.BATCH_SECONDS.time():
@@ -72,6 +73,13 @@ class Recorder:
         metrics.BATCH_SIZE.observe(len(arrivals))
         for entry in entries:
             metrics.RECORDED.labels(by, entry.decision.disposition).inc()
+            if TOO_OFTEN_FLAG in entry.decision.flags:
+                metrics.RECEIVED_TOO_OFTEN.labels(entry.receipt.calling_aet).inc()
+                log.warning(
+                    "instance_received_too_often",
+                    sop_instance=entry.receipt.sop_instance_uid,
+                    calling_aet=entry.receipt.calling_aet,
+                )
             if entry.decision.flags or entry.decision.disposition not in ("NEW", "DUPLICATE"):
                 log.info(
                     "instance_recorded",

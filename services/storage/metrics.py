@@ -4,6 +4,11 @@ from prometheus_client import Counter, Gauge, Histogram
 
 RECORDED = Counter("gateway_storage_recorded_total", "Receipts recorded", ["by", "disposition"])
 REFUSED = Counter("gateway_storage_refused_total", "Receipts the database refused: recorded without facts, or not")
+RECEIVED_TOO_OFTEN = Counter(
+    "gateway_storage_received_too_often_total",
+    "Receipts of an instance that was received too often lately: stations may send it in a circle",
+    ["station"],
+)
 BATCH_SECONDS = Histogram(
     "gateway_storage_batch_seconds",
     "Time to record one batch of receipts",

@@ -17,6 +17,12 @@ select d.sop_instance_uid, d.destination
 from unnest(%(sop_instance_uid)s::text[], %(calling_aet)s::text[]) as k(sop_instance_uid, calling_aet)
 join routing.delivered_view d on d.sop_instance_uid = k.sop_instance_uid and d.destination = k.calling_aet
 
+-- name: count_receipts
+-- How often these UIDs were received lately.
+select sop_instance_uid, count(*) as receipts from storage.receipt
+where sop_instance_uid = any(%(sop_instance_uid)s::text[]) and received_at > now() - make_interval(secs => %(seconds)s)
+group by sop_instance_uid
+
 -- name: select_policies
 select title, revision_policy from config.station_view where title = any(%(title)s::text[])
 

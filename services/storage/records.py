@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -15,7 +15,16 @@ from schemas.messages import Envelope, InstanceReceived, InstanceStored, Receipt
 from services.runtime import outbox
 from services.runtime.db import load_queries
 from services.runtime.objects import ObjectStore
-from services.storage.dispositions import Arrival, Content, Decision, Known, Policy, decide, look_alikes
+from services.storage.dispositions import (
+    TOO_OFTEN_FLAG,
+    Arrival,
+    Content,
+    Decision,
+    Known,
+    Policy,
+    decide,
+    look_alikes,
+)
 from services.storage.pixels import differ
 
 Connection = AsyncConnection[DictRow]
@@ -44,6 +53,17 @@ class Entry:
         return self.arrived.receipt
 
 
+@dataclass(frozen=True)
+class Often:
+    """More than ``most`` receipts of one SOP Instance UID within ``seconds`` are too many."""
+
+    most: int = 3
+    seconds: float = 3600
+
+
+USUAL: Final = Often()
+
+
 @dataclass
 class Surroundings:
     """What the database knows that decides about a batch."""
@@ -53,6 +73,13 @@ class Surroundings:
     delivered: frozenset[tuple[str, str]] = frozenset()
     policies: Mapping[str, Policy] = field(default_factory=dict)
     recovered_before: datetime | None = None
+    often: Often = USUAL
+    receipts: Counter[str] = field(default_factory=Counter)
+
+    def too_often(self, sop_instance_uid: str) -> tuple[str, ...]:
+        """The flag of one more receipt of this UID, if it is one too many."""
+        self.receipts[sop_instance_uid] += 1
+        return (TOO_OFTEN_FLAG,) if self.receipts[sop_instance_uid] > self.often.most else ()
 
     async def decide(self, arrived: InstanceReceived) -> Decision:
         """Decide about one, and remember it for the next of the same UID."""
@@ -92,6 +119,7 @@ async def record(
     recovered_before: datetime | None = None,
     flags: tuple[str, ...] = (),
     causations: Mapping[str, Envelope] | None = None,
+    often: Often = USUAL,
 ) -> list[Entry]:
     """Record what has no row yet; again changes nothing. Returns what was recorded. Runs in the caller's transaction.
 
@@ -100,11 +128,12 @@ async def record(
     fresh = await unrecorded(connection, arrivals)
     if not fresh:
         return []
-    around = await _surroundings(connection, objects, fresh, recovered_before)
+    around = await _surroundings(connection, objects, fresh, recovered_before, often)
     entries = []
     for arrived in sorted(fresh, key=lambda one: (one.receipt.received_at, one.receipt.object_key)):
         decision = await around.decide(arrived)
-        decision = Decision(decision.disposition, decision.revision, decision.identity, decision.flags + flags)
+        more = flags + around.too_often(arrived.receipt.sop_instance_uid)
+        decision = replace(decision, flags=decision.flags + more)
         entries.append(Entry(arrived, decision, (causations or {}).get(arrived.receipt.object_key)))
     await _write_identities(connection, entries)
     await _write_receipts(connection, entries)
@@ -130,17 +159,22 @@ async def _surroundings(
     objects: ObjectStore,
     arrivals: Sequence[InstanceReceived],
     recovered_before: datetime | None,
+    often: Often,
 ) -> Surroundings:
     receipts = [arrived.receipt for arrived in arrivals]
     uids = [receipt.sop_instance_uid for receipt in receipts]
     titles = [receipt.calling_aet for receipt in receipts]
     identities = await connection.execute(QUERIES.select_identities, {"sop_instance_uid": sorted(set(uids))})
-    around = Surroundings(objects, recovered_before=recovered_before)
+    around = Surroundings(objects, recovered_before=recovered_before, often=often)
     for row in await identities.fetchall():
         uid = row.pop("sop_instance_uid")
         around.known[uid].append(Known(**row))
     delivered = await connection.execute(QUERIES.select_delivered, {"sop_instance_uid": uids, "calling_aet": titles})
     around.delivered = frozenset((row["sop_instance_uid"], row["destination"]) for row in await delivered.fetchall())
+    if around.known:
+        asked = {"sop_instance_uid": sorted(around.known), "seconds": often.seconds}
+        counted = await connection.execute(QUERIES.count_receipts, asked)
+        around.receipts.update({row["sop_instance_uid"]: row["receipts"] for row in await counted.fetchall()})
     policies = await connection.execute(QUERIES.select_policies, {"title": sorted(set(titles))})
     around.policies = {row["title"]: row["revision_policy"] for row in await policies.fetchall()}
     return around

@@ -29,5 +29,8 @@ class StorageSettings(Settings):
     deletion_poll_seconds: Seconds = 5
     scrub_bytes_per_second: Annotated[int, Field(ge=0)] = 5_000_000
     """How fast stored objects are read again to check their hashes; 0: not at all."""
+    most_receipts: Annotated[int, Field(ge=1)] = 3
+    """Receipts of one SOP Instance UID within ``receipts_seconds``; more are an alarm: stations send it in a circle."""
+    receipts_seconds: Seconds = 3600
     recovered_before: AwareDatetime | None = None
     """Objects received before then that have no row are recorded as RECOVERED and not routed (set after a restore)."""

@@ -20,7 +20,8 @@ class Match:
     """A rule that matched: what to send where. ``quiet_seconds`` counts for the levels series and study.
 
     ``commit`` says by destination whether commitment is required there or unwanted, where the rule says it;
-    ``after_commitment`` are the stations that must have committed the instance before it goes.
+    ``after_commitment`` are the stations that must have committed the instance before it goes. ``back``: it goes also
+    to the station it came from.
     """
 
     rule: str
@@ -30,14 +31,21 @@ class Match:
     priority: str
     commit: Mapping[str, bool] = field(default_factory=dict)
     after_commitment: tuple[str, ...] = ()
+    back: bool = False
+
+    def withheld(self, source: str) -> tuple[str, ...]:
+        """Destinations it does not send to because the instance came from there: the loop guard (P5)."""
+        return () if self.back else tuple(title for title in self.destinations if title == source)
 
 
-def sends(matches: Iterable[Match]) -> Iterator[tuple[Match, str]]:
-    """(rule, destination) of each delivery that the rules make: where several name a station, the first one sends."""
+def sends(matches: Iterable[Match], source: str) -> Iterator[tuple[Match, str]]:
+    """(rule, destination) of each delivery that the rules make of what ``source`` sent: where several name a station,
+    the first one sends, and none to where it came from (``Match.withheld``)."""
     taken: set[str] = set()
     for match in matches:
+        withheld = match.withheld(source)
         for destination in match.destinations:
-            if destination not in taken:
+            if destination not in taken and destination not in withheld:
                 taken.add(destination)
                 yield match, destination
 
@@ -63,6 +71,11 @@ class CompiledRules:
     def looks_at(self) -> frozenset[str]:
         """Keys of everything that decides: facts of the association with ``@``, the rest keys of header facts."""
         return frozenset(key for name in self._names for key in (name.key, _enclosing(name)) if key)
+
+    @property
+    def destinations(self) -> frozenset[str]:
+        """Titles that enabled rules name."""
+        return frozenset(title for _, match, _ in self._active for title in match.destinations)
 
     def conditions_on(self, key: str) -> list[Test]:
         """The test of every condition of the enabled rules that looks at that key."""
@@ -130,6 +143,7 @@ def _compiled(rule: Rule) -> _CompiledRule:
         rule.priority,
         {target.to: target.commit for target in rule.send if target.commit is not None},
         tuple(rule.after_commitment or ()),
+        bool(rule.back),
     )
     try:
         return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when))

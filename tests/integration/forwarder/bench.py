@@ -18,6 +18,7 @@ from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
 from services.forwarder.handlers import Clocks, Handlers
+from services.forwarder.holds import Holds
 from services.forwarder.lanes import Lanes
 from services.forwarder.loops import spawn_loops
 from services.forwarder.preparation import Preparation
@@ -73,12 +74,13 @@ async def forwarder(
         lanes = Lanes(Means(database, preparation, chosen, profile, supervisor, threads), configuration, "GATEWAY")
         lanes.adjust()
         evaluator = Evaluator(configuration, recorder.objects, chosen.reopen_seconds)
-        requests = Requests(database, configuration)
-        clocks = Clocks(database, configuration, chosen)
+        requests = Requests(database, configuration, evaluator)
+        holds = Holds(database)
+        clocks = Clocks(database, configuration, holds, chosen)
         commitments = Commitments(database, configuration)
         handlers = Handlers(database, evaluator, requests, commitments, chosen)
         if sending:
-            await spawn_loops(Loops(database, supervisor), configuration, lanes, clocks, commitments, chosen)
+            await spawn_loops(Loops(database, supervisor), configuration, lanes, clocks, commitments, holds, chosen)
         try:
             yield Forwarder(
                 database, configuration, evaluator, handlers, requests, clocks, commitments, lanes, supervisor
@@ -125,6 +127,10 @@ class Ledger:
     def attempts(self, delivery: int) -> list[dict[str, Any]]:
         """Attempts of a delivery in order."""
         return self.rows("select * from routing.attempt where delivery = %s order by id", delivery)
+
+    def attempts_made(self, destination: str) -> int:
+        """How often deliveries to a station were tried."""
+        return sum(row["attempts"] for row in self.deliveries(destination))
 
     def jobs(self) -> list[dict[str, Any]]:
         """Jobs as people see them."""

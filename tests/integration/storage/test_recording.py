@@ -4,8 +4,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
+from services.admin import overview
 from services.runtime.errors import Reject
+from services.storage.dispositions import TOO_OFTEN_FLAG
 from tests.factories import Instance, ct, small_instances
 from tests.integration.storage.conftest import Make, Storage
 
@@ -93,7 +96,8 @@ async def test_other_pixel_data_in_another_transfer_syntax_is_a_revision(storage
     await storage.handle(storage.receive(ct(1, transfer_syntax=syntax)))
     rows = await storage.rows("select disposition, flags from storage.receipt order by revision")
     assert [(row["disposition"], row["flags"]) for row in rows] == [
-        ("NEW", []), ("REVISION", ["revision"]), ("REVISION", ["revision"]), ("HELD", ["transfer-syntax-only"]),
+        ("NEW", []), ("REVISION", ["revision"]), ("REVISION", ["revision"]),
+        ("HELD", ["transfer-syntax-only", TOO_OFTEN_FLAG]),
     ]  # fmt: skip
 
 
@@ -111,6 +115,26 @@ async def test_what_we_never_delivered_there_is_new(storage: Storage) -> None:
     await deliver(storage, ct(1), "WORKSTATION", "FAILED")
     await storage.handle(storage.receive(ct(1), "WORKSTATION"))
     assert [row[0] for row in await storage.dispositions()] == ["NEW"]
+
+
+async def test_what_comes_too_often_within_an_hour_is_flagged_counted_and_told(storage: Storage) -> None:
+    counted = ("gateway_storage_received_too_often_total", {"station": "SCANNER1"})
+    before = REGISTRY.get_sample_value(*counted) or 0
+    await storage.handle(storage.receive(ct(1)), storage.receive(ct(1)))
+    await storage.handle(storage.receive(revised(ct(1)), "SCANNER2"), storage.receive(ct(2)))
+    assert (await overview.status(storage.database))["received_too_often"] == {"instances": 0, "stations": []}
+    await storage.handle(storage.receive(ct(1)), storage.receive(ct(1)))
+    flags = "select flags from storage.receipt where sop_instance_uid = %(uid)s order by received_at, object_key"
+    found = [TOO_OFTEN_FLAG in row["flags"] for row in await storage.rows(flags, uid=ct(1).sop_instance_uid)]
+    assert found == [False, False, False, True, True]
+    assert (REGISTRY.get_sample_value(*counted) or 0) - before == 2
+    told = (await overview.status(storage.database))["received_too_often"]
+    assert told == {"instances": 1, "stations": ["SCANNER1"]}
+    await storage.rows("update storage.receipt set received_at = received_at - interval '1 hour'")
+    await storage.handle(storage.receive(ct(1)))
+    assert [TOO_OFTEN_FLAG in row["flags"] for row in await storage.rows(flags, uid=ct(1).sop_instance_uid)][
+        -1
+    ] is False
 
 
 async def test_two_processes_record_the_same_at_once(storage: Storage, make_storage: Make) -> None:

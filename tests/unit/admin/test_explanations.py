@@ -19,7 +19,7 @@ ROW: dict[str, Any] = {
     "flags": ["TRANSFER_SYNTAX"],
     "disposition": "HELD",
     "rule_set": 3,
-    "matched": [{"rule": "b", "to": ["X"]}, {"rule": "a", "to": ["Y"]}],
+    "matched": [{"rule": "b", "to": ["X"]}, {"rule": "a", "to": ["Y", "Z"], "not_sent": {"Z": "it came from there"}}],
 }
 
 
@@ -37,6 +37,7 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "findings": ["odd", "TRANSFER_SYNTAX", "HELD"],
         "rule_set": 3,
         "matched": ["b", "a"],
+        "not_sent": [{"rule": "a", "destination": "Z", "reason": "it came from there"}],
         "archived": True,
         "archived_by": [{"station": "ARCHIVE1", "at": AT}],
         "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE"}],
@@ -57,7 +58,7 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
     ]
     row = {
         "id": 7, "instance": "1.2.3", "revision": 2, "sha256": "0" * 64, "destination": "ARCHIVE1", "job": job,
-        "state": "UNKNOWN", "reason": "the answer was lost", "awaited": None,
+        "state": "UNKNOWN", "reason": "the answer was lost", "awaited": None, "held": None,
     }  # fmt: skip
     assert delivery(row, attempts, None) == {
         "instance": "1.2.3",
@@ -77,6 +78,7 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
 
 def test_a_delivery_that_awaits_a_commitment_says_of_whom() -> None:
     row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job")) | {"state": "PENDING", "reason": ""}
+    row |= {"held": None}
     waiting = delivery(row | {"awaited": ["ARCHIVE1", "ARCHIVE2"]}, [], None)
     assert waiting["reason"] == "waits until ARCHIVE1, ARCHIVE2 committed the instance"
     assert delivery(row | {"awaited": []}, [], None)["reason"] == ""

@@ -20,15 +20,15 @@ from services.forwarder.states import (
 )
 
 EXPECTED = """
-            claim    deliver    warn    refuse  postpone  give_back  lose_answer  give_up  cancel    retry    supersede
-PENDING     SENDING  -          -       -       -         -          -            FAILED   CANCELED  PENDING  SUPERSEDED
-SENDING     -        DELIVERED  WARNED  FAILED  PENDING   PENDING    UNKNOWN      FAILED   -         -        -
-DELIVERED   -        -          -       -       -         -          -            -        -         -        -
-WARNED      -        -          -       -       -         -          -            -        -         -        -
-FAILED      -        -          -       -       -         -          -            -        -         PENDING  -
-UNKNOWN     SENDING  DELIVERED  WARNED  -       -         -          -            FAILED   CANCELED  UNKNOWN  SUPERSEDED
-CANCELED    -        DELIVERED  WARNED  -       -         -          -            -        -         PENDING  -
-SUPERSEDED  -        -          -       -       -         -          -            -        -         -        -
+           claim   deliver   warn   refuse postpone give_back lose_answer give_up cancel   retry   supersede  reroute
+PENDING    SENDING -         -      -      -        -         -           FAILED  CANCELED PENDING SUPERSEDED CANCELED
+SENDING    -       DELIVERED WARNED FAILED PENDING  PENDING   UNKNOWN     FAILED  -        -       -          -
+DELIVERED  -       -         -      -      -        -         -           -       -        -       -          -
+WARNED     -       -         -      -      -        -         -           -       -        -       -          -
+FAILED     -       -         -      -      -        -         -           -       -        PENDING -          CANCELED
+UNKNOWN    SENDING DELIVERED WARNED -      -        -         -           FAILED  CANCELED UNKNOWN SUPERSEDED CANCELED
+CANCELED   -       DELIVERED WARNED -      -        -         -           -       -        PENDING -          CANCELED
+SUPERSEDED -       -         -      -      -        -         -           -       -        -       -          -
 """
 
 

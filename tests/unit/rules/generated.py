@@ -151,7 +151,7 @@ def rules(most: int = 5) -> st.SearchStrategy[list[dict[str, Any]]]:
     titles = st.lists(st.sampled_from(DESTINATIONS), min_size=1, max_size=2, unique=True)
     rule = st.fixed_dictionaries(
         {"when": nodes(), "send": titles.map(lambda chosen: [{"to": title} for title in chosen])},
-        optional={"enabled": st.sampled_from([True, True, False]), "stop": st.booleans()},
+        optional={"enabled": st.sampled_from([True, True, False]), "stop": st.booleans(), "back": st.booleans()},
     )
     return st.lists(rule, min_size=1, max_size=most).map(
         lambda made: [{"name": f"rule-{place}", **rule} for place, rule in enumerate(made)]
@@ -177,7 +177,7 @@ def instances(draw: st.DrawFn, uid: str = "1.2.3.4") -> Made:
         top |= encoded
     sop_class = draw(st.sampled_from((NM, CT)))
     came = {
-        "calling_aet": draw(st.sampled_from(("GAMMA1", "CT2"))),
+        "calling_aet": draw(st.sampled_from(("GAMMA1", "CT2", DESTINATIONS[0]))),
         "called_aet": "GATEWAY",
         "peer_address": draw(st.sampled_from(("10.1.2.3", "10.2.0.9"))),
         "transfer_syntax": EXPLICIT,

@@ -43,7 +43,8 @@ def deliveries(rules: Sequence[Mapping[str, Any]], header: Header, came: Mapping
     matching, sent = routed(rules, header, came), dict[str, str]()
     for rule in rules:
         for target in rule["send"] if rule["name"] in matching else []:
-            sent.setdefault(target["to"], rule["name"])
+            if target["to"] != came["calling_aet"] or rule.get("back"):
+                sent.setdefault(target["to"], rule["name"])
     return sent
 
 

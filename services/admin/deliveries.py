@@ -1,0 +1,88 @@
+"""Deliveries by a filter: those that many at once are tried again, given up or sent elsewhere (``bulk.py``)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from services.admin.sql import SQL
+from services.admin.when import NEVER, When
+from services.runtime.db import Database
+from services.runtime.errors import UsageError
+
+Action = Literal["retry", "cancel", "reroute"]
+State = Literal["PENDING", "UNKNOWN", "FAILED", "CANCELED"]
+STATES: Final[dict[Action, tuple[State, ...]]] = {
+    "retry": ("FAILED", "CANCELED", "UNKNOWN"),
+    "cancel": ("PENDING", "UNKNOWN"),
+    "reroute": ("PENDING", "UNKNOWN", "FAILED", "CANCELED"),
+}
+"""What each can be done to; without a state in the filter: to the first, a reroute to the first three."""
+USUAL: Final[dict[Action, tuple[State, ...]]] = {
+    "retry": ("FAILED",), "cancel": STATES["cancel"], "reroute": STATES["reroute"][:3],
+}  # fmt: skip
+MOST: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Deliveries that meet all of it; None is met by all. ``since``: ended, or made if it waits, since then."""
+
+    destination: str | None = None
+    state: State | None = None
+    rule: str | None = None
+    study: str | None = None
+    reason: str | None = None
+    since: When = NEVER
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything meets it."""
+        return self == Filter()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The deliveries a filter found, at most ``MOST``; ``more``: there are others."""
+
+    deliveries: Sequence[tuple[str, int]]
+    groups: Sequence[dict[str, Any]]
+    more: bool
+
+
+async def choose(database: Database, action: Action, wanted: Filter) -> Chosen:
+    """What an action would be done to, and a count of it by destination, state, rule and reason. Changes nothing.
+
+    Raises ``UsageError`` for a filter without a condition or with a state that the action cannot be done to.
+    """
+    parameters = _parameters(action, wanted)
+    async with database.transaction() as conn:
+        rows = await (await conn.execute(SQL.choose_deliveries, parameters | {"limit": MOST + 1})).fetchall()
+    chosen = rows[:MOST]
+    counted = Counter((row["destination"], row["state"], row["rule"], row["reason"]) for row in chosen)
+    names = ("destination", "state", "rule", "reason")
+    groups = [dict(zip(names, group, strict=True), deliveries=count) for group, count in counted.most_common()]
+    return Chosen([(row["received_at"].isoformat(), row["id"]) for row in chosen], groups, len(rows) > MOST)
+
+
+def _parameters(action: Action, wanted: Filter) -> dict[str, Any]:
+    if wanted.empty:
+        raise UsageError(
+            "name what is meant: a JOB, or one of --destination, --state, --rule, --study, --since, --reason-contains"
+        )
+    if wanted.state is not None and wanted.state not in STATES[action]:
+        raise UsageError(
+            f"--state {wanted.state}: what is {wanted.state} cannot be {_DONE[action]}; "
+            f"name one of {', '.join(STATES[action])}"
+        )
+    return {
+        "states": [wanted.state] if wanted.state else list(USUAL[action]),
+        "destination": wanted.destination,
+        "rule": wanted.rule,
+        "study": wanted.study,
+        "reason": wanted.reason,
+        **wanted.since.parameters("since"),
+    }
+
+
+_DONE: Final[dict[Action, str]] = {"retry": "retried", "cancel": "cancelled", "reroute": "rerouted"}

@@ -1,0 +1,66 @@
+-- name: jobs_of
+select distinct d.job
+from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
+join routing.delivery d on d.received_at = k.received_at and d.id = k.id
+
+-- name: lock_chosen
+-- Those of the named deliveries that are in one of these states, with their jobs.
+select d.received_at, d.id, d.job, d.destination
+from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
+join routing.delivery d on d.received_at = k.received_at and d.id = k.id
+where d.state = any(%(states)s::text[])
+order by d.received_at, d.id
+for update of d
+
+-- name: reopen_jobs
+update routing.job set state = 'QUEUED', reason = '', finished_at = null
+where id = any(%(jobs)s::uuid[]) and state in ('COMPLETED', 'FAILED', 'CANCELED')
+
+-- name: retry
+-- What failed because of a commitment waits for it again.
+update routing.delivery d set
+    state = case when d.state = 'UNKNOWN' then 'UNKNOWN' else 'PENDING' end,
+    next_attempt_at = case when d.awaits is null then now() else 'infinity' end,
+    waiting_since = now(), attempts = 0, finished_at = null, hold = null, held_since = null
+from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
+where d.received_at = k.received_at and d.id = k.id
+
+-- name: probe_now
+update routing.destination set retry_at = now()
+where title = any(%(titles)s::text[]) and circuit <> 'CLOSED' and retry_at > now()
+
+-- name: cancel
+update routing.delivery d set state = 'CANCELED', finished_at = now(), reason = %(reason)s
+from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
+where d.received_at = k.received_at and d.id = k.id
+
+-- name: close_canceled_jobs
+-- Nothing more is collected into a job of which all is cancelled.
+update routing.job set released_at = coalesce(released_at, now())
+where id = any(%(jobs)s::uuid[]) and state = 'CANCELED'
+
+-- name: insert_rerouted_jobs
+insert into routing.job (id, kind, destination, study_instance_uid, group_uid, level, priority, request,
+                         last_received_at, released_at)
+select gen_random_uuid(), 'send', %(to)s, s.study, s.study, 'instance', %(priority)s, %(request)s, now(), now()
+from (select distinct d.study_instance_uid as study
+      from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
+      join routing.delivery d on d.received_at = k.received_at and d.id = k.id) as s
+
+-- name: insert_rerouted
+-- The same instances to another station, each once.
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
+                              object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
+                              state, reason, finished_at)
+select distinct on (d.received_at, d.sop_instance_uid, d.revision)
+       d.received_at, d.sop_instance_uid, d.revision, %(to)s, %(request)s, j.id, d.study_instance_uid, d.object_key,
+       d.data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, %(priority)s::int,
+       case when c.unsendable then 'FAILED' else 'PENDING' end,
+       case when c.unsendable then %(unsendable_reason)s::text else '' end,
+       case when c.unsendable then now() end
+from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
+join routing.delivery d on d.received_at = k.received_at and d.id = k.id
+join routing.job j on j.request = %(request)s and j.study_instance_uid = d.study_instance_uid
+cross join lateral (select d.sop_class_uid = any(%(unsendable)s::text[]) as unsendable) as c
+on conflict (received_at, sop_instance_uid, revision, destination, request) do nothing
+returning job

@@ -1,0 +1,143 @@
+"""Many deliveries at once, as a filter found them; and what no rule matched, routed again."""
+
+import pytest
+
+from services.admin import deliveries, studies
+from services.admin.deliveries import Action, Filter
+from services.admin.when import NEVER, When
+from tests.factories import ct, small_instances
+from tests.integration.forwarder.bench import Forwarder, Ledger, forwarder
+from tests.recorded import Recorder, add_rule_set, add_station
+from tests.stations.receiver import Accept, Answer, StationReceiver
+
+BY_MODALITY: list[dict[str, object]] = [
+    {
+        "name": "cts",
+        "when": {"all": [{"tag": "Modality", "op": "equals", "value": "CT"}]},
+        "send": [{"to": "A"}, {"to": "B"}],
+    },
+    {"name": "mrs", "when": {"all": [{"tag": "Modality", "op": "equals", "value": "MR"}]}, "send": [{"to": "A"}]},
+]
+
+
+async def do(
+    running: Forwarder, ledger: Ledger, action: Action, wanted: Filter, **body: str
+) -> tuple[int, dict[str, object]]:
+    """Choose by the filter and carry the request out twice, as a repeated message would; how many were chosen."""
+    chosen = await deliveries.choose(running.database, action, wanted)
+    request = ledger.request(f"{action}-deliveries", {"deliveries": chosen.deliveries, **body})
+    await running.requests.carry_out(request)
+    await running.requests.carry_out(request)
+    return len(chosen.deliveries), ledger.result(request)
+
+
+@pytest.fixture
+async def refused(recorder: Recorder, ledger: Ledger):  # type: ignore[no-untyped-def]
+    """20 CTs of which A and B refused each, in 20 studies; A and B accept from now on."""
+    with (
+        StationReceiver("A", Answer(0xC001)) as a,
+        StationReceiver("B", Answer(0xA900)) as b,
+        StationReceiver("C") as c,
+    ):
+        for station in (a, b, c):
+            add_station(recorder.database_url, station.title, station.port)
+        add_rule_set(recorder.database_url, 1, BY_MODALITY)
+        async with forwarder(recorder) as running:
+            await running.evaluate(recorder.record(*(ct(number) for number in range(20))))
+            await ledger.until_states({"FAILED": 40})
+            for station in (a, b):
+                station.behave(Accept())
+            yield running, a, b, c
+
+
+async def test_what_a_filter_finds_is_retried_cancelled_and_rerouted(
+    refused: tuple[Forwarder, StationReceiver, StationReceiver, StationReceiver], ledger: Ledger
+) -> None:
+    """Only that, each request once; jobs tell it."""
+    running, a, b, c = refused
+    reasons = Filter(destination="A", rule="cts", reason="STATUS C001", since=When(3600, None))
+    assert await do(running, ledger, "retry", reasons) == (20, {"deliveries": 20})
+    await ledger.until_states({"DELIVERED": 20}, "A")
+    assert ledger.states("B") == {"FAILED": 20}
+    assert (len(a.uids), b.uids) == (20, [])
+    assert (await do(running, ledger, "retry", reasons))[0] == 0
+
+    assert await do(running, ledger, "reroute", Filter(destination="B", state="FAILED"), to="C") == (
+        20, {"deliveries": 20, "sent": 20},
+    )  # fmt: skip
+    await ledger.until_states({"DELIVERED": 20}, "C")
+    assert ledger.states("B") == {"CANCELED": 20}
+    assert (sorted(c.uids), b.uids) == (sorted(a.uids), [])
+    assert {row["reason"] for row in ledger.deliveries("B")} == {"rerouted to C by operator"}
+    assert {(job["state"], job["destination"]) for job in ledger.jobs()} == {
+        ("COMPLETED", "A"), ("CANCELED", "B"), ("COMPLETED", "C"),
+    }  # fmt: skip
+
+    assert (await do(running, ledger, "retry", Filter(destination="B", state="CANCELED")))[1] == {"deliveries": 20}
+    await ledger.until_states({"DELIVERED": 20}, "B")
+    assert {job["state"] for job in ledger.jobs()} == {"COMPLETED"}
+
+
+async def test_what_waits_is_cancelled_and_nothing_more_is_collected_into_it(
+    recorder: Recorder, ledger: Ledger
+) -> None:
+    add_station(recorder.database_url, "A", 104)
+    add_rule_set(recorder.database_url, 1, [{"name": "whole", "level": "study", "quiet": "1h", "send": [{"to": "A"}]}])
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(ct(1, study=1), ct(2, study=1), ct(3, study=2)))
+        study = Filter(study=ct(1, study=1).study_instance_uid)
+        assert await do(running, ledger, "cancel", study) == (2, {"deliveries": 2})
+        assert ledger.states() == {"CANCELED": 2, "PENDING": 1}
+        await running.evaluate(recorder.record(ct(4, study=1)))
+        assert sorted(job["state"] for job in ledger.jobs()) == ["CANCELED", "QUEUED", "QUEUED"]
+        ledger.execute("update config.station set enabled = false")
+        ledger.execute("update config.generation set number = number + 1")
+        found, result = await do(running, ledger, "retry", Filter(destination="A", state="CANCELED"))
+        assert (found, result["deliveries"]) == (2, 0)
+        assert "is disabled" in str(result["refused"])
+
+
+async def test_what_no_rule_matched_is_listed_until_it_is_routed(recorder: Recorder, ledger: Ledger) -> None:
+    """By the rules that are live then; what was sent before is not sent again."""
+    with StationReceiver("A") as a, StationReceiver("B") as b:
+        for station in (a, b):
+            add_station(recorder.database_url, station.title, station.port)
+        add_rule_set(recorder.database_url, 1, BY_MODALITY[:1])
+        async with forwarder(recorder) as running:
+            first = [
+                instance for instance in small_instances(12, seed=4) if instance.sop_class_uid != ct(1).sop_class_uid
+            ]
+            await running.evaluate(recorder.record(*first, calling_aet="MR1"))
+            await running.evaluate(recorder.record(ct(1), calling_aet="CT1"))
+            held = ct(1, PatientComments="changed")
+            await running.evaluate(recorder.record(held, disposition="HELD", revision=2, calling_aet="CT1"))
+            await ledger.until_states({"DELIVERED": 2})
+            rows = await studies.unmatched(running.database, NEVER, 100)
+            assert sum(row["instances"] for row in rows if row["source"] == "MR1") == len(first)
+            assert {(row["source"], row["why"]) for row in rows} == {
+                ("MR1", "no rule matched"), ("CT1", "HELD: not routed"),
+            }  # fmt: skip
+            assert (
+                await studies.unmatched(
+                    running.database, When(None, rows[0]["last_received_at"].replace(year=2100)), 100
+                )
+                == []
+            )
+
+            add_rule_set(recorder.database_url, 2, [{"name": "all", "send": [{"to": "A"}]}])
+            request = ledger.request(
+                "route", {"uids": [each.sop_instance_uid for each in first] + [ct(1).sop_instance_uid]}
+            )
+            await running.requests.carry_out(request)
+            await running.requests.carry_out(request)
+            assert ledger.result(request) == {
+                "instances": len(first) + 1, "deliveries": len(first) + 1, "unmatched": 0, "rule_set": 2,
+            }  # fmt: skip
+            await ledger.until_states({"DELIVERED": len(first) + 3})
+            assert await studies.unmatched(running.database, NEVER, 100) == []
+            again = ledger.request("route", {"uids": [ct(1).study_instance_uid]})
+            await running.requests.carry_out(again)
+            assert ledger.result(again)["deliveries"] == 0
+        assert len(a.uids) == len(first) + 2
+    (row,) = ledger.rows("select matched, note, rule_set from routing.evaluation where revision = 2")
+    assert (row["rule_set"], row["matched"][0]["rule"], row["note"]) == (2, "all", "routed again by operator")
