@@ -664,17 +664,41 @@ CREATE TABLE config.station (
     commit_size integer,
     report_titles text[] DEFAULT '{}'::text[] NOT NULL,
     commit_downstream text[] DEFAULT '{}'::text[] NOT NULL,
+    retry_statuses text[] DEFAULT '{A7xx,0110,0213}'::text[] NOT NULL,
+    retry_errors text[] DEFAULT '{unreachable,rejected,broken-off}'::text[] NOT NULL,
+    retry_first_seconds integer DEFAULT 1 NOT NULL,
+    retry_factor double precision DEFAULT 2 NOT NULL,
+    retry_most_seconds integer DEFAULT 300 NOT NULL,
+    retry_attempts integer,
+    instances_per_second double precision,
+    megabytes_per_second double precision,
+    idle_seconds integer,
+    association_instances integer,
+    failover text,
+    failover_seconds integer DEFAULT 600 NOT NULL,
+    balance_with text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
+    CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
     CONSTRAINT station_check CHECK (((commit_on IS NULL) OR (commit_on <> title))),
+    CONSTRAINT station_check1 CHECK ((failover <> title)),
     CONSTRAINT station_commit_limit_seconds_check CHECK (((commit_limit_seconds >= 1) AND (commit_limit_seconds <= 2592000))),
     CONSTRAINT station_commit_quiet_seconds_check CHECK (((commit_quiet_seconds >= 0) AND (commit_quiet_seconds <= 86400))),
     CONSTRAINT station_commit_retry_hours_check CHECK (((commit_retry_hours >= 1) AND (commit_retry_hours <= 720))),
     CONSTRAINT station_commit_size_check CHECK (((commit_size >= 1) AND (commit_size <= 100000))),
+    CONSTRAINT station_failover_seconds_check CHECK (((failover_seconds >= 0) AND (failover_seconds <= 604800))),
     CONSTRAINT station_find_seconds_check CHECK (((find_seconds >= 1) AND (find_seconds <= 86400))),
+    CONSTRAINT station_idle_seconds_check CHECK (((idle_seconds >= 0) AND (idle_seconds <= 3600))),
+    CONSTRAINT station_instances_per_second_check CHECK (((instances_per_second >= (0.01)::double precision) AND (instances_per_second <= (10000)::double precision))),
+    CONSTRAINT station_megabytes_per_second_check CHECK (((megabytes_per_second >= (0.01)::double precision) AND (megabytes_per_second <= (10000)::double precision))),
     CONSTRAINT station_move_seconds_check CHECK (((move_seconds >= 1) AND (move_seconds <= 86400))),
     CONSTRAINT station_port_check CHECK (((port >= 1) AND (port <= 65535))),
+    CONSTRAINT station_retry_attempts_check CHECK (((retry_attempts >= 1) AND (retry_attempts <= 1000))),
+    CONSTRAINT station_retry_errors_check CHECK ((retry_errors <@ '{unreachable,rejected,broken-off}'::text[])),
+    CONSTRAINT station_retry_factor_check CHECK (((retry_factor >= (1)::double precision) AND (retry_factor <= (10)::double precision))),
+    CONSTRAINT station_retry_first_seconds_check CHECK (((retry_first_seconds >= 1) AND (retry_first_seconds <= 3600))),
     CONSTRAINT station_retry_hours_check CHECK (((retry_hours >= 1) AND (retry_hours <= 720))),
+    CONSTRAINT station_retry_most_seconds_check CHECK (((retry_most_seconds >= 1) AND (retry_most_seconds <= 86400))),
     CONSTRAINT station_revision_policy_check CHECK ((revision_policy = ANY (ARRAY['route'::text, 'keep'::text, 'hold'::text, 'refuse'::text]))),
     CONSTRAINT station_store_seconds_check CHECK (((store_seconds >= 1) AND (store_seconds <= 86400))),
     CONSTRAINT station_title_check CHECK (((title ~ '^[\x20-\x5b\x5d-\x7e]{1,16}$'::text) AND (title = btrim(title)) AND (title <> ''::text))),
@@ -694,6 +718,15 @@ COMMENT ON COLUMN config.station.commit_retry_hours IS 'How long a request is tr
 COMMENT ON COLUMN config.station.commit_size IS 'Instances in one request at most; null: the whole study.';
 COMMENT ON COLUMN config.station.report_titles IS 'Calling AE titles its reports come from, besides its own.';
 COMMENT ON COLUMN config.station.commit_downstream IS 'Archives that must have committed what it asks us to commit; empty: what is durable here is committed.';
+COMMENT ON COLUMN config.station.retry_statuses IS 'Failures it answers a C-STORE with after which it is tried again; the last digits may be x.';
+COMMENT ON COLUMN config.station.retry_errors IS 'Failures without an answer after which it is tried again.';
+COMMENT ON COLUMN config.station.retry_first_seconds IS 'Longest wait before the second attempt, retry_factor times as long each time, at most retry_most_seconds.';
+COMMENT ON COLUMN config.station.retry_attempts IS 'So often a delivery is tried; null: until retry_hours have passed.';
+COMMENT ON COLUMN config.station.instances_per_second IS 'It is sent no more; null: as many as it takes. The same for megabytes (of 1,000,000 bytes).';
+COMMENT ON COLUMN config.station.idle_seconds IS 'An association without work is closed after so long; null: as all.';
+COMMENT ON COLUMN config.station.association_instances IS 'Deliveries over one association; null: any number.';
+COMMENT ON COLUMN config.station.failover IS 'Where what waits for it goes once its circuit has been open for failover_seconds; null: it waits.';
+COMMENT ON COLUMN config.station.balance_with IS 'What rules send to it is shared among it and these, each study to one of them.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -858,7 +891,20 @@ CREATE VIEW config.station_view AS
     station.commit_retry_hours,
     station.commit_size,
     station.report_titles,
-    station.commit_downstream
+    station.commit_downstream,
+    station.retry_statuses,
+    station.retry_errors,
+    station.retry_first_seconds,
+    station.retry_factor,
+    station.retry_most_seconds,
+    station.retry_attempts,
+    station.instances_per_second,
+    station.megabytes_per_second,
+    station.idle_seconds,
+    station.association_instances,
+    station.failover,
+    station.failover_seconds,
+    station.balance_with
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -1300,6 +1346,7 @@ CREATE TABLE routing.delivery (
     source text DEFAULT ''::text NOT NULL,
     hold bigint,
     held_since timestamp with time zone,
+    instead_of text,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 )
 PARTITION BY RANGE (received_at);
@@ -1312,6 +1359,7 @@ COMMENT ON COLUMN routing.delivery.rule IS 'Which rule sends it; empty: a person
 COMMENT ON COLUMN routing.delivery.source IS 'The calling AE title it came from; empty: a person asked for it.';
 COMMENT ON COLUMN routing.delivery.hold IS 'Why it waits (config.hold). Its next_attempt_at is infinity, so that claims never meet it, until the hold ends.';
 COMMENT ON COLUMN routing.delivery.held_since IS 'Since when it waits for the end of a hold: that time is added to waiting_since then, so that it does not age.';
+COMMENT ON COLUMN routing.delivery.instead_of IS 'The station that the delivery was to; null: its destination itself.';
 CREATE VIEW routing.delivered_view AS
  SELECT DISTINCT delivery.sop_instance_uid,
     delivery.destination
@@ -1351,6 +1399,7 @@ CREATE TABLE routing.delivery_default (
     source text DEFAULT ''::text NOT NULL,
     hold bigint,
     held_since timestamp with time zone,
+    instead_of text,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 );
 ALTER TABLE routing.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1393,7 +1442,8 @@ CREATE VIEW routing.delivery_view AS
     delivery.rule,
     delivery.source,
     delivery.hold,
-    delivery.held_since
+    delivery.held_since,
+    delivery.instead_of
    FROM routing.delivery;
 CREATE TABLE routing.destination (
     title text NOT NULL,
@@ -1403,8 +1453,13 @@ CREATE TABLE routing.destination (
     last_failure text DEFAULT ''::text NOT NULL,
     last_failure_at timestamp with time zone,
     last_success_at timestamp with time zone,
-    CONSTRAINT destination_circuit_check CHECK ((circuit = ANY (ARRAY['CLOSED'::text, 'OPEN'::text])))
+    open_since timestamp with time zone,
+    paced_until timestamp with time zone,
+    CONSTRAINT destination_circuit_check CHECK ((circuit = ANY (ARRAY['CLOSED'::text, 'OPEN'::text, 'HALF-OPEN'::text])))
 );
+COMMENT ON COLUMN routing.destination.circuit IS 'OPEN: only C-ECHO goes there (profile xeleris: one delivery at a time tries); HALF-OPEN: a C-ECHO was answered, one delivery tries.';
+COMMENT ON COLUMN routing.destination.open_since IS 'When the circuit was opened; null: it is closed.';
+COMMENT ON COLUMN routing.destination.paced_until IS 'Before that nothing more is claimed for it, for its rate.';
 CREATE VIEW routing.destination_view AS
  SELECT destination.title,
     destination.circuit,
@@ -1412,7 +1467,9 @@ CREATE VIEW routing.destination_view AS
     destination.retry_at,
     destination.last_failure,
     destination.last_failure_at,
-    destination.last_success_at
+    destination.last_success_at,
+    destination.open_since,
+    destination.paced_until
    FROM routing.destination;
 CREATE TABLE routing.evaluation (
     received_at timestamp with time zone NOT NULL,
@@ -2406,6 +2463,8 @@ CREATE INDEX delivery_default_destination_state_idx ON routing.delivery_default 
 CREATE INDEX delivery_default_finished_at_idx ON routing.delivery_default USING btree (finished_at) WHERE (commit_on IS NOT NULL);
 CREATE INDEX delivery_held ON ONLY routing.delivery USING btree (hold, destination) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
 CREATE INDEX delivery_default_hold_destination_idx ON routing.delivery_default USING btree (hold, destination) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+CREATE INDEX delivery_instead_of ON ONLY routing.delivery USING btree (instead_of) WHERE ((instead_of IS NOT NULL) AND (state = 'PENDING'::text));
+CREATE INDEX delivery_default_instead_of_idx ON routing.delivery_default USING btree (instead_of) WHERE ((instead_of IS NOT NULL) AND (state = 'PENDING'::text));
 CREATE INDEX delivery_held_job ON ONLY routing.delivery USING btree (job) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
 CREATE INDEX delivery_default_job_idx ON routing.delivery_default USING btree (job) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
 CREATE INDEX delivery_job ON ONLY routing.delivery USING btree (job, state);
@@ -2539,6 +2598,7 @@ ALTER INDEX routing.delivery_work ATTACH PARTITION routing.delivery_default_dest
 ALTER INDEX routing.delivery_in_doubt ATTACH PARTITION routing.delivery_default_destination_state_idx;
 ALTER INDEX routing.delivery_committable ATTACH PARTITION routing.delivery_default_finished_at_idx;
 ALTER INDEX routing.delivery_held ATTACH PARTITION routing.delivery_default_hold_destination_idx;
+ALTER INDEX routing.delivery_instead_of ATTACH PARTITION routing.delivery_default_instead_of_idx;
 ALTER INDEX routing.delivery_held_job ATTACH PARTITION routing.delivery_default_job_idx;
 ALTER INDEX routing.delivery_job ATTACH PARTITION routing.delivery_default_job_state_idx;
 ALTER INDEX routing.delivery_pkey ATTACH PARTITION routing.delivery_default_pkey;

@@ -25,14 +25,20 @@ insert into config.station (
     title, host, port, description, enabled, store, query_retrieve, prefilter, pet_raw, commit_server, commit_on,
     addresses, revision_policy, associations, unknown_policy, retry_hours, refuse_findings, reduce_level_1,
     move_destinations, store_seconds, find_seconds, move_seconds, action_seconds, commit_limit_seconds,
-    commit_quiet_seconds, commit_retry_hours, commit_size, report_titles, commit_downstream
+    commit_quiet_seconds, commit_retry_hours, commit_size, report_titles, commit_downstream,
+    retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
+    instances_per_second, megabytes_per_second, idle_seconds, association_instances,
+    failover, failover_seconds, balance_with
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
     %(pet_raw)s, %(commit_server)s, %(commit_on)s, %(addresses)s, %(revision_policy)s, %(associations)s,
     %(unknown_policy)s, %(retry_hours)s, %(refuse_findings)s, %(reduce_level_1)s, %(move_destinations)s,
     %(store_seconds)s, %(find_seconds)s, %(move_seconds)s, %(action_seconds)s,
     %(commit_limit_seconds)s, %(commit_quiet_seconds)s, %(commit_retry_hours)s, %(commit_size)s, %(report_titles)s,
-    %(commit_downstream)s
+    %(commit_downstream)s,
+    %(retry_statuses)s, %(retry_errors)s, %(retry_first_seconds)s, %(retry_factor)s, %(retry_most_seconds)s,
+    %(retry_attempts)s, %(instances_per_second)s, %(megabytes_per_second)s, %(idle_seconds)s, %(association_instances)s,
+    %(failover)s, %(failover_seconds)s, %(balance_with)s
 ) returning *
 
 -- name: update_station
@@ -46,7 +52,13 @@ update config.station set
     move_seconds = %(move_seconds)s, action_seconds = %(action_seconds)s,
     commit_limit_seconds = %(commit_limit_seconds)s, commit_quiet_seconds = %(commit_quiet_seconds)s,
     commit_retry_hours = %(commit_retry_hours)s, commit_size = %(commit_size)s, report_titles = %(report_titles)s,
-    commit_downstream = %(commit_downstream)s, updated_at = now()
+    commit_downstream = %(commit_downstream)s,
+    retry_statuses = %(retry_statuses)s, retry_errors = %(retry_errors)s,
+    retry_first_seconds = %(retry_first_seconds)s, retry_factor = %(retry_factor)s,
+    retry_most_seconds = %(retry_most_seconds)s, retry_attempts = %(retry_attempts)s,
+    instances_per_second = %(instances_per_second)s, megabytes_per_second = %(megabytes_per_second)s,
+    idle_seconds = %(idle_seconds)s, association_instances = %(association_instances)s,
+    failover = %(failover)s, failover_seconds = %(failover_seconds)s, balance_with = %(balance_with)s, updated_at = now()
 where title = %(title)s returning *
 
 -- name: delete_station
@@ -199,7 +211,8 @@ from routing.job_view where id = %(id)s
 -- name: deliveries_of_job
 -- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited, held: as in
 -- deliveries_at.
-select v.sop_instance_uid as instance, v.revision, v.state, v.attempts, v.status, v.reason, v.finished_at,
+select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.attempts, v.status,
+       concat_ws('; ', 'instead of ' || v.instead_of, nullif(v.reason, '')) as reason, v.finished_at,
        case when v.state = 'PENDING' and v.awaits is not null then array(
            select title from unnest(v.awaits) as awaited (title) where not exists (
                select from commitment.archived_view a where a.sop_instance_uid = v.sop_instance_uid
@@ -254,7 +267,8 @@ order by received_at, object_key
 
 -- name: deliveries_at
 -- awaited: the stations whose commitment a delivery that waits still needs. held: what holds it. commitment: the newest that was asked for.
-select v.id, v.sop_instance_uid as instance, v.revision, v.sha256, v.destination, v.job, v.state, v.status, v.reason,
+select v.id, v.sop_instance_uid as instance, v.revision, v.sha256, v.destination, v.job, v.state, v.status,
+       concat_ws('; ', 'instead of ' || v.instead_of, nullif(v.reason, '')) as reason,
        case when v.state = 'PENDING' and v.awaits is not null then array(
            select title from unnest(v.awaits) as awaited (title) where not exists (
                select from commitment.archived_view a where a.sop_instance_uid = v.sop_instance_uid

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from services.runtime.errors import UsageError
 
+USUALLY_RETRIED: Final = ("A7xx", "0110", "0213")
 _HOST_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
@@ -51,6 +52,25 @@ def valid_network(text: str) -> str:
         raise ValueError(f"{text!r} is no network ({fault}); write one such as 10.1.2.0/24 or 10.1.2.3") from None
 
 
+def valid_retry_status(text: str) -> str:
+    """A pattern of C-STORE failures, such as 0110 or A7xx, as it is written usually.
+
+    Raises:
+        ValueError: it is none, or names what is no failure: the station has those instances.
+    """
+    if text in USUALLY_RETRIED:
+        return text
+    # Imported here: nobody but who sets it needs the meanings of statuses, which take time to import.
+    from services.dicom.status import FAILURE, classify, statuses
+
+    taken = next((status for status in statuses(text) if classify(status) is not FAILURE), None)
+    if taken is not None:
+        raise ValueError(
+            f"{taken:04X} is no failure ({classify(taken).value}); what the station has is never sent again"
+        )
+    return text.strip().upper().replace("X", "x")
+
+
 def _valid_description(text: str) -> str:
     if any(not letter.isprintable() for letter in text):
         raise ValueError("a description is one line of printable characters")
@@ -59,6 +79,7 @@ def _valid_description(text: str) -> str:
 
 Title = Annotated[str, AfterValidator(valid_title)]
 Wait = Annotated[int, Field(ge=1, le=86_400)] | None
+Rate = Annotated[float, Field(ge=0.01, le=10_000)] | None
 
 
 class Station(BaseModel):
@@ -76,6 +97,13 @@ class Station(BaseModel):
     while it cannot be reached, ``commit_size`` instances in one request (None: the whole study). ``report_titles``:
     where its reports come from besides its own title. ``commit_downstream``: the archives that must have committed what
     it asks us to commit (empty: what is durable here is committed).
+    A delivery is tried again after failures of ``retry_statuses`` and ``retry_errors``, ``retry_attempts`` times in all
+    (None: any number) within ``retry_hours``; a wait is at most ``retry_first_seconds``, ``retry_factor`` times as long
+    each time, at most ``retry_most_seconds``. It is sent no more than ``instances_per_second`` and
+    ``megabytes_per_second`` (of 1,000,000 bytes; None: any number). An association is closed after ``idle_seconds``
+    without work (None: as the settings say) and carries ``association_instances`` at most (None: any number).
+    What waits for it goes to ``failover`` once its circuit has been open for ``failover_seconds``. What rules send
+    to it is shared among it and ``balance_with``, each study to one of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -109,6 +137,23 @@ class Station(BaseModel):
     commit_size: Annotated[int, Field(ge=1, le=100_000)] | None = None
     report_titles: list[Title] = Field(default_factory=list, max_length=16)
     commit_downstream: list[Title] = Field(default_factory=list, max_length=16)
+    retry_statuses: list[Annotated[str, AfterValidator(valid_retry_status)]] = Field(
+        default=list(USUALLY_RETRIED), max_length=64
+    )
+    retry_errors: list[Literal["unreachable", "rejected", "broken-off"]] = Field(
+        default=["unreachable", "rejected", "broken-off"], max_length=3
+    )
+    retry_first_seconds: Annotated[int, Field(ge=1, le=3600)] = 1
+    retry_factor: Annotated[float, Field(ge=1, le=10)] = 2
+    retry_most_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    retry_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
+    instances_per_second: Rate = None
+    megabytes_per_second: Rate = None
+    idle_seconds: Annotated[int, Field(ge=0, le=3600)] | None = None
+    association_instances: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    failover: Title | None = None
+    failover_seconds: Annotated[int, Field(ge=0, le=604_800)] = 600
+    balance_with: list[Title] = Field(default_factory=list, max_length=15)
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:

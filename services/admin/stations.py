@@ -7,6 +7,7 @@ from services.admin.changes import Change, change
 from services.admin.errors import Refused
 from services.admin.live_rules import rules_naming
 from services.admin.sql import SQL
+from services.admin.stand_ins import impossible, naming
 from services.admin.station import Station, changed, contradictions, titles_pointing_at, titles_upstream_of
 from services.admin.station_rows import all_stations, found, title_of
 from services.admin.titles import all_titles
@@ -22,7 +23,7 @@ async def add(database: Database, actor: str, station: Station) -> Station:
         known = await all_stations(opened.conn)
         if station.title in known:
             raise Refused(f"station {station.title} is already defined; change it with 'gateway station set'")
-        _refuse(contradictions(station, known.values()))
+        _refuse(_against(station, known))
         await opened.conn.execute(SQL.insert_station, station.model_dump())
         await opened.record("station.add", station.title, None, station.model_dump())
         return station
@@ -38,8 +39,7 @@ async def set_fields(database: Database, actor: str, title: str, fields: Mapping
         known = await all_stations(opened.conn)
         before = found(known, wanted)
         after = changed(before, fields)
-        others = [station for station in known.values() if station.title != wanted]
-        _refuse(contradictions(after, others))
+        _refuse(_against(after, {title: other for title, other in known.items() if title != wanted}))
         if before.store and not after.store:
             await _refuse_if_rules_name(opened.conn, wanted, "stop sending to it (--no-store)")
         await opened.conn.execute(SQL.update_station, after.model_dump())
@@ -93,6 +93,10 @@ async def _users(conn: Connection, title: str, known: Collection[Station]) -> li
         for other in titles_upstream_of(title, known)
     ]
     reasons += [
+        f"station {other} names it (--failover or --balance-with): 'gateway station set {other}' without it"
+        for other in naming(title, known)
+    ]
+    reasons += [
         f"title {own.title} lists it: 'gateway title set {own.title} --station …' without it"
         for own in (await all_titles(conn)).values()
         if title in own.stations
@@ -114,6 +118,12 @@ async def _refuse_if_rules_name(conn: Connection, title: str, what: str) -> None
             for number, rule in await rules_naming(conn, title)
         ]
     )
+
+
+def _against(station: Station, others: Mapping[str, Station]) -> list[str]:
+    """What the other stations do not allow this one to be."""
+    faults = [f"station {station.title}: {fault}" for fault in impossible(station, others)]
+    return contradictions(station, others.values()) + faults
 
 
 def _refuse(reasons: list[str]) -> None:

@@ -14,8 +14,10 @@ from services.runtime.settings import RuntimeSettings
 
 EMPTIED_BY_ZERO = (
     "commit_on", "store_seconds", "find_seconds", "move_seconds", "action_seconds", "commit_limit_seconds",
-    "commit_retry_hours", "commit_size",
+    "commit_retry_hours", "commit_size", "retry_attempts", "instances_per_second", "megabytes_per_second",
+    "association_instances", "failover",
 )  # fmt: skip
+EMPTIED_BY_MINUS_ONE = ("commit_quiet_seconds", "idle_seconds")
 
 app = typer.Typer(help="Remote AEs: add, set, list, show, remove, hold, resume, echo.", no_args_is_help=True)
 
@@ -90,6 +92,39 @@ CommitDownstream = Annotated[
         help='Archive that must have committed what it asks us to commit; may be repeated; "" for none.',
     ),
 ]
+RetryStatus = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CODE", help='Failure after which it is tried again: 0110, A7xx; may be repeated; "" for none.'
+    ),
+]
+RetryError = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ERROR", help='unreachable, rejected or broken-off: tried again after it; may be repeated; "" for none.'
+    ),
+]
+RetryFirstSeconds = Annotated[int | None, typer.Option(help="Longest wait before a second attempt (1).")]
+RetryFactor = Annotated[float | None, typer.Option(help="How many times as long each further wait is (2).")]
+RetryMostSeconds = Annotated[int | None, typer.Option(help="Longest wait of all (300).")]
+RetryAttempts = Annotated[
+    int | None, typer.Option(help="How often a delivery is tried; 0: as often as the hours allow.")
+]
+InstancesPerSecond = Annotated[float | None, typer.Option(help="It is sent no more of them; 0: no limit.")]
+MegabytesPerSecond = Annotated[float | None, typer.Option(help="It is sent no more of them; 0: no limit.")]
+IdleSeconds = Annotated[
+    int | None, typer.Option(help="An association without work stays open so long; -1: as the setting says.")
+]
+FailoverStation = Annotated[
+    str | None,
+    typer.Option("--failover", metavar="AET", help='Where what waits for it goes when it is away; "": it waits.'),
+]
+FailoverSeconds = Annotated[int | None, typer.Option(help="How long its circuit is open before that (600).")]
+BalanceWith = Annotated[
+    list[str] | None,
+    typer.Option(metavar="AET", help='Shares what rules send to it, each study to one; may be repeated; "" for none.'),
+]
+AssociationInstances = Annotated[int | None, typer.Option(help="Instances sent over one association; 0: any number.")]
 
 
 @app.command("add")
@@ -123,6 +158,19 @@ def add(
     commit_size: CommitSize = None,
     report_title: ReportTitle = None,
     commit_downstream: CommitDownstream = None,
+    retry_status: RetryStatus = None,
+    retry_error: RetryError = None,
+    retry_first_seconds: RetryFirstSeconds = None,
+    retry_factor: RetryFactor = None,
+    retry_most_seconds: RetryMostSeconds = None,
+    retry_attempts: RetryAttempts = None,
+    instances_per_second: InstancesPerSecond = None,
+    megabytes_per_second: MegabytesPerSecond = None,
+    idle_seconds: IdleSeconds = None,
+    association_instances: AssociationInstances = None,
+    failover: FailoverStation = None,
+    failover_seconds: FailoverSeconds = None,
+    balance_with: BalanceWith = None,
     as_json: Json = False,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
@@ -162,6 +210,19 @@ def set_fields(
     commit_size: CommitSize = None,
     report_title: ReportTitle = None,
     commit_downstream: CommitDownstream = None,
+    retry_status: RetryStatus = None,
+    retry_error: RetryError = None,
+    retry_first_seconds: RetryFirstSeconds = None,
+    retry_factor: RetryFactor = None,
+    retry_most_seconds: RetryMostSeconds = None,
+    retry_attempts: RetryAttempts = None,
+    instances_per_second: InstancesPerSecond = None,
+    megabytes_per_second: MegabytesPerSecond = None,
+    idle_seconds: IdleSeconds = None,
+    association_instances: AssociationInstances = None,
+    failover: FailoverStation = None,
+    failover_seconds: FailoverSeconds = None,
+    balance_with: BalanceWith = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a station and leave the rest."""
@@ -252,14 +313,18 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         ("move_destination", "move_destinations"),
         ("report_title", "report_titles"),
         ("commit_downstream", "commit_downstream"),
+        ("retry_status", "retry_statuses"),
+        ("retry_error", "retry_errors"),
+        ("balance_with", "balance_with"),
     ):
         if option in fields:
             fields[field] = [text for text in fields.pop(option) if text]
     for field in EMPTIED_BY_ZERO:
         if field in fields:
             fields[field] = fields[field] or None
-    if fields.get("commit_quiet_seconds") == -1:
-        fields["commit_quiet_seconds"] = None
+    for field in EMPTIED_BY_MINUS_ONE:
+        if fields.get(field) == -1:
+            fields[field] = None
     return fields
 
 
@@ -271,7 +336,7 @@ def _roles(station: Station) -> str:
 def _print_done(verb: str, station: Station, as_json: bool) -> None:
     settings = RuntimeSettings.load()
     warnings = [f"{reason}: the gateway would send to itself" for reason in _ourselves(station, settings)]
-    for warning in (*warnings, *_never_committed(station, settings)):
+    for warning in (*warnings, *_never_committed(station, settings), *_against_the_statement(station, settings)):
         typer.echo(f"warning: station {station.title} {warning}", err=True)
     if as_json:
         print_json(station.model_dump())
@@ -307,3 +372,19 @@ def _never_committed(station: Station, settings: RuntimeSettings) -> list[str]:
             "cannot ask us for commitment: profile xeleris does not commit, --commit-downstream does nothing"
         )
     return reasons
+
+
+def _against_the_statement(station: Station, settings: RuntimeSettings) -> list[str]:
+    """What is set of sending and does nothing in profile xeleris."""
+    if settings.profile != "xeleris":
+        return []
+    usual = Station(title=station.title, host=station.host, port=station.port)
+    return [
+        f"is set --{option}, which does nothing in profile xeleris: {why}"
+        for field, option, why in (
+            ("retry_statuses", "retry-status", "every status but success ends a delivery (R46)"),
+            ("association_instances", "association-instances", "an association is kept while there is more (R45)"),
+            ("failover", "failover", "no C-ECHO would tell when the station is back (R49)"),
+        )
+        if getattr(station, field) != getattr(usual, field)
+    ]

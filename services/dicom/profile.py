@@ -75,6 +75,11 @@ class Profile:
         """Whether waiting for a peer's DIMSE message has no limit."""
         return self.xeleris
 
+    @property
+    def echoes(self) -> bool:
+        """Whether a C-ECHO may go out that nobody asked for; by the statement people start every one (R49)."""
+        return not self.xeleris
+
     def guards(self, **limits: float) -> Guards:
         """The limits of an association, ``limits`` replacing some; no wait for a DIMSE message ends if ``patient``."""
         ours = Guards(maximum_pdu=self.maximum_pdu, failure_status=FAILURES[self.name])

@@ -1,5 +1,6 @@
 """DIMSE statuses: their class and their name (PS3.7 annex C, PS3.4 B.2.3, conformance data status_codes)."""
 
+import re
 from enum import Enum
 from typing import Final
 
@@ -40,6 +41,7 @@ DUPLICATE_INVOCATION, MISTYPED_ARGUMENT, RESOURCE_LIMITATION = 0x0210, 0x0212, 0
 CLASS_INSTANCE_CONFLICT: Final = 0x0119
 UNRECOGNIZED_OPERATION: Final = 0x0211
 
+_PATTERN: Final = re.compile(r"(?=.{4}$)[0-9A-Fa-f]{1,4}[xX]{0,3}")
 _WARNINGS: Final = frozenset((0x0001, 0x0107, 0x0116))
 _PENDING: Final = frozenset((0xFF00, 0xFF01))
 
@@ -122,6 +124,20 @@ def classify(status: int) -> StatusClass:
     if status & 0xF000 == 0xB000 or status in _WARNINGS:
         return WARNING
     return FAILURE
+
+
+def statuses(pattern: str) -> range:
+    """All statuses that four hexadecimal digits name, the last of which may be x: ``0110``, ``A7xx``, ``Cxxx``.
+
+    Raises:
+        ValueError: it is no such pattern.
+    """
+    digits = pattern.strip().upper().rstrip("X")
+    if not _PATTERN.fullmatch(pattern.strip()):
+        raise ValueError("write four hexadecimal digits, the last ones may be x: 0110, A7xx, Cxxx")
+    free = 16 ** (4 - len(digits))
+    first = int(digits, 16) * free
+    return range(first, first + free)
 
 
 def name(status: int, service: int = commands.C_STORE) -> str:

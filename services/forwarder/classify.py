@@ -4,14 +4,26 @@ Statuses of C-STORE: PS3.4 B.2.3 and PS3.7 C; A7xx is out of resources and may p
 and Cxxx refuse this very object. 0111 (duplicate SOP instance) says that the receiver has it.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
+from enum import StrEnum
 
-from services.dicom.status import StatusClass, classify, name
+from services.dicom.status import StatusClass, classify, name, statuses
 from services.forwarder.states import Event
 
 DUPLICATE_SOP_INSTANCE = 0x0111
 UNSENDABLE = "class cannot be sent (R96)"
-TRANSIENT = frozenset({0x0110, 0x0213})  # processing failure, resource limitation (PS3.7 C.5)
+PASSING = frozenset({*statuses("A7xx"), *statuses("0110"), *statuses("0213")})
+"""What is tried again where the station says nothing else: out of resources, processing failure, resource limitation
+(PS3.4 B.2.3, PS3.7 C.5)."""
+
+
+class Failing(StrEnum):
+    """A failure that is no answer; which of them are tried again is the station's ``retry_errors``."""
+
+    UNREACHABLE = "unreachable"  # no association: no connection, or rejected transiently
+    REJECTED = "rejected"  # the association was rejected permanently
+    BROKEN_OFF = "broken-off"  # it ended while an instance was sent or its answer waited for
 
 
 @dataclass(frozen=True)
@@ -25,12 +37,17 @@ class Verdict:
     reason: str = ""
     status: int | None = None
     unusable: bool = False
+    failing: Failing | None = None
 
 
-def classify_status(status: int, comment: str = "", profile: str = "gateway") -> Verdict:
-    """The verdict on a C-STORE response. ``comment`` is the receiver's Error Comment (0000,0902).
+def classify_status(
+    status: int, comment: str = "", profile: str = "gateway", retried: Container[int] = PASSING
+) -> Verdict:
+    """The verdict on a C-STORE response. ``comment`` is the receiver's Error Comment (0000,0902), ``retried`` are the
+    failures after which the station is tried again.
 
-    Profile ``xeleris`` counts everything but Success as failed (R46), out of resources included: people try again.
+    A warning says that the receiver has the instance, and is never tried again. Profile ``xeleris`` counts everything
+    but Success as failed (R46, R47), warnings and out of resources included: people try again.
     """
     if status == 0:
         return Verdict(Event.DELIVER, "", status)
@@ -41,7 +58,7 @@ def classify_status(status: int, comment: str = "", profile: str = "gateway") ->
         return Verdict(Event.DELIVER, reason, status)
     if classify(status) is StatusClass.WARNING:
         return Verdict(Event.WARN, reason, status)
-    if status & 0xFF00 == 0xA700 or status in TRANSIENT:
+    if status in retried:
         return Verdict(Event.POSTPONE, reason, status)
     return Verdict(Event.REFUSE, reason, status)
 
@@ -62,6 +79,7 @@ class Trouble:
     reason: str
     slow: bool = False
     alarm: bool = False
+    failing: Failing = Failing.UNREACHABLE
 
 
 REJECTION_SOURCES = {1: "user", 2: "ACSE provider", 3: "presentation provider"}
@@ -82,14 +100,16 @@ def classify_rejection(result: int, source: int, reason: int) -> Trouble:
     why = REJECTION_REASONS.get((source, reason), f"reason {reason} of {REJECTION_SOURCES.get(source, 'unknown')}")
     kind = "transiently" if result == 2 else "permanently"
     text = f"association rejected {kind} ({result},{source},{reason}): {why}"
-    return Trouble(text, slow=result != 2, alarm=result != 2)
+    if result == 2:
+        return Trouble(text)
+    return Trouble(text, slow=True, alarm=True, failing=Failing.REJECTED)
 
 
 def classify_loss(phase: str, detail: str) -> Verdict:
     """An association that ended under a C-STORE: only after the whole data set was sent may the receiver have it."""
     if phase == "response":
-        return Verdict(Event.LOSE_ANSWER, f"the answer was lost: {detail}")
-    return Verdict(Event.POSTPONE, f"the association ended while sending: {detail}")
+        return Verdict(Event.LOSE_ANSWER, f"the answer was lost: {detail}", failing=Failing.BROKEN_OFF)
+    return Verdict(Event.POSTPONE, f"the association ended while sending: {detail}", failing=Failing.BROKEN_OFF)
 
 
 def classify_unusable(why: str) -> Verdict:

@@ -1,7 +1,9 @@
 """What people configured, as the forwarder knows it: stations as they are, rule sets by number, compiled once."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import structlog
 from psycopg import AsyncConnection
@@ -10,8 +12,12 @@ from psycopg.rows import DictRow
 from schemas.rules import from_stored
 from services.dicom.profile import Profile
 from services.dicom.rules import CompiledRules, compile_rules
-from services.forwarder.classify import UNSENDABLE
-from services.forwarder.outcomes import Policy
+from services.dicom.status import statuses
+from services.forwarder import balance
+from services.forwarder.classify import UNSENDABLE, Failing
+from services.forwarder.pace import Pace
+from services.forwarder.retry import Policy
+from services.runtime.backoff import Backoff
 from services.runtime.db import Database, load_queries
 
 QUERIES = load_queries(__package__, "evaluation.sql")
@@ -21,7 +27,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Station:
-    """A destination. ``associations`` may be open to it at a time."""
+    """A destination. ``associations`` may be open to it at a time, each for ``association_instances`` deliveries (None:
+    any number); the other fields are as in ``services/admin/station.py``."""
 
     title: str
     host: str
@@ -34,11 +41,41 @@ class Station:
     reduce_level_1: bool = False
     pet_raw: bool = False
     held: bool = False
+    store: bool = True
+    retry_statuses: Sequence[str] = ("A7xx", "0110", "0213")
+    retry_errors: Sequence[str] = tuple(Failing)
+    retry_first_seconds: int = 1
+    retry_factor: float = 2
+    retry_most_seconds: int = 300
+    retry_attempts: int | None = None
+    instances_per_second: float | None = None
+    megabytes_per_second: float | None = None
+    idle_seconds: int | None = None
+    association_instances: int | None = None
+    failover: str | None = None
+    failover_seconds: int = 600
+    balance_with: Sequence[str] = ()
 
-    @property
+    @cached_property
     def policy(self) -> Policy:
         """What becomes of deliveries that fail."""
-        return Policy(hold=self.unknown_policy == "hold", retry_hours=self.retry_hours)
+        return Policy(
+            hold=self.unknown_policy == "hold",
+            retry_hours=self.retry_hours,
+            attempts=self.retry_attempts,
+            retried=frozenset(map(Failing, self.retry_errors)),
+            backoff=Backoff(self.retry_first_seconds, self.retry_factor, self.retry_most_seconds),
+        )
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How fast it is sent to."""
+        return Pace(self.instances_per_second, self.megabytes_per_second)
+
+    @cached_property
+    def retried_statuses(self) -> frozenset[int]:
+        """Failures it may answer after which it is tried again."""
+        return frozenset(status for pattern in self.retry_statuses for status in statuses(pattern))
 
 
 @dataclass
@@ -80,6 +117,14 @@ class Configuration:
         if not station.enabled:
             return f"destination {title} is disabled: enable the station, then retry the job"
         return None
+
+    def member(self, title: str, study_instance_uid: str) -> str:
+        """Where what a rule sends to a title goes: to it, or to one of those that share it and are enabled."""
+        station = self.stations.get(title)
+        if station is None or not station.balance_with:
+            return title
+        enabled = [each for each in (title, *station.balance_with) if not self.refusal(each)]
+        return balance.member(study_instance_uid, enabled) if enabled else title
 
     def unsendable(self, sop_class_uid: str) -> str:
         """Why no instance of a class is sent anywhere, or ""."""

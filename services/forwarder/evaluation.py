@@ -6,7 +6,7 @@ The message handler and the reconciler use the same function; the row in ``routi
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from services.dicom.beyond_facts import completed
 from services.dicom.rules import CompiledRules, Match, Subject
 from services.forwarder import jobs, metrics, plans
 from services.forwarder.configuration import Configuration
-from services.forwarder.planning import Planned, instance, matched, pet_raw_match, plan
+from services.forwarder.planning import Planned, instance, matched, pet_raw_match, plan, share
 from services.forwarder.plans import QUERIES
 from services.runtime.errors import GatewayError, RefusedData, UsageError
 from services.runtime.objects import ObjectStore
@@ -39,11 +39,18 @@ class ReceiptKey:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A receipt with the rules that matched it; ``note`` says why none could."""
+    """A receipt with the rules that matched it; ``note`` says why none could, ``shared`` which member of its group gets
+    it in place of a station."""
 
     receipt: Mapping[str, Any]
     matches: Sequence[Match]
     note: str
+    shared: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sent(self) -> list[Match]:
+        """The matches with the stations that it goes to."""
+        return [share(match, self.shared) for match in self.matches]
 
 
 class Evaluator:
@@ -103,7 +110,13 @@ class Evaluator:
     def evaluate_all(self, receipts: Sequence[DictRow], rules: Mapping[int, CompiledRules]) -> list[Evaluated]:
         """In a thread: matching is work for the processor, and elements may be read from the object."""
         found = [self._evaluate_one(receipt, rules) for receipt in receipts]
-        return [each for each in found if each is not None]
+        return [replace(each, shared=self._shared(each)) for each in found if each is not None]
+
+    def _shared(self, evaluated: Evaluated) -> Mapping[str, str]:
+        study = evaluated.receipt["study_instance_uid"]
+        titles = {title for match in evaluated.matches for title in match.destinations}
+        members = {title: self._configuration.member(title, study) for title in titles}
+        return {title: member for title, member in members.items() if member != title}
 
     def _evaluate_one(self, receipt: DictRow, rules: Mapping[int, CompiledRules]) -> Evaluated | None:
         """None: not now; the reconciler comes back to it."""
@@ -151,11 +164,11 @@ class Evaluator:
         for each in evaluated:
             unsendable = self._configuration.unsendable(each.receipt["sop_class_uid"])
             source, rule_set = each.receipt["calling_aet"], each.receipt["rule_set"]
-            planned += plan(instance(each.receipt), source, rule_set, each.matches, refusals, unsendable)
+            planned += plan(instance(each.receipt), source, rule_set, each.sent, refusals, unsendable)
         return planned
 
     def _refusals(self, evaluated: Sequence[Evaluated]) -> dict[str, str]:
-        titles = {title for each in evaluated for match in each.matches for title in match.destinations}
+        titles = {title for each in evaluated for match in each.sent for title in match.destinations}
         refusals = {title: self._configuration.refusal(title) for title in titles}
         return {title: refusal for title, refusal in refusals.items() if refusal}
 
@@ -190,7 +203,7 @@ async def _insert_evaluations(connection: Connection, evaluated: Sequence[Evalua
         for column in ("received_at", "object_key", "sop_instance_uid", "revision", "study_instance_uid", "rule_set")
     }
     parameters |= {
-        "matched": [json.dumps(matched(each.matches, each.receipt["calling_aet"])) for each in evaluated],
+        "matched": [json.dumps(matched(each.matches, each.receipt["calling_aet"], each.shared)) for each in evaluated],
         "note": [each.note for each in evaluated],
     }
     rows = await (await connection.execute(QUERIES.insert_evaluations, parameters)).fetchall()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from schemas.messages import CommitmentChanged, Envelope, InstanceStored
-from services.forwarder import jobs, ledger, metrics
+from services.forwarder import destinations, jobs, ledger, metrics
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
@@ -156,7 +156,7 @@ class Clocks:
         for title in list(self._configuration.stations):
             async with self._database.transaction() as connection:
                 age, count = await ledger.backlog(connection, title)
-                circuit = await ledger.circuit(connection, title)
+                circuit = await destinations.circuit(connection, title)
             metrics.OLDEST_SECONDS.labels(title).set(age)
             metrics.WAITING.labels(title).set(count)
             metrics.CIRCUIT_OPEN.labels(title).set(int(circuit.open))

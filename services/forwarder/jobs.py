@@ -1,6 +1,7 @@
 """Jobs in PostgreSQL. Every function runs in its caller's transaction."""
 
 from collections.abc import Collection, Mapping
+from typing import Final
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -10,6 +11,7 @@ from services.forwarder.states import JobState, Tally, job_state
 from services.runtime.db import load_queries
 
 Connection = AsyncConnection[DictRow]
+CANCELED_CHANNEL: Final = "routing_canceled"
 QUERIES = load_queries(__package__, "jobs.sql")
 
 
@@ -77,7 +79,12 @@ async def notify(connection: Connection, destinations: Collection[str]) -> None:
         await connection.execute(QUERIES.notify, {"titles": sorted(destinations)})
 
 
-async def canceled(connection: Connection, job: UUID) -> bool:
-    """Whether a person cancelled the job."""
-    found = await (await connection.execute(QUERIES.select_canceled, {"job": job})).fetchone()
-    return bool(found and found["canceled"])
+async def canceled(connection: Connection, jobs: Collection[UUID]) -> set[UUID]:
+    """Those of the jobs that a person cancelled."""
+    rows = await (await connection.execute(QUERIES.select_canceled, {"jobs": sorted(jobs)})).fetchall()
+    return {row["id"] for row in rows}
+
+
+async def notify_canceled(connection: Connection) -> None:
+    """Have every process that sends look for cancelled jobs when this transaction commits."""
+    await connection.execute(QUERIES.notify_canceled)

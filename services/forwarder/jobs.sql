@@ -102,4 +102,7 @@ where job = any(%(jobs)s::uuid[]) and state = 'PENDING' and next_attempt_at = 'i
 select pg_notify('routing_work', title) from unnest(%(titles)s::text[]) as titles(title)
 
 -- name: select_canceled
-select state = 'CANCELED' as canceled from routing.job where id = %(job)s
+select id from routing.job where id = any(%(jobs)s::uuid[]) and state = 'CANCELED'
+
+-- name: notify_canceled
+select pg_notify('routing_canceled', '')

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from services.dicom import outgoing
-from services.forwarder import ledger
+from services.forwarder import jobs, ledger
 from services.forwarder.configuration import Configuration, Station
 from services.forwarder.sender import Destination, Means, Session
 from services.forwarder.transfer import Line, line_to
@@ -76,14 +76,14 @@ class Lanes:
                 self._destinations[station.title] = destination
             for number in range(station.associations):
                 if (station.title, number) not in self._lanes:
-                    lane = Lane(number, self._means, destination, self._line)
+                    lane = Lane(number, self._means, destination, self.line)
                     self._lanes[station.title, number] = lane
                     self._means.supervisor.spawn(f"send to {station.title} {number}", lane.run)
 
     async def ring_due(self) -> None:
         """Ask the database which destinations have something due, and wake their lanes."""
         async with self._means.database.transaction() as connection:
-            due = await ledger.due(connection, self._configuration.not_held())
+            due = await ledger.due(connection, self._configuration.not_held(), echoes=self._means.profile.echoes)
         for title in due & self._destinations.keys():
             self._destinations[title].ring()
 
@@ -94,6 +94,17 @@ class Lanes:
         for (title, _), lane in self._lanes.items():
             if lane.session is not None and not lacking.isdisjoint((title, "")):
                 lane.session.give_way()
+
+    async def end_canceled(self) -> None:
+        """Ask the database which of the jobs being sent were cancelled, and have the associations end them."""
+        sessions = [lane.session for lane in self._lanes.values() if lane.session is not None]
+        concerned = {job for session in sessions for job in session.jobs}
+        if not concerned:
+            return
+        async with self._means.database.transaction() as connection:
+            canceled = await jobs.canceled(connection, concerned)
+        for session in sessions:
+            session.withdraw(canceled)
 
     async def drained(self, seconds: float) -> None:
         """Wait for the associations to end; abort those that need longer than ``seconds``."""
@@ -110,5 +121,6 @@ class Lanes:
     def _current(self, title: str) -> Callable[[], Station | None]:
         return lambda: self._configuration.stations.get(title)
 
-    def _line(self, station: Station) -> Line:
+    def line(self, station: Station) -> Line:
+        """How to reach a station."""
         return line_to(station, self._means.profile, self._aet, self._means.settings.connect_seconds)

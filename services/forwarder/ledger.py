@@ -1,4 +1,4 @@
-"""The ledger of deliveries in PostgreSQL: claims, results, leases, circuits. Every function runs in its caller's
+"""The ledger of deliveries in PostgreSQL: claims, results, leases. Every function runs in its caller's
 transaction, and those that name a destination after ``lock_destination``."""
 
 from collections.abc import Collection, Sequence
@@ -11,7 +11,6 @@ from psycopg.rows import DictRow
 
 from schemas.messages import Envelope, InstanceDelivered
 from services.forwarder import jobs
-from services.forwarder.circuit import Circuit, Setback
 from services.forwarder.classify import UNSENDABLE
 from services.forwarder.delivery import Delivery, Result
 from services.forwarder.states import State
@@ -21,6 +20,7 @@ from services.runtime.outbox import enqueue_many
 Connection = AsyncConnection[DictRow]
 QUERIES = load_queries(__package__, "ledger.sql")
 _COLUMNS = [field.name for field in fields(Delivery)]
+MOST_GIVEN_UP = 5000  # in one transaction; the rest at the next attempt
 _OUTCOMES = {State.PENDING: "RETRY", State.CANCELED: "RETRY"}
 
 
@@ -29,46 +29,11 @@ async def lock_destination(connection: Connection, destination: str) -> None:
     await connection.execute(QUERIES.lock_destination, {"destination": destination})
 
 
-async def circuit(connection: Connection, destination: str) -> Circuit:
-    """The circuit of a destination; closed if nothing ever went wrong there."""
-    found = await (await connection.execute(QUERIES.select_circuit, {"destination": destination})).fetchone()
-    if found is None:
-        return Circuit()
-    return Circuit(found["circuit"] == "OPEN", found["consecutive_failures"], found["may_probe"])
-
-
-async def close_circuit(connection: Connection, destination: str, *, succeeded: bool, refusal: str | None) -> None:
-    """The destination answered: whether it took anything, and why it refused what it did not take."""
-    parameters = {"destination": destination, "succeeded": succeeded, "refusal": refusal and refusal[:500]}
-    await connection.execute(QUERIES.close_circuit, parameters)
-
-
-async def set_back(connection: Connection, destination: str, setback: Setback, reason: str) -> None:
-    """The destination failed."""
-    parameters = {
-        "destination": destination,
-        "circuit": "OPEN" if setback.circuit.open else "CLOSED",
-        "failures": setback.circuit.failures,
-        "delay": setback.delay,
-        "reason": reason[:500],
-    }
-    await connection.execute(QUERIES.fail_destination, parameters)
-
-
-async def hold_probe(connection: Connection, destination: str, lease: float) -> None:
-    """One association probes; nobody else does meanwhile."""
-    await connection.execute(QUERIES.hold_probe, {"destination": destination, "lease": lease})
-
-
-async def end_probe(connection: Connection, destination: str) -> None:
-    """The probe ended without a word from the destination."""
-    await connection.execute(QUERIES.end_probe, {"destination": destination})
-
-
-async def due(connection: Connection, destinations: Collection[str]) -> set[str]:
-    """Those of the destinations that something may be sent to at once."""
-    found = await connection.execute(QUERIES.due_destinations, {"titles": list(destinations)})
-    return {row["title"] for row in await found.fetchall()}
+async def due(connection: Connection, destinations: Collection[str], *, echoes: bool) -> set[str]:
+    """Those of the destinations that something may be sent to at once; ``echoes``: while a circuit is open only
+    C-ECHOs are."""
+    parameters = {"titles": list(destinations), "echoes": echoes}
+    return {row["title"] for row in await (await connection.execute(QUERIES.due_destinations, parameters)).fetchall()}
 
 
 async def claim(
@@ -142,6 +107,14 @@ async def give_up(connection: Connection, destination: str, retry_hours: int) ->
     """Deliveries that waited too long without being tried at the end have FAILED; returns how many."""
     parameters = {"destination": destination, "retry_hours": retry_hours}
     rows = await (await connection.execute(QUERIES.give_up, parameters)).fetchall()
+    await jobs.recompute(connection, {row["job"] for row in rows})
+    return len(rows)
+
+
+async def give_up_due(connection: Connection, destination: str, reason: str) -> int:
+    """What is due has FAILED, because the station's failures of this kind are not tried again; returns how many."""
+    parameters = {"destination": destination, "reason": reason[:500], "most": MOST_GIVEN_UP}
+    rows = await (await connection.execute(QUERIES.give_up_due, parameters)).fetchall()
     await jobs.recompute(connection, {row["job"] for row in rows})
     return len(rows)
 

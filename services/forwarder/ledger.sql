@@ -2,12 +2,9 @@
 -- Claims and results of one destination follow one another, whichever process they come from.
 select pg_advisory_xact_lock(hashtextextended('routing.delivery:' || %(destination)s, 0))
 
--- name: select_circuit
-select circuit, consecutive_failures, retry_at is null or retry_at <= now() as may_probe
-from routing.destination where title = %(destination)s
-
 -- name: due_destinations
--- Those of the given destinations that have something due and whose circuit lets it go.
+-- Those of the given destinations that have something due and whose circuit and pace let it go. echoes: while a circuit
+-- is open nothing but a C-ECHO goes there.
 select titles.title
 from unnest(%(titles)s::text[]) as titles(title)
 where exists (
@@ -21,7 +18,8 @@ where exists (
     ) as due
 ) and not exists (
     select from routing.destination d
-    where d.title = titles.title and d.circuit = 'OPEN' and d.retry_at > now()
+    where d.title = titles.title
+      and (d.circuit <> 'CLOSED' and d.retry_at > now() or d.circuit = 'OPEN' and %(echoes)s or d.paced_until > now())
 )
 
 -- name: claim
@@ -75,14 +73,6 @@ returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.
           d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at, d.rule,
           d.source
 
--- name: hold_probe
--- One association tries a destination whose circuit is open; nobody else does until its lease would end.
-update routing.destination set retry_at = now() + make_interval(secs => %(lease)s) where title = %(destination)s
-
--- name: end_probe
--- The probe ended without a word from the destination: the next one may try.
-update routing.destination set retry_at = now() where title = %(destination)s and circuit = 'OPEN'
-
 -- name: renew_leases
 update routing.delivery set lease_until = now() + make_interval(secs => %(lease)s)
 where destination = %(destination)s and state = 'SENDING' and lease_holder = %(holder)s
@@ -95,7 +85,8 @@ where destination = %(destination)s and state = 'SENDING' and lease_holder = %(h
 update routing.delivery d set
     state = case when r.state in ('PENDING', 'UNKNOWN') and j.state = 'CANCELED' then 'CANCELED' else r.state end,
     status = r.status,
-    reason = r.reason,
+    reason = case when r.state in ('PENDING', 'UNKNOWN') and j.state = 'CANCELED' and r.reason = '' then j.reason
+                  else r.reason end,
     attempts = d.attempts + r.tried,
     next_attempt_at = case when r.keep then d.next_attempt_at
                            when r.delay is null then 'infinity'
@@ -116,29 +107,6 @@ returning d.id, d.job, d.state, d.destination, d.sop_instance_uid, d.revision, d
 insert into routing.attempt (delivery, association, status, outcome, reason, milliseconds)
 select * from unnest(%(delivery)s::bigint[], %(association)s::text[], %(status)s::int[], %(outcome)s::text[],
                      %(reason)s::text[], %(milliseconds)s::int[])
-
--- name: close_circuit
--- Any answer closes the circuit; only a success is one, and a refusal is the last failure (refusal null: there was none).
--- Written when it changes something, and else at most once a second.
-insert into routing.destination as d (title, last_success_at, last_failure, last_failure_at)
-values (%(destination)s, case when %(succeeded)s then now() end, coalesce(%(refusal)s::text, ''),
-        case when %(refusal)s::text is not null then now() end)
-on conflict (title) do update set
-    circuit = 'CLOSED', consecutive_failures = 0, retry_at = null,
-    last_success_at = coalesce(excluded.last_success_at, d.last_success_at),
-    last_failure = coalesce(%(refusal)s::text, d.last_failure),
-    last_failure_at = coalesce(excluded.last_failure_at, d.last_failure_at)
-where d.circuit <> 'CLOSED' or d.consecutive_failures > 0
-   or excluded.last_success_at >= coalesce(d.last_success_at, '-infinity') + interval '1 second'
-   or excluded.last_failure_at >= coalesce(d.last_failure_at, '-infinity') + interval '1 second'
-   or %(refusal)s::text <> d.last_failure
-
--- name: fail_destination
-insert into routing.destination as d (title, circuit, consecutive_failures, retry_at, last_failure, last_failure_at)
-values (%(destination)s, %(circuit)s, %(failures)s, now() + make_interval(secs => %(delay)s), %(reason)s, now())
-on conflict (title) do update set
-    circuit = excluded.circuit, consecutive_failures = excluded.consecutive_failures, retry_at = excluded.retry_at,
-    last_failure = excluded.last_failure, last_failure_at = excluded.last_failure_at
 
 -- name: expire_leases
 -- The worker died or could not renew: nobody knows whether its instances arrived. What a person cancelled meanwhile is
@@ -170,6 +138,18 @@ with given_up as (
 update routing.delivery d set
     state = 'FAILED', finished_at = now(), lease_until = null,
     reason = left('given up after ' || %(retry_hours)s::int || ' hours: ' || d.reason, 500)
+from given_up g where d.received_at = g.received_at and d.id = g.id
+returning d.job
+
+-- name: give_up_due
+-- The station's failures of this kind are not tried again: what is due has FAILED.
+with given_up as (
+    select received_at, id from routing.delivery
+    where destination = %(destination)s and state in ('PENDING', 'UNKNOWN') and next_attempt_at <= now()
+    limit %(most)s
+    for update skip locked
+)
+update routing.delivery d set state = 'FAILED', finished_at = now(), lease_until = null, reason = %(reason)s
 from given_up g where d.received_at = g.received_at and d.id = g.id
 returning d.job
 

@@ -3,9 +3,12 @@
 from services.dicom.outgoing import WANTED_CHANNEL
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
+from services.forwarder.failover import Failover
 from services.forwarder.handlers import Clocks
 from services.forwarder.holds import Holds
+from services.forwarder.jobs import CANCELED_CHANNEL
 from services.forwarder.lanes import Lanes
+from services.forwarder.probes import Probes
 from services.forwarder.settings import ForwarderSettings
 from services.runtime.loops import Loops
 
@@ -14,26 +17,34 @@ EXPIRE_SECONDS = 5.0
 MEASURE_SECONDS = 15.0
 GIVE_UP_SECONDS = 60.0
 AWAITED_SECONDS = 3.0
+FAILOVER_SECONDS = 2.0
 
 
 async def spawn_loops(
     loops: Loops,
     configuration: Configuration,
     lanes: Lanes,
+    probes: Probes,
     clocks: Clocks,
     commitments: Commitments,
     holds: Holds,
+    failover: Failover,
     settings: ForwarderSettings,
 ) -> None:
     """Start all loops as supervised tasks."""
     changed = await loops.database.listen("config_changed")
     work = await loops.database.listen("routing_work")
     wanted = await loops.database.listen(WANTED_CHANNEL)
+    canceled = await loops.database.listen(CANCELED_CHANNEL)
 
     async def refresh() -> None:
         await configuration.refresh()
         lanes.adjust()
         await holds.keep()
+
+    async def work_or_echo() -> None:
+        await probes.attend()
+        await lanes.ring_due()
 
     async def attend() -> None:
         await lanes.give_way()
@@ -41,13 +52,15 @@ async def spawn_loops(
 
     poll = settings.poll_seconds
     loops.spawn_on_wake("forwarder configuration", changed, poll, refresh)
-    loops.spawn_on_wake("forwarder wake", work, poll, lanes.ring_due)
+    loops.spawn_on_wake("forwarder wake", work, poll, work_or_echo)
     loops.spawn_on_wake("forwarder associations", wanted, poll, attend)
+    loops.spawn_on_wake("forwarder cancels", canceled, poll, lanes.end_canceled)
     for name, seconds, step in (
         ("release", RELEASE_SECONDS, clocks.release),
         ("expire leases", EXPIRE_SECONDS, clocks.expire),
         ("measure", MEASURE_SECONDS, clocks.measure),
         ("give up", GIVE_UP_SECONDS, clocks.give_up),
         ("awaited commitments", AWAITED_SECONDS, commitments.awaited),
+        ("failover", FAILOVER_SECONDS, failover.attend),
     ):
         loops.spawn_every(f"forwarder {name}", seconds, step)

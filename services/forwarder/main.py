@@ -13,11 +13,13 @@ from services.dicom.settings import DicomSettings
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
+from services.forwarder.failover import Failover
 from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.holds import Holds
 from services.forwarder.lanes import Lanes
 from services.forwarder.loops import spawn_loops
 from services.forwarder.preparation import Preparation
+from services.forwarder.probes import Probes
 from services.forwarder.requests import Requests
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
@@ -39,6 +41,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         preparation = Preparation(runtime.objects, spool(runtime), runtime.settings.max_object_bytes)
         means = Means(runtime.db, preparation, settings, profile, runtime.supervisor, threads)
         lanes = Lanes(means, configuration, runtime.settings.aet)
+        probes = Probes(means, configuration, lanes.line)
         evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
         commitments = Commitments(runtime.db, configuration)
         handlers = Handlers(
@@ -46,8 +49,9 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         )
         holds = Holds(runtime.db)
         clocks = Clocks(runtime.db, configuration, holds, settings)
+        failover = Failover(runtime.db, configuration)
         loops = Loops(runtime.db, runtime.supervisor)
-        await spawn_loops(loops, configuration, lanes, clocks, commitments, holds, settings)
+        await spawn_loops(loops, configuration, lanes, probes, clocks, commitments, holds, failover, settings)
         await consume(runtime, handlers, settings)
         try:
             yield

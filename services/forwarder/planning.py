@@ -1,8 +1,9 @@
 """From matches to jobs and deliveries (pure)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from services.dicom.rules import Match, sends
@@ -101,14 +102,28 @@ def pet_raw_match(station: str) -> Match:
     return Match(rule=PET_RAW_RULE, level="instance", quiet_seconds=0, destinations=(station,), priority="normal")
 
 
-def matched(matches: Sequence[Match], source: str) -> list[dict[str, Any]]:
-    """What is stored of the rules that matched an instance of ``source``; of commitment what they say of it, and to
-    whom they did not send it."""
+def share(match: Match, shared: Mapping[str, str]) -> Match:
+    """The match with the members that its study goes to, in place of the stations whose group they are in."""
+    destinations = tuple(dict.fromkeys(shared.get(title, title) for title in match.destinations))
+    commit = {shared.get(title, title): wanted for title, wanted in match.commit.items()}
+    return replace(match, destinations=destinations, commit=commit)
+
+
+def matched(
+    matches: Sequence[Match], source: str, shared: Mapping[str, str] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """What is stored of the rules that matched an instance of ``source``: what they say of commitment, to whom they did
+    not send it, and who got it in whose place (``shared``)."""
     return [
         {"rule": match.rule, "level": match.level, "to": list(match.destinations), "priority": match.priority}
+        | ({"shared": members} if (members := {to: shared[to] for to in match.destinations if to in shared}) else {})
         | ({"commit": dict(match.commit)} if match.commit else {})
         | ({"after_commitment": list(match.after_commitment)} if match.after_commitment else {})
-        | ({"not_sent": dict.fromkeys(withheld, CAME_FROM_THERE)} if (withheld := match.withheld(source)) else {})
+        | (
+            {"not_sent": dict.fromkeys(withheld, CAME_FROM_THERE)}
+            if (withheld := share(match, shared).withheld(source))
+            else {}
+        )
         for match in matches
     ]
 

@@ -43,6 +43,10 @@ class Requests(CarryOut):
         """A job of its own, so that instances delivered before are sent again."""
         destination, uids = str(row["body"]["to"]), [str(uid) for uid in row["body"]["uids"]]
         self._check_destination(destination)
+        if not self._configuration.stations[destination].store:
+            raise Refused(
+                f"station {destination} may not be sent to; 'gateway station set {destination} --store' allows it"
+            )
         found = await (await connection.execute(QUERIES.select_instances, {"uids": uids})).fetchall()
         if not found:
             raise Refused(
@@ -87,6 +91,7 @@ class Requests(CarryOut):
         parameters = {"job": job["id"], "reason": f"cancelled by {row['requested_by']}"[:500]}
         canceled = await (await connection.execute(QUERIES.cancel_deliveries, parameters)).fetchall()
         await connection.execute(QUERIES.cancel_job, parameters)
+        await jobs.notify_canceled(connection)
         return {"job": str(job["id"]), "deliveries": len(canceled)}
 
     async def _job(self, connection: Connection, body: Mapping[str, Any], states: frozenset[str], verb: str) -> DictRow:

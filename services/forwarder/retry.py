@@ -1,10 +1,24 @@
 """When a delivery or a destination is given up, or tried again after a permanent rejection (pure)."""
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
-from services.runtime.backoff import LONGEST_SECONDS
+from services.forwarder.classify import Failing
+from services.runtime.backoff import LONGEST_SECONDS, USUAL, Backoff
 
 UNUSABLE_SECONDS = 60.0  # storage replaces a damaged object within 5 s of the same content sent again
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a station wants: ``hold`` deliveries whose answer was lost, for how many hours and attempts (None: any
+    number) to try, after which failures that are no answer, and how long to wait in between."""
+
+    hold: bool
+    retry_hours: int
+    attempts: int | None = None
+    retried: frozenset[Failing] = frozenset(Failing)
+    backoff: Backoff = USUAL
 
 
 def slow_delay_seconds(fraction: float, slow_seconds: float = LONGEST_SECONDS) -> float:
@@ -12,11 +26,17 @@ def slow_delay_seconds(fraction: float, slow_seconds: float = LONGEST_SECONDS) -
     return slow_seconds * (0.5 + 0.5 * fraction)
 
 
-def given_up(waiting_since: datetime, now: datetime, retry_hours: int) -> bool:
-    """True when a delivery has waited ``retry_hours`` in vain: it ends FAILED."""
-    return now - waiting_since >= timedelta(hours=retry_hours)
+def why_ended(policy: Policy, waited: timedelta, attempts: int, failing: Failing | None) -> str:
+    """Why a delivery is not tried again after ``attempts`` in vain, the last of which failed so; "": it is."""
+    if failing is not None and failing not in policy.retried:
+        return f"not tried again when {failing}"
+    if policy.attempts is not None and attempts >= policy.attempts:
+        return f"given up after {policy.attempts} attempts"
+    if waited >= timedelta(hours=policy.retry_hours):
+        return f"given up after {policy.retry_hours} hours"
+    return ""
 
 
-def unusable_for_good(waiting_since: datetime, now: datetime) -> bool:
+def unusable_for_good(waited: timedelta) -> bool:
     """True when a delivery whose object is damaged or away has waited a minute in vain for a better one."""
-    return now - waiting_since >= timedelta(seconds=UNUSABLE_SECONDS)
+    return waited >= timedelta(seconds=UNUSABLE_SECONDS)

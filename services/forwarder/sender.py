@@ -3,21 +3,22 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import structlog
 
 from services.dicom import outgoing
 from services.dicom.contexts import COMMITMENT_PUSH
 from services.dicom.profile import Profile
-from services.forwarder import jobs, ledger, metrics
+from services.forwarder import destinations, ledger, metrics
 from services.forwarder.circuit import Circuit, after_postponed, after_trouble
-from services.forwarder.classify import Trouble
+from services.forwarder.classify import Trouble, Verdict
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome, Result
-from services.forwarder.outcomes import result, unsent
+from services.forwarder.outcomes import result, unreached, unsent
 from services.forwarder.preparation import Preparation
 from services.forwarder.settings import ForwarderSettings
 from services.forwarder.states import Event
@@ -29,6 +30,7 @@ from services.runtime.supervise import Supervisor
 RENEWALS_PER_LEASE = 3
 MARGIN_FRACTION = 1 / 6  # of the lease: then the association is aborted, before anyone else may send
 DATABASE_PAUSE_SECONDS = 1.0
+UNLIMITED = 1 << 62
 SHARE_SECONDS = 5.0  # of work: then an association that keeps others waiting ends, so that each gets its turn
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,16 @@ class Destination:
     holds: Callable[[], frozenset[tuple[str, str]]]  # in force at the moment
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     listeners: list[asyncio.Event] = field(default_factory=list)
+    _timer: asyncio.TimerHandle | None = None
+
+    def ring_in(self, seconds: float) -> None:
+        """Something may be due after ``seconds``, where that is not now and no such time is set yet."""
+        if seconds > 0 and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._ring_in_time)
+
+    def _ring_in_time(self) -> None:
+        self._timer = None
+        self.ring()
 
     def ring(self) -> None:
         """Something may be due."""
@@ -80,8 +92,7 @@ class Session:
         self._news = asyncio.Event()
         self._probing = False
         self._giving_way = False
-        self._canceled_at: float | None = None  # when the job of the delivery under way was found cancelled
-        self._looked_at = 0.0
+        self._taken = 0  # deliveries, since the association was begun
         self._opened_at = self._leased_at = 0.0
         self._transfer = Transfer(line, means.preparation, self._report_from_thread)
 
@@ -93,7 +104,7 @@ class Session:
         self._destination.listeners.append(self._news)
         with metrics.ASSOCIATIONS.track_inprogress():
             for delivery in first:
-                self._transfer.inbox.put(delivery)
+                self._transfer.offer(delivery)
             thread = self._loop.run_in_executor(self._means.threads, self._transfer.run, first)
             thread.add_done_callback(lambda _: self._news.set())
             try:
@@ -115,6 +126,25 @@ class Session:
             self._giving_way = True
             self._news.set()
 
+    @property
+    def jobs(self) -> set[UUID]:
+        """Whose deliveries it has claimed."""
+        return {delivery.job for delivery, _ in self._claimed.values()}
+
+    def withdraw(self, jobs: Collection[UUID]) -> None:
+        """These jobs were cancelled: what of them has not begun goes back, what is under way may end, shortly."""
+        concerned = {number for number, (delivery, _) in self._claimed.items() if delivery.job in jobs}
+        withdrawn, under_way = self._transfer.withdraw(concerned)
+        for number in withdrawn:
+            self._report(Outcome(self._claimed[number][0], Verdict(Event.GIVE_BACK)))
+        if under_way in concerned:
+            self._loop.call_later(self._means.settings.cancel_seconds, self._abort_if_under_way, under_way)
+
+    def _abort_if_under_way(self, number: int) -> None:
+        if self._transfer.under_way == number:
+            log.info("association_aborted_for_a_cancel", destination=self._destination.title)
+            self.abort()
+
     def _report_from_thread(self, outcome: Outcome) -> None:
         self._loop.call_soon_threadsafe(self._report, outcome)
 
@@ -130,25 +160,41 @@ class Session:
             try:
                 async with self._means.database.transaction() as connection:
                     await ledger.lock_destination(connection, title)
-                    circuit = await ledger.circuit(connection, title)
-                    first = await ledger.claim(
-                        connection,
-                        title,
-                        circuit.allowance(settings.in_doubt),
-                        self._holder,
-                        settings.lease_seconds,
-                        self._means.profile.unsendable,
-                    )
+                    circuit = await destinations.circuit(connection, title)
+                    most = circuit.allowance(settings.in_doubt, echoes=self._means.profile.echoes)
+                    first = await self._claim(connection, most)
                     await self._take_slots(connection, needed=bool(first))
                     self._probing = circuit.open
                     if first and circuit.open:
-                        await ledger.hold_probe(connection, title, settings.lease_seconds)
+                        await destinations.hold_probe(connection, title, settings.lease_seconds)
             except outgoing.NoSlot as full:
                 await self._stand_in_line(full)
                 return []
         self._opened_at = self._leased_at = asked_at
         self._claimed = {delivery.id: (delivery, asked_at) for delivery in first}
+        self._taken = len(first)
         return first
+
+    async def _claim(self, connection: Connection, most: int) -> list[Delivery]:
+        """The next deliveries, at the pace of the station and no more than one association may carry."""
+        title, settings, pace = self._destination.title, self._means.settings, self._station.pace
+        most = min(most, self._share - self._taken)
+        if pace.limited and most > 0:
+            pause = await destinations.pause_seconds(connection, title)
+            self._destination.ring_in(pause)
+            most = 0 if pause else pace.allowance(most)
+        claimed = await ledger.claim(
+            connection, title, most, self._holder, settings.lease_seconds, self._means.profile.unsendable
+        )
+        if pace.limited and claimed:
+            await destinations.charge(connection, title, pace.seconds(delivery.size for delivery in claimed))
+        return claimed
+
+    @property
+    def _share(self) -> int:
+        """How many deliveries one association may carry; profile xeleris goes on with the same one (R45)."""
+        most = self._station.association_instances
+        return UNLIMITED if most is None or self._means.profile.xeleris else most
 
     def _wanted(self) -> outgoing.Wanted:
         own, lease = self._station.associations, self._means.settings.lease_seconds
@@ -176,15 +222,20 @@ class Session:
             if self._outcomes or (rung and len(self._claimed) < self._means.settings.in_doubt):
                 await self._record_and_claim()
             await self._renew()
-            await self._end_what_was_canceled()
             if self._claimed:
                 idle_since = None
-            elif self._giving_way:
+            elif self._giving_way or self._taken >= self._share:
                 return
             elif idle_since is None:
                 idle_since = time.monotonic()
-            elif time.monotonic() - idle_since >= self._means.settings.idle_seconds:
+            elif time.monotonic() - idle_since >= self._idle_seconds:
                 return
+
+    @property
+    def _idle_seconds(self) -> float:
+        """How long the association is kept open without work."""
+        own = self._station.idle_seconds
+        return self._means.settings.idle_seconds if own is None else own
 
     def _to_end(self) -> bool:
         """The process stops, the station was changed or held, or something claimed was."""
@@ -197,7 +248,7 @@ class Session:
         """Until an outcome, the thread's end or a ring: True; or the poll interval: False."""
         limit = self._means.settings.poll_seconds
         try:
-            async with asyncio.timeout(min(limit, self._means.settings.idle_seconds) if idle else limit):
+            async with asyncio.timeout(min(limit, self._idle_seconds) if idle else limit):
                 await self._news.wait()
         except TimeoutError:
             return False
@@ -218,19 +269,16 @@ class Session:
             self._news.set()
             return
         self._done(outcomes)
+        self._taken += len(more)
         for delivery in more:
             self._claimed[delivery.id] = (delivery, asked_at)
-            self._transfer.inbox.put(delivery)
+            self._transfer.offer(delivery)
 
     async def _exchange(self, connection: Connection, outcomes: Sequence[Outcome], most: int) -> list[Delivery]:
-        title, settings = self._destination.title, self._means.settings
-        await ledger.lock_destination(connection, title)
+        await ledger.lock_destination(connection, self._destination.title)
         await self._record(connection, self._results(outcomes))
         circuit = await self._mark_circuit(connection, outcomes)
-        allowed = 0 if circuit.open or self._giving_way else most
-        return await ledger.claim(
-            connection, title, allowed, self._holder, settings.lease_seconds, self._means.profile.unsendable
-        )
+        return await self._claim(connection, 0 if circuit.open or self._giving_way else most)
 
     async def _record(self, connection: Connection, results: Sequence[Result]) -> None:
         commitment = self._means.profile.serves(COMMITMENT_PUSH)
@@ -239,12 +287,12 @@ class Session:
     async def _mark_circuit(self, connection: Connection, outcomes: Sequence[Outcome]) -> Circuit:
         """Any answer but "not at the moment" closes the circuit; only such answers open it after a while."""
         title = self._destination.title
-        circuit = await ledger.circuit(connection, title)
+        circuit = await destinations.circuit(connection, title)
         answers = [outcome for outcome in outcomes if outcome.answered]
         final = [outcome.verdict for outcome in answers if outcome.verdict.event is not Event.POSTPONE]
         if final:
             refusals = [verdict.reason for verdict in final if verdict.event is Event.REFUSE]
-            await ledger.close_circuit(
+            await destinations.close_circuit(
                 connection,
                 title,
                 succeeded=len(refusals) < len(final),
@@ -253,22 +301,29 @@ class Session:
             return Circuit()
         if not answers or (circuit.open and not self._probing):
             return circuit
-        setback = after_postponed(circuit, _fraction())
-        await ledger.set_back(connection, title, setback, answers[-1].verdict.reason)
+        setback = after_postponed(circuit, _fraction(), self._station.policy.backoff)
+        await destinations.set_back(connection, title, setback, answers[-1].verdict.reason)
         return setback.circuit
 
     def _results(self, outcomes: Sequence[Outcome]) -> list[Result]:
-        now = time.monotonic()
         return [
-            result(outcome, self._station.policy, _fraction(), now - self._claimed[outcome.delivery.id][1])
+            unsent(outcome.delivery)
+            if outcome.verdict.event is Event.GIVE_BACK
+            else result(outcome, self._station.policy, _fraction(), self._held_seconds(outcome.delivery))
             for outcome in outcomes
         ]
+
+    def _held_seconds(self, delivery: Delivery) -> float:
+        """How long ago it was claimed."""
+        return time.monotonic() - self._claimed[delivery.id][1]
 
     def _done(self, outcomes: Sequence[Outcome]) -> None:
         """These are recorded."""
         del self._outcomes[: len(outcomes)]
         for outcome in outcomes:
             self._claimed.pop(outcome.delivery.id, None)
+            if outcome.verdict.event is Event.GIVE_BACK:
+                continue
             title = self._destination.title
             metrics.DELIVERIES.labels(title, outcome.verdict.event.value).inc()
             metrics.SEND_SECONDS.labels(title).observe(outcome.milliseconds / 1000)
@@ -290,34 +345,11 @@ class Session:
             log.error("association_aborted_for_its_lease", destination=self._destination.title)
             self.abort()
 
-    async def _end_what_was_canceled(self) -> None:
-        """Abort when the job of the delivery under way was cancelled a while ago: its answer may never come."""
-        number, since = self._transfer.under_way or (0, 0.0)
-        poll, now = self._means.settings.poll_seconds, time.monotonic()
-        if number not in self._claimed or now - since < poll or now - self._looked_at < poll:
-            return
-        self._looked_at = now
-        if not await self._canceled(self._claimed[number][0]):
-            self._canceled_at = None
-        elif self._canceled_at is None:
-            self._canceled_at = now
-        elif now - self._canceled_at >= self._means.settings.cancel_seconds:
-            log.info("association_aborted_for_a_cancel", destination=self._destination.title)
-            self.abort()
-
-    async def _canceled(self, delivery: Delivery) -> bool:
-        try:
-            async with self._means.database.transaction() as connection:
-                return await jobs.canceled(connection, delivery.job)
-        except Unavailable:
-            return False
-
     async def _ended(self, thread: "asyncio.Future[Trouble | None]") -> Trouble | None:
         """Wait for the thread, renewing meanwhile."""
         while not thread.done():
             await asyncio.wait([thread], timeout=self._means.settings.poll_seconds)
             await self._renew()
-            await self._end_what_was_canceled()
         try:
             return thread.result()
         except Exception as error:
@@ -343,24 +375,32 @@ class Session:
         await ledger.lock_destination(connection, title)
         decided = {outcome.delivery.id for outcome in self._outcomes}
         rest = [delivery for delivery, _ in self._claimed.values() if delivery.id not in decided]
-        reason = trouble.reason if trouble else ""
-        results = self._results(self._outcomes) + [unsent(each, reason, tried=trouble is not None) for each in rest]
-        await self._record(connection, results)
+        await self._record(connection, self._results(self._outcomes) + self._rest(rest, trouble))
         await self._mark_circuit(connection, self._outcomes)
         if trouble is not None:
-            await self._open_circuit(connection, trouble)
+            await fail(connection, self._means, self._station, trouble)
         elif self._probing and rest:
-            await ledger.end_probe(connection, title)
+            await destinations.end_probe(connection, title)
         await outgoing.give_back(connection, self._holder)
 
-    async def _open_circuit(self, connection: Connection, trouble: Trouble) -> None:
-        title = self._destination.title
-        circuit = await ledger.circuit(connection, title)
-        setback = after_trouble(circuit, trouble, _fraction(), self._means.settings.slow_retry_seconds)
-        await ledger.set_back(connection, title, setback, trouble.reason)
-        if trouble.alarm:
-            metrics.REJECTED.labels(title).inc()
-        log.warning("destination_failed", destination=title, reason=trouble.reason, retry_seconds=setback.delay)
+    def _rest(self, rest: Sequence[Delivery], trouble: Trouble | None) -> list[Result]:
+        """What was claimed and not sent."""
+        if trouble is None:
+            return [unsent(each) for each in rest]
+        return [unreached(each, trouble, self._station.policy, self._held_seconds(each)) for each in rest]
+
+
+async def fail(connection: Connection, means: Means, station: Station, trouble: Trouble) -> None:
+    """The destination failed: its circuit opens, and where such a failure is not tried again what is due has FAILED."""
+    circuit = await destinations.circuit(connection, station.title)
+    policy = station.policy
+    setback = after_trouble(circuit, trouble, _fraction(), means.settings.slow_retry_seconds, policy.backoff)
+    await destinations.set_back(connection, station.title, setback, trouble.reason)
+    if trouble.failing not in policy.retried:
+        await ledger.give_up_due(connection, station.title, f"not tried again when {trouble.failing}: {trouble.reason}")
+    if trouble.alarm:
+        metrics.REJECTED.labels(station.title).inc()
+    log.warning("destination_failed", destination=station.title, reason=trouble.reason, retry_seconds=setback.delay)
 
 
 def _fraction() -> float:

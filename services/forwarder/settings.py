@@ -26,7 +26,7 @@ class ForwarderSettings(Settings):
     idle_seconds: Annotated[float, Field(ge=0)] = 2
     poll_seconds: Seconds = 1
     connect_seconds: Seconds = 10
-    cancel_seconds: Annotated[float, Field(ge=0)] = 5
+    cancel_seconds: Annotated[float, Field(ge=0)] = 0.3
     slow_retry_seconds: Seconds = 300
     reconcile_seconds: Seconds = 10
     reconcile_age_seconds: Annotated[float, Field(ge=0)] = 10

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, replace
 
 import structlog
@@ -18,6 +18,7 @@ from services.dicom.transcoding import NotConvertible, choose
 from services.dicom.uids import valid_uid
 from services.dicom.verified import ObjectDamaged
 from services.forwarder.classify import (
+    PASSING,
     Trouble,
     Verdict,
     classify_context,
@@ -39,13 +40,14 @@ log = structlog.get_logger(__name__)
 class Line:
     """How to reach a destination: its address, the profile that decides what is proposed, our limits.
 
-    ``reduce``: of level 1 classes it is sent what R92 keeps.
+    ``reduce``: of level 1 classes it is sent what R92 keeps. ``retried``: statuses after which it is tried again.
     """
 
     peer: Peer
     profile: Profile
     guards: Guards
     reduce: bool
+    retried: Collection[int] = PASSING
 
 
 def line_to(station: Station, profile: Profile, calling_aet: str, connect_seconds: float) -> Line:
@@ -53,26 +55,35 @@ def line_to(station: Station, profile: Profile, calling_aet: str, connect_second
     guards = profile.guards(connect_seconds=connect_seconds)
     limits = replace(guards, response_seconds=profile.response_seconds("store", station.store_seconds))
     peer = Peer(station.host, station.port, station.title, calling_aet, profile.xeleris)
-    return Line(peer, profile, limits, station.reduce_level_1)
+    return Line(peer, profile, limits, station.reduce_level_1, station.retried_statuses)
+
+
+def trouble_of(error: AssociationError) -> Trouble:
+    """What an association that failed before any answer means for its destination."""
+    if isinstance(error, AssociationRejected):
+        return classify_rejection(error.result, error.source, error.reason)
+    return Trouble(str(error))
 
 
 class Transfer:
-    """Sends what is put into ``inbox`` until None comes, the association fails, or ``stop`` is called.
+    """Sends what it is offered until the association fails, or ``stop`` is called.
 
     ``run`` blocks and returns what went wrong with the destination, or None. Deliveries it reported no outcome of were
     not sent.
     """
 
     def __init__(self, line: Line, preparation: Preparation, report: Callable[[Outcome], None]) -> None:
-        self.inbox: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._line = line
         self._preparation = preparation
         self._report = report
         self._requestor: Requestor | None = None
         self._needed: dict[Pair, None] = {}
         self._proposed: frozenset[Pair] = frozenset()
-        self.under_way: tuple[int, float] | None = None
-        """Id of the delivery that the destination is asked to store, and since when. For other threads to read."""
+        self.under_way: int | None = None
+        """Id of the delivery that the destination is asked to store. For other threads to read."""
+        self._waiting: set[int] = set()  # what was offered and has neither begun nor been withdrawn
+        self._taking = threading.Lock()
         self._stopped = threading.Event()
         self._answers = 0
         self._note = ""  # how what is sent differs from what is stored
@@ -80,7 +91,7 @@ class Transfer:
     def stop(self) -> None:
         """Send nothing more than the delivery at hand. From any thread."""
         self._stopped.set()
-        self.inbox.put(None)
+        self._inbox.put(None)
 
     def abort(self) -> None:
         """End at once, whatever is under way. From any thread."""
@@ -89,14 +100,39 @@ class Transfer:
         if requestor is not None:
             requestor.association.abort()
 
+    def offer(self, delivery: Delivery) -> None:
+        """Have it sent after those before it. From any thread."""
+        with self._taking:
+            self._waiting.add(delivery.id)
+        self._inbox.put(delivery)
+
+    def withdraw(self, deliveries: Set[int]) -> tuple[Set[int], int | None]:
+        """Never send those of these that have not begun; which they are, and what is under way. From any thread."""
+        with self._taking:
+            withdrawn = deliveries & self._waiting
+            self._waiting -= withdrawn
+            return withdrawn, self.under_way
+
+    def _begin(self, delivery: Delivery) -> bool:
+        """Whether it is still to be sent; then it is under way."""
+        with self._taking:
+            if delivery.id not in self._waiting:
+                return False
+            self._waiting.remove(delivery.id)
+            self.under_way = delivery.id
+            return True
+
     def run(self, first: list[Delivery]) -> Trouble | None:
         """Open the association for the contexts of ``first`` and send until the end."""
         try:
             self._connect([delivery.context for delivery in first])
-            while not self._stopped.is_set() and (delivery := self.inbox.get()) is not None:
+            while not self._stopped.is_set() and (delivery := self._inbox.get()) is not None:
                 if self._stopped.is_set():
                     break
+                if not self._begin(delivery):
+                    continue
                 trouble = self._deliver(delivery)
+                self.under_way = None
                 if trouble is not None:
                     return trouble
                 if self._requestor is None:
@@ -130,9 +166,7 @@ class Transfer:
             self._report(Outcome(delivery, verdict, answered=True))
             return None
         started = time.monotonic()
-        self.under_way = (delivery.id, started)
         verdict, answered, trouble = self._store(requestor, context, delivery)
-        self.under_way = None
         elapsed = int((time.monotonic() - started) * 1000)
         self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered, self._note))
         return trouble
@@ -183,7 +217,8 @@ class Transfer:
             self._forget(requestor)
             return Verdict(Event.POSTPONE, f"object store: {error}"), False, None
         self._answers += 1
-        return classify_status(response.status, response.comment, self._line.profile.name), True, None
+        line = self._line
+        return classify_status(response.status, response.comment, line.profile.name, line.retried), True, None
 
     def _send(self, requestor: Requestor, context: PresentationContext, delivery: Delivery) -> Response:
         with self._preparation.prepared(delivery, context.transfer_syntax, reduce=self._line.reduce) as ready:
@@ -198,11 +233,7 @@ class Transfer:
             self._requestor = None
 
     def _trouble(self, error: AssociationError) -> Trouble | None:
-        if self._stopped.is_set():
-            return None
-        if isinstance(error, AssociationRejected):
-            return classify_rejection(error.result, error.source, error.reason)
-        return Trouble(str(error))
+        return None if self._stopped.is_set() else trouble_of(error)
 
     def _release(self) -> None:
         if self._requestor is not None:

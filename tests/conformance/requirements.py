@@ -182,7 +182,7 @@ LATER: Final[dict[str, str]] = {
     **dict.fromkeys(("R16", "R17"), _QUERY_RETRIEVE),
     **{f"R{number}": _QUERY_RETRIEVE for number in (*range(51, 54), 55, 56, *range(58, 67), *range(68, 71))},
     **dict.fromkeys(("R125", "R144", "R147", "R148"), _QUERY_RETRIEVE),
-    **dict.fromkeys(("R36", "R54", "R57", "R67", "R126"), _INTERFACE),
+    **dict.fromkeys(("R54", "R57", "R67", "R126"), _INTERFACE),
 }
 
 MAY_WAIT: Final = frozenset(

@@ -200,6 +200,22 @@ def test_after_a_network_failure_another_association_sends_the_rest(
     until(lambda: len(flaky.associations) > 1, what="another association")
 
 
+@pytest.mark.requirement("R36", "R38", "R41")
+def test_studies_series_and_instances_are_sent_to_the_stations_picked(
+    xeleris: WholeGateway, objects: Objects, stations: Callable[[str], StationReceiver]
+) -> None:
+    """A send job for each station, with what was picked at any level and nothing else."""
+    first, second = stations("PICKED1"), stations("PICKED2")
+    study, series, instance, left = [objects("CT") for _ in range(4)]
+    kept_now(xeleris, study, series, instance, left)
+    picked = (study.study, str(series.data_set.SeriesInstanceUID), instance.uid)
+    for station in (first, second):
+        xeleris.cli("send", *picked, "--to", station.title)
+        job = ended_job(xeleris, station.title)
+        assert (job["kind"], job["state"], job["total"]) == ("send", "COMPLETED", 3)
+        assert sorted(station.uids) == sorted(each.uid for each in (study, series, instance))
+
+
 @pytest.mark.requirement("R37")
 def test_only_stations_flagged_for_it_are_targets(xeleris: WholeGateway, kept: dict[str, Sent]) -> None:
     with StationReceiver("NOTARGET") as station:

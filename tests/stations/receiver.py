@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,6 +12,7 @@ from services.dicom import commands, pdu
 from services.dicom.acceptor import AssociationProposal, AssociationSummary
 from services.dicom.association import Request
 from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, STORAGE_CLASSES, VERIFICATION
+from services.dicom.errors import PeerGone
 from services.dicom.guards import Guards
 from services.dicom.listener import Listener, listen
 
@@ -62,7 +63,14 @@ class AbortAfterData:
     """A-ABORT instead of the response; what was received is remembered."""
 
 
-Behaviour = Accept | Answer | Slow | RejectAssociations | Refuse | Freeze | AbortAfterData
+@dataclass(frozen=True)
+class Cut:
+    """Answers 0000 ``after`` times on each association, then loses the connection in the middle of a data set."""
+
+    after: int
+
+
+Behaviour = Accept | Answer | Slow | RejectAssociations | Refuse | Freeze | AbortAfterData | Cut
 
 
 class StationReceiver:
@@ -85,11 +93,14 @@ class StationReceiver:
         """SOP Instance UIDs whose data set is answered with an A-ABORT."""
         self.proposed: list[str] = []
         """Abstract syntaxes of all contexts that were proposed, in their order."""
+        self.echoes = 0
+        """C-ECHOs that were answered."""
         self.frozen = threading.Event()
         """A request came while it was to freeze."""
         self._guards = guards or Guards()
         self._data_sets: dict[str, list[bytes]] = defaultdict(list)
         self._received_at: dict[str, float] = {}
+        self._stored: Counter[str] = Counter()  # by association
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._behaviour: Behaviour = behaviour or Accept()
@@ -163,10 +174,12 @@ class StationReceiver:
 
     def _echo(self, request: Request) -> None:
         self._freeze()
+        self.echoes += 1
         request.association.respond(request, 0)
 
     def _store(self, request: Request) -> None:
         self._freeze()
+        self._cut(request)
         data = request.read_data_set(_LARGEST)
         behaviour = self.behaviour
         if not isinstance(behaviour, Answer):
@@ -179,6 +192,14 @@ class StationReceiver:
                 self._changed.wait_for(lambda: self._closing, behaviour.seconds)
         usual = behaviour.status if isinstance(behaviour, Answer) else 0
         request.association.respond(request, self.statuses.get(uid, usual))
+
+    def _cut(self, request: Request) -> None:
+        with self._lock:
+            self._stored[request.association.id] += 1
+            number = self._stored[request.association.id]
+        behaviour = self.behaviour
+        if isinstance(behaviour, Cut) and number > behaviour.after:
+            raise PeerGone("the line was cut")
 
     def _remember(self, request: Request, data: bytes) -> None:
         uid = request.command.affected_sop_instance_uid

@@ -11,19 +11,25 @@ FIELDS = {
     "commit_server", "commit_on", "addresses", "revision_policy", "associations", "unknown_policy", "retry_hours",
     "refuse_findings", "reduce_level_1", "move_destinations", "store_seconds", "find_seconds", "move_seconds",
     "action_seconds", "commit_limit_seconds", "commit_quiet_seconds", "commit_retry_hours", "commit_size",
-    "report_titles", "commit_downstream",
+    "report_titles", "commit_downstream", "retry_statuses", "retry_errors", "retry_first_seconds", "retry_factor",
+    "retry_most_seconds", "retry_attempts", "instances_per_second", "megabytes_per_second", "idle_seconds",
+    "association_instances", "failover", "failover_seconds", "balance_with",
 }  # fmt: skip
 RULES = "version: 1\nrules:\n  - {name: to-archive, when: {all: []}, send: [{to: ARCHIVE1}]}\n"
 
 
 def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -> None:
     gateway.station("COMMITTER", "--commit-server", "--no-store")
+    gateway.station("OTHER", "--store")
     given = (
         "--store --query-retrieve --prefilter --pet-raw --commit-on COMMITTER --disabled --address 10.0.0.0/8 "
         "--address 192.168.1.1 --revision-policy hold --associations 4 --unknown-policy hold --retry-hours 24 "
         "--refuse-findings --reduce-level-1 --move-destination WS1 --move-destination COMMITTER --store-seconds 10 "
         "--find-seconds 20 --move-seconds 30 --action-seconds 40 --commit-limit-seconds 60 --commit-quiet-seconds 0 "
-        "--commit-retry-hours 2 --commit-size 500 --report-title REPORTER --commit-downstream COMMITTER"
+        "--commit-retry-hours 2 --commit-size 500 --report-title REPORTER --commit-downstream COMMITTER "
+        "--retry-status A7XX --retry-status 0122 --retry-error broken-off --retry-first-seconds 5 --retry-factor 1.5 "
+        "--retry-most-seconds 60 --retry-attempts 7 --instances-per-second 2.5 --megabytes-per-second 10 "
+        "--idle-seconds 0 --association-instances 100 --failover OTHER --failover-seconds 60 --balance-with OTHER"
     )
     gateway.station("WS1", *given.split(), "--description", "The workstation")
     added = gateway.done("station", "show", "WS1", "--json").json()
@@ -35,14 +41,21 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "reduce_level_1": True, "move_destinations": ["WS1", "COMMITTER"], "store_seconds": 10, "find_seconds": 20,
         "move_seconds": 30, "action_seconds": 40, "commit_limit_seconds": 60, "commit_quiet_seconds": 0,
         "commit_retry_hours": 2, "commit_size": 500, "report_titles": ["REPORTER"],
-        "commit_downstream": ["COMMITTER"],
+        "commit_downstream": ["COMMITTER"], "retry_statuses": ["A7xx", "0122"], "retry_errors": ["broken-off"],
+        "retry_first_seconds": 5, "retry_factor": 1.5, "retry_most_seconds": 60, "retry_attempts": 7,
+        "instances_per_second": 2.5, "megabytes_per_second": 10, "idle_seconds": 0, "association_instances": 100,
+        "failover": "OTHER", "failover_seconds": 60, "balance_with": ["OTHER"],
     }  # fmt: skip
     emptied = ("--commit-on", "", "--address", "", "--move-destination", "", "--store-seconds", "0")
     emptied += ("--commit-quiet-seconds", "-1", "--commit-size", "0", "--report-title", "")
+    emptied += ("--retry-status", "", "--retry-attempts", "0", "--instances-per-second", "0", "--idle-seconds", "-1")
+    emptied += ("--failover", "", "--balance-with", "")
     changed = gateway.done("station", "set", "WS1", "--port", "11112", *emptied, "--json").json()
     assert changed == added | {
         "port": 11112, "commit_on": None, "addresses": [], "move_destinations": [], "store_seconds": None,
-        "commit_quiet_seconds": None, "commit_size": None, "report_titles": [],
+        "commit_quiet_seconds": None, "commit_size": None, "report_titles": [], "retry_statuses": [],
+        "retry_attempts": None, "instances_per_second": None, "idle_seconds": None, "failover": None,
+        "balance_with": [],
     }  # fmt: skip
     assert gateway.done("station", "show", "WS1", "--json").json() == changed
 

@@ -17,11 +17,13 @@ from services.dicom.settings import DicomSettings
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
+from services.forwarder.failover import Failover
 from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.holds import Holds
 from services.forwarder.lanes import Lanes
 from services.forwarder.loops import spawn_loops
 from services.forwarder.preparation import Preparation
+from services.forwarder.probes import Probes
 from services.forwarder.requests import Requests
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
@@ -46,6 +48,7 @@ class Forwarder:
     requests: Requests
     clocks: Clocks
     commitments: Commitments
+    failover: Failover
     lanes: Lanes
     supervisor: Supervisor
 
@@ -71,19 +74,23 @@ async def forwarder(
         configuration = Configuration(database, chosen.rule_sets, profile)
         await configuration.refresh()
         preparation = Preparation(recorder.objects, recorder.folder, 1 << 30)
-        lanes = Lanes(Means(database, preparation, chosen, profile, supervisor, threads), configuration, "GATEWAY")
+        means = Means(database, preparation, chosen, profile, supervisor, threads)
+        lanes = Lanes(means, configuration, "GATEWAY")
         lanes.adjust()
+        probes = Probes(means, configuration, lanes.line)
         evaluator = Evaluator(configuration, recorder.objects, chosen.reopen_seconds)
         requests = Requests(database, configuration, evaluator)
         holds = Holds(database)
         clocks = Clocks(database, configuration, holds, chosen)
         commitments = Commitments(database, configuration)
         handlers = Handlers(database, evaluator, requests, commitments, chosen)
+        failover = Failover(database, configuration)
         if sending:
-            await spawn_loops(Loops(database, supervisor), configuration, lanes, clocks, commitments, holds, chosen)
+            loops = Loops(database, supervisor)
+            await spawn_loops(loops, configuration, lanes, probes, clocks, commitments, holds, failover, chosen)
         try:
             yield Forwarder(
-                database, configuration, evaluator, handlers, requests, clocks, commitments, lanes, supervisor
+                database, configuration, evaluator, handlers, requests, clocks, commitments, failover, lanes, supervisor
             )
         finally:  # else a test that fails waits for the threads for ever
             supervisor.stop()
@@ -106,6 +113,11 @@ class Ledger:
         """Run a statement."""
         with psycopg.connect(self.url) as connection:
             connection.execute(statement.encode(), parameters or None)
+
+    async def try_now(self, destination: str = "%") -> None:
+        """Resting destinations are tried at once. Not in the loop: a transaction there may hold their rows."""
+        statement = "update routing.destination set retry_at = now() where title like %s and circuit = 'OPEN'"
+        await asyncio.to_thread(self.execute, statement, destination)
 
     def deliveries(self, destination: str | None = None) -> list[dict[str, Any]]:
         """Deliveries by id, without the times that may be infinite."""
@@ -131,6 +143,11 @@ class Ledger:
     def attempts_made(self, destination: str) -> int:
         """How often deliveries to a station were tried."""
         return sum(row["attempts"] for row in self.deliveries(destination))
+
+    def failures(self, destination: str = "ARCHIVE1") -> int:
+        """How often the destination has failed in a row."""
+        found = self.rows("select consecutive_failures from routing.destination where title = %s", destination)
+        return int(found[0]["consecutive_failures"]) if found else 0
 
     def jobs(self) -> list[dict[str, Any]]:
         """Jobs as people see them."""

@@ -48,7 +48,7 @@ async def test_the_healthy_destination_is_not_delayed(recorder: Recorder, ledger
             await ledger.until_states({"DELIVERED": 30}, "BUSY", limit=40)
             await ledger.until_states({"DELIVERED": 30}, "SLOW", limit=40)
             refusing.behave(Accept())
-            ledger.execute("update routing.destination set retry_at = now()")
+            await ledger.try_now()
             await ledger.until_states({"DELIVERED": 30}, "REFUSING", limit=20)
     assert all(len(set(receiver.uids)) == len(receiver.uids) == 30 for receiver in (healthy, refusing, busy, slow))
 
@@ -59,12 +59,16 @@ async def test_a_refused_connection_costs_only_the_claimed_ones_an_attempt(recor
         add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
         async with forwarder(recorder) as running:
             await running.evaluate(recorder.record(*small_instances(50, seed=1)))
-            await until_async(lambda: any(row["attempts"] > 1 for row in ledger.deliveries()))
+            await until_async(ledger.failures)
+            await ledger.try_now()
+            await until_async(lambda: ledger.failures() > 1)  # a C-ECHO failed
             attempted = [row for row in ledger.deliveries() if row["attempts"]]
             assert len(attempted) <= 16
-            assert all("onnection refused" in row["reason"] for row in attempted)
+            assert all(row["attempts"] == 1 and "onnection refused" in row["reason"] for row in attempted)
             archive.behave(Accept())
+            await ledger.try_now()
             await ledger.until_states({"DELIVERED": 50})
+        assert archive.echoes == 1
 
 
 async def test_a_lost_answer_is_unknown_and_sent_again(recorder: Recorder, ledger: Ledger) -> None:
@@ -126,7 +130,7 @@ async def test_rejected_associations(
             assert "({},{},{})".format(*codes) in found["last_failure"]
             assert ledger.states() == {"PENDING": 1}
             archive.behave(Accept())
-            ledger.execute("update routing.destination set retry_at = now()")
+            await ledger.try_now()
             await ledger.until_states({"DELIVERED": 1})
             assert ledger.rows("select circuit from routing.destination") == [{"circuit": "CLOSED"}]
 
@@ -160,7 +164,7 @@ async def test_a_refusal_closes_the_circuit_and_is_no_success(recorder: Recorder
             await running.evaluate(recorder.record(ct(1)))
             await until_async(lambda: ledger.rows("select 1 from routing.attempt"))
             archive.behave(Answer(0xC123))
-            ledger.execute("update routing.destination set retry_at = now()")
+            await ledger.try_now()
             await ledger.until_states({"FAILED": 1})
             (refused,) = ledger.rows(last)
             assert (refused["circuit"], refused["last_success_at"]) == ("CLOSED", None)

@@ -75,7 +75,7 @@ async def test_what_is_held_waits_and_the_rest_goes(
                 assert shown == {each for each in held if each[0] == uid}
             listed = await jobs.list_jobs(running.database, None, None, 10)
             assert [job["state"] for job in listed if job["reason"].startswith(told)] == ["QUEUED", "QUEUED"]
-            assert ledger.states() == {"DELIVERED": 2, "PENDING": 2}
+            await ledger.until_states({"DELIVERED": 2, "PENDING": 2})
             await holds.resume(running.database, "operator", kind, name)
             await ledger.until_states({"DELIVERED": 4})
         assert Counter((uid, each.title) for each in (a, b) for uid in each.uids) == Counter(EACH)

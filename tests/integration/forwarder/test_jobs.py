@@ -174,7 +174,7 @@ async def test_a_newer_revision_supersedes_the_waiting_older_one(recorder: Recor
             await running.evaluate(first)
             assert [row["revision"] for row in ledger.deliveries() if row["state"] == "SUPERSEDED"] == [1]
             archive.behave(Accept())
-            ledger.execute("update routing.destination set retry_at = now()")
+            await ledger.try_now()
             await ledger.until_states({"SUPERSEDED": 1, "DELIVERED": 1})
         assert archive.data_set(newer.sop_instance_uid) == newer.data_set
         assert len(archive.uids) == 1

@@ -128,7 +128,7 @@ async def test_a_late_answer_after_a_cancel_is_recorded(recorder: Recorder, ledg
     with StationReceiver("ARCHIVE1", Slow(1.5)) as archive:
         add_station(recorder.database_url, "ARCHIVE1", archive.port, unknown_policy="hold")
         add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
-        async with forwarder(recorder) as running:
+        async with forwarder(recorder, cancel_seconds=5) as running:
             await running.evaluate(recorder.record(ct(1)))
             await ledger.until_states({"SENDING": 1})
             ledger.execute(

@@ -59,7 +59,7 @@ STATEMENTS = {
         ledger.QUERIES.claim,
         {"destination": "AE1", "most": 16, "holder": "h", "lease": 60, "unsendable": [], "unsendable_reason": ""},
     ),
-    "due": (ledger.QUERIES.due_destinations, {"titles": ["AE0", "AE1", "AE2", "AE3"]}),
+    "due": (ledger.QUERIES.due_destinations, {"titles": ["AE0", "AE1", "AE2", "AE3"], "echoes": True}),
     "expire": (ledger.QUERIES.expire_leases, {"held": [], "lease": 60, "reason": "r"}),
     "release": (jobs.QUERIES.select_releasable, {}),
     "unevaluated": (EVALUATION.select_unevaluated, WINDOW),

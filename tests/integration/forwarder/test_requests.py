@@ -86,7 +86,8 @@ async def test_retry_tries_a_resting_destination_at_once(recorder: Recorder, led
             await running.evaluate(recorder.record(ct(1)))
             await until_async(lambda: ledger.rows("select 1 from routing.attempt"))
             archive.behave(Accept())
-            ledger.execute("update routing.destination set retry_at = now() + interval '1 hour'")
+            later = "update routing.destination set retry_at = now() + interval '1 hour'"
+            await asyncio.to_thread(ledger.execute, later)
             ledger.request("retry", {"job": str(ledger.jobs()[0]["id"])})
             await running.requests.reconcile()
             await ledger.until_states({"DELIVERED": 1})
@@ -128,6 +129,11 @@ async def test_cancel_while_sending_lets_the_one_under_way_end(recorder: Recorde
     [
         ("send", {"uids": ["1.2.3"], "to": "ARCHIVE1"}, "1.2.3: no stored"),
         ("send", {"uids": ["1.2.3"], "to": "NOBODY"}, "NOBODY is not defined"),
+        (
+            "send",
+            {"uids": ["1.2.3"], "to": "SOURCE"},
+            "SOURCE may not be sent to; 'gateway station set SOURCE --store'",
+        ),
         ("retry", {"job": str(uuid4())}, "does not exist"),
         ("cancel", {"job": "nonsense"}, "no job id"),
     ],
@@ -136,6 +142,7 @@ async def test_what_cannot_be_done_is_answered_with_the_cure(
     recorder: Recorder, ledger: Ledger, kind: str, body: dict[str, object], words: str
 ) -> None:
     add_station(recorder.database_url, "ARCHIVE1", 104)
+    add_station(recorder.database_url, "SOURCE", 104, store=False)
     async with forwarder(recorder, sending=False) as running:
         request = ledger.request(kind, body)
         await running.requests.carry_out(request)

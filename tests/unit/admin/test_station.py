@@ -130,6 +130,48 @@ def test_titles_of_commitment_that_mean_nothing(fields: dict[str, list[str]], sa
         station("CT1", **fields)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"), [(["0122"], ["0122"]), ([" a7XX", "c00x"], ["A7xx", "C00x"]), ([], []), (["Axxx"], ["Axxx"])]
+)
+def test_failures_that_are_tried_again(given: list[str], kept: list[str]) -> None:
+    assert station(retry_statuses=given).retry_statuses == kept
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("A7", "write four hexadecimal digits"),
+        ("B000", "B000 is no failure"),
+        ("Bxxx", "B000 is no failure"),
+        ("0000", "0000 is no failure"),
+        ("01xx", "0107 is no failure"),
+        ("FExx", "FE00 is no failure"),
+    ],
+)
+def test_what_a_station_has_is_never_sent_again(pattern: str, said: str) -> None:
+    with pytest.raises(UsageError, match=rf"--retry-statuses '{pattern}': {said}"):
+        station(retry_statuses=[pattern])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("retry_errors", ["broken"]),
+        ("retry_first_seconds", 0),
+        ("retry_factor", 0.5),
+        ("retry_most_seconds", 86_401),
+        ("retry_attempts", 0),
+        ("instances_per_second", 0),
+        ("megabytes_per_second", float("nan")),
+        ("idle_seconds", -2),
+        ("association_instances", 0),
+    ],
+)
+def test_impossible_ways_of_sending_are_named(field: str, value: object) -> None:
+    with pytest.raises(UsageError, match="--" + field.replace("_", "-")):
+        station(**{field: value})
+
+
 def test_only_one_station_takes_pet_raw_data() -> None:
     assert "station PET1 has it" in contradictions(station(pet_raw=True), [station("PET1", pet_raw=True)])[0]
     assert contradictions(station(pet_raw=False), [station("PET1", pet_raw=True)]) == []

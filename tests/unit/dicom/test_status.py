@@ -3,7 +3,7 @@
 import pytest
 
 from services.dicom import commands
-from services.dicom.status import CANCEL, FAILURE, PENDING, SUCCESS, WARNING, StatusClass, classify, name
+from services.dicom.status import CANCEL, FAILURE, PENDING, SUCCESS, WARNING, StatusClass, classify, name, statuses
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,17 @@ def test_private_store_codes_mean_nothing_elsewhere() -> None:
 )
 def test_names_of_what_an_action_is_answered(status: int, words: str) -> None:
     assert name(status, commands.N_ACTION) == words
+
+
+@pytest.mark.parametrize(
+    ("pattern", "first", "count"),
+    [("0110", 0x0110, 1), ("A7xx", 0xA700, 256), ("a7XX", 0xA700, 256), (" Cxxx ", 0xC000, 4096), ("C00x", 0xC000, 16)],
+)
+def test_statuses_of_a_pattern(pattern: str, first: int, count: int) -> None:
+    assert list(statuses(pattern)) == list(range(first, first + count))
+
+
+@pytest.mark.parametrize("pattern", ["", "xxxx", "A7", "A7xx0", "A7x0", "G000", "0x0110", "A7xxx", "AxxA"])
+def test_what_is_no_pattern(pattern: str) -> None:
+    with pytest.raises(ValueError, match="four hexadecimal digits"):
+        statuses(pattern)

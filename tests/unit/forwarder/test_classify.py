@@ -2,7 +2,14 @@
 
 import pytest
 
-from services.forwarder.classify import classify_context, classify_loss, classify_rejection, classify_status
+from services.dicom.status import statuses
+from services.forwarder.classify import (
+    Failing,
+    classify_context,
+    classify_loss,
+    classify_rejection,
+    classify_status,
+)
 from services.forwarder.states import Event
 
 
@@ -44,6 +51,23 @@ def test_status(status: int, event: Event) -> None:
     assert (f"{status:04X}" in verdict.reason) == (status != 0)
 
 
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [
+        (0x0122, Event.POSTPONE),
+        (0xC123, Event.POSTPONE),
+        (0xA700, Event.REFUSE),
+        (0xB000, Event.WARN),
+        (0x0111, Event.DELIVER),
+    ],
+)
+def test_a_station_says_which_failures_are_tried_again(status: int, event: Event) -> None:
+    """What the receiver has is never sent again, whatever is set."""
+    retried = {0x0111, 0xB000, *statuses("0122"), *statuses("Cxxx")}
+    assert classify_status(status, retried=retried).event is event
+    assert classify_status(status, retried=retried, profile="xeleris").event is Event.REFUSE
+
+
 @pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007, 0x0107, 0xA700, 0xA770, 0x0110, 0x0111, 0xC000])
 def test_everything_but_success_fails_in_profile_xeleris(status: int) -> None:
     """R46, R47."""
@@ -74,6 +98,7 @@ def test_the_receivers_comment_is_kept_without_control_characters() -> None:
 def test_rejection(codes: tuple[int, int, int], slow: bool, words: str) -> None:
     trouble = classify_rejection(*codes)
     assert (trouble.slow, trouble.alarm) == (slow, slow)
+    assert trouble.failing is (Failing.REJECTED if slow else Failing.UNREACHABLE)
     assert words in trouble.reason
     assert "({},{},{})".format(*codes) in trouble.reason
 
@@ -89,6 +114,7 @@ def test_rejection(codes: tuple[int, int, int], slow: bool, words: str) -> None:
 )
 def test_loss(phase: str, event: Event) -> None:
     assert classify_loss(phase, "gone").event is event
+    assert classify_loss(phase, "gone").failing is Failing.BROKEN_OFF
 
 
 def test_a_context_that_was_not_accepted_names_class_and_syntax() -> None:

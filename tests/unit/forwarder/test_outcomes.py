@@ -5,10 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from services.forwarder.classify import Verdict, classify_unusable
+from services.forwarder.classify import Failing, Trouble, Verdict, classify_loss, classify_unusable
 from services.forwarder.delivery import Delivery, Outcome
-from services.forwarder.outcomes import Policy, result, unsent
+from services.forwarder.outcomes import result, unreached, unsent
+from services.forwarder.retry import Policy
 from services.forwarder.states import Event, State
+from services.runtime.backoff import Backoff
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RESEND, HOLD = Policy(hold=False, retry_hours=72), Policy(hold=True, retry_hours=72)
@@ -82,15 +84,51 @@ def test_a_held_delivery_is_not_given_up() -> None:
     assert (recorded.state, recorded.delay) == (State.UNKNOWN, None)
 
 
+@pytest.mark.parametrize("before", [State.PENDING, State.UNKNOWN])
+def test_what_was_not_sent_keeps_its_place(before: State) -> None:
+    kept = unsent(delivery(before=before))
+    assert (kept.state, kept.reason, kept.tried, kept.keep) == (before, "the answer was lost", 0, True)
+
+
+GONE, REFUSED = Trouble("connection refused"), Trouble("no", failing=Failing.REJECTED)
+THREE = Policy(hold=False, retry_hours=72, attempts=3)
+
+
 @pytest.mark.parametrize(
-    ("before", "tried", "state", "reason"),
+    ("before", "attempts", "trouble", "policy", "state", "reason"),
     [
-        (State.PENDING, True, State.PENDING, "connection refused"),
-        (State.PENDING, False, State.PENDING, "the answer was lost"),
-        (State.UNKNOWN, True, State.UNKNOWN, "connection refused"),
-        (State.UNKNOWN, False, State.UNKNOWN, "the answer was lost"),
+        (State.PENDING, 0, GONE, RESEND, State.PENDING, "connection refused"),
+        (State.UNKNOWN, 0, GONE, RESEND, State.UNKNOWN, "connection refused"),
+        (State.PENDING, 1, GONE, THREE, State.PENDING, "connection refused"),
+        (State.UNKNOWN, 2, GONE, THREE, State.FAILED, "given up after 3 attempts: connection refused"),
+        (State.PENDING, 0, REFUSED, Policy(hold=False, retry_hours=72, retried=frozenset()), State.FAILED,
+         "not tried again when rejected: no"),
+    ],
+)  # fmt: skip
+def test_what_waited_for_an_association_in_vain(
+    before: State, attempts: int, trouble: Trouble, policy: Policy, state: State, reason: str
+) -> None:
+    recorded = unreached(delivery(before=before, attempts=attempts), trouble, policy, 1.0)
+    assert (recorded.state, recorded.reason, recorded.tried) == (state, reason, 1)
+    assert recorded.keep is (state is not State.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "verdict", "state", "reason"),
+    [
+        (1, Verdict(Event.POSTPONE, "full", 0xA700), State.PENDING, "full"),
+        (2, Verdict(Event.POSTPONE, "full", 0xA700), State.FAILED, "given up after 3 attempts: full"),
+        (2, classify_loss("response", "gone"), State.FAILED, "given up after 3 attempts: the answer was lost: gone"),
+        (2, Verdict(Event.WARN, "coerced", 0xB000), State.WARNED, "coerced"),
+        (9, classify_unusable("damaged"), State.PENDING, "object: damaged"),
     ],
 )
-def test_what_was_not_sent_keeps_its_place(before: State, tried: bool, state: State, reason: str) -> None:
-    recorded = unsent(delivery(before=before), "connection refused", tried=tried)
-    assert (recorded.state, recorded.reason, recorded.tried, recorded.keep) == (state, reason, int(tried), True)
+def test_the_last_attempt(attempts: int, verdict: Verdict, state: State, reason: str) -> None:
+    recorded = result(Outcome(delivery(attempts=attempts), verdict), THREE, 0.5, 1.0)
+    assert (recorded.state, recorded.reason) == (state, reason)
+
+
+def test_the_wait_is_the_stations() -> None:
+    slow = Policy(hold=False, retry_hours=72, backoff=Backoff(60, 10, 3600))
+    delays = [result(Outcome(delivery(attempts=n), Verdict(Event.POSTPONE)), slow, 0.5, 1).delay for n in range(3)]
+    assert delays == [30, 300, 1800]
