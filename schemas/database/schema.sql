@@ -7,6 +7,13 @@ CREATE SCHEMA query;
 CREATE SCHEMA routing;
 CREATE SCHEMA runtime;
 CREATE SCHEMA storage;
+CREATE FUNCTION audit.record(actor text, action text, object text, before jsonb, after jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+begin
+    insert into audit.entry (actor, action, object, before, after) values ($1, $2, $3, $4, $5);
+end $_$;
+COMMENT ON FUNCTION audit.record(actor text, action text, object text, before jsonb, after jsonb) IS 'An entry by a service that acts for somebody, in the transaction of what it does; the table is admin''s.';
 CREATE FUNCTION config.refuse_change_of_rule_set() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -84,6 +91,15 @@ ALTER TABLE audit.entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE VIEW audit.entry_view AS
+ SELECT entry.id,
+    entry.at,
+    entry.actor,
+    entry.action,
+    entry.object,
+    entry.before,
+    entry.after
+   FROM audit.entry;
 CREATE TABLE commitment.archive_history (
     at timestamp with time zone DEFAULT now() NOT NULL,
     id bigint NOT NULL,
@@ -677,6 +693,8 @@ CREATE TABLE config.station (
     failover text,
     failover_seconds integer DEFAULT 600 NOT NULL,
     balance_with text[] DEFAULT '{}'::text[] NOT NULL,
+    retention_days integer,
+    reconcile boolean DEFAULT false NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
@@ -693,6 +711,7 @@ CREATE TABLE config.station (
     CONSTRAINT station_megabytes_per_second_check CHECK (((megabytes_per_second >= (0.01)::double precision) AND (megabytes_per_second <= (10000)::double precision))),
     CONSTRAINT station_move_seconds_check CHECK (((move_seconds >= 1) AND (move_seconds <= 86400))),
     CONSTRAINT station_port_check CHECK (((port >= 1) AND (port <= 65535))),
+    CONSTRAINT station_retention_days_check CHECK (((retention_days >= 0) AND (retention_days <= 36500))),
     CONSTRAINT station_retry_attempts_check CHECK (((retry_attempts >= 1) AND (retry_attempts <= 1000))),
     CONSTRAINT station_retry_errors_check CHECK ((retry_errors <@ '{unreachable,rejected,broken-off}'::text[])),
     CONSTRAINT station_retry_factor_check CHECK (((retry_factor >= (1)::double precision) AND (retry_factor <= (10)::double precision))),
@@ -727,6 +746,8 @@ COMMENT ON COLUMN config.station.idle_seconds IS 'An association without work is
 COMMENT ON COLUMN config.station.association_instances IS 'Deliveries over one association; null: any number.';
 COMMENT ON COLUMN config.station.failover IS 'Where what waits for it goes once its circuit has been open for failover_seconds; null: it waits.';
 COMMENT ON COLUMN config.station.balance_with IS 'What rules send to it is shared among it and these, each study to one of them.';
+COMMENT ON COLUMN config.station.retention_days IS 'Days that what it sends is kept; 0: for ever; null: as the setting says.';
+COMMENT ON COLUMN config.station.reconcile IS 'What it was sent is compared with what it has every night.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -788,13 +809,32 @@ CREATE VIEW config.hold_view AS
     LEAST(h.ended_at, h.until) AS ends_at,
     ((h.ended_at IS NULL) AND ((h.until IS NULL) OR (h.until > now()))) AS in_force
    FROM config.hold h;
+CREATE TABLE config.reconciliation (
+    id uuid NOT NULL,
+    title text NOT NULL,
+    night date,
+    requested_by text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    holder text NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    studies integer DEFAULT 0 NOT NULL,
+    instances integer DEFAULT 0 NOT NULL,
+    missing integer DEFAULT 0 NOT NULL,
+    sent_again integer DEFAULT 0 NOT NULL,
+    result jsonb DEFAULT '{}'::jsonb NOT NULL,
+    fault text DEFAULT ''::text NOT NULL
+);
+COMMENT ON TABLE config.reconciliation IS 'A comparison of what a station was sent with what it has. night: it is that night''s, once for each station; null: a person asked for it.';
 CREATE TABLE config.request (
     id uuid NOT NULL,
     kind text NOT NULL,
     body jsonb NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
 );
 COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retry, cancel the forwarder, delete storage, the others commitment. Each answers in its own request_done.';
 CREATE VIEW config.request_view AS
@@ -904,7 +944,9 @@ CREATE VIEW config.station_view AS
     station.association_instances,
     station.failover,
     station.failover_seconds,
-    station.balance_with
+    station.balance_with,
+    station.retention_days,
+    station.reconcile
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -2094,6 +2136,38 @@ CREATE VIEW storage.request_done_view AS
     request_done.done_at,
     request_done.result
    FROM storage.request_done;
+CREATE TABLE storage.retention (
+    study_instance_uid text NOT NULL,
+    last_received_at timestamp with time zone NOT NULL,
+    look_at timestamp with time zone NOT NULL,
+    looked_at timestamp with time zone,
+    kept text DEFAULT ''::text NOT NULL
+);
+COMMENT ON TABLE storage.retention IS 'A study that may have something stored, and when retention looks at it next (infinity: when its policy changes).';
+COMMENT ON COLUMN storage.retention.kept IS 'Why it stayed when it was looked at.';
+CREATE TABLE storage.retention_progress (
+    only_row boolean DEFAULT true NOT NULL,
+    recorded_at timestamp with time zone DEFAULT '2000-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    object_key text DEFAULT ''::text NOT NULL,
+    policy jsonb DEFAULT '{}'::jsonb NOT NULL,
+    adopting text,
+    CONSTRAINT retention_progress_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE storage.retention_progress IS 'Up to which receipt studies are known to retention, the policy in force, and the study up to which it counts (null: for all).';
+CREATE VIEW storage.retention_progress_view AS
+ SELECT retention_progress.only_row,
+    retention_progress.recorded_at,
+    retention_progress.object_key,
+    retention_progress.policy,
+    retention_progress.adopting
+   FROM storage.retention_progress;
+CREATE VIEW storage.retention_view AS
+ SELECT retention.study_instance_uid,
+    retention.last_received_at,
+    retention.look_at,
+    retention.looked_at,
+    retention.kept
+   FROM storage.retention;
 CREATE TABLE storage.watermark (
     only_row boolean DEFAULT true NOT NULL,
     recorded_through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
@@ -2228,6 +2302,10 @@ ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY config.hold
     ADD CONSTRAINT hold_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.reconciliation
+    ADD CONSTRAINT reconciliation_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.reconciliation
+    ADD CONSTRAINT reconciliation_title_night_key UNIQUE (title, night);
 ALTER TABLE ONLY config.request
     ADD CONSTRAINT request_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.rule_draft
@@ -2376,8 +2454,14 @@ ALTER TABLE ONLY storage.receipt_default
     ADD CONSTRAINT receipt_default_pkey PRIMARY KEY (received_at, object_key);
 ALTER TABLE ONLY storage.request_done
     ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
+ALTER TABLE ONLY storage.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (study_instance_uid);
+ALTER TABLE ONLY storage.retention_progress
+    ADD CONSTRAINT retention_progress_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY storage.watermark
     ADD CONSTRAINT watermark_pkey PRIMARY KEY (only_row);
+CREATE INDEX entry_action ON ONLY audit.entry USING btree (action, at);
+CREATE INDEX entry_default_action_at_idx ON audit.entry_default USING btree (action, at);
 CREATE INDEX archive_history_instance ON ONLY commitment.archive_history USING btree (sop_instance_uid);
 CREATE INDEX archive_history_default_sop_instance_uid_idx ON commitment.archive_history_default USING btree (sop_instance_uid);
 CREATE INDEX archived_study ON ONLY commitment.archived USING btree (study_instance_uid);
@@ -2430,6 +2514,7 @@ CREATE INDEX report_default_object_key_idx ON commitment.report_default USING bt
 CREATE INDEX report_transaction ON ONLY commitment.report USING btree (transaction_uid);
 CREATE INDEX report_default_transaction_uid_idx ON commitment.report_default USING btree (transaction_uid);
 CREATE UNIQUE INDEX hold_open ON config.hold USING btree (kind, name) WHERE (ended_at IS NULL);
+CREATE INDEX reconciliation_title ON config.reconciliation USING btree (title, started_at DESC);
 CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
@@ -2456,6 +2541,8 @@ CREATE INDEX delivery_awaiting ON ONLY routing.delivery USING btree (study_insta
 CREATE INDEX delivery_committable ON ONLY routing.delivery USING btree (finished_at) WHERE (commit_on IS NOT NULL);
 CREATE INDEX delivery_ended_badly ON ONLY routing.delivery USING btree (destination, finished_at) WHERE (state = ANY (ARRAY['FAILED'::text, 'CANCELED'::text]));
 CREATE INDEX delivery_default_destination_finished_at_idx ON routing.delivery_default USING btree (destination, finished_at) WHERE (state = ANY (ARRAY['FAILED'::text, 'CANCELED'::text]));
+CREATE INDEX delivery_done ON ONLY routing.delivery USING btree (destination, finished_at) WHERE (state = ANY (ARRAY['DELIVERED'::text, 'WARNED'::text]));
+CREATE INDEX delivery_default_destination_finished_at_idx1 ON routing.delivery_default USING btree (destination, finished_at) WHERE (state = ANY (ARRAY['DELIVERED'::text, 'WARNED'::text]));
 CREATE INDEX delivery_work ON ONLY routing.delivery USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_default_destination_priority_next_attempt_at_id_idx ON routing.delivery_default USING btree (destination, priority DESC, next_attempt_at, id) WHERE (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text]));
 CREATE INDEX delivery_in_doubt ON ONLY routing.delivery USING btree (destination, state) WHERE (state = ANY (ARRAY['SENDING'::text, 'UNKNOWN'::text]));
@@ -2535,6 +2622,9 @@ CREATE INDEX receipt_instance ON ONLY storage.receipt USING btree (sop_instance_
 CREATE INDEX receipt_default_sop_instance_uid_idx ON storage.receipt_default USING btree (sop_instance_uid);
 CREATE INDEX receipt_study ON ONLY storage.receipt USING btree (study_instance_uid);
 CREATE INDEX receipt_default_study_instance_uid_idx ON storage.receipt_default USING btree (study_instance_uid);
+CREATE INDEX retention_due ON storage.retention USING btree (look_at);
+CREATE INDEX retention_oldest ON storage.retention USING btree (last_received_at);
+ALTER INDEX audit.entry_action ATTACH PARTITION audit.entry_default_action_at_idx;
 ALTER INDEX audit.entry_pkey ATTACH PARTITION audit.entry_default_pkey;
 ALTER INDEX commitment.archive_history_pkey ATTACH PARTITION commitment.archive_history_default_pkey;
 ALTER INDEX commitment.archive_history_instance ATTACH PARTITION commitment.archive_history_default_sop_instance_uid_idx;
@@ -2594,6 +2684,7 @@ ALTER INDEX query.suboperation_study ATTACH PARTITION query.suboperation_default
 ALTER INDEX routing.attempt_delivery ATTACH PARTITION routing.attempt_default_delivery_idx;
 ALTER INDEX routing.attempt_pkey ATTACH PARTITION routing.attempt_default_pkey;
 ALTER INDEX routing.delivery_ended_badly ATTACH PARTITION routing.delivery_default_destination_finished_at_idx;
+ALTER INDEX routing.delivery_done ATTACH PARTITION routing.delivery_default_destination_finished_at_idx1;
 ALTER INDEX routing.delivery_work ATTACH PARTITION routing.delivery_default_destination_priority_next_attempt_at_id_idx;
 ALTER INDEX routing.delivery_in_doubt ATTACH PARTITION routing.delivery_default_destination_state_idx;
 ALTER INDEX routing.delivery_committable ATTACH PARTITION routing.delivery_default_finished_at_idx;

@@ -6,4 +6,10 @@ STATIONS = Gauge("gateway_admin_stations", "Stations that are defined")
 LIVE_RULE_SET = Gauge("gateway_admin_live_rule_set", "Number of the live rule set, 0 before the first is applied")
 CONFIGURATION = Gauge("gateway_admin_configuration", "Number of the configuration; every change adds one")
 JOBS = Gauge("gateway_admin_jobs", "Jobs that are open or were made within 24 hours", ["state"])
+RECONCILE_MISSING = Gauge(
+    "gateway_admin_reconcile_missing", "Instances that a station had not got in its last night", ["station"]
+)
+RECONCILE_FAILING = Gauge(
+    "gateway_admin_reconcile_failing", "1: the night of a station could not be done yet", ["station"]
+)
 DEAD_LETTERS = Gauge("gateway_admin_dead_letters", "Dead letters that nobody has replayed or discarded")

@@ -34,6 +34,7 @@ Kind = Literal[
     "cancel-deliveries",
     "reroute-deliveries",
     "delete",
+    "retention",
     "retry-commitment",
     "cancel-commitment",
 ]
@@ -46,6 +47,7 @@ CARRIED_OUT_BY: Final[dict[Kind, str]] = {
     "cancel-deliveries": "forwarder",
     "reroute-deliveries": "forwarder",
     "delete": "storage",
+    "retention": "storage",
     "retry-commitment": "commitment",
     "cancel-commitment": "commitment",
 }

@@ -1,5 +1,6 @@
 """Settings of the service."""
 
+from datetime import time
 from typing import Annotated
 
 from pydantic import Field
@@ -9,9 +10,13 @@ from services.runtime.settings import Settings
 
 
 class AdminSettings(Settings):
-    """``GATEWAY_ADMIN_*``. Audit entries live ``audit_months``; the metrics are read every ``observe_seconds``."""
+    """``GATEWAY_ADMIN_*``. Audit entries live ``audit_months``; the metrics are read every ``observe_seconds``.
+
+    ``reconcile_at``: when, in UTC, the nightly comparison with stations begins.
+    """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")
 
     audit_months: Annotated[int, Field(ge=1)] = 72
     observe_seconds: Annotated[float, Field(gt=0)] = 15
+    reconcile_at: time = time(2)

@@ -104,6 +104,8 @@ class Station(BaseModel):
     without work (None: as the settings say) and carries ``association_instances`` at most (None: any number).
     What waits for it goes to ``failover`` once its circuit has been open for ``failover_seconds``. What rules send
     to it is shared among it and ``balance_with``, each study to one of them.
+    ``retention_days``: how long what it sends is kept (None: as the setting says; 0: for ever). ``reconcile``: what it
+    was sent is compared every night with what it has.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -154,6 +156,8 @@ class Station(BaseModel):
     failover: Title | None = None
     failover_seconds: Annotated[int, Field(ge=0, le=604_800)] = 600
     balance_with: list[Title] = Field(default_factory=list, max_length=15)
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
+    reconcile: bool = False
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:

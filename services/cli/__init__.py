@@ -29,6 +29,9 @@ COMMANDS = {
     "where": "where",
     "status": "status",
     "dead": "dead",
+    "audit": "audit",
+    "import": "importing",
+    "reconcile": "reconcile",
     "conformance-statement": "conformance_statement",
 }
 """Which module of this package holds a command. Only the one that is asked for is imported: commands start at once."""

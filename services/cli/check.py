@@ -27,7 +27,7 @@ def check(as_json: Json = False) -> None:
     from services.admin.verification import verify
 
     settings = RuntimeSettings.load()
-    findings = [*asyncio.run(verify(settings, place)), _commitment(settings)]
+    findings = [*asyncio.run(verify(settings, place)), _commitment(settings), _retention(settings)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -55,3 +55,20 @@ def _commitment(settings: RuntimeSettings) -> "Finding":
     return Finding(
         "commitment", "ok", f"a report is waited for {found.limit_seconds} s, a station is tried {found.retry_hours} h"
     )
+
+
+def _retention(settings: RuntimeSettings) -> "Finding":
+    """Whether the settings of retention fit the profile (R94)."""
+    from services.admin.verification import Finding
+    from services.dicom.profile import profile_of
+    from services.dicom.settings import DicomSettings
+    from services.storage.settings import StorageSettings
+
+    try:
+        found = StorageSettings.load().fit(profile_of(settings.profile, DicomSettings.load()))
+    except GatewayError as fault:
+        return Finding("retention", "failed", str(fault))
+    if settings.profile == "xeleris":
+        return Finding("retention", "ok", "nothing is deleted but by a user")
+    days = "off" if found.retention_days is None else f"{found.retention_days} days"
+    return Finding("retention", "ok", f"{days}, unless a station says otherwise")

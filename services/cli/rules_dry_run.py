@@ -1,30 +1,19 @@
 """``gateway rules dry-run``."""
 
-import re
-from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import typer
 
 from services.admin import dry_run as dry_runs
 from services.admin.faults import FaultyRules
+from services.cli.duration import duration
 from services.cli.output import Json, cell, print_json, print_table
 from services.cli.rule_files import RuleFile, commitment_asked, counted, faults, read
 from services.cli.session import with_database
-from services.runtime.errors import UsageError
 from services.runtime.objects import open_store
 from services.runtime.settings import RuntimeSettings
 
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _PREFIXES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
-
-
-def duration(text: str) -> timedelta:
-    """A duration such as 90m, 12h, 7d or 2w (pure). Raises ``UsageError`` for anything else."""
-    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text.strip())
-    if match is None:
-        raise UsageError(f"--since {text!r} is no duration; write minutes, hours, days or weeks: 90m, 12h, 7d, 2w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def register(app: typer.Typer) -> None:

@@ -10,6 +10,7 @@ from services.admin.station import Station, build
 from services.cli import exits, holds
 from services.cli.output import Json, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
+from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings
 
 EMPTIED_BY_ZERO = (
@@ -17,7 +18,7 @@ EMPTIED_BY_ZERO = (
     "commit_retry_hours", "commit_size", "retry_attempts", "instances_per_second", "megabytes_per_second",
     "association_instances", "failover",
 )  # fmt: skip
-EMPTIED_BY_MINUS_ONE = ("commit_quiet_seconds", "idle_seconds")
+EMPTIED_BY_MINUS_ONE = ("commit_quiet_seconds", "idle_seconds", "retention_days")
 
 app = typer.Typer(help="Remote AEs: add, set, list, show, remove, hold, resume, echo.", no_args_is_help=True)
 
@@ -125,6 +126,13 @@ BalanceWith = Annotated[
     typer.Option(metavar="AET", help='Shares what rules send to it, each study to one; may be repeated; "" for none.'),
 ]
 AssociationInstances = Annotated[int | None, typer.Option(help="Instances sent over one association; 0: any number.")]
+RetentionDays = Annotated[
+    int | None, typer.Option(help="Days that what it sends is kept; 0: for ever; -1: as the setting says.")
+]
+Reconcile = Annotated[
+    bool | None,
+    typer.Option("--reconcile/--no-reconcile", help="Compare every night what it was sent with what it has."),
+]
 
 
 @app.command("add")
@@ -171,6 +179,8 @@ def add(
     failover: FailoverStation = None,
     failover_seconds: FailoverSeconds = None,
     balance_with: BalanceWith = None,
+    retention_days: RetentionDays = None,
+    reconcile: Reconcile = None,
     as_json: Json = False,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
@@ -223,6 +233,8 @@ def set_fields(
     failover: FailoverStation = None,
     failover_seconds: FailoverSeconds = None,
     balance_with: BalanceWith = None,
+    retention_days: RetentionDays = None,
+    reconcile: Reconcile = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a station and leave the rest."""
@@ -325,7 +337,21 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     for field in EMPTIED_BY_MINUS_ONE:
         if fields.get(field) == -1:
             fields[field] = None
+    _refuse_in_profile(fields)
     return fields
+
+
+def _refuse_in_profile(fields: dict[str, Any]) -> None:
+    """Raises ``UsageError`` for what the profile does not have."""
+    if fields.get("reconcile") and RuntimeSettings.load().profile == "xeleris":
+        raise UsageError(
+            "--reconcile: profile xeleris queries only for a person (R53); leave it out, or use GATEWAY_PROFILE=gateway"
+        )
+    if fields.get("retention_days") is not None and RuntimeSettings.load().profile == "xeleris":
+        raise UsageError(
+            f"--retention-days {fields['retention_days']}: profile xeleris keeps everything until a user deletes it "
+            "(R94); leave it out, or use GATEWAY_PROFILE=gateway"
+        )
 
 
 def _roles(station: Station) -> str:

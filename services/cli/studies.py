@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from services.admin.when import NEVER, when_of
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 
-app = typer.Typer(help="Studies: list, show, unmatched, route, delete.", no_args_is_help=True)
+app = typer.Typer(help="Studies: list, show, unmatched, route, export, delete, retention.", no_args_is_help=True)
 
 
 def register(whole: typer.Typer) -> None:
@@ -140,6 +141,38 @@ def route(
     print_requested("route", requested, as_json)
 
 
+@app.command("export")
+def export(
+    uids: Annotated[list[str], typer.Argument(metavar="UID…", help="Study, series or SOP Instance UIDs.")],
+    to: Annotated[Path, typer.Option(metavar="DIR|ZIP", help="New folder, or new file that ends in .zip.")],
+    all_revisions: Annotated[
+        bool, typer.Option("--all-revisions", help="Every stored revision, not only the newest.")
+    ] = False,
+    dicomdir: Annotated[bool, typer.Option("--dicomdir", help="As a file-set for media: with a DICOMDIR.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write what is stored into a new folder or ZIP: Part 10 files, the data sets bit for bit as received.
+
+    Files are named STUDY/SERIES/INSTANCE.dcm by their UIDs. Nothing is overwritten, and what fails leaves nothing
+    behind. Reads the object store itself, so it needs the settings of the services. Audited.
+    """
+    # Imported here: the commands that only ask need no object store.
+    from services.admin.exporting.export import export as write
+    from services.runtime.objects import open_store
+    from services.runtime.settings import RuntimeSettings
+
+    objects = open_store(RuntimeSettings.load())
+    written = with_database(
+        lambda database: write(
+            database, objects, actor(), uids, to.absolute(), all_revisions=all_revisions, dicomdir=dicomdir
+        )
+    )
+    if as_json:
+        print_json(written)
+    else:
+        typer.echo(f"{written['files']} files with {written['bytes']} bytes of data sets written to {written['to']}")
+
+
 @app.command("delete")
 def delete(
     uids: Annotated[list[str], typer.Argument(metavar="UID…", help="Study, series or SOP Instance UIDs.")],
@@ -163,6 +196,48 @@ def delete(
         lambda database: requests.delete(database, actor(), uids, even_uncommitted=even_uncommitted)
     )
     print_requested("delete", requested, as_json)
+
+
+@app.command("retention")
+def retention(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the oldest studies and what would become of each; deletes nothing.")
+    ] = False,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="With --dry-run: as if so many days were set.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="With --dry-run: at most so many studies.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """What retention does: its policy, and why studies stay that are old enough.
+
+    It is off until GATEWAY_STORAGE_RETENTION_DAYS or --retention-days of a station say otherwise, and deletes only what
+    is delivered everywhere its rules say and committed where that is asked; see 'gateway audit list --action studies'.
+    """
+    # Imported here: the broker's client comes with it, and the commands that only ask need none.
+    from services.admin import retention as retaining
+    from services.cli.requested import print_requested
+
+    if not dry_run:
+        state = with_database(retaining.state)
+        if as_json:
+            print_json(state)
+            return
+        print_fields(
+            {**state["policy"], **{name: value for name, value in state.items() if name not in ("policy", "kept")}}
+        )
+        rows = [(each["studies"], each["oldest_received_at"], each["reason"]) for each in state["kept"]]
+        print_table(("STUDIES", "OLDEST RECEIVED", "STAY BECAUSE"), rows)
+        return
+    requested = with_database(lambda database: retaining.preview(database, actor(), days, limit))
+    if as_json or requested.result is None:
+        print_requested("retention", requested, as_json)
+        return
+    columns = ("study", "last_received_at", "instances", "bytes")
+    print_table(
+        ("STUDY", "LAST RECEIVED", "INSTANCES", "BYTES", "WOULD BE DELETED", "STAYS BECAUSE"),
+        [(*(r[name] for name in columns), not r["kept"], r["kept"] or None) for r in requested.result["studies"]],
+    )
 
 
 def _counts(row: dict[str, Any]) -> tuple[int, int]:

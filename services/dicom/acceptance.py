@@ -49,6 +49,17 @@ def comes_from(station: SnapshotStation, peer_address: str) -> bool:
     return not networks or any((mapped or address) in network for network in networks)
 
 
+def allowed_networks(host: str, addresses: Sequence[str]) -> list[str]:
+    """Where a station's associations come from: as configured, else its host if that is an address, else anywhere
+    (pure)."""
+    if addresses:
+        return list(addresses)
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        return []
+
+
 class SnapshotPolicy:
     """The acceptance policy of the listener. ``accepts`` of each service names its transfer syntaxes of a class."""
 

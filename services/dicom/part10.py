@@ -52,25 +52,17 @@ def begin_object(fd: int, meta: ObjectMeta) -> int:
     Raises:
         OSError: as ``os.write``.
     """
-    elements = b"".join(
-        (
-            _long(0x0001, b"OB", b"\0\1"),
-            _short(0x0002, b"UI", meta.sop_class_uid),
-            _short(0x0003, b"UI", meta.sop_instance_uid),
-            _short(0x0010, b"UI", meta.transfer_syntax_uid),
-            _short(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-            _short(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
-            _short(0x0016, b"AE", meta.source_aet) if meta.source_aet else b"",
-            _short(0x0100, b"UI", PRIVATE_INFORMATION_CREATOR_UID),
-            _long(_RECEIPT_TAG[1], b"OB", b" " * RECEIPT_BYTES),
-        )
-    )
-    group_length = _SHORT.pack(0x0002, 0x0000, b"UL", 4) + len(elements).to_bytes(4, "little")
-    head = memoryview(_PREAMBLE + group_length + elements)
+    creator = _short(0x0100, b"UI", PRIVATE_INFORMATION_CREATOR_UID)
+    head = memoryview(_head(meta, creator + _long(_RECEIPT_TAG[1], b"OB", b" " * RECEIPT_BYTES)))
     written = 0
     while written < len(head):
         written += os.write(fd, head[written:])
     return written
+
+
+def file_head(meta: ObjectMeta) -> bytes:
+    """What stands before the data set in a file for others: as in our objects, without the receipt."""
+    return _head(meta, b"")
 
 
 def write_receipt(fd: int, receipt: Receipt) -> Receipt:
@@ -111,6 +103,24 @@ def read_object(source: BinaryIO, key: str) -> Receipt:
     if length != receipt.size:
         raise UnparsableDataSet("truncated" if length < receipt.size else "receipt-contradicts-object", end + length)
     return receipt
+
+
+def _head(meta: ObjectMeta, private: bytes) -> bytes:
+    """Preamble and file meta, ``private`` being its last elements."""
+    elements = b"".join(
+        (
+            _long(0x0001, b"OB", b"\0\1"),
+            _short(0x0002, b"UI", meta.sop_class_uid),
+            _short(0x0003, b"UI", meta.sop_instance_uid),
+            _short(0x0010, b"UI", meta.transfer_syntax_uid),
+            _short(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+            _short(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+            _short(0x0016, b"AE", meta.source_aet) if meta.source_aet else b"",
+            private,
+        )
+    )
+    group_length = _SHORT.pack(0x0002, 0x0000, b"UL", 4) + len(elements).to_bytes(4, "little")
+    return _PREAMBLE + group_length + elements
 
 
 def _short(element: int, vr: bytes, text: str) -> bytes:

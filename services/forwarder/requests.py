@@ -40,7 +40,7 @@ class Requests(CarryOut):
         self._configuration = configuration
 
     async def _send(self, connection: Connection, row: DictRow) -> dict[str, Any]:
-        """A job of its own, so that instances delivered before are sent again."""
+        """A job of its own, so that instances delivered before are sent again. Why, stands where a rule's name does."""
         destination, uids = str(row["body"]["to"]), [str(uid) for uid in row["body"]["uids"]]
         self._check_destination(destination)
         if not self._configuration.stations[destination].store:
@@ -58,6 +58,7 @@ class Requests(CarryOut):
         priority = PRIORITIES["high"]  # a person waits for it
         parameters = {
             "job": job, "destination": destination, "study": study, "priority": priority, "request": row["id"],
+            "why": str(row["body"].get("reason", "")),
         }  # fmt: skip
         await connection.execute(QUERIES.insert_request_job, parameters)
         key = JobKey(0, "", destination, study, study, "instance")

@@ -38,9 +38,10 @@ where i.state = 'STORED'
 order by i.sop_instance_uid, i.revision desc
 
 -- name: insert_request_job
-insert into routing.job (id, kind, destination, study_instance_uid, group_uid, level, priority, request,
+insert into routing.job (id, kind, destination, study_instance_uid, group_uid, rule, level, priority, request,
                          last_received_at, released_at)
-values (%(job)s, 'send', %(destination)s, %(study)s, %(study)s, 'instance', %(priority)s, %(request)s, now(), now())
+values (%(job)s, 'send', %(destination)s, %(study)s, %(study)s, %(why)s, 'instance', %(priority)s, %(request)s, now(),
+        now())
 
 -- name: select_job
 select id, state, destination from routing.job where id = %(job)s for update

@@ -40,15 +40,31 @@ async def delete_instances(
 
     Raises ``Uncommitted``, and then hides nothing.
     """
-    uids = {"sop_instance_uid": list(sop_instance_uids)}
-    await connection.execute(QUERIES.lock_contents, uids)
-    rows = await (await connection.execute(QUERIES.select_held, uids | {"commitment": commitment})).fetchall()
-    contents = [Held(**row | {"missing": tuple(row["missing"]), "untold": tuple(row["untold"])}) for row in rows]
+    locked = await lock_contents(connection, sop_instance_uids)
+    contents = await held(connection, sop_instance_uids, commitment=commitment)
     staying = kept(contents, even_uncommitted=even_uncommitted)
     if staying:
         raise Uncommitted(refusal(staying))
-    found = await connection.execute(QUERIES.hide_instances, uids)
-    hidden = await found.fetchall()
+    return await hide(connection, locked)
+
+
+async def lock_contents(connection: Connection, sop_instance_uids: Sequence[str]) -> list[tuple[str, int]]:
+    """Lock the live contents of these SOP Instance UIDs until the end of the transaction; UID and revision of each."""
+    found = await connection.execute(QUERIES.lock_contents, {"sop_instance_uid": list(sop_instance_uids)})
+    return [(row["sop_instance_uid"], row["revision"]) for row in await found.fetchall()]
+
+
+async def held(connection: Connection, sop_instance_uids: Sequence[str], *, commitment: bool) -> list[Held]:
+    """Of the live contents of these SOP Instance UIDs those that something speaks for."""
+    parameters = {"sop_instance_uid": list(sop_instance_uids), "commitment": commitment}
+    rows = await (await connection.execute(QUERIES.select_held, parameters)).fetchall()
+    return [Held(**row | {"missing": tuple(row["missing"]), "untold": tuple(row["untold"])}) for row in rows]
+
+
+async def hide(connection: Connection, contents: Sequence[tuple[str, int]]) -> int:
+    """Hide these contents, mark their objects and tell the index; how many were not hidden before."""
+    parameters = {"sop_instance_uid": [uid for uid, _ in contents], "revision": [number for _, number in contents]}
+    hidden = await (await connection.execute(QUERIES.hide_contents, parameters)).fetchall()
     parameters = {
         "sop_instance_uid": [row["sop_instance_uid"] for row in hidden],
         "revision": [row["revision"] for row in hidden],

@@ -34,7 +34,7 @@ def kept(contents: Iterable[Held], *, even_uncommitted: bool) -> list[Held]:
 
 def refusal(contents: Sequence[Held]) -> str:
     """What a person is told about those that are kept: instances, stations, cure."""
-    shown = "; ".join(_told(content) for content in contents[:SHOWN])
+    shown = "; ".join(f"{content.sop_instance_uid} ({', '.join(reasons(content))})" for content in contents[:SHOWN])
     more = f"; and {len(contents) - SHOWN} more" if len(contents) > SHOWN else ""
     cures = ["wait, or see 'gateway commitments list' and repeat what failed"]
     if not all(content.promised for content in contents):
@@ -43,9 +43,9 @@ def refusal(contents: Sequence[Held]) -> str:
     return f"nothing was deleted: {count} to stay: {shown}{more}; {', or '.join(cures)}"
 
 
-def _told(content: Held) -> str:
-    reasons = [f"not yet committed by {', '.join(content.missing)}"] if content.missing else []
-    reasons += [] if content.routed else ["not routed yet"]
-    reasons += ["committed to a peer by this gateway"] if content.promised else []
-    reasons += [f"to be reported as committed to {', '.join(content.untold)}"] if content.untold else []
-    return f"{content.sop_instance_uid} ({', '.join(reasons)})"
+def reasons(content: Held) -> list[str]:
+    """Why it has to stay."""
+    found = [f"not yet committed by {', '.join(content.missing)}"] if content.missing else []
+    found += [] if content.routed else ["not routed yet"]
+    found += ["committed to a peer by this gateway"] if content.promised else []
+    return found + ([f"to be reported as committed to {', '.join(content.untold)}"] if content.untold else [])

@@ -18,6 +18,7 @@ from services.storage.handlers import Recorder
 from services.storage.leadership import Leadership
 from services.storage.redundancy import RedundancyWorker
 from services.storage.requests import Requests
+from services.storage.retention import Retention
 from services.storage.scrub import Scrub
 from services.storage.settings import StorageSettings
 from services.storage.snapshot_writer import SnapshotWriter
@@ -37,7 +38,9 @@ class Worker(Protocol):
 @asynccontextmanager
 async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Consume ``instance.received`` and requests, sweep, write snapshots until the block ends."""
-    settings, supervisor = StorageSettings.load(), runtime.supervisor
+    supervisor = runtime.supervisor
+    profile = profile_of(runtime.settings.profile, DicomSettings.load())
+    settings, commitment = StorageSettings.load().fit(profile), profile.serves(COMMITMENT_PUSH)
     recorder = Recorder(runtime.db, runtime.objects, settings)
     leadership = Leadership(runtime.db, settings.lease_seconds)
     sweep = Sweep(runtime.db, runtime.objects, runtime.bus, recorder, leadership, settings, supervisor)
@@ -50,6 +53,8 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         "snapshot": SnapshotWriter(*parts, runtime.settings.profile),
         "leadership": leadership,
     }
+    if not profile.xeleris:
+        workers["retention"] = Retention(runtime.db, leadership, settings, commitment=commitment)
     for name, worker in workers.items():
         supervisor.spawn(f"storage {name}", partial(worker.run, supervisor))
     supervisor.spawn("partitions of storage", lambda: partitions.maintain(runtime, "storage"))
@@ -60,8 +65,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     await runtime.bus.consume(
         STORAGE_INSTANCE_RECEIVED, recorder.handle, batch=settings.batch, while_available=runtime.db
     )
-    profile = profile_of(runtime.settings.profile, DicomSettings.load())
-    requests = Requests(runtime.db, commitment=profile.serves(COMMITMENT_PUSH))
+    requests = Requests(runtime.db, settings, commitment=commitment)
     await runtime.bus.consume(STORAGE_REQUEST, requests.requested, while_available=runtime.db)
     reconcile.every(
         runtime, "storage requests", REQUESTS_SECONDS, requests.reconcile, lambda: not runtime.bus.available

@@ -173,11 +173,12 @@ from storage.receipt r
 join storage.identity i on i.sop_instance_uid = r.sop_instance_uid and i.object_key = r.object_key
 where r.object_key = any(%(object_key)s::text[]) and i.state = 'STORED'
 
--- name: hide_instances
--- First step of a deletion: every live content of these UIDs is hidden.
-update storage.identity set state = 'DELETING', state_at = now()
-where sop_instance_uid = any(%(sop_instance_uid)s::text[]) and state in ('STORED', 'DAMAGED')
-returning sop_instance_uid, revision, study_instance_uid
+-- name: hide_contents
+-- First step of a deletion: these contents are hidden, and none that came meanwhile.
+update storage.identity i set state = 'DELETING', state_at = now()
+from unnest(%(sop_instance_uid)s::text[], %(revision)s::int[]) as k(sop_instance_uid, revision)
+where i.sop_instance_uid = k.sop_instance_uid and i.revision = k.revision and i.state in ('STORED', 'DAMAGED')
+returning i.sop_instance_uid, i.revision, i.study_instance_uid
 
 -- name: hide_objects
 update storage.receipt r set object_state = 'DELETING'
@@ -273,6 +274,9 @@ limit 100
 -- name: insert_done
 insert into storage.request_done (request, result) values (%(request)s, %(result)s)
 
+-- name: record_deletion
+select audit.record(%(actor)s, 'studies.delete', %(request)s, null, %(after)s::jsonb)
+
 -- name: select_deletable_uids
 -- Instances that the UIDs of studies, series and instances name.
 select i.sop_instance_uid from storage.identity i
@@ -297,15 +301,16 @@ for update
 -- Of the live contents of these UIDs those that a commitment or a rule not yet asked speaks for. Asked is who was when it
 -- was delivered, and who would be of what is still to be delivered; what failed or was given up never arrived, and counts
 -- only where we promised it to a peer. A newer revision that is committed stands for the older one it replaced there.
--- untold: peers that are still to be told that it is committed.
-with content as (
+-- untold: peers that are still to be told that it is committed. Nothing here is a mere "exists": of many instances the
+-- planner would answer that by reading the receipts, or the requests, of everything.
+with content as materialized (
     select i.sop_instance_uid, i.revision,
-           exists (select from commitment.inbound_item_view n
-                   where n.sop_instance_uid = i.sop_instance_uid and n.revision = i.revision
-                     and n.state = 'COMMITTED') as promised
+           coalesce((select true from commitment.inbound_item_view n
+                     where n.sop_instance_uid = i.sop_instance_uid and n.revision = i.revision
+                       and n.state = 'COMMITTED' limit 1), false) as promised
     from storage.identity i
     where i.sop_instance_uid = any(%(sop_instance_uid)s::text[]) and i.state in ('STORED', 'DAMAGED')
-), held as (
+), held as materialized (
     select i.sop_instance_uid, i.revision, i.promised,
            array(select distinct n.calling_aet
                  from commitment.inbound_item_view t
@@ -330,14 +335,14 @@ with content as (
                                          where newer.sop_instance_uid = a.sop_instance_uid
                                            and newer.revision = a.revision)))
                  order by 1) as missing,
-           not exists (select from storage.receipt r
-                       where r.sop_instance_uid = i.sop_instance_uid and r.revision = i.revision
-                         and r.disposition in ('NEW', 'REVISION')
-                         and r.rule_set > 0
-                         and r.object_state <> 'DELETED'
-                         and not exists (select from routing.evaluation_view e
-                                         where e.received_at = r.received_at and e.object_key = r.object_key))
-               as routed
+           coalesce((select false from storage.receipt r
+                     where r.sop_instance_uid = i.sop_instance_uid and r.revision = i.revision
+                       and r.disposition in ('NEW', 'REVISION')
+                       and r.rule_set > 0
+                       and r.object_state <> 'DELETED'
+                       and not exists (select from routing.evaluation_view e
+                                       where e.received_at = r.received_at and e.object_key = r.object_key)
+                     limit 1), true) as routed
     from content i
 )
 select sop_instance_uid, revision, missing, routed, promised, untold from held

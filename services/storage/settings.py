@@ -1,10 +1,12 @@
 """Settings of storage."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field
 from pydantic_settings import SettingsConfigDict
 
+from services.dicom.profile import Profile
+from services.runtime.errors import UsageError
 from services.runtime.settings import Settings
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -34,3 +36,19 @@ class StorageSettings(Settings):
     receipts_seconds: Seconds = 3600
     recovered_before: AwareDatetime | None = None
     """Objects received before then that have no row are recorded as RECOVERED and not routed (set after a restore)."""
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    """Days from the last receipt of a study until it is deleted if it may be, unless its station says otherwise."""
+    retention_unmatched: bool = False
+    """Whether retention also deletes what no rule sends anywhere."""
+    retention_poll_seconds: Seconds = 60
+    retention_studies: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Studies that retention looks at before it asks again what its policy is."""
+
+    def fit(self, profile: Profile) -> Self:
+        """Itself, if the profile allows it. Raises ``UsageError``: in profile xeleris only users delete (R94)."""
+        if profile.xeleris and self.retention_days is not None:
+            raise UsageError(
+                f"GATEWAY_STORAGE_RETENTION_DAYS={self.retention_days}: profile xeleris keeps everything until a user "
+                "deletes it (R94); leave it unset, or use GATEWAY_PROFILE=gateway"
+            )
+        return self

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from ipaddress import ip_address
 
 import structlog
 
 from schemas.snapshot import KEY, CalledTitle, Snapshot, SnapshotStation
+from services.dicom.acceptance import allowed_networks
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore
@@ -18,16 +18,6 @@ POLL_SECONDS = 1.0
 TOUCH_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
-
-
-def allowed_networks(host: str, addresses: list[str]) -> list[str]:
-    """Where a station's associations come from: as configured, else its host if that is an address, else anywhere."""
-    if addresses:
-        return addresses
-    try:
-        return [str(ip_address(host))]
-    except ValueError:
-        return []
 
 
 class SnapshotWriter:

@@ -42,8 +42,8 @@ ALLOWED_LABELS = frozenset(
 """Their values are words of ours or AE titles of the configuration."""
 
 COUNTED = re.compile(
-    r"_(active|alarm|associations|available|batch_size|circuit_open|configuration|consuming|dead_letters|deliveries|jobs"
-    r"|leading|number|objects|folders|open|pending|rule_set|stale|stations|unhandled|unpublished)$"
+    r"_(active|alarm|associations|available|batch_size|circuit_open|configuration|consuming|dead_letters|deliveries|failing|jobs"
+    r"|leading|missing|number|objects|folders|open|pending|rule_set|stale|stations|studies|unhandled|unpublished)$"
 )
 """Gauges and sizes that count things or say yes or no: their unit is what they name."""
 

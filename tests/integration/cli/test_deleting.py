@@ -7,6 +7,7 @@ import psycopg
 
 from services.runtime.db import Database
 from services.storage.requests import Requests
+from services.storage.settings import StorageSettings
 from tests.factories import ct
 from tests.integration.cli.conftest import Gateway
 from tests.recorded import Recorder, add_rule_set
@@ -19,7 +20,7 @@ async def _carry_out(database_url: str) -> None:
     await database.open()
     try:
         await database.wait_available()
-        requests = Requests(database, commitment=True)
+        requests = Requests(database, StorageSettings(), commitment=True)
         await until_async(requests.reconcile, limit=20, what="the command to have asked")
     finally:
         await database.close()
@@ -48,5 +49,9 @@ async def test_a_study_is_deleted_by_storage_or_kept_with_the_reason(
         told = connection.execute(
             "select after -> 'even_uncommitted' from audit.entry where action = 'request.delete' order by at"
         ).fetchall()
+        done = connection.execute(
+            "select actor, after -> 'instances' from audit.entry where action = 'studies.delete'"
+        ).fetchall()
     assert states == [("DELETING",)]
     assert told == [(False,), (True,)]
+    assert [(actor.partition(":")[0], instances) for actor, instances in done] == [("cli", 2)]

@@ -112,7 +112,7 @@ async def test_what_no_rule_was_asked_about_stays(storage: Storage) -> None:
 
 async def test_a_request_to_delete_is_carried_out_once_or_refused_with_the_reason(storage: Storage) -> None:
     await stored(storage, "DELIVERED", "ARCHIVE", None)
-    requests = Requests(storage.database, commitment=True)
+    requests = Requests(storage.database, storage.settings, commitment=True)
 
     async def ask(kind: str = "delete", **body: object) -> dict[str, object] | None:
         request = uuid4()

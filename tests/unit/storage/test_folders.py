@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.dicom.acceptance import allowed_networks
 from services.runtime.objects import ObjectStat
 from services.storage.folders import OpenFolder, closable, day_prefixes
 from services.storage.full_sweep import span
-from services.storage.snapshot_writer import allowed_networks
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -1,0 +1,70 @@
+"""A station's answers to the questions of a comparison: C-FIND in the model Study Root, over one association."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from services.admin.reconciling.comparison import NotTold
+from services.dicom import commands, status
+from services.dicom.contexts import UNCOMPRESSED, PresentationContext
+from services.dicom.identifiers import Identifier, IdentifierFault, decode_identifier, encode_identifier
+from services.dicom.pending import MatchLimits
+from services.dicom.query_models import FIND, sop_classes
+from services.dicom.requestor import Requestor
+
+STUDY_ROOT: Final = sop_classes(FIND)[1]
+CONTEXTS: Final = tuple((STUDY_ROOT, syntax) for syntax in UNCOMPRESSED)
+MOST: Final = MatchLimits(200_000, 256 << 20)
+
+_STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
+_INSTANCES_OF_STUDY, _INSTANCES_OF_SERIES = 0x00201208, 0x00201209
+
+
+class AskedArchive:
+    """The answers of the peer of an open association. Errors of the association pass through."""
+
+    def __init__(self, requestor: Requestor, context: PresentationContext) -> None:
+        self._requestor, self._context = requestor, context
+
+    def study(self, study: str) -> int | Literal["absent"] | None:
+        """See ``comparison.Archive``."""
+        matches = self._find("STUDY", {_STUDY: study, _INSTANCES_OF_STUDY: ""})
+        found = [match for match in matches if match.keys.get(_STUDY) == study]
+        if not found:
+            return "absent"
+        return _count(found[0], _INSTANCES_OF_STUDY)
+
+    def series(self, study: str) -> Mapping[str, int | None]:
+        """See ``comparison.Archive``."""
+        matches = self._find("SERIES", {_STUDY: study, _SERIES: "", _INSTANCES_OF_SERIES: ""})
+        return {match.keys.get(_SERIES, ""): _count(match, _INSTANCES_OF_SERIES) for match in matches}
+
+    def instances(self, study: str, series: str) -> frozenset[str]:
+        """See ``comparison.Archive``."""
+        matches = self._find("IMAGE", {_STUDY: study, _SERIES: series, _INSTANCE: ""})
+        return frozenset(match.keys[_INSTANCE] for match in matches if match.keys.get(_INSTANCE))
+
+    def _find(self, level: str, keys: Mapping[int, str]) -> list[Identifier]:
+        """All matches. Raises ``NotTold`` for a failure, for more than are taken, and for what cannot be read."""
+        matches: list[Identifier] = []
+        syntax = self._context.transfer_syntax
+
+        def match(data: bytes) -> None:
+            matches.append(decode_identifier(data, syntax))
+
+        try:
+            found = self._requestor.find(
+                self._context, encode_identifier(level, keys, syntax), match, limits=MOST, cancel=True
+            )
+        except IdentifierFault as fault:
+            raise NotTold(f"a match that cannot be read ({fault})") from fault
+        if found.cut:
+            raise NotTold(f"more than {MOST.count} matches")
+        if status.classify(found.response.status) is not status.SUCCESS:
+            words = status.name(found.response.status, commands.C_FIND)
+            raise NotTold(f"C-FIND answered with status {found.response.status:04X} ({words})")
+        return matches
+
+
+def _count(match: Identifier, tag: int) -> int | None:
+    text = match.keys.get(tag, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None

@@ -1,0 +1,135 @@
+"""Comparing one study: from counts down to instances, asking no more than has to be asked. No I/O of its own.
+
+A level is looked into only where its count differs from ours, or is not told. What a station cannot tell is said, never
+guessed: "missing" are instances of which it is known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+Verdict = Literal["COMPLETE", "MISSING", "INCOMPLETE", "UNKNOWN"]
+Level = Literal["study", "instance"]
+
+NO_INSTANCE_LEVEL: Final = "it does not answer at instance level"
+
+
+class NotTold(Exception):
+    """The station does not answer a question. The text says with what it refused."""
+
+
+class Archive(Protocol):
+    """What a station is asked. Every method raises ``NotTold``; a count is None where it was not returned."""
+
+    def study(self, study: str) -> int | Literal["absent"] | None:
+        """Instances that it has of a study."""
+
+    def series(self, study: str) -> Mapping[str, int | None]:
+        """Instances that it has of each series of a study."""
+
+    def instances(self, study: str, series: str) -> frozenset[str]:
+        """SOP Instance UIDs that it has of a series."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An instance that was delivered; ``stored``: it is still here and can be sent again."""
+
+    sop_instance_uid: str
+    series_instance_uid: str
+    stored: bool = True
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of one study. ``delivered``: instances that the station was sent; ``there``: what it counts, None: it
+    does not say; ``missing``: what it has not got, as far as it tells; ``note``: what could not be told, and why."""
+
+    study: str
+    verdict: Verdict
+    delivered: int
+    there: int | None
+    missing: tuple[Sent, ...] = ()
+    note: str = ""
+
+    @property
+    def sendable(self) -> list[str]:
+        """Of what is missing, what is still here."""
+        return [each.sop_instance_uid for each in self.missing if each.stored]
+
+    @property
+    def gone(self) -> int:
+        """Of what is missing, what is not here any more either."""
+        return sum(not each.stored for each in self.missing)
+
+
+def compare(archive: Archive, study: str, sent: Sequence[Sent], level: Level) -> Compared:
+    """Ask about a study. Raises ``NotTold`` if even the study level is refused."""
+    counted = archive.study(study)
+    ours = len(sent)
+    if counted == "absent":
+        return Compared(study, "MISSING", ours, 0, tuple(sent))
+    if counted == ours:
+        return Compared(study, "COMPLETE", ours, counted)
+    if level == "study":
+        return _by_count(study, sent, counted)
+    missing, notes = [], []
+    try:
+        theirs = archive.series(study)
+    except NotTold as fault:
+        found = _by_count(study, sent, counted)
+        return Compared(
+            study, found.verdict, ours, counted, found.missing, f"it does not answer at series level: {fault}"
+        )
+    for series, instances in _by_series(sent).items():
+        short, note = _series(archive, study, series, instances, theirs)
+        missing += short
+        notes += [note] if note else []
+    verdict: Verdict = "INCOMPLETE" if missing else "UNKNOWN" if notes else "COMPLETE"
+    return Compared(study, verdict, ours, counted, tuple(missing), "; ".join(dict.fromkeys(notes)))
+
+
+def _by_count(study: str, sent: Sequence[Sent], counted: int | None) -> Compared:
+    """All that a count alone can say: that some are missing, not which. All are sent again then."""
+    if counted is None:
+        return Compared(study, "UNKNOWN", len(sent), None, note="it does not count instances")
+    if counted > len(sent):
+        return Compared(
+            study, "UNKNOWN", len(sent), counted, note="it has more than we sent; its instances were not asked for"
+        )
+    return Compared(study, "INCOMPLETE", len(sent), counted, tuple(sent), "by count: which are missing is not known")
+
+
+def _series(
+    archive: Archive, study: str, series: str, sent: Sequence[Sent], theirs: Mapping[str, int | None]
+) -> tuple[list[Sent], str]:
+    """What is missing of one series, and what could not be told."""
+    if not series:
+        return [], f"{len(sent)} were deleted here so long ago that their series is not known: not compared"
+    if series not in theirs:
+        return list(sent), ""
+    counted = theirs[series]
+    if counted == len(sent):
+        return [], ""
+    try:
+        there = archive.instances(study, series)
+    except NotTold as fault:
+        return _series_by_count(sent, counted, f"{NO_INSTANCE_LEVEL}: {fault}")
+    if not there:
+        return _series_by_count(sent, counted, f"{NO_INSTANCE_LEVEL}: no instances of a series that it has")
+    return [each for each in sent if each.sop_instance_uid not in there], ""
+
+
+def _series_by_count(sent: Sequence[Sent], counted: int | None, note: str) -> tuple[list[Sent], str]:
+    return (
+        (list(sent), f"{note}; a series that is short is sent again whole")
+        if counted is not None and counted < len(sent)
+        else ([], note)
+    )
+
+
+def _by_series(sent: Sequence[Sent]) -> dict[str, list[Sent]]:
+    found: dict[str, list[Sent]] = {}
+    for each in sent:
+        found.setdefault(each.series_instance_uid, []).append(each)
+    return found

@@ -1,0 +1,54 @@
+"""``gateway audit``: who did what."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from services.admin import audit_entries
+from services.cli.duration import duration
+from services.cli.output import Json, Limit, print_json, print_table
+from services.cli.session import with_database
+
+LONGEST_SHOWN = 300
+
+app = typer.Typer(help="Audit: list.", no_args_is_help=True)
+
+
+def register(whole: typer.Typer) -> None:
+    """Add the commands."""
+    whole.add_typer(app, name="audit")
+
+
+@app.callback()
+def _audit() -> None:
+    """Keeps the name of the only command."""
+
+
+@app.command("list")
+def list_entries(
+    since: Annotated[str | None, typer.Option(metavar="DURATION", help="Not older than this: 90m, 12h, 7d.")] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Only this action, as studies.delete, or all of a kind, as studies.")
+    ] = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """The newest changes, requests, deletions, exports and imports, with who made them."""
+    back = None if since is None else duration(since)
+    rows = with_database(lambda database: audit_entries.list_entries(database, back, action, limit))
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("AT", "WHO", "ACTION", "WHAT", "DETAILS"),
+        [(row["at"], row["actor"], row["action"], row["object"], _details(row)) for row in rows],
+    )
+
+
+def _details(row: dict[str, Any]) -> str:
+    """What changed of a thing that was there before; else all that is said."""
+    before, after = row["before"] or {}, row["after"] or {}
+    said = {name: value for name, value in after.items() if name not in before or before[name] != value}
+    text = json.dumps(said, ensure_ascii=False, sort_keys=True) if said else ""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… (--json shows all)"
