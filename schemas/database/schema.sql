@@ -834,9 +834,9 @@ CREATE TABLE config.request (
     body jsonb NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retry'::text, 'cancel'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
 );
-COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retry, cancel the forwarder, delete storage, the others commitment. Each answers in its own request_done.';
+COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel the forwarder, delete storage, the others commitment. Each answers in its own request_done.';
 CREATE VIEW config.request_view AS
  SELECT request.id,
     request.kind,
@@ -1574,6 +1574,36 @@ CREATE TABLE routing.job (
 );
 COMMENT ON COLUMN routing.job.group_uid IS 'What the job collects: the study''s or series'' UID for those levels, the study''s for level instance.';
 COMMENT ON COLUMN routing.job.released_at IS 'When its deliveries may go: at once for level instance, else when the quiet time has passed below storage''s watermark (P7).';
+CREATE TABLE routing.retrieval (
+    job uuid NOT NULL,
+    source text NOT NULL,
+    to_us boolean NOT NULL,
+    lease_holder text,
+    lease_until timestamp with time zone,
+    takeovers integer DEFAULT 0 NOT NULL
+);
+COMMENT ON TABLE routing.retrieval IS 'One row a retrieve job. to_us: the move destination is a title of ours.';
+COMMENT ON COLUMN routing.retrieval.takeovers IS 'How often a worker that carried it out was gone; after three it fails.';
+CREATE TABLE routing.retrieval_move (
+    job uuid NOT NULL,
+    "position" integer NOT NULL,
+    level text NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text DEFAULT ''::text NOT NULL,
+    sop_instance_uid text DEFAULT ''::text NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    status integer,
+    reason text DEFAULT ''::text NOT NULL,
+    remaining integer,
+    completed integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    warned integer DEFAULT 0 NOT NULL,
+    asked_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT retrieval_move_level_check CHECK ((level = ANY (ARRAY['STUDY'::text, 'SERIES'::text, 'IMAGE'::text]))),
+    CONSTRAINT retrieval_move_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'ACTIVE'::text, 'COMPLETED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text])))
+);
+COMMENT ON TABLE routing.retrieval_move IS 'One C-MOVE. status is its final one, the numbers are of sub-operations as the source last told them.';
 CREATE VIEW routing.job_view AS
  SELECT j.id,
     j.kind,
@@ -1593,15 +1623,28 @@ CREATE VIEW routing.job_view AS
     j.created_at,
     j.started_at,
     j.finished_at,
-    COALESCE(d.total, (0)::bigint) AS total,
-    COALESCE(d.done, (0)::bigint) AS done,
-    COALESCE(d.failed, (0)::bigint) AS failed
-   FROM (routing.job j
+    COALESCE(d.total, m.total, (0)::bigint) AS total,
+    COALESCE(d.done, m.done, (0)::bigint) AS done,
+    COALESCE(d.failed, m.failed, (0)::bigint) AS failed,
+    COALESCE(r.source, ''::text) AS source,
+    m.remaining,
+    COALESCE(m.warned, (0)::bigint) AS warned
+   FROM (((routing.job j
+     LEFT JOIN routing.retrieval r ON ((r.job = j.id)))
      LEFT JOIN LATERAL ( SELECT count(*) AS total,
             count(*) FILTER (WHERE (delivery.state = ANY (ARRAY['DELIVERED'::text, 'WARNED'::text, 'SUPERSEDED'::text]))) AS done,
             count(*) FILTER (WHERE (delivery.state = 'FAILED'::text)) AS failed
            FROM routing.delivery
-          WHERE (delivery.job = j.id)) d ON (true));
+          WHERE ((delivery.job = j.id) AND (j.kind = 'send'::text))
+         HAVING (j.kind = 'send'::text)) d ON (true))
+     LEFT JOIN LATERAL ( SELECT sum((((COALESCE(retrieval_move.remaining, 0) + retrieval_move.completed) + retrieval_move.failed) + retrieval_move.warned)) AS total,
+            sum((retrieval_move.completed + retrieval_move.warned)) AS done,
+            sum(retrieval_move.failed) AS failed,
+            sum(retrieval_move.remaining) AS remaining,
+            sum(retrieval_move.warned) AS warned
+           FROM routing.retrieval_move
+          WHERE ((retrieval_move.job = j.id) AND (j.kind = 'retrieve'::text))) m ON (true));
+COMMENT ON VIEW routing.job_view IS 'A send job is counted in instances, a retrieve job in sub-operations as its source tells them.';
 CREATE TABLE routing.reconciled (
     only_row boolean DEFAULT true NOT NULL,
     through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
@@ -1617,6 +1660,47 @@ CREATE VIEW routing.request_done_view AS
     request_done.done_at,
     request_done.result
    FROM routing.request_done;
+CREATE VIEW routing.retrieval_move_view AS
+ SELECT retrieval_move.job,
+    retrieval_move."position",
+    retrieval_move.level,
+    retrieval_move.study_instance_uid,
+    retrieval_move.series_instance_uid,
+    retrieval_move.sop_instance_uid,
+    retrieval_move.state,
+    retrieval_move.status,
+    retrieval_move.reason,
+    retrieval_move.remaining,
+    retrieval_move.completed,
+    retrieval_move.failed,
+    retrieval_move.warned,
+    retrieval_move.asked_at,
+    retrieval_move.finished_at
+   FROM routing.retrieval_move;
+CREATE VIEW routing.retrieval_view AS
+ SELECT retrieval.job,
+    retrieval.source,
+    retrieval.to_us,
+    retrieval.lease_holder,
+    retrieval.lease_until,
+    retrieval.takeovers
+   FROM routing.retrieval;
+CREATE VIEW routing.retrieved_view AS
+ SELECT m.study_instance_uid,
+    m.series_instance_uid,
+    m.sop_instance_uid,
+    r.source,
+    r.to_us,
+    j.destination,
+    m.job,
+    m.state,
+    m.asked_at,
+    m.finished_at
+   FROM ((routing.retrieval_move m
+     JOIN routing.retrieval r ON ((r.job = m.job)))
+     JOIN routing.job j ON ((j.id = m.job)))
+  WHERE (m.asked_at IS NOT NULL);
+COMMENT ON VIEW routing.retrieved_view IS 'What we had a source send, when; an empty series or SOP Instance UID stands for all of the study or series.';
 CREATE TABLE runtime.configuration_taken (
     process text NOT NULL,
     configuration bigint NOT NULL,
@@ -2362,6 +2446,10 @@ ALTER TABLE ONLY routing.reconciled
     ADD CONSTRAINT reconciled_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY routing.request_done
     ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
+ALTER TABLE ONLY routing.retrieval_move
+    ADD CONSTRAINT retrieval_move_pkey PRIMARY KEY (job, "position");
+ALTER TABLE ONLY routing.retrieval
+    ADD CONSTRAINT retrieval_pkey PRIMARY KEY (job);
 ALTER TABLE ONLY runtime.configuration_taken
     ADD CONSTRAINT configuration_taken_pkey PRIMARY KEY (process);
 ALTER TABLE ONLY runtime.dead_letter
@@ -2571,8 +2659,11 @@ CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_ins
 CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_default USING btree (sop_instance_uid);
 CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule_set, rule, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL));
 CREATE INDEX job_created ON routing.job USING btree (created_at DESC);
+CREATE INDEX job_retrieving ON routing.job USING btree (created_at) WHERE ((kind = 'retrieve'::text) AND (finished_at IS NULL));
 CREATE INDEX job_study ON routing.job USING btree (study_instance_uid, destination);
 CREATE INDEX job_unreleased ON routing.job USING btree (last_received_at) WHERE (released_at IS NULL);
+CREATE INDEX retrieval_move_study ON routing.retrieval_move USING btree (study_instance_uid) WHERE (asked_at IS NOT NULL);
+CREATE INDEX retrieval_source ON routing.retrieval USING btree (source);
 CREATE UNIQUE INDEX dead_letter_once ON runtime.dead_letter USING btree (queue, fingerprint) WHERE (state = 'PARKED'::text);
 CREATE INDEX outbox_unpublished ON ONLY runtime.outbox USING btree (attempts, id) WHERE (published_at IS NULL);
 CREATE INDEX outbox_default_attempts_id_idx ON runtime.outbox_default USING btree (attempts, id) WHERE (published_at IS NULL);
@@ -2793,3 +2884,7 @@ ALTER TABLE ONLY index.series
     ADD CONSTRAINT series_study_instance_uid_fkey FOREIGN KEY (study_instance_uid) REFERENCES index.study(study_instance_uid);
 ALTER TABLE ONLY index.study
     ADD CONSTRAINT study_patient_fkey FOREIGN KEY (patient) REFERENCES index.patient(id);
+ALTER TABLE ONLY routing.retrieval
+    ADD CONSTRAINT retrieval_job_fkey FOREIGN KEY (job) REFERENCES routing.job(id);
+ALTER TABLE ONLY routing.retrieval_move
+    ADD CONSTRAINT retrieval_move_job_fkey FOREIGN KEY (job) REFERENCES routing.retrieval(job);

@@ -92,8 +92,9 @@ def instance(
 ) -> dict[str, Any]:
     """One received revision of an instance (pure).
 
-    ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came, ``archived_by``
-    each station that committed it (R109), ``not_sent`` where rules did not send it though they name the station.
+    ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came, with the retrieve
+    ``job`` that had it sent, if one had, ``archived_by`` each station that committed it (R109), ``not_sent`` where
+    rules did not send it though they name the station.
     """
     remarks = [row["disposition"]] if row["disposition"] not in ("NEW", "REVISION") else []
     return {
@@ -114,7 +115,9 @@ def instance(
         ],
         "archived": bool(archived),
         "archived_by": [{name: each[name] for name in ("station", "at")} for each in archived],
-        "receipts": [{name: each[name] for name in ("received_at", "source", "disposition")} for each in receipts],
+        "receipts": [
+            {name: each[name] for name in ("received_at", "source", "disposition", "job")} for each in receipts
+        ],
     }
 
 

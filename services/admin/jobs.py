@@ -19,7 +19,8 @@ async def list_jobs(database: Database, state: str | None, destination: str | No
 
 
 async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
-    """A job with its deliveries, at most ``limit`` of them, and the commitments asked about them (notes A14).
+    """A job with its deliveries, at most ``limit`` of them, and the commitments asked about them (notes A14); a
+    retrieve job with its C-MOVEs.
 
     Raises ``NotFound``.
     """
@@ -31,7 +32,12 @@ async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
         cursor = await conn.execute(SQL.deliveries_of_job, {"id": job, "limit": limit})
         deliveries = await cursor.fetchall()
         commitments = await (await conn.execute(SQL.commitments_of_job, {"id": job})).fetchall()
-    return _job(found) | {"deliveries": [_delivery(row) for row in deliveries], "commitments": commitments}
+        moves = await (await conn.execute(SQL.moves_of_job, {"id": job, "limit": limit})).fetchall()
+    return _job(found) | {
+        "deliveries": [_delivery(row) for row in deliveries],
+        "commitments": commitments,
+        "moves": [row | {"status": hexadecimal(row["status"])} for row in moves],
+    }
 
 
 def _job(row: dict[str, Any]) -> dict[str, Any]:

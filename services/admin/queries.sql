@@ -79,7 +79,7 @@ delete from config.called_title where title = %(title)s
 
 -- name: unfinished_jobs_of
 select id, state, total - done - failed as waiting from routing.job_view
-where destination = %(title)s and finished_at is null order by created_at limit %(limit)s
+where %(title)s in (destination, source) and finished_at is null order by created_at limit %(limit)s
 
 -- name: live_rule_set
 select number, document from config.rule_set_view where live
@@ -204,7 +204,7 @@ where (%(state)s::text is null or state = %(state)s)
 order by created_at desc, id limit %(limit)s
 
 -- name: get_job
-select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, study_instance_uid,
+select id, kind, state, source, destination, total, done, failed, remaining, warned, reason, created_at, finished_at, study_instance_uid,
        nullif(rule_set, 0) as rule_set, rule, level, priority, request, released_at, started_at, (
            select to_jsonb(h) from config.hold_view h where h.id = (
                select min(v.hold) from routing.delivery_view v
@@ -227,6 +227,12 @@ select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.att
             then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
 from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
 where v.job = %(id)s order by v.received_at, v.id limit %(limit)s
+
+-- name: moves_of_job
+-- The C-MOVEs of a retrieve job.
+select level, coalesce(nullif(sop_instance_uid, ''), nullif(series_instance_uid, ''), study_instance_uid) as uid, state,
+       remaining, completed, failed, warned, status, reason, asked_at, finished_at
+from routing.retrieval_move_view where job = %(id)s order by position limit %(limit)s
 
 -- name: commitments_of_job
 -- What was asked about the job's deliveries (notes A14: the job keeps its own state).
@@ -263,10 +269,20 @@ where i.study_instance_uid = any(%(studies)s)
 order by r.received_at, i.sop_instance_uid, i.revision limit %(limit)s
 
 -- name: receipts_at
--- Every receipt of these instances, also of content that was there already. One content has one study.
-select sop_instance_uid as uid, revision, received_at, calling_aet as source, disposition from storage.receipt_view
-where study_instance_uid = any(%(studies)s) and sop_instance_uid = any(%(instances)s)
-order by received_at, object_key
+-- Every receipt of these instances, also of content that was there already. One content has one study. job: the
+-- retrieve job that had the source send it; clocks of ingest and of the database may differ by seconds.
+select r.sop_instance_uid as uid, r.revision, r.received_at, r.calling_aet as source, r.disposition, v.job
+from storage.receipt_view r
+left join lateral (
+    select v.job from routing.retrieved_view v
+    where v.to_us and v.source = r.calling_aet and v.study_instance_uid = r.study_instance_uid
+      and v.series_instance_uid in ('', r.series_instance_uid) and v.sop_instance_uid in ('', r.sop_instance_uid)
+      and v.asked_at < r.received_at + interval '2 seconds'
+      and coalesce(v.finished_at, now()) > r.received_at - interval '2 seconds'
+    order by v.asked_at desc limit 1
+) v on true
+where r.study_instance_uid = any(%(studies)s) and r.sop_instance_uid = any(%(instances)s)
+order by r.received_at, r.object_key
 
 -- name: deliveries_at
 -- awaited: the stations whose commitment a delivery that waits still needs. held: what holds it. commitment: the newest that was asked for.

@@ -27,6 +27,7 @@ OPEN_STATES: Final = frozenset({"QUEUED", "ACTIVE"})
 
 Kind = Literal[
     "send",
+    "retrieve",
     "retry",
     "cancel",
     "route",
@@ -40,6 +41,7 @@ Kind = Literal[
 ]
 CARRIED_OUT_BY: Final[dict[Kind, str]] = {
     "send": "forwarder",
+    "retrieve": "forwarder",
     "retry": "forwarder",
     "cancel": "forwarder",
     "route": "forwarder",
@@ -68,7 +70,7 @@ async def send(database: Database, actor: str, uids: Sequence[str], title: str) 
     Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to, and
     ``UsageError`` for what is no UID.
     """
-    wanted = _wanted(uids)
+    wanted = wanted_of(uids)
 
     async def work(conn: Connection) -> UUID:
         station = found(await all_stations(conn), title_of(title))
@@ -89,7 +91,7 @@ async def delete(database: Database, actor: str, uids: Sequence[str], *, even_un
     Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` with the instances and stations for which
     storage keeps it, and ``UsageError`` for what is no UID.
     """
-    wanted = _wanted(uids)
+    wanted = wanted_of(uids)
 
     async def work(conn: Connection) -> UUID:
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED", "DAMAGED"]})
@@ -105,7 +107,7 @@ async def route(database: Database, actor: str, uids: Sequence[str]) -> Requeste
     Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` without a live rule set, and ``UsageError`` for
     what is no UID.
     """
-    wanted = _wanted(uids)
+    wanted = wanted_of(uids)
 
     async def work(conn: Connection) -> UUID:
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED"]})
@@ -138,7 +140,8 @@ async def _about_job(database: Database, actor: str, kind: Literal["retry", "can
     return await carried_out(database, await database.retry(work))
 
 
-def _wanted(uids: Sequence[str]) -> list[str]:
+def wanted_of(uids: Sequence[str]) -> list[str]:
+    """The UIDs of one request, each once. Raises ``UsageError`` for what is no UID, and for too many."""
     wanted = list(dict.fromkeys(map(uid_of, uids)))
     if len(wanted) > MOST_UIDS:
         raise UsageError(f"{len(wanted)} UIDs: at most {MOST_UIDS} in one request; name studies or series instead")

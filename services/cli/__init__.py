@@ -23,6 +23,8 @@ COMMANDS = {
     "rules": "rules",
     "holds": "holds",
     "send": "send",
+    "query": "query",
+    "retrieve": "retrieve",
     "jobs": "jobs",
     "commitments": "commitments",
     "studies": "studies",

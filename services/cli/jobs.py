@@ -51,12 +51,16 @@ def list_jobs(
 
 @app.command("show")
 def show(job: Job, limit: Limit = 1000, as_json: Json = False) -> None:
-    """A job, its deliveries and what was asked about their commitment."""
+    """A job, its deliveries and what was asked about their commitment; of a retrieve job its C-MOVEs."""
     found = with_database(lambda database: jobs.show(database, job, limit))
     if as_json:
         print_json(found)
         return
-    print_fields({name: value for name, value in found.items() if name not in ("deliveries", "commitments")})
+    print_fields({name: value for name, value in found.items() if name not in ("deliveries", "commitments", "moves")})
+    if found["kind"] == "retrieve":
+        names = ("level", "uid", "state", "remaining", "completed", "failed", "warned", "status", "reason")
+        print_table([name.upper() for name in names], [[move[name] for name in names] for move in found["moves"]])
+        return
     print_table(
         ("INSTANCE", "STATE", "ATTEMPTS", "STATUS", "NEXT ATTEMPT", "REASON"),
         [
@@ -110,7 +114,10 @@ def cancel(
     yes: bulk.Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Give up what of a job, or of what a filter finds, still waits; what is under way ends first."""
+    """Give up what of a job, or of what a filter finds, still waits; what is under way ends first.
+
+    A running retrieval is sent a C-CANCEL.
+    """
     wanted = bulk.filter_of(destination, state, rule, study, since, reason_contains)
     if not bulk.one(job, wanted):
         bulk.run("cancel", wanted, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -32,7 +32,7 @@ def _routed(result: Mapping[str, Any]) -> str:
 
 
 def _counted(result: Mapping[str, Any]) -> str:
-    for many, one in (("instances", "instance"), ("deliveries", "delivery")):
+    for many, one in (("instances", "instance"), ("deliveries", "delivery"), ("requests", "request")):
         if many in result:
             return f"{result[many]} {one if result[many] == 1 else many}"
     return "done"

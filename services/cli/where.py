@@ -65,6 +65,12 @@ def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
     not_sent = [(i["uid"], i["revision"], *each.values()) for i in instances for each in i["not_sent"]]
     if not_sent:
         print_table(("INSTANCE", "REV", "RULE", "NOT SENT TO", "REASON"), not_sent)
+    fetched = [(i["uid"], i["revision"], each) for i in instances for each in i["receipts"] if each["job"]]
+    if fetched:
+        print_table(
+            ("INSTANCE", "REV", "RETRIEVED FROM", "AT", "JOB"),
+            [(uid, revision, each["source"], each["received_at"], each["job"]) for uid, revision, each in fetched],
+        )
     remarks = [(i["uid"], i["revision"], explained(finding)) for i in instances for finding in i["findings"]]
     if remarks:
         print_table(("INSTANCE", "REV", "FINDING"), remarks)

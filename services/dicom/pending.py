@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from services.dicom import commands
@@ -54,6 +54,11 @@ class Progress:
         """What a response says. Raises ProtocolViolation for a number that is none."""
         numbers = (commands.REMAINING, commands.COMPLETED, commands.FAILED, commands.WARNED)
         return cls(*(command.number(element) for element in numbers))
+
+    def after(self, earlier: "Progress") -> "Progress":
+        """These numbers, and the earlier ones where a response leaves them out."""
+        pairs = zip(astuple(self), astuple(earlier), strict=True)
+        return Progress(*(before if number is None else number for number, before in pairs))
 
 
 def find(

@@ -24,13 +24,14 @@ class NotAccepted(GatewayError):
 @dataclass(frozen=True)
 class Answered:
     """What a station answered. ``matches`` are none unless the query succeeded (R62); ``cut``: there were more than the
-    limits; ``unreadable`` responses are not among them."""
+    limits; ``unreadable`` responses are not among them. ``structured_reports``: their keys were asked for (R147)."""
 
     status: int
     comment: str
     matches: tuple[Identifier, ...] = ()
     cut: bool = False
     unreadable: int = 0
+    structured_reports: bool = False
 
     @property
     def ok(self) -> bool:
@@ -93,5 +94,7 @@ def _ask(
     reports = requestor.first_context(ENHANCED_SR) is not None
     identifier = asked.identifier(context.transfer_syntax, profile, structured_reports=reports)
     found = requestor.find(context, identifier, match, limits=limits, cancel=not profile.xeleris)
-    answered = Answered(found.response.status, found.response.comment, tuple(matches), found.cut, unreadable)
+    answered = Answered(
+        found.response.status, found.response.comment, tuple(matches), found.cut, unreadable, reports
+    )  # fmt: skip
     return answered if answered.ok else replace(answered, matches=())

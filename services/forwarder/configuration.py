@@ -27,8 +27,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Station:
-    """A destination. ``associations`` may be open to it at a time, each for ``association_instances`` deliveries (None:
-    any number); the other fields are as in ``services/admin/station.py``."""
+    """A destination, or what is retrieved from. ``associations`` may be open to it at a time, each for
+    ``association_instances`` deliveries (None: any number); the other fields are as in ``services/admin/station.py``.
+    """
 
     title: str
     host: str
@@ -55,6 +56,9 @@ class Station:
     failover: str | None = None
     failover_seconds: int = 600
     balance_with: Sequence[str] = ()
+    query_retrieve: bool = False
+    find_seconds: int | None = None
+    move_seconds: int | None = None
 
     @cached_property
     def policy(self) -> Policy:

@@ -9,6 +9,7 @@ from services.forwarder.holds import Holds
 from services.forwarder.jobs import CANCELED_CHANNEL
 from services.forwarder.lanes import Lanes
 from services.forwarder.probes import Probes
+from services.forwarder.retrievals import Retrievals
 from services.forwarder.settings import ForwarderSettings
 from services.runtime.loops import Loops
 
@@ -29,6 +30,7 @@ async def spawn_loops(
     commitments: Commitments,
     holds: Holds,
     failover: Failover,
+    retrievals: Retrievals,
     settings: ForwarderSettings,
 ) -> None:
     """Start all loops as supervised tasks."""
@@ -42,9 +44,10 @@ async def spawn_loops(
         lanes.adjust()
         await holds.keep()
 
-    async def work_or_echo() -> None:
+    async def wake() -> None:
         await probes.attend()
         await lanes.ring_due()
+        await retrievals.attend()
 
     async def attend() -> None:
         await lanes.give_way()
@@ -52,7 +55,7 @@ async def spawn_loops(
 
     poll = settings.poll_seconds
     loops.spawn_on_wake("forwarder configuration", changed, poll, refresh)
-    loops.spawn_on_wake("forwarder wake", work, poll, work_or_echo)
+    loops.spawn_on_wake("forwarder wake", work, poll, wake)
     loops.spawn_on_wake("forwarder associations", wanted, poll, attend)
     loops.spawn_on_wake("forwarder cancels", canceled, poll, lanes.end_canceled)
     for name, seconds, step in (

@@ -21,6 +21,8 @@ from services.forwarder.loops import spawn_loops
 from services.forwarder.preparation import Preparation
 from services.forwarder.probes import Probes
 from services.forwarder.requests import Requests
+from services.forwarder.retrievals import Retrievals
+from services.forwarder.retrieving import Means as RetrievingMeans
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
 from services.runtime import partitions, reconcile
@@ -50,14 +52,22 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         holds = Holds(runtime.db)
         clocks = Clocks(runtime.db, configuration, holds, settings)
         failover = Failover(runtime.db, configuration)
+        retrievals = Retrievals(
+            RetrievingMeans(
+                runtime.db, configuration, settings, profile, runtime.settings.aet, runtime.supervisor, threads
+            )
+        )
         loops = Loops(runtime.db, runtime.supervisor)
-        await spawn_loops(loops, configuration, lanes, probes, clocks, commitments, holds, failover, settings)
+        await spawn_loops(
+            loops, configuration, lanes, probes, clocks, commitments, holds, failover, retrievals, settings
+        )
         await consume(runtime, handlers, settings)
         try:
             yield
         finally:
             runtime.supervisor.stop()
-            await lanes.drained(max(0.0, runtime.settings.drain_seconds - DRAIN_MARGIN_SECONDS))
+            limit = max(0.0, runtime.settings.drain_seconds - DRAIN_MARGIN_SECONDS)
+            await asyncio.gather(lanes.drained(limit), retrievals.drained(limit))
 
 
 def spool(runtime: Runtime) -> Path:

@@ -35,3 +35,4 @@ UNEVALUABLE = Counter("gateway_forwarder_unevaluable_total", "Receipts whose rul
 RELEASED = Counter("gateway_forwarder_released_jobs_total", "Series and study jobs whose quiet time passed")
 LEASES_EXPIRED = Counter("gateway_forwarder_leases_expired_total", "Deliveries whose worker died or could not renew")
 ASSOCIATIONS = Gauge("gateway_forwarder_associations", "Outgoing associations open or being opened by this process")
+RETRIEVALS = Counter("gateway_forwarder_retrievals_total", "Retrieve jobs by how they ended", ["state"])

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from services.forwarder import jobs, plans
+from services.forwarder import jobs, plans, retrieval_requests
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.many import Many
@@ -23,12 +23,13 @@ CANCELABLE = frozenset({"QUEUED", "ACTIVE"})
 
 
 class Requests(CarryOut):
-    """The use cases *send*, *retry* and *cancel*; *route*; and those of many deliveries at once."""
+    """The use cases *send*, *retrieve*, *retry* and *cancel*; *route*; and those of many deliveries at once."""
 
     def __init__(self, database: Database, configuration: Configuration, evaluator: Evaluator) -> None:
         many = Many(configuration)
         kinds = {
             "send": self._send,
+            "retrieve": self._retrieve,
             "retry": self._retry,
             "cancel": self._cancel,
             "route": RoutingAgain(configuration, evaluator).route,
@@ -76,8 +77,15 @@ class Requests(CarryOut):
         }
         return {"job": str(job), "instances": len(found), "missing": [uid for uid in uids if uid not in known]}
 
+    async def _retrieve(self, connection: Connection, row: DictRow) -> dict[str, Any]:
+        return await retrieval_requests.retrieve(connection, row, self._configuration)
+
     async def _retry(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         job = await self._job(connection, row["body"], RETRIABLE, "retried")
+        if job["kind"] == "retrieve":
+            again = await retrieval_requests.retry(connection, job["id"])
+            await connection.execute(QUERIES.reopen_job, {"job": job["id"]})
+            return {"job": str(job["id"]), "requests": again}
         self._check_destination(job["destination"])
         parameters = {"job": job["id"], "destination": job["destination"]}
         retried = await (await connection.execute(QUERIES.retry_deliveries, parameters)).fetchall()
@@ -90,6 +98,10 @@ class Requests(CarryOut):
     async def _cancel(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         job = await self._job(connection, row["body"], CANCELABLE, "cancelled")
         parameters = {"job": job["id"], "reason": f"cancelled by {row['requested_by']}"[:500]}
+        if job["kind"] == "retrieve":
+            ended = await retrieval_requests.cancel(connection, job["id"], parameters["reason"])
+            await connection.execute(QUERIES.cancel_job, parameters)
+            return {"job": str(job["id"]), "requests": ended}
         canceled = await (await connection.execute(QUERIES.cancel_deliveries, parameters)).fetchall()
         await connection.execute(QUERIES.cancel_job, parameters)
         await jobs.notify_canceled(connection)

@@ -12,10 +12,16 @@ left join storage.fact f on f.received_at = i.received_at and f.object_key = i.o
 where i.sop_instance_uid = any(%(sop_instance_uid)s::text[])
 
 -- name: select_delivered
--- Which of these pairs of instance and sending station we may have delivered ourselves.
+-- Which of these pairs of instance and sending station we may have delivered ourselves, or retrieved from there.
 select d.sop_instance_uid, d.destination
 from unnest(%(sop_instance_uid)s::text[], %(calling_aet)s::text[]) as k(sop_instance_uid, calling_aet)
 join routing.delivered_view d on d.sop_instance_uid = k.sop_instance_uid and d.destination = k.calling_aet
+union
+select k.sop_instance_uid, k.calling_aet
+from unnest(%(sop_instance_uid)s::text[], %(calling_aet)s::text[]) as k(sop_instance_uid, calling_aet)
+join storage.identity i on i.sop_instance_uid = k.sop_instance_uid and i.state not in ('DELETING', 'DELETED')
+join routing.retrieved_view v on v.study_instance_uid = i.study_instance_uid and v.source = k.calling_aet and v.to_us
+where v.series_instance_uid in ('', i.series_instance_uid) and v.sop_instance_uid in ('', k.sop_instance_uid)
 
 -- name: count_receipts
 -- How often these UIDs were received lately.

@@ -176,20 +176,6 @@ NOT_APPLICABLE: Final[dict[str, str]] = {
     **dict.fromkeys(("R150", "R151"), _MADE),
 }
 
-_QUERY_RETRIEVE = "step 4: asking other stations (query and retrieve as SCU)"
-_INTERFACE = "step 5: the web interface"
-LATER: Final[dict[str, str]] = {
-    **dict.fromkeys(("R16", "R17"), _QUERY_RETRIEVE),
-    **{f"R{number}": _QUERY_RETRIEVE for number in (*range(51, 54), 55, 56, *range(58, 67), *range(68, 71))},
-    **dict.fromkeys(("R125", "R144", "R147", "R148"), _QUERY_RETRIEVE),
-    **dict.fromkeys(("R54", "R57", "R67", "R126"), _INTERFACE),
-}
-
-MAY_WAIT: Final = frozenset(
-    f"R{number}" for numbers in ((16, 17), range(36, 71), (125, 126), (144, 147, 148)) for number in numbers
-)
-"""The requirements that steps 4 and 5 turn into tests; none else may wait."""
-
 NEVER_HERE: Final = frozenset(("R4", "R5", "R6", "R115", "R116", "R150", "R151"))
 """The requirements that no test of a gateway can prove; ``NOT_APPLICABLE`` says why of each."""
 
@@ -197,4 +183,4 @@ NEVER_HERE: Final = frozenset(("R4", "R5", "R6", "R115", "R116", "R150", "R151")
 def reason(requirement: str) -> str:
     """Why a requirement has no test here; "" if it is to have one."""
     never = NOT_APPLICABLE.get(requirement)
-    return f"not applicable: {never}" if never else LATER.get(requirement, "")
+    return f"not applicable: {never}" if never else ""

@@ -90,6 +90,21 @@ def is_the_statements(seen: Items, variant: str) -> None:
     assert seen.titles[16:].rstrip() == b"XELERIS"
 
 
+@pytest.mark.requirement("R36")
+def test_a_person_picks_what_is_sent_and_where(
+    xeleris: WholeGateway, objects: Objects, stations: Callable[[str], StationReceiver]
+) -> None:
+    one, other = objects("CT"), objects("MR")
+    kept_now(xeleris, one, other)
+    first, second = stations("PICKED1"), stations("PICKED2")
+    jobs = [
+        xeleris.json("send", picked, "--to", title)["job"]
+        for picked, title in ((one.study, "PICKED1"), (other.uid, "PICKED2"))
+    ]
+    assert [ended_job(xeleris, title)["id"] for title in ("PICKED1", "PICKED2")] == jobs
+    assert (first.uids, second.uids) == ([one.uid], [other.uid])
+
+
 @pytest.mark.requirement("R1", "R2", "R3", "R12", "R24", "R25", "R28", "R29", "R30", "R33", "R34", "R35")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_what_a_verification_proposes(xeleris: WholeGateway, variant: str) -> None:

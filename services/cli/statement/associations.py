@@ -10,6 +10,8 @@ from services.dicom import pdu
 from services.dicom.contexts import ALL_TRANSFER_SYNTAXES, COMMITMENT_PUSH, UNCOMPRESSED, numbered
 from services.dicom.pdu import APPLICATION_CONTEXT
 from services.dicom.profile import Profile
+from services.dicom.query_models import FIND, MOVE, sop_classes
+from services.dicom.querying import ENHANCED_SR
 from services.forwarder.classify import REJECTION_REASONS
 
 _CONTEXT_COLUMNS = ("Id", "Abstract syntax", "UID", "Transfer syntax", "UID", "Role", "Extended negotiation")
@@ -98,8 +100,9 @@ def _proposals(profile: Profile) -> Section:
             (
                 "An association proposes what it needs: for sending, one context for each pair of SOP class and "
                 "transfer syntax among the instances that wait, in the syntax they were received in (at most 128); "
-                "for verifying, the Verification SOP Class; for storage commitment, its Push Model. Role: SCU, but SCP "
-                "for reporting a commitment, by role selection. Extended negotiation: none.",
+                "for verifying, the Verification SOP Class; for querying and retrieving, their models; for storage "
+                "commitment, its Push Model. Role: SCU, but SCP for reporting a commitment, by role selection. "
+                "Extended negotiation: none.",
                 Table(
                     "Proposed contexts by activity",
                     ("Activity", "Abstract syntax", "Transfer syntaxes"),
@@ -108,6 +111,17 @@ def _proposals(profile: Profile) -> Section:
                         (
                             "Verify",
                             name("1.2.840.10008.1.1"),
+                            ", ".join(map(name, reversed(UNCOMPRESSED))) + ", a context each",
+                        ),
+                        (
+                            "Query",
+                            ", ".join(map(name, sop_classes(FIND))),
+                            ", ".join(map(name, reversed(UNCOMPRESSED))) + ", a context each",
+                        ),
+                        ("Query at level IMAGE, besides", name(ENHANCED_SR), name(UNCOMPRESSED[0])),
+                        (
+                            "Retrieve",
+                            name(sop_classes(MOVE)[1]),
                             ", ".join(map(name, reversed(UNCOMPRESSED))) + ", a context each",
                         ),
                         (

@@ -5,6 +5,7 @@ from typing import Final
 
 from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
 
+from services.cli.statement import asked as asking
 from services.cli.statement.commitment_reports import reports
 from services.cli.statement.commitment_requests import requests
 from services.cli.statement.commitments import asked
@@ -55,17 +56,8 @@ def asked_of_others(profile: Profile) -> tuple[Section, ...]:
             ("Started by the command gateway station echo; the outcome is printed in words (R49, R50).",),
         ),
         asked(profile),
-        Section(
-            "Activities: query, retrieve",
-            (
-                "Not started by this version: "
-                + (
-                    "their contexts are proposed, as in every association of the statement (R33), and not used."
-                    if profile.xeleris
-                    else "their contexts are not proposed."
-                ),
-            ),
-        ),
+        asking.query(profile),
+        asking.retrieve(profile),
     )
 
 

@@ -5,6 +5,7 @@ from services.cli.statement.document import Section, Table
 from services.cli.statement.offers import accepted, name
 from services.dicom.contexts import STORAGE_CLASSES
 from services.dicom.profile import Profile
+from services.dicom.query_models import FIND, MOVE, sop_classes
 
 _SERVICES = {"storage": "Transfer", "verification": "Verification", "query": "Query/Retrieve",
              "retrieve": "Query/Retrieve", "commitment": "Workflow management"}  # fmt: skip
@@ -25,9 +26,6 @@ def overview(profile: Profile) -> Section:
         Table("Network services", ("SOP class", "UID", "User (SCU)", "Provider (SCP)"), _rows(profile)),
     ]
     if profile.xeleris:
-        parts.append(
-            "As SCU of query and retrieve the AE proposes its contexts (R33); this version starts neither by itself."
-        )
         parts.append(_variants())
     parts.append("Media services: none.")
     return Section("Conformance statement overview", parts)
@@ -59,6 +57,7 @@ def _rows(profile: Profile) -> list[tuple[str, str, str, str]]:
     rows = [(f"Storage: {standard} classes of PS3.4 annexes B and GG", "see SOP classes", "Yes", "Yes")]
     rows += [(f"{name(uid)} (storage)", uid, "Yes", "Yes") for uid in storage if uid not in STORAGE_CLASSES]
     asked = {each.uid for each in profile_data().xeleris.classes if each.service == "verification"}
+    asked |= {*sop_classes(FIND), sop_classes(MOVE)[1]}
     return rows + [
         (name(uid), uid, _yes(uid in asked or "SCU" in roles[uid]), _yes("SCP" in roles[uid]))
         for uid in classes

@@ -65,7 +65,9 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
                 "received_at": "2026-11-23T20:00:00Z",
                 "status": "0000", "findings": [], "rule_set": 3, "matched": ["to-archive"], "not_sent": [],
                 "archived": False, "archived_by": [],
-                "receipts": [{"received_at": "2026-11-23T20:00:00Z", "source": "SCANNER1", "disposition": "NEW"}],
+                "receipts": [
+                    {"received_at": "2026-11-23T20:00:00Z", "source": "SCANNER1", "disposition": "NEW", "job": None}
+                ],
             }
         ],
         "deliveries": [

@@ -25,6 +25,8 @@ from services.forwarder.loops import spawn_loops
 from services.forwarder.preparation import Preparation
 from services.forwarder.probes import Probes
 from services.forwarder.requests import Requests
+from services.forwarder.retrievals import Retrievals
+from services.forwarder.retrieving import Means as RetrievingMeans
 from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
 from services.runtime.db import Database
@@ -50,6 +52,7 @@ class Forwarder:
     commitments: Commitments
     failover: Failover
     lanes: Lanes
+    retrievals: Retrievals
     supervisor: Supervisor
 
     async def evaluate(self, recorded: Sequence[Recorded]) -> None:
@@ -85,16 +88,32 @@ async def forwarder(
         commitments = Commitments(database, configuration)
         handlers = Handlers(database, evaluator, requests, commitments, chosen)
         failover = Failover(database, configuration)
+        retrievals = Retrievals(
+            RetrievingMeans(database, configuration, chosen, profile, "GATEWAY", supervisor, threads)
+        )
         if sending:
             loops = Loops(database, supervisor)
-            await spawn_loops(loops, configuration, lanes, probes, clocks, commitments, holds, failover, chosen)
+            await spawn_loops(
+                loops, configuration, lanes, probes, clocks, commitments, holds, failover, retrievals, chosen
+            )
         try:
             yield Forwarder(
-                database, configuration, evaluator, handlers, requests, clocks, commitments, failover, lanes, supervisor
+                database,
+                configuration,
+                evaluator,
+                handlers,
+                requests,
+                clocks,
+                commitments,
+                failover,
+                lanes,
+                retrievals,
+                supervisor,
             )
         finally:  # else a test that fails waits for the threads for ever
             supervisor.stop()
             await lanes.drained(drain_seconds)
+            await retrievals.drained(drain_seconds)
             await supervisor.drain(5)
 
 

@@ -110,6 +110,16 @@ async def test_what_comes_back_from_where_we_sent_it_is_kept_and_not_routed(stor
     assert [row[0] for row in await storage.dispositions()] == ["RETURNED", "RETURNED"]
 
 
+async def test_a_revision_from_where_we_retrieved_it_is_kept_and_not_routed(storage: Storage) -> None:
+    instance = ct(1)
+    await retrieve(storage, instance, "ARCHIVE1")
+    await storage.handle(storage.receive(instance, "ARCHIVE1"))
+    await storage.handle(storage.receive(revised(instance), "SCANNER1"))
+    returned = replace(instance, data_set=instance.data_set[:-2] + b"\7\0")
+    await storage.handle(storage.receive(returned, "ARCHIVE1"))
+    assert [row[0] for row in await storage.dispositions()] == ["NEW", "REVISION", "RETURNED"]
+
+
 async def test_what_we_never_delivered_there_is_new(storage: Storage) -> None:
     await deliver(storage, ct(1), "ELSEWHERE", "DELIVERED")
     await deliver(storage, ct(1), "WORKSTATION", "FAILED")
@@ -174,6 +184,18 @@ async def test_a_message_with_a_key_that_is_not_ours_is_rejected(storage: Storag
     with pytest.raises(Reject, match="no key of the gateway"):
         await storage.handle(forged)
     assert await storage.dispositions() == []
+
+
+async def retrieve(storage: Storage, instance: Instance, source: str) -> None:
+    """The rows of a retrieve job for the instance's study."""
+    await storage.rows(
+        "with job as (insert into routing.job (id, kind, destination, study_instance_uid) values (gen_random_uuid(), "
+        "'retrieve', 'GATEWAY', %(study)s) returning id), retrieval as (insert into routing.retrieval (job, source, "
+        "to_us) select id, %(source)s, true from job returning job) insert into routing.retrieval_move (job, position, "
+        "level, study_instance_uid, asked_at) select job, 1, 'STUDY', %(study)s, now() from retrieval",
+        study=instance.study_instance_uid,
+        source=source,
+    )
 
 
 async def deliver(storage: Storage, instance: Instance, destination: str, state: str) -> None:

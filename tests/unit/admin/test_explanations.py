@@ -24,7 +24,14 @@ ROW: dict[str, Any] = {
 
 
 def test_an_instance_has_exactly_the_documented_fields() -> None:
-    again = {"uid": "1.2.3", "revision": 2, "received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE"}
+    again = {
+        "uid": "1.2.3",
+        "revision": 2,
+        "received_at": AT,
+        "source": "SCANNER2",
+        "disposition": "DUPLICATE",
+        "job": None,
+    }
     archived = {"uid": "1.2.3", "revision": 2, "station": "ARCHIVE1", "at": AT}
     assert instance(ROW, [again], [archived]) == {
         "uid": "1.2.3",
@@ -40,7 +47,7 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "not_sent": [{"rule": "a", "destination": "Z", "reason": "it came from there"}],
         "archived": True,
         "archived_by": [{"station": "ARCHIVE1", "at": AT}],
-        "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE"}],
+        "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE", "job": None}],
     }
 
 

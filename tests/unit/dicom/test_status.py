@@ -52,6 +52,13 @@ def test_names(status: int, words: str) -> None:
     assert words in name(status)
 
 
+def test_names_of_queries_and_retrievals() -> None:
+    assert name(0xA900, commands.C_FIND) == "Error: Identifier does not match SOP Class"
+    assert name(0xA801, commands.C_MOVE) == "Refused: Move Destination Unknown"
+    assert name(0xC123, commands.C_FIND) == "Unable to Process"
+    assert name(0xA701, commands.C_FIND) == "undefined failure"
+
+
 def test_private_store_codes_mean_nothing_elsewhere() -> None:
     assert name(0xA710, commands.C_ECHO) == "undefined failure"
 
