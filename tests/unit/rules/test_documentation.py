@@ -8,18 +8,34 @@ from typing import get_args
 import pytest
 
 from schemas.rules import Operator, load
-from services.dicom.rules import Committing, Defaults, RuleFaults, compile_rules, parse, subject_of_header
+from services.dicom.rules import Committing, Defaults, RuleFaults, compile_rules, parse, sends, subject_of_header
 from services.dicom.rules.names import FACTS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
+TAUGHT = re.findall(r"\*\*\d+\. (.*?)\*\*.*?```yaml\n(.*?)```\n\n```instances\n(.*?)```", TEXT, re.DOTALL)
+STATIONS = ["XELERIS2", "ARCHIVE", "WS1"]
 ARCHIVE = Committing(servers={"ARCHIVE"}, asked={"ARCHIVE": "ARCHIVE"})
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_are_accepted(example: str) -> None:
-    assert compile_rules(parse(example, ["XELERIS2", "ARCHIVE"], ARCHIVE))
+    assert compile_rules(parse(example, STATIONS, ARCHIVE))
+
+
+@pytest.mark.parametrize(("rules", "instances"), [each[1:] for each in TAUGHT], ids=[each[0] for each in TAUGHT])
+def test_what_an_example_teaches_is_what_it_does(rules: str, instances: str) -> None:
+    compiled = compile_rules(parse(rules, STATIONS, ARCHIVE))
+    for line in instances.splitlines():
+        header, _, goes_to = line.rpartition(" -> ")
+        subject = subject_of_header(load(header), Defaults("GATEWAY", datetime(2026, 1, 31, tzinfo=UTC)))
+        sent = [title for _, title in sends(compiled.evaluate(subject), subject.calling_aet)]
+        assert (", ".join(sent) or "nowhere") == goes_to, line
+
+
+def test_ten_examples_teach() -> None:
+    assert len(TAUGHT) == 10
 
 
 def test_the_header_of_a_test_case_is_one() -> None:
