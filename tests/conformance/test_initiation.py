@@ -220,7 +220,7 @@ def test_studies_series_and_instances_are_sent_to_the_stations_picked(
     xeleris: WholeGateway, objects: Objects, stations: Callable[[str], StationReceiver]
 ) -> None:
     """A send job for each station, with what was picked at any level and nothing else."""
-    first, second = stations("PICKED1"), stations("PICKED2")
+    first, second = stations("CHOSEN1"), stations("CHOSEN2")
     study, series, instance, left = [objects("CT") for _ in range(4)]
     kept_now(xeleris, study, series, instance, left)
     picked = (study.study, str(series.data_set.SeriesInstanceUID), instance.uid)
@@ -251,7 +251,9 @@ def test_at_most_four_associations_are_open_at_a_time(xeleris: WholeGateway, obj
             xeleris.add_station(station.title, station.port, "--store")
             xeleris.cli("send", sent.uid, "--to", station.title)
         until(lambda: sum(station.open for station in stations) == 4, limit=20, what="four associations")
-        waiting = [job for job in xeleris.json("jobs", "list") if job["destination"].startswith("SLOW")]
+        waiting = [
+            job for job in xeleris.json("jobs", "list") if job["destination"] in {each.title for each in stations}
+        ]
         assert sorted(job["state"] for job in waiting) == ["ACTIVE"] * 4 + ["QUEUED"] * 2
         assert sum(station.open for station in stations) == 4
         for station in stations:

@@ -314,7 +314,7 @@ async def enqueue_some(found: Process, count: int) -> list[UUID]:
 
 async def settled(server: PrivateRabbitmq) -> None:
     """RabbitMQ 3.10 forgets quorum queues that are younger than its own directory's flush: wait for a second one."""
-    names = next(server.folder.rglob("names.dets"))
+    names = next(server.folder.glob("mnesia/*/quorum/*/names.dets"))  # of quorum queues, not of the coordination
     before = names.stat().st_mtime_ns
     await until_async(lambda: names.stat().st_size > 0 and names.stat().st_mtime_ns >= before)
     async with await aio_pika.connect(server.url) as connection, connection.channel() as channel:
