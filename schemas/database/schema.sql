@@ -374,11 +374,13 @@ CREATE TABLE commitment.item (
     reported_at timestamp with time zone,
     report text,
     send_again boolean DEFAULT false NOT NULL,
+    named_uid text,
     CONSTRAINT item_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'COMMITTED'::text, 'FAILED'::text])))
 )
 PARTITION BY RANGE (received_at);
 COMMENT ON TABLE commitment.item IS 'The effect row of a delivery that is to be committed. round 0 comes by itself, the others when it is asked again.';
 COMMENT ON COLUMN commitment.item.send_again IS 'Refused with 0112 (no such object), and the forwarder is to send it again.';
+COMMENT ON COLUMN commitment.item.named_uid IS 'The SOP Instance UID under which the archive was sent the instance; null: its own.';
 CREATE VIEW commitment.commitment_view AS
  SELECT c.id,
     c.study_instance_uid,
@@ -545,6 +547,7 @@ CREATE TABLE commitment.item_default (
     reported_at timestamp with time zone,
     report text,
     send_again boolean DEFAULT false NOT NULL,
+    named_uid text,
     CONSTRAINT item_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'COMMITTED'::text, 'FAILED'::text])))
 );
 CREATE VIEW commitment.item_view AS
@@ -561,7 +564,8 @@ CREATE VIEW commitment.item_view AS
     item.failure_reason,
     item.reported_at,
     item.report,
-    item.send_again
+    item.send_again,
+    item.named_uid
    FROM commitment.item;
 CREATE TABLE commitment.reconciled (
     only_row boolean DEFAULT true NOT NULL,
@@ -834,9 +838,9 @@ CREATE TABLE config.request (
     body jsonb NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'correct'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
 );
-COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel the forwarder, delete storage, the others commitment. Each answers in its own request_done.';
+COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel, route the forwarder, delete, retention, correct storage, the others commitment. Each answers in its own request_done.';
 CREATE VIEW config.request_view AS
  SELECT request.id,
     request.kind,
@@ -1324,9 +1328,11 @@ CREATE TABLE routing.attempt (
     status integer,
     outcome text NOT NULL,
     reason text DEFAULT ''::text NOT NULL,
-    milliseconds integer
+    milliseconds integer,
+    sent_sha256 text
 )
 PARTITION BY RANGE (at);
+COMMENT ON COLUMN routing.attempt.sent_sha256 IS 'SHA-256 of the data set that was sent; null: the stored one.';
 CREATE TABLE routing.attempt_default (
     at timestamp with time zone DEFAULT now() NOT NULL,
     id bigint NOT NULL,
@@ -1335,7 +1341,8 @@ CREATE TABLE routing.attempt_default (
     status integer,
     outcome text NOT NULL,
     reason text DEFAULT ''::text NOT NULL,
-    milliseconds integer
+    milliseconds integer,
+    sent_sha256 text
 );
 ALTER TABLE routing.attempt ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME routing.attempt_id_seq
@@ -1353,7 +1360,8 @@ CREATE VIEW routing.attempt_view AS
     attempt.status,
     attempt.outcome,
     attempt.reason,
-    attempt.milliseconds
+    attempt.milliseconds,
+    attempt.sent_sha256
    FROM routing.attempt;
 CREATE TABLE routing.delivery (
     id bigint NOT NULL,
@@ -1389,6 +1397,9 @@ CREATE TABLE routing.delivery (
     hold bigint,
     held_since timestamp with time zone,
     instead_of text,
+    transformation text,
+    sent_sop_instance_uid text,
+    sent jsonb,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 )
 PARTITION BY RANGE (received_at);
@@ -1402,11 +1413,19 @@ COMMENT ON COLUMN routing.delivery.source IS 'The calling AE title it came from;
 COMMENT ON COLUMN routing.delivery.hold IS 'Why it waits (config.hold). Its next_attempt_at is infinity, so that claims never meet it, until the hold ends.';
 COMMENT ON COLUMN routing.delivery.held_since IS 'Since when it waits for the end of a hold: that time is added to waiting_since then, so that it does not age.';
 COMMENT ON COLUMN routing.delivery.instead_of IS 'The station that the delivery was to; null: its destination itself.';
+COMMENT ON COLUMN routing.delivery.transformation IS 'What is changed of the instance; null: nothing.';
+COMMENT ON COLUMN routing.delivery.sent_sop_instance_uid IS 'The SOP Instance UID under which it is sent; null: its own. Deliveries of an instance are in order by its own.';
+COMMENT ON COLUMN routing.delivery.sent IS 'What the last attempt sent instead of what is stored: sha256, size, transfer_syntax, uids (old to new).';
 CREATE VIEW routing.delivered_view AS
- SELECT DISTINCT delivery.sop_instance_uid,
+ SELECT delivery.sop_instance_uid,
     delivery.destination
    FROM routing.delivery
-  WHERE (delivery.state = ANY (ARRAY['DELIVERED'::text, 'WARNED'::text, 'SENDING'::text, 'UNKNOWN'::text]));
+  WHERE (delivery.state = ANY (ARRAY['DELIVERED'::text, 'WARNED'::text, 'SENDING'::text, 'UNKNOWN'::text]))
+UNION ALL
+ SELECT delivery.sent_sop_instance_uid AS sop_instance_uid,
+    delivery.destination
+   FROM routing.delivery
+  WHERE ((delivery.sent_sop_instance_uid IS NOT NULL) AND (delivery.state = ANY (ARRAY['DELIVERED'::text, 'WARNED'::text, 'SENDING'::text, 'UNKNOWN'::text])));
 COMMENT ON VIEW routing.delivered_view IS 'Which station may hold which instance from us: storage ends loops with it (P5).';
 CREATE TABLE routing.delivery_default (
     id bigint NOT NULL,
@@ -1442,6 +1461,9 @@ CREATE TABLE routing.delivery_default (
     hold bigint,
     held_since timestamp with time zone,
     instead_of text,
+    transformation text,
+    sent_sop_instance_uid text,
+    sent jsonb,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 );
 ALTER TABLE routing.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1485,7 +1507,10 @@ CREATE VIEW routing.delivery_view AS
     delivery.source,
     delivery.hold,
     delivery.held_since,
-    delivery.instead_of
+    delivery.instead_of,
+    delivery.transformation,
+    delivery.sent_sop_instance_uid,
+    delivery.sent
    FROM routing.delivery;
 CREATE TABLE routing.destination (
     title text NOT NULL,
@@ -1701,6 +1726,27 @@ CREATE VIEW routing.retrieved_view AS
      JOIN routing.job j ON ((j.id = m.job)))
   WHERE (m.asked_at IS NOT NULL);
 COMMENT ON VIEW routing.retrieved_view IS 'What we had a source send, when; an empty series or SOP Instance UID stands for all of the study or series.';
+CREATE TABLE routing.transformation (
+    number text NOT NULL,
+    steps jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT transformation_number_check CHECK ((length(number) = 64))
+);
+COMMENT ON TABLE routing.transformation IS 'Steps by their SHA-256, never changed: what a rule said when it sent, resolved for the sender of the instance.';
+CREATE TABLE routing.transformation_key (
+    only_row boolean DEFAULT true NOT NULL,
+    key bytea DEFAULT sha256(convert_to(((gen_random_uuid())::text || (gen_random_uuid())::text), 'UTF8'::name)) NOT NULL,
+    CONSTRAINT transformation_key_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE routing.transformation_key IS 'The secret from which new UIDs and pseudonyms follow: whoever loses it cannot make the same ones again.';
+CREATE VIEW routing.transformation_key_view AS
+ SELECT transformation_key.key
+   FROM routing.transformation_key;
+CREATE VIEW routing.transformation_view AS
+ SELECT transformation.number,
+    transformation.steps,
+    transformation.created_at
+   FROM routing.transformation;
 CREATE TABLE runtime.configuration_taken (
     process text NOT NULL,
     configuration bigint NOT NULL,
@@ -2450,6 +2496,10 @@ ALTER TABLE ONLY routing.retrieval_move
     ADD CONSTRAINT retrieval_move_pkey PRIMARY KEY (job, "position");
 ALTER TABLE ONLY routing.retrieval
     ADD CONSTRAINT retrieval_pkey PRIMARY KEY (job);
+ALTER TABLE ONLY routing.transformation_key
+    ADD CONSTRAINT transformation_key_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY routing.transformation
+    ADD CONSTRAINT transformation_pkey PRIMARY KEY (number);
 ALTER TABLE ONLY runtime.configuration_taken
     ADD CONSTRAINT configuration_taken_pkey PRIMARY KEY (process);
 ALTER TABLE ONLY runtime.dead_letter
@@ -2646,6 +2696,8 @@ CREATE INDEX delivery_job ON ONLY routing.delivery USING btree (job, state);
 CREATE INDEX delivery_default_job_state_idx ON routing.delivery_default USING btree (job, state);
 CREATE INDEX delivery_of_rule ON ONLY routing.delivery USING btree (rule) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (rule <> ''::text));
 CREATE INDEX delivery_default_rule_idx ON routing.delivery_default USING btree (rule) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (rule <> ''::text));
+CREATE INDEX delivery_sent_uid ON ONLY routing.delivery USING btree (sent_sop_instance_uid) WHERE (sent_sop_instance_uid IS NOT NULL);
+CREATE INDEX delivery_default_sent_sop_instance_uid_idx ON routing.delivery_default USING btree (sent_sop_instance_uid) WHERE (sent_sop_instance_uid IS NOT NULL);
 CREATE INDEX delivery_instance ON ONLY routing.delivery USING btree (sop_instance_uid, destination);
 CREATE INDEX delivery_default_sop_instance_uid_destination_idx ON routing.delivery_default USING btree (sop_instance_uid, destination);
 CREATE INDEX delivery_of_source ON ONLY routing.delivery USING btree (source) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (source <> ''::text));
@@ -2786,6 +2838,7 @@ ALTER INDEX routing.delivery_job ATTACH PARTITION routing.delivery_default_job_s
 ALTER INDEX routing.delivery_pkey ATTACH PARTITION routing.delivery_default_pkey;
 ALTER INDEX routing.delivery_received_at_sop_instance_uid_revision_destination__key ATTACH PARTITION routing.delivery_default_received_at_sop_instance_uid_revision_dest_key;
 ALTER INDEX routing.delivery_of_rule ATTACH PARTITION routing.delivery_default_rule_idx;
+ALTER INDEX routing.delivery_sent_uid ATTACH PARTITION routing.delivery_default_sent_sop_instance_uid_idx;
 ALTER INDEX routing.delivery_instance ATTACH PARTITION routing.delivery_default_sop_instance_uid_destination_idx;
 ALTER INDEX routing.delivery_of_source ATTACH PARTITION routing.delivery_default_source_idx;
 ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_study_instance_uid_idx;

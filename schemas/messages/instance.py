@@ -21,6 +21,8 @@ class Receipt(BaseModel):
     ``sha256`` is the hex digest of the data set exactly as received (without preamble and file meta), ``size`` its
     length in bytes and ``offset`` where it begins in the object. ``configuration`` numbers the snapshot and
     ``rule_set`` the rule set live at receipt (0: none applied yet). ``status`` is the DIMSE status answered.
+    ``corrects`` is the revision that a person corrected, from which storage wrote this one; ``association`` is the
+    request then, and the rest but the rule set is that revision's.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -43,6 +45,7 @@ class Receipt(BaseModel):
     rule_set: int
     status: int = 0
     findings: list[str] = Field(default_factory=list)
+    corrects: int | None = None
 
 
 class InstanceReceived(Message):

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StrictBool,
@@ -22,7 +20,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+
+from schemas.rules.part import Part, fault
+from schemas.rules.steps import StepJudge, Steps
 
 Operator = Literal[
     "equals", "not_equals", "in", "contains", "starts_with", "wildcard", "regex",
@@ -35,7 +35,7 @@ _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 _MAX_QUIET_SECONDS: Final = 24 * 3600
 
 
-class Judge(Protocol):
+class Judge(StepJudge, Protocol):
     """Knows what names and values in a document mean. Each method gives None, or the fault's field and cure."""
 
     def condition(self, condition: "Condition") -> tuple[str, Any, str] | None:
@@ -51,11 +51,6 @@ class Judge(Protocol):
         """Cure for a station whose commitment cannot be waited for."""
 
 
-def fault(field: str, value: Any, cure: str) -> PydanticCustomError:
-    """The error that carries a fault through pydantic; ``field`` is relative to where it is raised."""
-    return PydanticCustomError("rule_fault", "{cure}", {"field": field, "value": value, "cure": cure})
-
-
 def seconds(quiet: str) -> int:
     """Seconds of a duration such as ``30s``, ``5m`` or ``1h``.
 
@@ -69,11 +64,7 @@ def seconds(quiet: str) -> int:
     return length
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Condition(_Part):
+class Condition(Part):
     """One comparison: the value of a tag or fact against ``value`` (exists and absent take none)."""
 
     tag: StrictStr | None = None
@@ -111,26 +102,26 @@ def _value_of_the_right_shape(condition: Condition) -> tuple[str, Any, str] | No
     return None
 
 
-class AllOf(_Part):
+class AllOf(Part):
     """True if every node is; an empty list is always true."""
 
     all: list["Node"] = Field(max_length=1000)
 
 
-class AnyOf(_Part):
+class AnyOf(Part):
     """True if at least one node is; an empty list is never true."""
 
     any: list["Node"] = Field(max_length=1000)
 
 
-class NoneOf(_Part):
+class NoneOf(Part):
     """True if no node is: plain negation of any."""
 
     none: list["Node"] = Field(max_length=1000)
 
 
 def _shape(node: Any) -> str | None:
-    if isinstance(node, _Part):
+    if isinstance(node, Part):
         return next((shape for shape, model in _SHAPES.items() if type(node) is model), None)
     if not isinstance(node, dict):
         return None
@@ -145,14 +136,18 @@ Node = Annotated[
     Discriminator(_shape),
 ]
 
-_SHAPES: Final[dict[str, type[_Part]]] = {"all": AllOf, "any": AnyOf, "none": NoneOf, "condition": Condition}
+_SHAPES: Final[dict[str, type[Part]]] = {"all": AllOf, "any": AnyOf, "none": NoneOf, "condition": Condition}
 
 
-class Target(_Part):
-    """A station to send to. ``commit``: whether commitment is required; None: asked where the station can (R71)."""
+class Target(Part):
+    """A station to send to. ``commit``: whether commitment is required; None: asked where the station can (R71).
+
+    ``transform``: what is changed of what is sent there, after what the rule changes.
+    """
 
     to: StrictStr
     commit: StrictBool | None = None
+    transform: Steps | None = None
 
     @field_validator("to")
     @classmethod
@@ -181,11 +176,12 @@ def _awaited(title: str, info: ValidationInfo) -> str:
     return title
 
 
-class Rule(_Part):
+class Rule(Part):
     """One routing rule. ``quiet`` counts for series and study: complete after that long without a new instance.
 
-    ``after_commitment``: what it sends waits until each of these stations has committed the instance. ``back``: an
-    instance is sent also to the station it came from; None, as false: not (the loop guard).
+    ``after_commitment``: what it sends waits until each of these stations has committed the instance.
+    ``transform``: what is changed of all it sends. ``back``: an instance is sent also to the station it came from;
+    None, as false: not (the loop guard).
     """
 
     name: StrictStr = Field(min_length=1, max_length=100)
@@ -198,6 +194,7 @@ class Rule(_Part):
     after_commitment: (
         Annotated[list[Annotated[StrictStr, AfterValidator(_awaited)]], Field(min_length=1, max_length=16)] | None
     ) = None
+    transform: Steps | None = None
     priority: Literal["low", "normal", "high", "stat"] = "normal"
     stop: bool = False
     back: StrictBool | None = None
@@ -237,7 +234,7 @@ def _once_each(titles: list[str]) -> None:
         raise fault("", twice, "name each station once")
 
 
-class RuleDocument(_Part):
+class RuleDocument(Part):
     """A whole rule file; rules are evaluated in their order."""
 
     version: Literal[1]

@@ -38,16 +38,18 @@ async def dry_run(
     *,
     most_objects: int = MOST_OBJECTS,
     commitment: bool = True,
+    transforming: bool = True,
 ) -> dict[str, Any]:
     """Evaluate a draft against the stored facts of what was received within ``since``, as docs/rules.md documents it.
 
     ``open_objects`` is asked only where rules need elements that the facts do not hold; these instances are reported
-    apart, at most ``most_objects`` of them. ``commitment``: whether the profile asks for storage commitment.
+    apart, at most ``most_objects`` of them. ``commitment``: whether the profile asks for storage commitment,
+    ``transforming``: whether it lets rules change what they send.
 
     Raises:
         FaultyRules: the draft has faults.
     """
-    draft = await rule_sets.accepted(database, text, commitment=commitment)
+    draft = await rule_sets.accepted(database, text, commitment=commitment, transforming=transforming)
     async with database.transaction() as conn:
         row = await (await conn.execute(SQL.live_rule_set)).fetchone()
         cursor = await conn.execute(QUERIES.window_of_time, {"seconds": since.total_seconds()})

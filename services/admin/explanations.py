@@ -125,6 +125,7 @@ def delivery(
     row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], committing: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """One delivery with all its attempts (pure). ``committing`` is None: nobody asked for its commitment.
+    ``transformation`` is there where a rule changed what was sent.
 
     ``reason`` is why it is in its state, also where nothing was tried: its station was disabled for too long, say, or
     others have to commit the instance first, or it is held.
@@ -142,7 +143,18 @@ def delivery(
             for attempt in attempts
         ],
         "commitment": committing,
+        **({"transformation": transformation(row)} if row["transformation"] is not None else {}),
     }
+
+
+def transformation(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a rule changed of what was sent (pure).
+
+    ``sha256``, ``size``, ``transfer_syntax`` and ``uids`` (new ones by old ones) are of the last attempt, and missing
+    before the first.
+    """
+    steps = list(dict.fromkeys(step["do"] for step in row["steps"] or []))
+    return {"number": row["transformation"], "steps": steps, **(row["sent"] or {})}
 
 
 def commitment(

@@ -295,8 +295,9 @@ select v.id, v.sop_instance_uid as instance, v.revision, v.sha256, v.destination
            order by title) end as awaited,
        case when v.state in ('PENDING', 'UNKNOWN') then (
            select to_jsonb(h) from config.hold_view h where h.id = v.hold) end as held,
-       i.commitment, i.failure_reason
+       i.commitment, i.failure_reason, v.transformation, v.sent, t.steps
 from routing.delivery_view v
+left join routing.transformation_view t on t.number = v.transformation
 left join lateral (
     select each.commitment, each.failure_reason from commitment.item_view each
     where each.received_at = v.received_at and each.delivery = v.id order by each.round desc limit 1

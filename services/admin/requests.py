@@ -13,6 +13,7 @@ from schemas.messages import Envelope, RequestMade
 from services.admin.changes import audit
 from services.admin.errors import NotFound, Refused
 from services.admin.sql import SQL
+from services.admin.station import Station
 from services.admin.station_rows import all_stations, found, title_of
 from services.admin.uids import uid_of
 from services.runtime.db import Connection, Database
@@ -36,6 +37,7 @@ Kind = Literal[
     "reroute-deliveries",
     "delete",
     "retention",
+    "correct",
     "retry-commitment",
     "cancel-commitment",
 ]
@@ -50,6 +52,7 @@ CARRIED_OUT_BY: Final[dict[Kind, str]] = {
     "reroute-deliveries": "forwarder",
     "delete": "storage",
     "retention": "storage",
+    "correct": "storage",
     "retry-commitment": "commitment",
     "cancel-commitment": "commitment",
 }
@@ -73,16 +76,22 @@ async def send(database: Database, actor: str, uids: Sequence[str], title: str) 
     wanted = wanted_of(uids)
 
     async def work(conn: Connection) -> UUID:
-        station = found(await all_stations(conn), title_of(title))
-        if not station.store:
-            raise Refused(
-                f"station {station.title} may not be sent to; 'gateway station set {station.title} --store' allows it"
-            )
+        station = target(await all_stations(conn), title)
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED"]})
-        _refuse_unknown(await cursor.fetchall())
+        refuse_unknown(await cursor.fetchall())
         return await insert(conn, actor, "send", {"uids": wanted, "to": station.title})
 
     return await carried_out(database, await database.retry(work))
+
+
+def target(known: Mapping[str, Station], title: str) -> Station:
+    """The station of that title that may be sent to. Raises ``NotFound``, ``Refused``."""
+    station = found(known, title_of(title))
+    if not station.store:
+        raise Refused(
+            f"station {station.title} may not be sent to; 'gateway station set {station.title} --store' allows it"
+        )
+    return station
 
 
 async def delete(database: Database, actor: str, uids: Sequence[str], *, even_uncommitted: bool) -> Requested:
@@ -95,7 +104,7 @@ async def delete(database: Database, actor: str, uids: Sequence[str], *, even_un
 
     async def work(conn: Connection) -> UUID:
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED", "DAMAGED"]})
-        _refuse_unknown(await cursor.fetchall())
+        refuse_unknown(await cursor.fetchall())
         return await insert(conn, actor, "delete", {"uids": wanted, "even_uncommitted": even_uncommitted})
 
     return await carried_out(database, await database.retry(work))
@@ -111,7 +120,7 @@ async def route(database: Database, actor: str, uids: Sequence[str]) -> Requeste
 
     async def work(conn: Connection) -> UUID:
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED"]})
-        _refuse_unknown(await cursor.fetchall())
+        refuse_unknown(await cursor.fetchall())
         return await insert(conn, actor, "route", {"uids": wanted})
 
     return await carried_out(database, await database.retry(work))
@@ -148,7 +157,8 @@ def wanted_of(uids: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _refuse_unknown(rows: Sequence[Mapping[str, Any]]) -> None:
+def refuse_unknown(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raises ``NotFound`` if there are UIDs that name nothing stored."""
     if rows:
         shown = ", ".join(row["uid"] for row in rows[:10])
         raise NotFound(f"no stored study, series or instance has the UID {shown}; 'gateway studies list' shows them")

@@ -30,6 +30,7 @@ class Asked:
     draft: str | None = None
     number: int | None = None
     commitment: bool = True
+    transforming: bool = True
 
 
 async def explain(
@@ -53,7 +54,9 @@ async def explain(
     uid = uid_of(text)
     document = None
     if asked.draft is not None:
-        document = await rule_sets.accepted(database, asked.draft, commitment=asked.commitment)
+        document = await rule_sets.accepted(
+            database, asked.draft, commitment=asked.commitment, transforming=asked.transforming
+        )
     async with database.transaction() as conn:
         rows = await _receipts(conn, uid, most + 1)
         numbers = {asked.number or row["rule_set"] for row in rows[:most]}

@@ -34,24 +34,29 @@ class Version:
     copied_from: int | None = None
 
 
-async def check(database: Database, text: str, *, commitment: bool = True) -> RuleDocument:
+async def check(database: Database, text: str, *, commitment: bool = True, transforming: bool = True) -> RuleDocument:
     """Check a rule file against the stations and test cases there are. Raises ``FaultyRules``, ``FailedTests``.
 
-    ``commitment``: whether the profile asks for storage commitment.
+    ``commitment``: whether the profile asks for storage commitment; ``transforming``: whether it lets rules change what
+    they send.
     """
     async with database.transaction() as conn:
-        document = await _accepted(conn, text, commitment=commitment)
+        document = await _accepted(conn, text, commitment=commitment, transforming=transforming)
         await rule_tests.require(conn, document)
     return document
 
 
-async def accepted(database: Database, text: str, *, commitment: bool = True) -> RuleDocument:
+async def accepted(
+    database: Database, text: str, *, commitment: bool = True, transforming: bool = True
+) -> RuleDocument:
     """The document of a rule file without faults, whatever the test cases say. Raises ``FaultyRules``."""
     async with database.transaction() as conn:
-        return await _accepted(conn, text, commitment=commitment)
+        return await _accepted(conn, text, commitment=commitment, transforming=transforming)
 
 
-async def apply(database: Database, actor: str, text: str, comment: str, *, commitment: bool = True) -> dict[str, Any]:
+async def apply(
+    database: Database, actor: str, text: str, comment: str, *, commitment: bool = True, transforming: bool = True
+) -> dict[str, Any]:
     """Make a rule file the live rule set, under the next number, at once. Raises ``FaultyRules``, ``FailedTests``.
 
     A document equal to the live one (comments and layout of the text aside) changes nothing: ``changed`` is false and
@@ -59,14 +64,14 @@ async def apply(database: Database, actor: str, text: str, comment: str, *, comm
     """
 
     async def work(opened: Change) -> dict[str, Any]:
-        document = await _accepted(opened.conn, text, commitment=commitment)
+        document = await _accepted(opened.conn, text, commitment=commitment, transforming=transforming)
         return await _make_live(opened, Version(text, document, comment, "rules.apply"))
 
     return await change(database, actor, work)
 
 
 async def publish(
-    database: Database, actor: str, draft: str, comment: str, *, commitment: bool = True
+    database: Database, actor: str, draft: str, comment: str, *, commitment: bool = True, transforming: bool = True
 ) -> dict[str, Any]:
     """Make a draft the live rule set, as ``apply`` does; the draft is gone then. Without a comment it has the draft's.
 
@@ -75,7 +80,7 @@ async def publish(
 
     async def work(opened: Change) -> dict[str, Any]:
         row = await rule_drafts.found(opened.conn, draft)
-        document = await _accepted(opened.conn, row["source"], commitment=commitment)
+        document = await _accepted(opened.conn, row["source"], commitment=commitment, transforming=transforming)
         version = Version(row["source"], document, comment or row["comment"], "rules.publish")
         published = await _make_live(opened, version)
         if published["changed"]:
@@ -86,7 +91,7 @@ async def publish(
 
 
 async def roll_back(
-    database: Database, actor: str, number: int, comment: str, *, commitment: bool = True
+    database: Database, actor: str, number: int, comment: str, *, commitment: bool = True, transforming: bool = True
 ) -> dict[str, Any]:
     """Make a copy of an earlier rule set the live one, under a new number. It is checked as it would be today.
 
@@ -97,7 +102,8 @@ async def roll_back(
         row = await _found(opened.conn, number)
         document = from_stored(row["document"])
         stations = await all_stations(opened.conn)
-        faults = faults_of(document, _targets(stations), committing(stations, possible=commitment))
+        asked = committing(stations, possible=commitment)
+        faults = faults_of(document, _targets(stations), asked, transforming=transforming)
         if faults:
             raise FaultyRules(faults, stations)
         version = Version(_text(row["source"], document), document, comment, "rules.rollback", number)
@@ -169,10 +175,10 @@ async def _found(conn: Connection, number: int | None) -> dict[str, Any]:
     return row
 
 
-async def _accepted(conn: Connection, text: str, *, commitment: bool) -> RuleDocument:
+async def _accepted(conn: Connection, text: str, *, commitment: bool, transforming: bool) -> RuleDocument:
     known = await all_stations(conn)
     try:
-        return parse(text, _targets(known), committing(known, possible=commitment))
+        return parse(text, _targets(known), committing(known, possible=commitment), transforming=transforming)
     except RuleFaults as error:
         raise FaultyRules(error.faults, known) from None
 

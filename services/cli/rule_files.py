@@ -56,6 +56,16 @@ def commitment_asked() -> bool:
     return profile_of(RuntimeSettings.load().profile, DicomSettings.load()).serves(COMMITMENT_PUSH)
 
 
+def transforming() -> bool:
+    """Whether the gateway's profile lets rules change what they send."""
+    return RuntimeSettings.load().profile != "xeleris"
+
+
+def allowed() -> dict[str, bool]:
+    """What the profile lets rules ask for, as the use cases take it."""
+    return {"commitment": commitment_asked(), "transforming": transforming()}
+
+
 def faults(what: object, error: FaultyRules | FailedTests, as_json: bool) -> typer.Exit:
     """Say why rules are refused: every fault, or every test case that failed."""
     found = error.faults if isinstance(error, FaultyRules) else []

@@ -10,7 +10,7 @@ from schemas.rules import dump, from_stored
 from services.admin import rule_findings, rule_sets, taken
 from services.admin.faults import FaultyRules
 from services.admin.rule_tests import FailedTests
-from services.cli import exits, holds, rules_drafts, rules_dry_run, rules_explain, rules_tests
+from services.cli import exits, holds, rules_drafts, rules_dry_run, rules_explain, rules_preview, rules_tests
 from services.cli.output import Json, cell, print_json, print_table
 from services.cli.rule_files import (
     DAYS,
@@ -18,7 +18,7 @@ from services.cli.rule_files import (
     Days,
     RuleFile,
     RuleFileOrLive,
-    commitment_asked,
+    allowed,
     counted,
     faults,
     read,
@@ -42,6 +42,7 @@ def register(whole: typer.Typer) -> None:
     """Add the commands."""
     rules_dry_run.register(app)
     rules_explain.register(app)
+    rules_preview.register(app)
     whole.add_typer(app, name="rules")
 
 
@@ -55,7 +56,7 @@ def check(
 
     async def work(database: Database) -> tuple[int, list[dict[str, Any]]]:
         text = (await rule_sets.show(database, None))["source"] if file is None else read(file)
-        document = await rule_sets.check(database, text, commitment=commitment_asked())
+        document = await rule_sets.check(database, text, **allowed())
         return len(document.rules), await rule_findings.of(database, document, days)
 
     what = "the live rule set" if file is None else file
@@ -79,7 +80,7 @@ def apply(
     text = read(file)
     _publish(
         file,
-        lambda database: rule_sets.apply(database, actor(), text, comment, commitment=commitment_asked()),
+        lambda database: rule_sets.apply(database, actor(), text, comment, **allowed()),
         wait, days, as_json,
     )  # fmt: skip
 
@@ -95,7 +96,7 @@ def publish(
     """Make a draft the live rule set. Exit status 1 also when some process does not receive under it in time."""
     _publish(
         f"draft {draft}",
-        lambda database: rule_sets.publish(database, actor(), draft, comment, commitment=commitment_asked()),
+        lambda database: rule_sets.publish(database, actor(), draft, comment, **allowed()),
         wait, days, as_json,
     )  # fmt: skip
 
@@ -111,7 +112,7 @@ def rollback(
     """Make a copy of an earlier rule set the live one, under a new number."""
     _publish(
         f"rule set {number}",
-        lambda database: rule_sets.roll_back(database, actor(), number, comment, commitment=commitment_asked()),
+        lambda database: rule_sets.roll_back(database, actor(), number, comment, **allowed()),
         wait, days, as_json,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from services.admin import dry_run as dry_runs
 from services.admin.faults import FaultyRules
 from services.cli.duration import duration
 from services.cli.output import Json, cell, print_json, print_table
-from services.cli.rule_files import RuleFile, commitment_asked, counted, faults, read
+from services.cli.rule_files import RuleFile, allowed, counted, faults, read
 from services.cli.session import with_database
 from services.runtime.objects import open_store
 from services.runtime.settings import RuntimeSettings
@@ -30,7 +30,7 @@ def dry_run(
     as_json: Json = False,
 ) -> None:
     """What the rules of a file would do with what was received, compared with the live ones; changes nothing."""
-    back, text, commitment = duration(since), read(file), commitment_asked()
+    back, text, profile = duration(since), read(file), allowed()
     try:
         found = with_database(
             lambda database: dry_runs.dry_run(
@@ -39,7 +39,7 @@ def dry_run(
                 text,
                 back,
                 most_objects=objects,
-                commitment=commitment,
+                **profile,
             )
         )
     except FaultyRules as error:

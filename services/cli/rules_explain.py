@@ -9,7 +9,7 @@ import typer
 from services.admin import rule_explanations
 from services.admin.faults import FaultyRules
 from services.cli.output import Json, Limit, print_json, print_table
-from services.cli.rule_files import commitment_asked, counted, faults, read
+from services.cli.rule_files import allowed, counted, faults, read
 from services.cli.session import with_database
 from services.runtime.errors import UsageError
 from services.runtime.objects import open_store
@@ -36,7 +36,7 @@ def explain(
     if rules is not None and rule_set is not None:
         raise UsageError("--rules and --rule-set: both are given; name a file or a rule set")
     draft = None if rules is None else read(rules)
-    asked = rule_explanations.Asked(draft, rule_set, commitment=commitment_asked())
+    asked = rule_explanations.Asked(draft, rule_set, **allowed())
     try:
         found = with_database(
             lambda database: rule_explanations.explain(

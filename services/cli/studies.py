@@ -13,7 +13,9 @@ from services.admin.when import NEVER, when_of
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 
-app = typer.Typer(help="Studies: list, show, unmatched, route, export, delete, retention.", no_args_is_help=True)
+app = typer.Typer(
+    help="Studies: list, show, unmatched, route, export, correct, delete, retention.", no_args_is_help=True
+)
 
 
 def register(whole: typer.Typer) -> None:
@@ -238,6 +240,50 @@ def retention(
         ("STUDY", "LAST RECEIVED", "INSTANCES", "BYTES", "WOULD BE DELETED", "STAYS BECAUSE"),
         [(*(r[name] for name in columns), not r["kept"], r["kept"] or None) for r in requested.result["studies"]],
     )
+
+
+@app.command("correct")
+def correct(
+    uids: Annotated[list[str], typer.Argument(metavar="UID…", help="Study, series or SOP Instance UIDs.")],
+    why: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "",
+    patient_id: Annotated[str | None, typer.Option(help="The right Patient ID.")] = None,
+    patient_name: Annotated[str | None, typer.Option(help="The right Patient's Name, as Doe^Jane.")] = None,
+    accession: Annotated[str | None, typer.Option(help="The right Accession Number.")] = None,
+    charset: Annotated[
+        str | None, typer.Option(help="Specific Character Set to write in, such as ISO_IR 192; else the received one.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="TITLE", help="Send it to this station alone; else as the live rules say.")
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what changes in the first instance; correct nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Correct a wrong patient ID, name or accession number, and send the corrected instances.
+
+    A new revision of each instance is stored and routed by the live rule set; the original stays, and 'gateway where'
+    shows both. Instances that say so already stay as they are. Of each instance the newest revision is corrected, also
+    one that is held.
+    """
+    # Imported here: the broker's client and the object store come with them, and other commands need none.
+    from services.admin import corrections
+    from services.cli.changed_elements import print_changed, with_objects
+    from services.cli.requested import print_requested
+
+    wanted = corrections.Correction(patient_id, patient_name, accession, charset)
+    if not preview:
+        requested = with_database(lambda database: corrections.correct(database, actor(), uids, wanted, why, to))
+        print_requested("correct", requested, as_json)
+        return
+    found = with_objects(
+        lambda database, objects, largest: corrections.preview(database, objects, uids[0], wanted, largest)
+    )
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(f"instance {found['instance']} revision {found['revision']}")
+        print_changed(found)
 
 
 def _counts(row: dict[str, Any]) -> tuple[int, int]:

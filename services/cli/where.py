@@ -40,6 +40,7 @@ def where(
             for d in found["deliveries"]
         ],
     )
+    _print_transformations(found["deliveries"])
     _print_commitments(found["deliveries"])
     if found["retrievals"]:
         columns = ("instance", "operation", "requester", "destination", "at", "state", "status", "reason")
@@ -74,6 +75,20 @@ def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
     remarks = [(i["uid"], i["revision"], explained(finding)) for i in instances for finding in i["findings"]]
     if remarks:
         print_table(("INSTANCE", "REV", "FINDING"), remarks)
+
+
+def _print_transformations(deliveries: list[dict[str, Any]]) -> None:
+    """What was sent instead of what is stored."""
+    changed = [(d, d["transformation"]) for d in deliveries if "transformation" in d]
+    if changed:
+        print_table(
+            ("INSTANCE", "REV", "TO", "TRANSFORMED BY", "NUMBER", "SENT AS", "SENT SHA-256"),
+            [
+                (d["instance"], d["revision"], d["destination"], t["steps"], t["number"][:12],
+                 t.get("uids", {}).get(d["instance"], d["instance"]), t.get("sha256"))
+                for d, t in changed
+            ],
+        )  # fmt: skip
 
 
 def _print_commitments(deliveries: list[dict[str, Any]]) -> None:

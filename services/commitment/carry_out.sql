@@ -36,9 +36,9 @@ where id = %(commitment)s
 returning id
 
 -- name: repeat_items
-insert into commitment.item (received_at, delivery, round, commitment, job, sop_instance_uid, revision, sop_class_uid,
-                             study_instance_uid)
-select received_at, delivery, round + 1, %(new)s, job, sop_instance_uid, revision, sop_class_uid, study_instance_uid
+insert into commitment.item (received_at, delivery, round, commitment, job, sop_instance_uid, named_uid, revision,
+                             sop_class_uid, study_instance_uid)
+select received_at, delivery, round + 1, %(new)s, job, sop_instance_uid, named_uid, revision, sop_class_uid, study_instance_uid
 from commitment.item
 where commitment = %(commitment)s and state <> 'COMMITTED' and (not send_again or %(with_sent_again)s)
 returning delivery

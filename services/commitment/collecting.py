@@ -163,6 +163,7 @@ async def _insert_items(connection: Connection, deliveries: Sequence[DictRow], c
         "commitment": [commitments[_group(row)] for row in deliveries],
         "job": [row["job"] for row in deliveries],
         "sop_instance_uid": [row["sop_instance_uid"] for row in deliveries],
+        "named_uid": [row["named_uid"] for row in deliveries],
         "revision": [row["revision"] for row in deliveries],
         "sop_class_uid": [row["sop_class_uid"] for row in deliveries],
         "study": [row["study_instance_uid"] for row in deliveries],

@@ -10,7 +10,7 @@ update commitment.reconciled set through = greatest(through, %(through)s)
 -- name: select_named
 -- Deliveries that messages name, as far as they are to be committed and have no item.
 select d.received_at, d.id, d.job, d.destination, d.commit_on as server, d.study_instance_uid, d.sop_instance_uid,
-       d.revision, d.sop_class_uid, d.finished_at
+       d.sent_sop_instance_uid as named_uid, d.revision, d.sop_class_uid, d.finished_at
 from unnest(%(job)s::uuid[], %(delivery)s::bigint[]) as named(job, delivery)
 join routing.delivery_view d on d.job = named.job and d.id = named.delivery
 where d.commit_on is not null and d.state in ('DELIVERED', 'WARNED')
@@ -20,7 +20,7 @@ where d.commit_on is not null and d.state in ('DELIVERED', 'WARNED')
 -- name: select_missed
 -- The same of a window of time, in the order of their ends.
 select d.received_at, d.id, d.job, d.destination, d.commit_on as server, d.study_instance_uid, d.sop_instance_uid,
-       d.revision, d.sop_class_uid, d.finished_at
+       d.sent_sop_instance_uid as named_uid, d.revision, d.sop_class_uid, d.finished_at
 from routing.delivery_view d
 where d.commit_on is not null and d.finished_at >= %(lower)s and d.finished_at <= %(upper)s
   and (d.finished_at, d.id) > (%(after_finished_at)s::timestamptz, %(after_id)s::bigint)
@@ -41,10 +41,11 @@ do update set last_delivered_at = greatest(c.last_delivered_at, excluded.last_de
 returning id, destination, server, study_instance_uid
 
 -- name: insert_items
-insert into commitment.item (received_at, delivery, commitment, job, sop_instance_uid, revision, sop_class_uid,
-                             study_instance_uid)
+insert into commitment.item (received_at, delivery, commitment, job, sop_instance_uid, named_uid, revision,
+                             sop_class_uid, study_instance_uid)
 select * from unnest(%(received_at)s::timestamptz[], %(delivery)s::bigint[], %(commitment)s::uuid[], %(job)s::uuid[],
-                     %(sop_instance_uid)s::text[], %(revision)s::int[], %(sop_class_uid)s::text[], %(study)s::text[])
+                     %(sop_instance_uid)s::text[], %(named_uid)s::text[], %(revision)s::int[],
+                     %(sop_class_uid)s::text[], %(study)s::text[])
 on conflict (received_at, delivery, round) do nothing
 returning delivery
 
@@ -80,7 +81,7 @@ update commitment.commitment set state = 'QUEUED', next_attempt_at = now(), wait
 where id = any(%(commitments)s::uuid[]) and state = 'COLLECTING'
 
 -- name: count_instances
-select commitment, count(distinct sop_instance_uid) as instances
+select commitment, count(distinct coalesce(named_uid, sop_instance_uid)) as instances
 from commitment.item where commitment = any(%(commitments)s::uuid[]) group by commitment
 
 -- name: insert_parts
@@ -94,7 +95,7 @@ where c.id = %(commitment)s
 -- name: move_items
 -- What was delivered twice stays together: a request names an instance once.
 update commitment.item i set commitment = (%(parts)s::uuid[])[n.part]
-from (select received_at, delivery, round, (dense_rank() over (order by sop_instance_uid) - 1) / %(size)s as part
+from (select received_at, delivery, round, (dense_rank() over (order by coalesce(named_uid, sop_instance_uid)) - 1) / %(size)s as part
       from commitment.item where commitment = %(commitment)s) as n
 where i.received_at = n.received_at and i.delivery = n.delivery and i.round = n.round and n.part >= 1
 

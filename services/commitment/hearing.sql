@@ -23,7 +23,9 @@ select exists (
 ) as known;
 
 -- name: select_items
-select sop_instance_uid, sop_class_uid, state from commitment.item where commitment = %(commitment)s;
+-- By the names that reports use.
+select coalesce(named_uid, sop_instance_uid) as sop_instance_uid, sop_class_uid, state
+from commitment.item where commitment = %(commitment)s;
 
 -- name: insert_report
 insert into commitment.report (received_at, object_key, calling_aet, peer_address, association, transaction_uid,
@@ -44,7 +46,8 @@ changed as (
     set state = change.state, failure_reason = change.failure_reason, reported_at = now(), report = %(object_key)s,
         send_again = false
     from change
-    where i.commitment = %(commitment)s and i.sop_instance_uid = change.sop_instance_uid and i.state <> change.state
+    where i.commitment = %(commitment)s and coalesce(i.named_uid, i.sop_instance_uid) = change.sop_instance_uid
+      and i.state <> change.state
     returning i.sop_instance_uid, i.revision, i.study_instance_uid, i.state
 ),
 newest as (

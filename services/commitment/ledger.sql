@@ -38,10 +38,11 @@ returning c.id, c.study_instance_uid, c.destination, c.server, c.attempts, due.s
 insert into commitment.attempt (transaction_uid, commitment) values (%(transaction_uid)s, %(commitment)s)
 
 -- name: select_references
--- What is still to be committed, each instance once (R74, R134).
-select distinct on (sop_instance_uid) sop_class_uid, sop_instance_uid
-from commitment.item where commitment = %(commitment)s and state = 'PENDING'
-order by sop_instance_uid, revision desc
+-- What is still to be committed, each instance once (R74, R134), by the name under which it was sent.
+select distinct on (uid) i.sop_class_uid, uid as sop_instance_uid
+from commitment.item i cross join coalesce(i.named_uid, i.sop_instance_uid) as uid
+where i.commitment = %(commitment)s and i.state = 'PENDING'
+order by uid, i.revision desc
 
 -- name: renew
 update commitment.commitment set lease_until = now() + make_interval(secs => %(lease)s)

@@ -12,20 +12,16 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from struct import Struct
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, Final, Optional, cast
 
 from services.dicom.contexts import DEFLATED_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN, UNCOMPRESSED
 from services.dicom.dictionary import in_private_dictionary
-from services.dicom.elements import ITEM, MAX_DEPTH, UNDEFINED, Element, UnparsableDataSet, Walker
-from services.dicom.transcoding_elements import Vrs, Writer, pixel_representation
+from services.dicom.elements import ITEM, MAX_DEPTH, Element, UnparsableDataSet, Walker
+from services.dicom.transcoding_elements import Copier, Vrs, pixel_representation
 from services.dicom.transcoding_errors import NotConvertible
 
 _IN_MEMORY: Final = 1 << 20
-_CHUNK: Final = 1 << 16
-_ITEM_HEADER: Final = Struct("<HHL")
-_SEQUENCE_END: Final = (0xFFFE, 0xE0DD)
 
 Table = Mapping[str, Optional["Table"]]
 """What is kept of a data set: tags in hexadecimal (x: any digit), with what the items keep; None: all of them."""
@@ -66,7 +62,7 @@ def reduced(
             implicit = transfer_syntax == IMPLICIT_LITTLE_ENDIAN
             vrs = Vrs(signed=implicit and pixel_representation(source, offset, size, transfer_syntax))
             walker = _KeptElements(source, offset, size, transfer_syntax, vrs, level_1_tables()[sop_class_uid])
-            writer = _Copier(target, source, offset, implicit=wanted == IMPLICIT_LITTLE_ENDIAN, largest=largest)
+            writer = Copier(target, source, offset, implicit=wanted == IMPLICIT_LITTLE_ENDIAN, largest=largest)
             writer.write(walker, vrs, None)
         except UnparsableDataSet as error:
             raise NotConvertible(f"the data set cannot be followed: {error}") from error
@@ -130,31 +126,6 @@ class _KeptElements(Walker):
             return in_private_dictionary(creator, group)
         creator = self._creators[depth].get(group << 8 | element >> 8, "")
         return element >= 0x1000 and in_private_dictionary(creator, group, element & 0xFF)
-
-
-class _Copier(Writer):
-    """Takes compressed pixel data over as it is."""
-
-    def _fragments(self, tag: int, vr: str, position: int) -> None:
-        self._target.write(self._header(tag, vr, UNDEFINED))
-        self._source.seek(self._offset + position)
-        while True:
-            header = self._source.read(_ITEM_HEADER.size)
-            if len(header) < _ITEM_HEADER.size:
-                raise NotConvertible(f"the fragments of element {tag:08X} have no end")
-            self._target.write(header)
-            group, element, length = _ITEM_HEADER.unpack(header)
-            if (group, element) == _SEQUENCE_END:
-                return
-            self._copy(length)
-
-    def _copy(self, left: int) -> None:
-        while left:
-            data = self._source.read(min(_CHUNK, left))
-            if not data:
-                raise NotConvertible("the object ends within a fragment")
-            self._target.write(data)
-            left -= len(data)
 
 
 @cache

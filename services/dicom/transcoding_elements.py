@@ -21,9 +21,10 @@ _WORDS: Final = {
 _SHORT_HEADER: Final = Struct("<HH2sH")
 _LONG_HEADER: Final = Struct("<HH2sxxL")
 _IMPLICIT_HEADER: Final = Struct("<HHL")
-_ITEM_BEGIN: Final = _IMPLICIT_HEADER.pack(0xFFFE, 0xE000, UNDEFINED)
-_ITEM_END: Final = _IMPLICIT_HEADER.pack(0xFFFE, 0xE00D, 0)
-_SEQUENCE_END: Final = _IMPLICIT_HEADER.pack(0xFFFE, 0xE0DD, 0)
+ITEM_BEGIN: Final = _IMPLICIT_HEADER.pack(0xFFFE, 0xE000, UNDEFINED)
+ITEM_END: Final = _IMPLICIT_HEADER.pack(0xFFFE, 0xE00D, 0)
+SEQUENCE_END: Final = _IMPLICIT_HEADER.pack(0xFFFE, 0xE0DD, 0)
+_END_OF_SEQUENCE: Final = (0xFFFE, 0xE0DD)
 _LONGEST_SHORT: Final = 0xFFFF
 _CHUNK: Final = 1 << 16  # a multiple of every word
 
@@ -103,14 +104,14 @@ class Writer:
             if tag == ITEM:
                 self._close_above(2 * depth - 1)
                 vrs.item(depth)
-                self._begin(2 * depth, _ITEM_BEGIN, _ITEM_END)
+                self._begin(2 * depth, ITEM_BEGIN, ITEM_END)
                 continue
             self._close_above(2 * depth)
             vrs.seen(walker, tag, position, length, depth)
             if not tag & 0xFFFF or (pixels is not None and not depth and self._replaced(tag, vr, pixels)):
                 continue
             if vr == "SQ" and length:
-                self._begin(2 * depth + 1, self._header(tag, "SQ", UNDEFINED), _SEQUENCE_END)
+                self._begin(2 * depth + 1, self._header(tag, "SQ", UNDEFINED), SEQUENCE_END)
             elif length == UNDEFINED:
                 self._fragments(tag, vr, position)
             else:
@@ -127,7 +128,10 @@ class Writer:
 
     def _close_above(self, level: int) -> None:
         while self._open and self._open[-1][0] > level:
-            self._target.write(self._open.pop()[1])
+            self._end()
+
+    def _end(self) -> None:
+        self._target.write(self._open.pop()[1])
 
     def _replaced(self, tag: int, vr: str, pixels: Pixels) -> bool:
         """Write a top level element that decompression changes; whether it was one."""
@@ -152,12 +156,15 @@ class Writer:
         if vr not in _LONG_VRS and length > _LONGEST_SHORT:
             vr = "UN"
         self._target.write(self._header(tag, vr, length))
-        if self._target.tell() + length > self._largest:
-            raise NotConvertible(f"the data set becomes larger than {self._largest} bytes")
+        self._check_room(length)
         word = _WORDS.get(vr) if walker.big_endian else None
         for start in range(0, length, _CHUNK):
             data = self._read(walker, position + start, min(_CHUNK, length - start))
             self._target.write(_swapped(data, word) if word else data)
+
+    def _check_room(self, length: int) -> None:
+        if self._target.tell() + length > self._largest:
+            raise NotConvertible(f"the data set becomes larger than {self._largest} bytes")
 
     def _read(self, walker: Walker, position: int, length: int) -> bytes:
         if length < _CHUNK:
@@ -175,6 +182,31 @@ class Writer:
         if vr in _LONG_VRS:
             return _LONG_HEADER.pack(group, element, vr.encode(), length)
         return _SHORT_HEADER.pack(group, element, vr.encode(), length)
+
+
+class Copier(Writer):
+    """Takes compressed pixel data over as it is."""
+
+    def _fragments(self, tag: int, vr: str, position: int) -> None:
+        self._target.write(self._header(tag, vr, UNDEFINED))
+        self._source.seek(self._offset + position)
+        while True:
+            header = self._source.read(_IMPLICIT_HEADER.size)
+            if len(header) < _IMPLICIT_HEADER.size:
+                raise NotConvertible(f"the fragments of element {tag:08X} have no end")
+            self._target.write(header)
+            group, element, length = _IMPLICIT_HEADER.unpack(header)
+            if (group, element) == _END_OF_SEQUENCE:
+                return
+            self._copy(length)
+
+    def _copy(self, left: int) -> None:
+        while left:
+            data = self._source.read(min(_CHUNK, left))
+            if not data:
+                raise NotConvertible("the object ends within a fragment")
+            self._target.write(data)
+            left -= len(data)
 
 
 def _swapped(data: bytes, word: str) -> bytes:

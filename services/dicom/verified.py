@@ -56,13 +56,18 @@ class VerifiedSource(io.RawIOBase):
 
 def verify(source: BinaryIO, offset: int, size: int, sha256: str) -> None:
     """Read the data set once, for those who cannot take back what they began to send. Raises ``ObjectDamaged``."""
-    digest, left = hashlib.sha256(), size
+    if digest(source, offset, size) != sha256:
+        raise ObjectDamaged(_MISMATCH)
+
+
+def digest(source: BinaryIO, offset: int, size: int) -> str:
+    """SHA-256 of a data set, read once. Raises ``ObjectDamaged`` when there is less of it."""
+    found, left = hashlib.sha256(), size
     source.seek(offset)
     while left:
         data = source.read(min(left, _CHUNK))
         if not data:
             raise ObjectDamaged(f"the object ends {left} bytes early")
-        digest.update(data)
+        found.update(data)
         left -= len(data)
-    if digest.hexdigest() != sha256:
-        raise ObjectDamaged(_MISMATCH)
+    return found.hexdigest()

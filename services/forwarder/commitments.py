@@ -9,7 +9,7 @@ import structlog
 
 from services.forwarder import jobs, plans
 from services.forwarder.configuration import Configuration
-from services.forwarder.planning import PRIORITIES, JobKey, Planned, instance
+from services.forwarder.planning import PRIORITIES, JobKey, Planned, SentAs, instance
 from services.runtime.db import Connection, Database, load_queries
 
 QUERIES = load_queries(__package__, "commitments.sql")
@@ -60,7 +60,13 @@ class Commitments:
         await connection.execute(QUERIES.insert_job, job | {"rule": SEND_AGAIN_RULE})
         key = JobKey(0, "", destination, study, study, "instance")
         refusal = self._configuration.refusal(destination) or ""
-        planned = [Planned(instance(row), key, priority, 0, refusal, row["commit"]) for row in refused]
+        planned = [
+            Planned(
+                instance(row), key, priority, 0, refusal, row["commit"],
+                sent_as=SentAs(row["transformation"], row["sent_sop_instance_uid"]),
+            )
+            for row in refused
+        ]  # fmt: skip
         await plans.insert_deliveries(connection, planned, [request] * len(planned), request)
         await jobs.recompute(connection, {request})
         await jobs.notify(connection, {destination})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from services.dicom.transforming.transformation import Transformation
 from services.forwarder.classify import Verdict
 from services.forwarder.states import State
 
@@ -36,16 +37,35 @@ class Delivery:
     state_before: State
     rule: str = ""
     source: str = ""
+    transformation: Transformation | None = None
 
     @property
     def context(self) -> tuple[str, str]:
         """What it needs of an association: (SOP class, transfer syntax)."""
-        return self.sop_class_uid, self.transfer_syntax_uid
+        return self.contexts[0]
+
+    @property
+    def contexts(self) -> list[tuple[str, str]]:
+        """What it may be sent in, the preferred one first: as received, unless a rule wants otherwise."""
+        received = self.transfer_syntax_uid
+        ways = (received,) if self.transformation is None else self.transformation.ways(received)
+        return [(self.sop_class_uid, syntax) for syntax in ways]
 
     @property
     def holdable_by(self) -> frozenset[tuple[str, str]]:
         """Kind and name of the holds that would keep it."""
         return frozenset((("station", self.destination), ("rule", self.rule), ("source", self.source)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent instead of what is stored. ``uids``: those of study, series and instance that are new, by the old
+    ones."""
+
+    sha256: str
+    size: int
+    transfer_syntax: str
+    uids: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +79,7 @@ class Outcome:
     milliseconds: int = 0
     answered: bool = False
     note: str = ""
+    sent: Sent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +101,4 @@ class Result:
     association: str
     milliseconds: int
     note: str = ""
+    sent: Sent | None = None

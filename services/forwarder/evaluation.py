@@ -18,8 +18,9 @@ from services.dicom.beyond_facts import completed
 from services.dicom.rules import CompiledRules, Match, Subject
 from services.forwarder import jobs, metrics, plans
 from services.forwarder.configuration import Configuration
-from services.forwarder.planning import Planned, instance, matched, pet_raw_match, plan, share
+from services.forwarder.planning import Planned, correction_match, instance, matched, pet_raw_match, plan, share
 from services.forwarder.plans import QUERIES
+from services.forwarder.transformations import for_sender
 from services.runtime.errors import GatewayError, RefusedData, UsageError
 from services.runtime.objects import ObjectStore
 
@@ -46,6 +47,11 @@ class Evaluated:
     matches: Sequence[Match]
     note: str
     shared: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The calling AE title that it is sent on from; "" where a person said where it goes."""
+        return "" if self.receipt["corrected_for"] else str(self.receipt["calling_aet"])
 
     @property
     def sent(self) -> list[Match]:
@@ -113,6 +119,8 @@ class Evaluator:
         return [replace(each, shared=self._shared(each)) for each in found if each is not None]
 
     def _shared(self, evaluated: Evaluated) -> Mapping[str, str]:
+        if evaluated.receipt["corrected_for"]:
+            return {}  # a person named the station itself
         study = evaluated.receipt["study_instance_uid"]
         titles = {title for match in evaluated.matches for title in match.destinations}
         members = {title: self._configuration.member(title, study) for title in titles}
@@ -123,6 +131,8 @@ class Evaluator:
         reason = unrouted(receipt)
         if reason:
             return Evaluated(receipt, [], reason)
+        if receipt["corrected_for"]:
+            return Evaluated(receipt, [correction_match(receipt["corrected_for"])], "corrected for this station alone")
         raw, note = self._pet_raw(receipt)
         if receipt["rule_set"] == 0:
             return Evaluated(receipt, raw, note or "no rule set was live at receipt")
@@ -163,8 +173,9 @@ class Evaluator:
         planned: list[Planned] = []
         for each in evaluated:
             unsendable = self._configuration.unsendable(each.receipt["sop_class_uid"])
-            source, rule_set = each.receipt["calling_aet"], each.receipt["rule_set"]
-            planned += plan(instance(each.receipt), source, rule_set, each.sent, refusals, unsendable)
+            rule_set = each.receipt["rule_set"]
+            mine = plan(instance(each.receipt), each.source, rule_set, each.sent, refusals, unsendable)
+            planned += for_sender(mine, each.receipt)
         return planned
 
     def _refusals(self, evaluated: Sequence[Evaluated]) -> dict[str, str]:
@@ -203,7 +214,7 @@ async def _insert_evaluations(connection: Connection, evaluated: Sequence[Evalua
         for column in ("received_at", "object_key", "sop_instance_uid", "revision", "study_instance_uid", "rule_set")
     }
     parameters |= {
-        "matched": [json.dumps(matched(each.matches, each.receipt["calling_aet"], each.shared)) for each in evaluated],
+        "matched": [json.dumps(matched(each.matches, each.source, each.shared)) for each in evaluated],
         "note": [each.note for each in evaluated],
     }
     rows = await (await connection.execute(QUERIES.insert_evaluations, parameters)).fetchall()

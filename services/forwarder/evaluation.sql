@@ -2,10 +2,13 @@
 -- The receipts of a batch that have no evaluation yet, with their facts.
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision, r.disposition, r.sha256, r.size,
        r.sop_class_uid, r.study_instance_uid, r.series_instance_uid, r.transfer_syntax_uid, r.peer_address,
-       r.calling_aet, r.called_aet, r.rule_set, r.data_set_offset, r.identity_state, f.facts
+       r.calling_aet, r.called_aet, r.rule_set, r.data_set_offset, r.identity_state, f.facts,
+       q.body ->> 'to' as corrected_for
 from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[]) as k(received_at, object_key)
 join storage.receipt_view r on r.received_at = k.received_at and r.object_key = k.object_key
 left join storage.fact_view f on f.received_at = k.received_at and f.object_key = k.object_key
+left join config.request_view q on 'corrected' = any(r.flags) and q.kind = 'correct'
+                               and q.id = case when 'corrected' = any(r.flags) then r.association::uuid end
 where not exists (select from routing.evaluation e
                   where e.received_at = k.received_at and e.object_key = k.object_key)
 order by r.received_at, r.object_key
@@ -28,22 +31,24 @@ from (select unnest(%(studies)s::text[]) as uid order by 1) as studies
 -- collecting: it may go when its job is released; awaits: when these stations have committed the instance.
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
-                              state, reason, next_attempt_at, finished_at, commit, awaits, rule, source)
+                              state, reason, next_attempt_at, finished_at, commit, awaits, rule, source,
+                              transformation, sent_sop_instance_uid)
 select u.received_at, u.sop_instance_uid, u.revision, u.destination,
        coalesce(u.request, '00000000-0000-0000-0000-000000000000'), u.job, u.study_instance_uid, u.object_key,
        u.data_set_offset, u.size, u.sha256, u.sop_class_uid, u.transfer_syntax_uid, u.priority, u.state, u.reason,
        case when u.collecting or u.awaits is not null then 'infinity'::timestamptz else now() end,
        case when u.state = 'FAILED' then now() end, u.commit,
-       (select array_agg(title) from jsonb_array_elements_text(u.awaits) as title), u.rule, u.source
+       (select array_agg(title) from jsonb_array_elements_text(u.awaits) as title), u.rule, u.source,
+       u.transformation, u.sent_sop_instance_uid
 from unnest(%(received_at)s::timestamptz[], %(sop_instance_uid)s::text[], %(revision)s::int[],
             %(destination)s::text[], %(request)s::uuid[], %(job)s::uuid[], %(study_instance_uid)s::text[],
             %(object_key)s::text[], %(data_set_offset)s::int[], %(size)s::bigint[], %(sha256)s::text[],
             %(sop_class_uid)s::text[], %(transfer_syntax_uid)s::text[], %(priority)s::int[], %(state)s::text[],
             %(reason)s::text[], %(collecting)s::boolean[], %(commit)s::boolean[], %(awaits)s::jsonb[],
-            %(rule)s::text[], %(source)s::text[])
+            %(rule)s::text[], %(source)s::text[], %(transformation)s::text[], %(sent_sop_instance_uid)s::text[])
          as u(received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid, object_key,
               data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority, state, reason, collecting,
-              commit, awaits, rule, source)
+              commit, awaits, rule, source, transformation, sent_sop_instance_uid)
 on conflict (received_at, sop_instance_uid, revision, destination, request) do nothing
 returning job, state, destination
 

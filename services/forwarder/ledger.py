@@ -1,8 +1,9 @@
 """The ledger of deliveries in PostgreSQL: claims, results, leases. Every function runs in its caller's
 transaction, and those that name a destination after ``lock_destination``."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import fields
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from schemas.messages import Envelope, InstanceDelivered
-from services.forwarder import jobs
+from services.dicom.transforming.transformation import Transformation
+from services.forwarder import jobs, transformations
 from services.forwarder.classify import UNSENDABLE
 from services.forwarder.delivery import Delivery, Result
 from services.forwarder.states import State
@@ -60,7 +62,9 @@ async def claim(
     }
     rows = await (await connection.execute(QUERIES.claim, parameters)).fetchall()
     rows.sort(key=lambda row: (-row["priority"], row["next_attempt_at"], row["id"]))
-    claimed = [_delivery(row) for row in rows if row["state"] == State.SENDING]
+    taken = [row for row in rows if row["state"] == State.SENDING]
+    changes = await transformations.load(connection, {row["transformation"] for row in taken} - {None})
+    claimed = [_delivery(row, changes) for row in taken]
     if claimed:
         await jobs.activate(connection, {delivery.job for delivery in claimed})
     await jobs.recompute(connection, {row["job"] for row in rows if row["state"] != State.SENDING})
@@ -130,9 +134,10 @@ async def backlog(connection: Connection, destination: str) -> tuple[float, int]
     return (found["age"], found["deliveries"]) if found else (0.0, 0)
 
 
-def _delivery(row: DictRow) -> Delivery:
+def _delivery(row: DictRow, changes: Mapping[str, Transformation]) -> Delivery:
     values: dict[str, Any] = {name: row[name] for name in _COLUMNS}
-    return Delivery(**values | {"state_before": State(row["state_before"])})
+    values |= {"state_before": State(row["state_before"]), "transformation": changes.get(row["transformation"])}
+    return Delivery(**values)
 
 
 def _parameters(results: Sequence[Result], holder: str) -> dict[str, Any]:
@@ -146,6 +151,7 @@ def _parameters(results: Sequence[Result], holder: str) -> dict[str, Any]:
         "tried": [result.tried for result in results],
         "keep": [result.keep for result in results],
         "delay": [result.delay for result in results],
+        "sent": [result.sent and json.dumps(asdict(result.sent)) for result in results],
     }
 
 
@@ -159,6 +165,7 @@ async def _insert_attempts(connection: Connection, results: Sequence[Result]) ->
         "outcome": [_OUTCOMES.get(result.state, result.state.value) for result in results],
         "reason": ["; ".join(filter(None, (result.note, result.reason))) for result in results],
         "milliseconds": [result.milliseconds for result in results],
+        "sent_sha256": [result.sent and result.sent.sha256 for result in results],
     }
     await connection.execute(QUERIES.insert_attempts, parameters)
 

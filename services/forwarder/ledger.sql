@@ -71,7 +71,7 @@ returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.
           coalesce(i.object_key, d.object_key) as object_key,
           coalesce(i.data_set_offset, d.data_set_offset) as data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
           d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at, d.rule,
-          d.source
+          d.source, d.transformation
 
 -- name: renew_leases
 update routing.delivery set lease_until = now() + make_interval(secs => %(lease)s)
@@ -92,21 +92,22 @@ update routing.delivery d set
                            when r.delay is null then 'infinity'
                            else now() + make_interval(secs => r.delay) end,
     lease_until = null,
+    sent = coalesce(r.sent, d.sent),
     finished_at = case when r.state in ('PENDING', 'UNKNOWN') and j.state <> 'CANCELED' then null else now() end,
     commit_on = case when %(commitment)s and r.state in ('DELIVERED', 'WARNED') and d.commit is distinct from false
                      then (select c.server from config.commitment_server_view c where c.destination = d.destination)
                 end
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[], %(state)s::text[], %(status)s::int[], %(reason)s::text[],
-            %(tried)s::int[], %(keep)s::boolean[], %(delay)s::double precision[])
-         as r(received_at, id, state, status, reason, tried, keep, delay), routing.job j
+            %(tried)s::int[], %(keep)s::boolean[], %(delay)s::double precision[], %(sent)s::jsonb[])
+         as r(received_at, id, state, status, reason, tried, keep, delay, sent), routing.job j
 where d.received_at = r.received_at and d.id = r.id and j.id = d.job and d.lease_holder = %(holder)s
   and (d.state = 'SENDING' or (d.state in ('UNKNOWN', 'CANCELED') and r.state in ('DELIVERED', 'WARNED')))
 returning d.id, d.job, d.state, d.destination, d.sop_instance_uid, d.revision, d.study_instance_uid, d.commit_on
 
 -- name: insert_attempts
-insert into routing.attempt (delivery, association, status, outcome, reason, milliseconds)
+insert into routing.attempt (delivery, association, status, outcome, reason, milliseconds, sent_sha256)
 select * from unnest(%(delivery)s::bigint[], %(association)s::text[], %(status)s::int[], %(outcome)s::text[],
-                     %(reason)s::text[], %(milliseconds)s::int[])
+                     %(reason)s::text[], %(milliseconds)s::int[], %(sent_sha256)s::text[])
 
 -- name: expire_leases
 -- The worker died or could not renew: nobody knows whether its instances arrived. What a person cancelled meanwhile is

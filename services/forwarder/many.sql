@@ -48,16 +48,16 @@ from (select distinct d.study_instance_uid as study
       join routing.delivery d on d.received_at = k.received_at and d.id = k.id) as s
 
 -- name: insert_rerouted
--- The same instances to another station, each once.
+-- The same instances to another station, each once, changed as they would have been: never the original in their place.
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
-                              state, reason, finished_at)
+                              state, reason, finished_at, transformation, sent_sop_instance_uid)
 select distinct on (d.received_at, d.sop_instance_uid, d.revision)
        d.received_at, d.sop_instance_uid, d.revision, %(to)s, %(request)s, j.id, d.study_instance_uid, d.object_key,
        d.data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, %(priority)s::int,
        case when c.unsendable then 'FAILED' else 'PENDING' end,
        case when c.unsendable then %(unsendable_reason)s::text else '' end,
-       case when c.unsendable then now() end
+       case when c.unsendable then now() end, d.transformation, d.sent_sop_instance_uid
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
 join routing.delivery d on d.received_at = k.received_at and d.id = k.id
 join routing.job j on j.request = %(request)s and j.study_instance_uid = d.study_instance_uid

@@ -34,6 +34,7 @@ def result(outcome: Outcome, policy: Policy, fraction: float, elapsed_seconds: f
         association=outcome.association,
         milliseconds=outcome.milliseconds,
         note=outcome.note,
+        sent=outcome.sent,
     )
 
 

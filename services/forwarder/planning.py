@@ -6,10 +6,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from schemas.rules.steps import AnyStep
 from services.dicom.rules import Match, sends
 
 PET_RAW_RULE = "PET raw data (R122)"
 CAME_FROM_THERE = "it came from there, and the rule does not say back: true"
+CORRECTION_RULE = "gateway studies correct --to"
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "stat": 3}
 
 
@@ -48,12 +50,22 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class SentAs:
+    """How an earlier delivery of the instance went: the number of its transformation, and the SOP Instance UID under
+    which it was sent; None: as stored."""
+
+    transformation: str | None
+    sop_instance_uid: str | None
+
+
+@dataclass(frozen=True)
 class Planned:
     """One delivery to be. ``refusal`` is not empty when it cannot go: it is FAILED at once, visible.
 
     ``commit``: whether its rule requires commitment or does not want it; None: as the destination can (R71).
     ``awaits``: stations that must have committed the instance before it goes. ``source``: the calling AE title it came
-    from; empty where a person asked for it.
+    from; empty where a person asked for it. ``transform``: what is changed of it, unless ``sent_as`` says that
+    it goes as an earlier delivery went.
     """
 
     instance: Instance
@@ -64,6 +76,8 @@ class Planned:
     commit: bool | None = None
     awaits: tuple[str, ...] = ()
     source: str = ""
+    transform: tuple[AnyStep, ...] = ()
+    sent_as: SentAs | None = None
 
 
 def instance(receipt: Mapping[str, Any]) -> Instance:
@@ -94,6 +108,7 @@ def plan(
             commit=match.commit.get(destination),
             awaits=match.after_commitment,
             source=source,
+            transform=match.transform.get(destination, ()),
         )
 
 
@@ -102,11 +117,23 @@ def pet_raw_match(station: str) -> Match:
     return Match(rule=PET_RAW_RULE, level="instance", quiet_seconds=0, destinations=(station,), priority="normal")
 
 
+def correction_match(station: str) -> Match:
+    """What sends a corrected instance to the station that a person named, instead of what the rules say."""
+    return Match(rule=CORRECTION_RULE, level="instance", quiet_seconds=0, destinations=(station,), priority="high")
+
+
 def share(match: Match, shared: Mapping[str, str]) -> Match:
-    """The match with the members that its study goes to, in place of the stations whose group they are in."""
-    destinations = tuple(dict.fromkeys(shared.get(title, title) for title in match.destinations))
-    commit = {shared.get(title, title): wanted for title, wanted in match.commit.items()}
-    return replace(match, destinations=destinations, commit=commit)
+    """The match with the members that its study goes to, in place of the stations whose group they are in. Where one
+    member stands for several stations, what the rule says of the first of them counts."""
+    first: dict[str, str] = {}
+    for title in match.destinations:
+        first.setdefault(shared.get(title, title), title)
+    return replace(
+        match,
+        destinations=tuple(first),
+        commit={member: match.commit[title] for member, title in first.items() if title in match.commit},
+        transform={member: match.transform[title] for member, title in first.items() if title in match.transform},
+    )
 
 
 def matched(

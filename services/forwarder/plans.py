@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from services.forwarder import jobs
-from services.forwarder.planning import JobKey, Planned
+from services.dicom.transforming.transformation import Transformation
+from services.forwarder import jobs, transformations
+from services.forwarder.planning import JobKey, Planned, SentAs
 from services.runtime.db import load_queries
 
 Connection = AsyncConnection[DictRow]
@@ -50,6 +51,7 @@ async def insert_deliveries(
     parameters: dict[str, Any] = {
         column: [getattr(each.instance, column) for each in planned] for column in _INSTANCE_COLUMNS
     }
+    sent = await _sent_as(connection, planned)
     parameters |= {
         "destination": [each.job.destination for each in planned],
         "request": [request] * len(planned),
@@ -62,8 +64,21 @@ async def insert_deliveries(
         "awaits": [json.dumps(each.awaits) if each.awaits else None for each in planned],
         "rule": [each.job.rule for each in planned],
         "source": [each.source for each in planned],
+        "transformation": [each.transformation for each in sent],
+        "sent_sop_instance_uid": [each.sop_instance_uid for each in sent],
     }
     return await (await connection.execute(QUERIES.insert_deliveries, parameters)).fetchall()
+
+
+async def _sent_as(connection: Connection, planned: Sequence[Planned]) -> list[SentAs]:
+    changes = await transformations.store(connection, [each.transform for each in planned])
+    return [each.sent_as or _changed(change, each) for change, each in zip(changes, planned, strict=True)]
+
+
+def _changed(change: Transformation | None, planned: Planned) -> SentAs:
+    if change is None:
+        return SentAs(None, None)
+    return SentAs(change.number, transformations.sent_uid(change, planned.instance.sop_instance_uid))
 
 
 def waits_for(titles: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """What people ask for, carried out once: the answer in ``routing.request_done`` is the effect."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +11,7 @@ from services.forwarder import jobs, plans, retrieval_requests
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.many import Many
-from services.forwarder.planning import PRIORITIES, JobKey, Planned, instance
+from services.forwarder.planning import PRIORITIES, JobKey, Planned, SentAs, instance
 from services.forwarder.routing_again import RoutingAgain
 from services.runtime.db import Database, load_queries
 from services.runtime.requests import CarryOut, Refused
@@ -41,7 +41,10 @@ class Requests(CarryOut):
         self._configuration = configuration
 
     async def _send(self, connection: Connection, row: DictRow) -> dict[str, Any]:
-        """A job of its own, so that instances delivered before are sent again. Why, stands where a rule's name does."""
+        """A job of its own, so that instances delivered before are sent again. Why, stands where a rule's name does.
+
+        They go as they are stored; ``as_sent``: changed as they were when they went there last.
+        """
         destination, uids = str(row["body"]["to"]), [str(uid) for uid in row["body"]["uids"]]
         self._check_destination(destination)
         if not self._configuration.stations[destination].store:
@@ -63,10 +66,14 @@ class Requests(CarryOut):
         }  # fmt: skip
         await connection.execute(QUERIES.insert_request_job, parameters)
         key = JobKey(0, "", destination, study, study, "instance")
+        sent_as = await _sent_as(connection, destination, found) if row["body"].get("as_sent") else {}
         planned = [
-            Planned(instance(receipt), key, priority, 0, self._configuration.unsendable(receipt["sop_class_uid"]))
+            Planned(
+                instance(receipt), key, priority, 0, self._configuration.unsendable(receipt["sop_class_uid"]),
+                sent_as=sent_as.get(receipt["sop_instance_uid"]),
+            )
             for receipt in found
-        ]
+        ]  # fmt: skip
         await plans.insert_deliveries(connection, planned, [job] * len(planned), row["id"])
         await jobs.recompute(connection, {job} if any(each.refusal for each in planned) else set())
         await jobs.notify(connection, {destination})
@@ -126,3 +133,10 @@ class Requests(CarryOut):
         refusal = self._configuration.refusal(title)
         if refusal is not None:
             raise Refused(refusal)
+
+
+async def _sent_as(connection: Connection, destination: str, found: Sequence[DictRow]) -> dict[str, SentAs]:
+    """How instances went to the destination last, by SOP Instance UID."""
+    parameters = {"uids": [receipt["sop_instance_uid"] for receipt in found], "destination": destination}
+    rows = await (await connection.execute(QUERIES.select_sent_as, parameters)).fetchall()
+    return {row["sop_instance_uid"]: SentAs(row["transformation"], row["sent_sop_instance_uid"]) for row in rows}

@@ -37,6 +37,14 @@ from wanted w join storage.identity_view i using (sop_instance_uid)
 where i.state = 'STORED'
 order by i.sop_instance_uid, i.revision desc
 
+-- name: select_sent_as
+-- What was changed of each instance when it went there last.
+select distinct on (d.sop_instance_uid) d.sop_instance_uid, d.transformation, d.sent_sop_instance_uid
+from routing.delivery d
+where d.sop_instance_uid = any(%(uids)s::text[]) and d.destination = %(destination)s
+  and d.state in ('DELIVERED', 'WARNED')
+order by d.sop_instance_uid, d.finished_at desc
+
 -- name: insert_request_job
 insert into routing.job (id, kind, destination, study_instance_uid, group_uid, rule, level, priority, request,
                          last_received_at, released_at)

@@ -15,6 +15,7 @@ from services.dicom.guards import Guards
 from services.dicom.profile import Pair, Profile
 from services.dicom.requestor import Peer, Requestor
 from services.dicom.transcoding import NotConvertible, choose
+from services.dicom.transforming.errors import NotTransformable
 from services.dicom.uids import valid_uid
 from services.dicom.verified import ObjectDamaged
 from services.forwarder.classify import (
@@ -28,7 +29,7 @@ from services.forwarder.classify import (
     classify_unusable,
 )
 from services.forwarder.configuration import Station
-from services.forwarder.delivery import Delivery, Outcome
+from services.forwarder.delivery import Delivery, Outcome, Sent
 from services.forwarder.preparation import Preparation
 from services.forwarder.states import Event
 from services.runtime.errors import GatewayError, ObjectMissing
@@ -87,6 +88,7 @@ class Transfer:
         self._stopped = threading.Event()
         self._answers = 0
         self._note = ""  # how what is sent differs from what is stored
+        self._sent: Sent | None = None
 
     def stop(self) -> None:
         """Send nothing more than the delivery at hand. From any thread."""
@@ -125,7 +127,7 @@ class Transfer:
     def run(self, first: list[Delivery]) -> Trouble | None:
         """Open the association for the contexts of ``first`` and send until the end."""
         try:
-            self._connect([delivery.context for delivery in first])
+            self._connect([pair for delivery in first for pair in delivery.contexts])
             while not self._stopped.is_set() and (delivery := self._inbox.get()) is not None:
                 if self._stopped.is_set():
                     break
@@ -162,18 +164,19 @@ class Transfer:
         requestor = self._association_for(delivery)
         context = self._context(requestor, delivery)
         if context is None:
-            verdict = classify_context(*delivery.context, proposed=delivery.context in self._proposed)
+            proposed = any(pair in self._proposed for pair in delivery.contexts)
+            verdict = classify_context(*delivery.context, proposed=proposed)
             self._report(Outcome(delivery, verdict, answered=True))
             return None
         started = time.monotonic()
         verdict, answered, trouble = self._store(requestor, context, delivery)
         elapsed = int((time.monotonic() - started) * 1000)
-        self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered, self._note))
+        self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered, self._note, self._sent))
         return trouble
 
     def _context(self, requestor: Requestor, delivery: Delivery) -> PresentationContext | None:
-        """The context of exactly what is stored; profile xeleris also sends in the other syntax that was accepted."""
-        exact = requestor.context_for(*delivery.context)
+        """The first accepted one that the delivery may be sent in; profile xeleris also sends in the other syntax."""
+        exact = next((found for pair in delivery.contexts if (found := requestor.context_for(*pair))), None)
         if exact is not None or not self._line.profile.xeleris:
             return exact
         contexts = requestor.association.contexts.values()
@@ -182,10 +185,10 @@ class Transfer:
 
     def _association_for(self, delivery: Delivery) -> Requestor:
         """The open association, or another one: the peer ended it while idle, or the context was not proposed."""
-        fits = delivery.context in self._proposed or not self._proposable(delivery.context)
+        fits = all(pair in self._proposed or not self._proposable(pair) for pair in delivery.contexts)
         if self._requestor is not None and fits and self._requestor.alive():
             return self._requestor
-        return self._connect([delivery.context])
+        return self._connect(delivery.contexts)
 
     def _proposable(self, pair: Pair) -> bool:
         """Whether another association could have a context for it: profile xeleris always proposes the same."""
@@ -195,7 +198,7 @@ class Transfer:
         self, requestor: Requestor, context: PresentationContext, delivery: Delivery
     ) -> tuple[Verdict, bool, Trouble | None]:
         """(verdict, whether the destination answered, what is wrong with the destination)."""
-        self._note = ""
+        self._note, self._sent = "", None
         if delivery.size <= 0:
             return Verdict(Event.REFUSE, "the object holds no data set"), False, None
         try:
@@ -206,6 +209,8 @@ class Transfer:
                 False,
                 None,
             )
+        except NotTransformable as error:
+            return Verdict(Event.REFUSE, f"the rule's transformation cannot be done: {error}"), False, None
         except (ObjectMissing, ObjectDamaged, SourceTruncated) as error:
             log.error("object_not_deliverable", delivery=delivery.id, object_key=delivery.object_key, error=str(error))
             self._forget(requestor)
@@ -222,10 +227,9 @@ class Transfer:
 
     def _send(self, requestor: Requestor, context: PresentationContext, delivery: Delivery) -> Response:
         with self._preparation.prepared(delivery, context.transfer_syntax, reduce=self._line.reduce) as ready:
-            self._note = ready.note
-            return requestor.store(
-                context, delivery.sop_class_uid, delivery.sop_instance_uid, ready.source, ready.offset, ready.size
-            )
+            self._note, self._sent = ready.note, ready.sent
+            uid = ready.sop_instance_uid or delivery.sop_instance_uid
+            return requestor.store(context, delivery.sop_class_uid, uid, ready.source, ready.offset, ready.size)
 
     def _forget(self, requestor: Requestor) -> None:
         """After a fault of our own: the association has ended if any of the object was sent on it."""

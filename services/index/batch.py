@@ -35,7 +35,8 @@ class Batch:
 def gather(entries: Iterable[Entry], known: Mapping[str, Study]) -> Batch:
     """The rows of a batch. ``known`` are the studies that exist already, by Study Instance UID.
 
-    A study keeps the patient it was first seen with; what differs later is flagged, never merged.
+    A study keeps the patient it was first seen with, unless a person corrects it; what differs later is flagged, never
+    merged.
     """
     batch = Batch()
     for entry in entries:
@@ -55,8 +56,11 @@ def add(study: Study | None, entry: Entry) -> Study:
         return Study(entry.study, entry.demographics)
     return Study(
         values=_filled(study.values, entry.study),
-        demographics={**entry.demographics, **study.demographics},
-        patient_conflict=study.patient_conflict or conflicting(study.demographics, entry.demographics),
+        demographics={**study.demographics, **entry.demographics}
+        if entry.corrected
+        else {**entry.demographics, **study.demographics},
+        patient_conflict=study.patient_conflict
+        or (not entry.corrected and conflicting(study.demographics, entry.demographics)),
     )
 
 

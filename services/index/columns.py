@@ -37,6 +37,8 @@ class Entry:
     row_count: int | None
     column_count: int | None
     frame_count: int | None
+    corrected: bool = False
+    """A person corrected it: what it says of the patient replaces what the study said before."""
 
 
 def entry(receipt: Mapping[str, Any], facts: Mapping[str, Any] | None) -> Entry:
@@ -76,6 +78,7 @@ def entry(receipt: Mapping[str, Any], facts: Mapping[str, Any] | None) -> Entry:
         row_count=integer(found, "00280010"),
         column_count=integer(found, "00280011"),
         frame_count=integer(found, "00280008"),
+        corrected="corrected" in receipt["flags"],
     )
 
 

@@ -7,7 +7,7 @@ select pg_advisory_xact_lock(hashtextextended('index', 0))
 -- The receipts of a batch that belong into the index, with their facts. A duplicate adds nothing; what is being
 -- deleted is hidden.
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision, r.study_instance_uid, r.series_instance_uid,
-       r.sop_class_uid, r.transfer_syntax_uid, f.facts
+       r.sop_class_uid, r.transfer_syntax_uid, r.flags, f.facts
 from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[]) as k(received_at, object_key)
 join storage.receipt_view r on r.received_at = k.received_at and r.object_key = k.object_key
 left join storage.fact_view f on f.received_at = k.received_at and f.object_key = k.object_key
@@ -86,6 +86,16 @@ update index.instance i set latest = not i.latest
 where i.sop_instance_uid = any(%(uids)s::text[])
   and i.latest <> (i.revision = (select max(n.revision) from index.instance n
                                  where n.sop_instance_uid = i.sop_instance_uid))
+
+-- name: settle_corrected
+-- Whether the patient still differs within a study that was corrected: the newest revisions say it.
+update index.study s set patient_conflict = (
+    select count(distinct f.facts #>> '{values,00100020,0}') > 1
+           or count(distinct upper(f.facts #>> '{values,00100010,0}')) > 1
+    from index.instance i
+    join storage.fact_view f on f.received_at = i.received_at and f.object_key = i.object_key
+    where i.study_instance_uid = s.study_instance_uid and i.latest)
+where s.study_instance_uid = any(%(uids)s::text[])
 
 -- name: begin_reconcile
 -- The window to look through: from what was reconciled before, less an overlap for transactions that committed late.

@@ -1,7 +1,7 @@
 """The query tables in PostgreSQL. Every function runs in its caller's transaction."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,11 +53,13 @@ async def index_receipts(connection: Connection, keys: Sequence[ReceiptKey], *, 
     entries = [entry(row, None if bare else row["facts"]) for row in found]
     if not entries:
         return 0
-    batch = gather(entries, await _known_studies(connection, entries))
+    known, before = await _known_studies(connection, entries)
+    batch = gather(entries, known)
     patients = await _upsert_patients(connection, batch)
     await _upsert_studies(connection, batch, patients)
     await _upsert_series(connection, batch)
     await _insert_instances(connection, batch)
+    await _settle_corrected(connection, {each.study_instance_uid for each in entries if each.corrected}, before)
     return len(entries)
 
 
@@ -66,10 +68,21 @@ async def _receipts(connection: Connection, keys: Sequence[ReceiptKey]) -> list[
     return await (await connection.execute(QUERIES.select_receipts, parameters)).fetchall()
 
 
-async def _known_studies(connection: Connection, entries: Sequence[Entry]) -> dict[str, Study]:
+async def _known_studies(connection: Connection, entries: Sequence[Entry]) -> tuple[dict[str, Study], dict[str, int]]:
+    """The studies that exist already, and the patient of each."""
     uids = sorted({entry.study_instance_uid for entry in entries})
     rows = await (await connection.execute(QUERIES.select_studies, {"uids": uids})).fetchall()
-    return {row["study_instance_uid"]: Study({}, row["demographics"], row["patient_conflict"]) for row in rows}
+    studies = {row["study_instance_uid"]: Study({}, row["demographics"], row["patient_conflict"]) for row in rows}
+    return studies, {row["study_instance_uid"]: row["patient"] for row in rows}
+
+
+async def _settle_corrected(connection: Connection, studies: Collection[str], before: Mapping[str, int]) -> None:
+    """Studies that a person corrected: whether their patient still differs; a patient without any study goes."""
+    if not studies:
+        return
+    await connection.execute(QUERIES.settle_corrected, {"uids": sorted(studies)})
+    patients = sorted({before[uid] for uid in studies if uid in before})
+    await connection.execute(QUERIES.remove_patients_without_study, {"patient": patients})
 
 
 async def _upsert_patients(connection: Connection, batch: Batch) -> dict[PatientKey, int]:

@@ -21,6 +21,7 @@ BY_POLICY: Final[dict[Policy, Disposition]] = {
 }
 
 REVISION_FLAG: Final = "revision"
+CORRECTED_FLAG: Final = "corrected"
 TRANSFER_SYNTAX_FLAG: Final = "transfer-syntax-only"
 FACTS_REFUSED_FLAG: Final = "facts-refused"
 TOO_OFTEN_FLAG: Final = "received-too-often"
@@ -69,6 +70,7 @@ class Known:
 class Arrival:
     """What of a receipt decides. ``delivered_to_sender``: we (may) have sent that UID to the station it came from.
 
+    ``corrected``: a person had it made from an earlier revision, and it is routed whatever its source's policy.
     ``other_pixels`` are the hashes of known contents that say the same (``look_alikes``) but of other pixel data.
     """
 
@@ -78,6 +80,7 @@ class Arrival:
     policy: Policy = "route"
     delivered_to_sender: bool = False
     recovered: bool = False
+    corrected: bool = False
     other_pixels: frozenset[str] = frozenset()
 
 
@@ -105,6 +108,9 @@ def decide(arrival: Arrival, known: Sequence[Known]) -> Decision:
     if same is not None and same.live:
         return Decision("DUPLICATE", same.revision, "none")
     live = [row for row in known if row.live]
+    if arrival.corrected:
+        change: IdentityChange = "revive" if same else "insert"
+        return Decision("REVISION", _revision(same, known), change, (REVISION_FLAG, CORRECTED_FLAG))
     flags = (REVISION_FLAG,) if live else ()
     disposition = _disposition(arrival, live)
     if live and disposition == "HELD" and _only_another_syntax(arrival, live):
@@ -133,7 +139,7 @@ def look_alikes(arrival: Arrival, known: Sequence[Known]) -> list[Known]:
 
     None for content that is known already.
     """
-    if any(row.sha256 == arrival.sha256 and row.live for row in known):
+    if arrival.corrected or any(row.sha256 == arrival.sha256 and row.live for row in known):
         return []
     return [
         row

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from schemas.topology import STORAGE_INSTANCE_RECEIVED, STORAGE_REQUEST
@@ -12,6 +13,7 @@ from services.dicom.settings import DicomSettings
 from services.runtime import partitions, reconcile
 from services.runtime.app import Runtime
 from services.runtime.supervise import Supervisor
+from services.storage.corrections import Corrector
 from services.storage.deletion import DeletionWorker
 from services.storage.full_sweep import FullSweep
 from services.storage.handlers import Recorder
@@ -65,9 +67,17 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     await runtime.bus.consume(
         STORAGE_INSTANCE_RECEIVED, recorder.handle, batch=settings.batch, while_available=runtime.db
     )
-    requests = Requests(runtime.db, settings, commitment=commitment)
+    corrector = Corrector(runtime.objects, spool(runtime.settings.home), runtime.settings.max_object_bytes)
+    requests = Requests(runtime.db, settings, corrector, commitment=commitment)
     await runtime.bus.consume(STORAGE_REQUEST, requests.requested, while_available=runtime.db)
     reconcile.every(
         runtime, "storage requests", REQUESTS_SECONDS, requests.reconcile, lambda: not runtime.bus.available
     )
     yield
+
+
+def spool(home: Path) -> Path:
+    """The folder for what is written again before it is stored."""
+    folder = home / "correcting"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

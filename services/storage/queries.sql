@@ -265,7 +265,7 @@ select sop_instance_uid from storage.identity tablesample system (1) limit 1
 select pg_advisory_xact_lock(hashtextextended('storage.request:' || %(request)s::text, 0))
 
 -- name: select_request
-select r.id, r.kind, r.body, r.requested_by
+select r.id, r.kind, r.body, r.requested_by, r.requested_at
 from config.request_view r
 where r.id = %(request)s and r.kind = any(%(kinds)s::text[])
   and not exists (select from storage.request_done d where d.request = r.id)
@@ -295,6 +295,33 @@ select i.sop_instance_uid
 from index.series_view s
 join storage.identity i on i.study_instance_uid = s.study_instance_uid and i.series_instance_uid = s.series_instance_uid
 where s.series_instance_uid = any(%(uids)s::text[]) and i.state in ('STORED', 'DAMAGED')
+
+-- name: select_correctable
+-- The newest stored content of the instances that UIDs of studies, series and instances name, with who sent it.
+with wanted as (
+    select i.sop_instance_uid from storage.identity i where i.study_instance_uid = any(%(uids)s::text[])
+    union
+    select i.sop_instance_uid from storage.identity i where i.sop_instance_uid = any(%(uids)s::text[])
+    union
+    select i.sop_instance_uid
+    from index.series_view s
+    join storage.identity i on i.study_instance_uid = s.study_instance_uid
+                           and i.series_instance_uid = s.series_instance_uid
+    where s.series_instance_uid = any(%(uids)s::text[])
+)
+select distinct on (i.sop_instance_uid)
+       i.sop_instance_uid, i.revision, i.sha256, i.object_key, i.size, i.data_set_offset, i.sop_class_uid,
+       i.transfer_syntax_uid, r.peer_address, r.calling_aet, r.called_aet
+from wanted w
+join storage.identity i using (sop_instance_uid)
+join storage.receipt r on r.received_at = i.received_at and r.object_key = i.object_key
+where i.state = 'STORED'
+order by i.sop_instance_uid, i.revision desc
+
+-- name: count_corrected
+-- What a correction has recorded, also what the sweep found of it.
+select count(*) as instances from storage.receipt
+where received_at >= %(requested_at)s::timestamptz - interval '1 minute' and association = %(request)s and disposition = 'REVISION'
 
 -- name: lock_contents
 -- In one order, so that two deletions never wait for one another.

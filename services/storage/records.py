@@ -90,6 +90,7 @@ class Surroundings:
             facts=arrived.facts,
             policy=self.policies.get(receipt.calling_aet, "route"),
             delivered_to_sender=(receipt.sop_instance_uid, receipt.calling_aet) in self.delivered,
+            corrected=receipt.corrects is not None,
             recovered=self.recovered_before is not None and receipt.received_at < self.recovered_before,
         )
         rows = self.known[receipt.sop_instance_uid]

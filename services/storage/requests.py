@@ -1,13 +1,17 @@
-"""What people ask storage for: delete, and what retention would do."""
+"""What people ask storage for: delete, correct, and what retention would do."""
 
+import asyncio
 import json
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg.rows import DictRow
 
+from schemas.messages import InstanceReceived
 from services.runtime.db import Connection, Database
 from services.runtime.requests import CarryOut, Refused
-from services.storage import retention
+from services.storage import records, retention
+from services.storage.corrections import Corrector, NotCorrectable, correction
 from services.storage.deletion import Uncommitted, delete_instances
 from services.storage.records import QUERIES
 from services.storage.retention_policy import Policy
@@ -17,11 +21,23 @@ MOST_PREVIEWED: Final = 1000
 
 
 class Requests(CarryOut):
-    """The use cases *delete* and *retention* (a preview). ``commitment``: whether the profile asks for it."""
+    """The use cases *delete*, *correct*, *retention* (a preview). ``commitment``: whether the profile asks for it."""
 
-    def __init__(self, database: Database, settings: StorageSettings, *, commitment: bool) -> None:
-        super().__init__(database, QUERIES, {"delete": self._delete, "retention": self._retention})
-        self._settings, self._commitment = settings, commitment
+    def __init__(
+        self, database: Database, settings: StorageSettings, corrector: Corrector, *, commitment: bool
+    ) -> None:
+        carried_out = {"delete": self._delete, "correct": self._correct, "retention": self._retention}
+        super().__init__(database, QUERIES, carried_out)
+        self._settings, self._commitment, self._corrector = settings, commitment, corrector
+        self._written: dict[UUID, list[InstanceReceived] | NotCorrectable] = {}
+
+    async def carry_out(self, request: UUID) -> None:
+        """As every request; the objects of a correction are written before its transaction begins."""
+        await self._write(request)
+        try:
+            await super().carry_out(request)
+        finally:
+            self._written.pop(request, None)
 
     async def _delete(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         found = await connection.execute(QUERIES.select_deletable_uids, {"uids": row["body"]["uids"]})
@@ -48,3 +64,32 @@ class Requests(CarryOut):
                 "set TITLE --retention-days N' switches it on"
             )
         return {"policy": policy.document(), "studies": await retention.preview(connection, policy, most)}
+
+    async def _write(self, request: UUID) -> None:
+        """New objects for what a correction concerns; nothing for other requests, and those carried out."""
+        async with self._database.transaction() as connection:
+            parameters = {"request": request, "kinds": ["correct"]}
+            row = await (await connection.execute(QUERIES.select_request, parameters)).fetchone()
+            if row is None:
+                return
+            uids = {"uids": row["body"]["uids"]}
+            found = await (await connection.execute(QUERIES.select_correctable, uids)).fetchall()
+            live = await (await connection.execute(QUERIES.select_generation)).fetchone()
+        if live is None:
+            raise LookupError("config.generation has no row: the database was not migrated")
+        wanted = correction(request, row["body"], row["requested_at"], live["number"], live["rule_set"])
+        try:
+            self._written[request] = await asyncio.to_thread(self._corrector.write, found, wanted)
+        except NotCorrectable as error:
+            self._written[request] = error
+
+    async def _correct(self, connection: Connection, row: DictRow) -> dict[str, Any]:
+        written = self._written.get(row["id"])
+        if isinstance(written, NotCorrectable):
+            raise Refused(f"{written}; nothing was changed")
+        await records.record(connection, self._corrector.objects, written or [])
+        parameters = {"requested_at": row["requested_at"], "request": row["id"].hex}
+        counted = await (await connection.execute(QUERIES.count_corrected, parameters)).fetchone()
+        if counted is None or not counted["instances"]:
+            raise Refused("nothing stored under these UIDs has to be corrected: it says so already, or is gone")
+        return {"instances": counted["instances"]}

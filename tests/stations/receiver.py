@@ -147,6 +147,11 @@ class StationReceiver:
                 raise KeyError(uid)
             return self._data_sets[uid][-1]
 
+    def data_sets(self, uid: str) -> list[bytes]:
+        """All data sets received for this SOP Instance UID, in their order."""
+        with self._lock:
+            return list(self._data_sets.get(uid, ()))
+
     def received_at(self, uid: str) -> float:
         """time.monotonic() of the first receipt. Raises KeyError when there is none."""
         return self._received_at[uid]

@@ -33,11 +33,15 @@ class Archive(Protocol):
 
 @dataclass(frozen=True)
 class Sent:
-    """An instance that was delivered; ``stored``: it is still here and can be sent again."""
+    """An instance that was delivered, by the UIDs it went under; ``stored``: it is still here and can be sent again.
+
+    ``stored_uid``: its SOP Instance UID here; empty: the same.
+    """
 
     sop_instance_uid: str
     series_instance_uid: str
     stored: bool = True
+    stored_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ class Compared:
 
     @property
     def sendable(self) -> list[str]:
-        """Of what is missing, what is still here."""
-        return [each.sop_instance_uid for each in self.missing if each.stored]
+        """Of what is missing, what is still here, by its UIDs here."""
+        return [each.stored_uid or each.sop_instance_uid for each in self.missing if each.stored]
 
     @property
     def gone(self) -> int:

@@ -1,17 +1,23 @@
 -- name: delivered_studies
 -- What a station was sent within a time; asked for an hour at a time, so that the ledger's size does not matter.
-select distinct study_instance_uid from routing.delivery_view
+-- It may have gone under other UIDs than it is stored under; study: the one it went under.
+select distinct coalesce(sent -> 'uids' ->> study_instance_uid, study_instance_uid) as study,
+       study_instance_uid as stored_study
+from routing.delivery_view
 where destination = %(title)s and state in ('DELIVERED', 'WARNED')
   and finished_at >= %(since)s and finished_at < %(until)s
 
 -- name: delivered_instances
--- Everything the station was ever sent of a study: a count is compared with all of it.
-select d.sop_instance_uid, coalesce(max(i.series_instance_uid), '') as series_instance_uid,
+-- Everything the station was ever sent of a study under these UIDs: a count is compared with all of it.
+select coalesce(d.sent_sop_instance_uid, d.sop_instance_uid) as sop_instance_uid, d.sop_instance_uid as stored_uid,
+       coalesce(max(coalesce(d.sent -> 'uids' ->> i.series_instance_uid, i.series_instance_uid)), '')
+           as series_instance_uid,
        coalesce(bool_or(i.state = 'STORED'), false) as stored
 from routing.delivery_view d
 left join storage.identity_view i on i.sop_instance_uid = d.sop_instance_uid and i.study_instance_uid = d.study_instance_uid
-where d.study_instance_uid = %(study)s and d.destination = %(title)s and d.state in ('DELIVERED', 'WARNED')
-group by d.sop_instance_uid order by d.sop_instance_uid
+where d.study_instance_uid = %(stored_study)s and d.destination = %(title)s and d.state in ('DELIVERED', 'WARNED')
+  and coalesce(d.sent -> 'uids' ->> d.study_instance_uid, d.study_instance_uid) = %(study)s
+group by 1, 2 order by 1, 2
 
 -- name: begin
 insert into config.reconciliation (id, title, requested_by, since, until, holder, lease_until)

@@ -121,9 +121,9 @@ async def _compared(database: Database, profile: Profile, calling_aet: str, run:
     try:
         async with slot(database, wanted, wait_seconds=SLOT_SECONDS, on_lost=line.abort):
             try:
-                for study in studies:
+                for study, stored_study in studies:
                     await _renew(database, run)
-                    sent = await _sent(database, run.title, study)
+                    sent = await _sent(database, run.title, study, stored_study)
                     outcome.take(await asyncio.to_thread(line.compare, study, sent, level))
             finally:
                 await asyncio.to_thread(line.close)
@@ -134,22 +134,24 @@ async def _compared(database: Database, profile: Profile, calling_aet: str, run:
     return outcome
 
 
-async def _studies(database: Database, run: Run) -> list[str]:
-    """Studies of which the station was sent something within the time, an hour after the other."""
-    found: dict[str, None] = {}
+async def _studies(database: Database, run: Run) -> list[tuple[str, str]]:
+    """Studies of which the station was sent something within the time, an hour after the other: the UID under which it
+    was sent, and the one here."""
+    found: dict[tuple[str, str], None] = {}
     since = run.since
     while since < run.until:
         parameters = {"title": run.title, "since": since, "until": min(since + HOUR, run.until)}
         async with database.transaction() as conn:
             rows = await (await conn.execute(QUERIES.delivered_studies, parameters)).fetchall()
-        found |= {row["study_instance_uid"]: None for row in rows}
+        found |= {(row["study"], row["stored_study"]): None for row in rows}
         since += HOUR
     return list(found)
 
 
-async def _sent(database: Database, title: str, study: str) -> list[Sent]:
+async def _sent(database: Database, title: str, study: str, stored_study: str) -> list[Sent]:
+    parameters = {"title": title, "study": study, "stored_study": stored_study}
     async with database.transaction() as conn:
-        rows = await (await conn.execute(QUERIES.delivered_instances, {"title": title, "study": study})).fetchall()
+        rows = await (await conn.execute(QUERIES.delivered_instances, parameters)).fetchall()
     return [Sent(**row) for row in rows]
 
 
@@ -165,7 +167,7 @@ async def _finished(conn: Connection, actor: str, run: Run, outcome: Outcome, *,
     if resend:
         for gap in outcome.gaps:
             for uids in _portions(gap.sendable):
-                body = {"uids": uids, "to": run.title, "reason": f"missing at {run.title}"}
+                body = {"uids": uids, "to": run.title, "reason": f"missing at {run.title}", "as_sent": True}
                 outcome.requests.append(await requests.insert(conn, actor, "send", body))
     sent_again = outcome.sendable if resend else 0
     result = told(outcome)

@@ -1,7 +1,7 @@
 """Checking rule files: all faults at once, each with rule, field, value and cure."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from schemas.rules import AllOf, AnyOf, Condition, NoneOf, Rule, RuleDocument, RuleTextError, Target, load
+from schemas.rules.steps import STEPS, AnyStep
 from services.dicom.rules.committing import Committing, endless, flows
 from services.dicom.rules.conditions import ImpossibleCondition, build, named
 from services.dicom.rules.names import UnknownName, nearest
@@ -46,9 +47,16 @@ class RuleFaults(UsageError):
         self.faults = list(faults)
 
 
-def parse(text: str, stations: Collection[str] | None = None, committing: Committing | None = None) -> RuleDocument:
+def parse(
+    text: str,
+    stations: Collection[str] | None = None,
+    committing: Committing | None = None,
+    *,
+    transforming: bool = True,
+) -> RuleDocument:
     """Read a rule file. With ``stations``, the titles it may send to are checked too, in the same pass, and with
-    ``committing`` what it says of storage commitment.
+    ``committing`` what it says of storage commitment. ``transforming``: whether the profile lets rules change what they
+    send.
 
     Raises:
         RuleFaults: all faults of the file.
@@ -57,10 +65,16 @@ def parse(text: str, stations: Collection[str] | None = None, committing: Commit
         data = load(text)
     except RuleTextError as fault:
         raise RuleFaults([RuleFault("", fault.place, "", fault.problem)]) from fault
-    return read(data, stations, committing)
+    return read(data, stations, committing, transforming=transforming)
 
 
-def read(data: Any, stations: Collection[str] | None = None, committing: Committing | None = None) -> RuleDocument:
+def read(
+    data: Any,
+    stations: Collection[str] | None = None,
+    committing: Committing | None = None,
+    *,
+    transforming: bool = True,
+) -> RuleDocument:
     """Read a rule document from plain data, as it comes from JSON.
 
     Raises:
@@ -71,7 +85,8 @@ def read(data: Any, stations: Collection[str] | None = None, committing: Committ
     if committing is not None:
         faults += _endless_waits(data, repeated, committing)
     try:
-        document = RuleDocument.model_validate(data, context={"judge": _Judge(stations, committing)})
+        judge = _Judge(stations, committing, transforming=transforming)
+        document = RuleDocument.model_validate(data, context={"judge": judge})
     except ValidationError as error:
         told = [part for part in error.errors() if not _of_another_shape(part)]
         found = [_translated(data, repeated, part) for part in told[:_MAX_FAULTS]]
@@ -83,10 +98,16 @@ def read(data: Any, stations: Collection[str] | None = None, committing: Committ
     return document
 
 
-def check(document: RuleDocument, stations: Collection[str], committing: Committing | None = None) -> list[RuleFault]:
+def check(
+    document: RuleDocument,
+    stations: Collection[str],
+    committing: Committing | None = None,
+    *,
+    transforming: bool = True,
+) -> list[RuleFault]:
     """All faults of a document that was read before, against the stations there are."""
     try:
-        read(document.model_dump(mode="json", exclude_none=True), stations, committing)
+        read(document.model_dump(mode="json", exclude_none=True), stations, committing, transforming=transforming)
     except RuleFaults as found:
         return found.faults
     return []
@@ -95,8 +116,8 @@ def check(document: RuleDocument, stations: Collection[str], committing: Committ
 class _Judge:
     """Says what tags, values and stations of a document mean."""
 
-    def __init__(self, stations: Collection[str] | None, committing: Committing | None) -> None:
-        self._stations, self._committing = stations, committing
+    def __init__(self, stations: Collection[str] | None, committing: Committing | None, *, transforming: bool) -> None:
+        self._stations, self._committing, self._transforming = stations, committing, transforming
 
     def condition(self, condition: Condition) -> tuple[str, Any, str] | None:
         try:
@@ -107,6 +128,14 @@ class _Judge:
         except ImpossibleCondition as fault:
             return fault.field, fault.value, fault.cure
         return None
+
+    def step(self, step: AnyStep) -> tuple[str, Any, str] | None:
+        if not self._transforming:
+            return "do", getattr(step, "do", ""), "profile xeleris sends instances as they are: leave transform out"
+        # Imported here: steps are written with the names of this package.
+        from services.dicom.transforming.checking import fault_of
+
+        return fault_of(step)
 
     def station(self, title: str) -> str | None:
         if self._stations is None or title in self._stations:
@@ -183,7 +212,7 @@ def _rule_name(data: Any, repeated: Collection[str], place: tuple[str | int, ...
 def _field(place: tuple[str | int, ...]) -> str:
     """``when.all[1].value``, places counted from 1, from the model's way, where the shape of a node is a step too."""
     if place[:1] != ("when",):
-        return "".join(_step(step) for step in place).lstrip(".")
+        return "".join(_step(step) for step in _without_shapes(place)).lstrip(".")
     text, rest = "when", list(place[1:])
     while rest:
         shape = rest.pop(0)
@@ -194,6 +223,13 @@ def _field(place: tuple[str | int, ...]) -> str:
         if rest:
             text += _step(rest.pop(0))
     return text
+
+
+def _without_shapes(place: tuple[str | int, ...]) -> Iterator[str | int]:
+    """The model has what a step does as one more step of the way."""
+    for before, step, after in zip((None, None, *place), (None, *place), place, strict=False):
+        if not (before == "transform" and isinstance(step, int)):
+            yield after
 
 
 def _step(step: str | int) -> str:
@@ -233,7 +269,7 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
             return f"did you mean {close[0]}?"
         return f"write one of {choices}" if "," in choices else f"write {choices}"
     if kind.startswith("union_tag"):
-        return "write a condition {tag or fact, op, value} or one of all, any, none with a list"
+        return _which(error, place)
     within = place if len(place) == 1 else place[2:]
     field = next((step for step in reversed(within) if isinstance(step, str) and step in _FIELD_CURES), "")
     if kind in ("string_type", "int_type", "float_type"):
@@ -249,11 +285,21 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
     return _size_cure(kind, context, field)
 
 
+def _which(error: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
+    """The cure for a node or step that is none of those there are."""
+    if "transform" not in place:
+        return "write a condition {tag or fact, op, value} or one of all, any, none with a list"
+    given = error.get("input")
+    do = given.get("do") if isinstance(given, dict) else None
+    return nearest(str(do), list(STEPS), f"write a step {{do, …}}; do is one of {', '.join(STEPS)}")
+
+
 _FIELD_CURES: Final = {
     "quiet": "write a duration from 1s to 24h, such as 30s, 5m or 1h",
     "send": "write a list of stations, such as [{to: ARCHIVE1}]",
     "rules": "write a list of rules, each with name, when and send",
     "after_commitment": "write a list of stations, such as [ARCHIVE1], or leave it out",
+    "transform": "write a list of steps, such as [{do: remove, tag: PatientComments}]",
 }
 
 
@@ -279,6 +325,8 @@ def _model_at(place: tuple[str | int, ...]) -> type[BaseModel]:
     """Which part of a document stands at that place."""
     if len(place) < 2:
         return RuleDocument
+    if "transform" in place and place[-1] in STEPS:
+        return STEPS[str(place[-1])]
     if "send" in place[2:3]:
         return Target
     shapes = [step for step in place if isinstance(step, str) and step in _PARTS]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.rules import AllOf, AnyOf, Condition, Node, Rule, RuleDocument, seconds
+from schemas.rules.steps import AnyStep
 from services.dicom.rules.conditions import ImpossibleCondition, Test, build, named
 from services.dicom.rules.explain import CompiledNode, RuleExplanation, explain_node
 from services.dicom.rules.names import Name, UnknownName
@@ -21,7 +22,8 @@ class Match:
 
     ``commit`` says by destination whether commitment is required there or unwanted, where the rule says it;
     ``after_commitment`` are the stations that must have committed the instance before it goes. ``back``: it goes also
-    to the station it came from.
+    to the station it came from. ``transform`` says by destination what is changed of what is sent there, the rule's
+    steps before the target's.
     """
 
     rule: str
@@ -32,6 +34,7 @@ class Match:
     commit: Mapping[str, bool] = field(default_factory=dict)
     after_commitment: tuple[str, ...] = ()
     back: bool = False
+    transform: Mapping[str, tuple[AnyStep, ...]] = field(default_factory=dict)
 
     def withheld(self, source: str) -> tuple[str, ...]:
         """Destinations it does not send to because the instance came from there: the loop guard (P5)."""
@@ -144,6 +147,7 @@ def _compiled(rule: Rule) -> _CompiledRule:
         {target.to: target.commit for target in rule.send if target.commit is not None},
         tuple(rule.after_commitment or ()),
         bool(rule.back),
+        {target.to: steps for target in rule.send if (steps := (*(rule.transform or ()), *(target.transform or ())))},
     )
     try:
         return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when))

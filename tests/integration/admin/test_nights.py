@@ -87,6 +87,7 @@ async def test_two_replicas_do_a_night_once_and_the_gaps_are_asked_for_once(data
             "uids": ["1.2.840.99.1.1", "1.2.840.99.1.2"],
             "to": "ARCHIVE",
             "reason": "missing at ARCHIVE",
+            "as_sent": True,
             "by": "reconcile",
         }
     ]
@@ -94,6 +95,32 @@ async def test_two_replicas_do_a_night_once_and_the_gaps_are_asked_for_once(data
         database, "select missing, sent_again, finished_at is not null as done from config.reconciliation"
     )
     assert row == {"missing": 2, "sent_again": 2, "done": True}
+
+
+@pytest.mark.parametrize(("there", "missing"), [(2, []), (1, ["1.2.840.99.1.1", "1.2.840.99.1.2"])])
+async def test_an_archive_is_asked_for_the_uids_it_was_sent(
+    database: Database, archive: Archive, there: int, missing: list[str]
+) -> None:
+    """What it has under new UIDs is no gap; what it has not got is asked for by the UIDs it is stored under."""
+
+    def counts(asked: Asked) -> int:
+        if asked.identifier.QueryRetrieveLevel == "STUDY" and asked.identifier.StudyInstanceUID == "2.25.1":
+            match = Dataset()
+            match.QueryRetrieveLevel, match.StudyInstanceUID = "STUDY", "2.25.1"
+            match.NumberOfStudyRelatedInstances = there
+            asked.matches(match)
+        return 0
+
+    archive.finding = counts
+    await rows(
+        database,
+        "update routing.delivery set sent_sop_instance_uid = '2.25.9' || right(sop_instance_uid, 1), "
+        "sent = jsonb_build_object('uids', jsonb_build_object(study_instance_uid, '2.25.1'))",
+    )
+    assert await night(database, at(1))
+    assert [uid for each in await asked_again(database) for uid in each["uids"]] == missing
+    (row,) = await rows(database, "select studies, instances, missing from config.reconciliation")
+    assert row == {"studies": 1, "instances": 2, "missing": len(missing)}
 
 
 async def test_a_night_is_not_begun_before_its_hour_nor_long_after(database: Database) -> None:

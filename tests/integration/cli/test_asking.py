@@ -418,7 +418,7 @@ def test_credentials_may_come_from_a_file(tmp_path: Path, database_url: str) -> 
 def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: str) -> None:
     good = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in good.json()}
-    names = ("settings", "objects", "database", "schema", "broker", "topology", "commitment")
+    names = ("settings", "objects", "database", "schema", "broker", "topology", "commitment", "retention")
     assert (good.status, states) == (0, dict.fromkeys(names, "ok"))
     away = gateway("check", "--json", GATEWAY_AMQP_URL="amqp://u:secret@127.0.0.1:1/", GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in away.json()}

@@ -6,6 +6,9 @@ from pathlib import Path
 import psycopg
 
 from services.runtime.db import Database
+from services.runtime.objects import Watermark
+from services.runtime.objects_local import LocalStore
+from services.storage.corrections import Corrector
 from services.storage.requests import Requests
 from services.storage.settings import StorageSettings
 from tests.factories import ct
@@ -14,13 +17,14 @@ from tests.recorded import Recorder, add_rule_set
 from tests.waiting import until_async
 
 
-async def _carry_out(database_url: str) -> None:
-    """As a running storage does."""
+async def carry_out(database_url: str, folder: Path) -> None:
+    """As a running storage does with the next request."""
+    objects = LocalStore(str(folder / "objects"), Watermark(0, 0))
     database = Database(database_url, application="test-storage")
     await database.open()
     try:
         await database.wait_available()
-        requests = Requests(database, StorageSettings(), commitment=True)
+        requests = Requests(database, StorageSettings(), Corrector(objects, folder, 1 << 30), commitment=True)
         await until_async(requests.reconcile, limit=20, what="the command to have asked")
     finally:
         await database.close()
@@ -35,7 +39,7 @@ async def test_a_study_is_deleted_by_storage_or_kept_with_the_reason(
 
     async def delete(*options: str) -> tuple[int, str]:
         ran, _ = await asyncio.gather(
-            asyncio.to_thread(process, "studies", "delete", study, *options), _carry_out(database_url)
+            asyncio.to_thread(process, "studies", "delete", study, *options), carry_out(database_url, tmp_path)
         )
         return ran.status, ran.out + ran.err
 

@@ -28,6 +28,21 @@ def desk(database_url: str) -> Desk:
     return Desk(database_url)
 
 
+async def test_the_archive_is_asked_for_the_names_it_was_sent(desk: Desk, tmp_path: Path) -> None:
+    """A rule gave the instances new UIDs; what is archived is told of the instances that are stored."""
+    with Archive() as archive:
+        desk.server("ARCHIVE1", archive.port)
+        uids = desk.deliver(2)
+        desk.execute("update routing.delivery set sent_sop_instance_uid = '2.25.' || right(sop_instance_uid, 1)")
+        async with commitment(desk.url, tmp_path):
+            await desk.until_states({"WAITING FOR COMMITMENT": 1})
+        assert [named for _, named in archive.asked] == [((CT, "2.25.0"), (CT, "2.25.1"))]
+    items = desk.rows("select sop_instance_uid, named_uid from commitment.item order by 1")
+    assert [(each["sop_instance_uid"], each["named_uid"]) for each in items] == [
+        (uids[0], "2.25.0"), (uids[1], "2.25.1"),
+    ]  # fmt: skip
+
+
 @pytest.mark.requirement("R71", "R72", "R74", "R80", "R134")
 async def test_everything_is_committed_before_anything_is_sent(desk: Desk, tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []

@@ -45,6 +45,16 @@ async def test_each_instance_has_its_own_verdict_and_failures_are_in_the_error_l
     assert [(entry["reason"], entry["instances"]) for entry in errors] == [("No such object instance", ["1.2.1.2"])]
 
 
+async def test_a_report_by_the_names_that_were_sent_flags_what_is_stored(asked: Asked) -> None:
+    number = asked.ask(2, "1.2.1")
+    asked.rows("update commitment.item set named_uid = sop_instance_uid, sop_instance_uid = '9.' || sop_instance_uid")
+    async with hearer(asked) as process:
+        await process.handle(asked.receive("1.2.1", [0], {1: NO_SUCH_INSTANCE}))
+    row = asked.commitment(number)
+    assert (row["state"], row["committed"], row["failed"]) == ("FAILURE", 1, 1)
+    assert asked.archived() == {"9.1.2.1.0"}
+
+
 async def test_parts_come_in_any_order_and_for_any_attempt(asked: Asked) -> None:
     number = asked.ask(3, "1.2.1", state="ASKING")
     asked.rows("insert into commitment.attempt (transaction_uid, commitment) values ('1.2.2', %s)", number)

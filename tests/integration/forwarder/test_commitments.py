@@ -175,7 +175,8 @@ async def test_a_delivery_fails_when_nothing_brings_the_commitment(recorder: Rec
 
 async def test_what_was_refused_with_0112_is_sent_again_once(recorder: Recorder, ledger: Ledger) -> None:
     stations(recorder)
-    add_rule_set(recorder.database_url, 1, ARCHIVE_THEN_WS)
+    new_uids = {"transform": [{"do": "new_uids"}]}
+    add_rule_set(recorder.database_url, 1, [rule | new_uids for rule in ARCHIVE_THEN_WS])
     async with forwarder(recorder, sending=False) as running:
         await running.evaluate(recorder.record(ct(1)))
         deliver(ledger)
@@ -188,9 +189,14 @@ async def test_what_was_refused_with_0112_is_sent_again_once(recorder: Recorder,
         commitment(ledger, "FAILURE", "FAILED", closed=True, send_again=True)
         await running.commitments.send_again()
         again = ledger.rows("select 1 from routing.job where rule = 'refused with 0112'")
+        changed = ledger.rows(
+            "select distinct transformation is null as nothing, sent_sop_instance_uid like '2.25.%' as renamed "
+            "from routing.delivery where destination = 'ARCHIVE1'"
+        )
         sent = ledger.rows(
             "select job from routing.delivery where destination = 'ARCHIVE1' and request::text !~ '^0+-'"
         )
+    assert changed == [{"nothing": False, "renamed": True}]
     assert len(again) == len({row["job"] for row in sent})
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from services.storage.corrections import Corrector
 from services.storage.requests import Requests
 from services.storage.retention import INSTANCES_AT_ONCE, Retention
 from tests.factories import Instance, ct
@@ -168,13 +170,14 @@ async def test_two_replicas_delete_each_study_once(make_storage: Make, monkeypat
     assert (told[0]["instances"], events[0]["events"]) == (20, 20)
 
 
-async def test_a_preview_tells_and_deletes_nothing(make_storage: Make) -> None:
+async def test_a_preview_tells_and_deletes_nothing(make_storage: Make, tmp_path: Path) -> None:
     storage = make_storage()
     await storage.database.open()
     await received(storage, ct(1), ct(2, study=2))
     await deliver(storage, ct(1), "PACS1", "DELIVERED")
     await run(storage)
-    requests = Requests(storage.database, storage.settings, commitment=True)
+    corrector = Corrector(storage.objects, tmp_path, 1 << 30)
+    requests = Requests(storage.database, storage.settings, corrector, commitment=True)
 
     async def ask(days: int | None) -> dict[str, object]:
         request = uuid4()

@@ -1,10 +1,12 @@
 """What is to be committed is not deleted before (the gate), whatever a person says of what we committed ourselves."""
 
 import json
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from services.storage.corrections import Corrector
 from services.storage.deletion import Uncommitted
 from services.storage.requests import Requests
 from tests.factories import ct
@@ -110,9 +112,12 @@ async def test_what_no_rule_was_asked_about_stays(storage: Storage) -> None:
         await storage.delete(UID)
 
 
-async def test_a_request_to_delete_is_carried_out_once_or_refused_with_the_reason(storage: Storage) -> None:
+async def test_a_request_to_delete_is_carried_out_once_or_refused_with_the_reason(
+    storage: Storage, tmp_path: Path
+) -> None:
     await stored(storage, "DELIVERED", "ARCHIVE", None)
-    requests = Requests(storage.database, storage.settings, commitment=True)
+    corrector = Corrector(storage.objects, tmp_path, 1 << 30)
+    requests = Requests(storage.database, storage.settings, corrector, commitment=True)
 
     async def ask(kind: str = "delete", **body: object) -> dict[str, object] | None:
         request = uuid4()

@@ -65,7 +65,7 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
     ]
     row = {
         "id": 7, "instance": "1.2.3", "revision": 2, "sha256": "0" * 64, "destination": "ARCHIVE1", "job": job,
-        "state": "UNKNOWN", "reason": "the answer was lost", "awaited": None, "held": None,
+        "state": "UNKNOWN", "reason": "the answer was lost", "awaited": None, "held": None, "transformation": None,
     }  # fmt: skip
     assert delivery(row, attempts, None) == {
         "instance": "1.2.3",
@@ -84,11 +84,25 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
 
 
 def test_a_delivery_that_awaits_a_commitment_says_of_whom() -> None:
-    row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job")) | {"state": "PENDING", "reason": ""}
-    row |= {"held": None}
+    row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job", "held", "transformation")) | {
+        "state": "PENDING",
+        "reason": "",
+    }
     waiting = delivery(row | {"awaited": ["ARCHIVE1", "ARCHIVE2"]}, [], None)
     assert waiting["reason"] == "waits until ARCHIVE1, ARCHIVE2 committed the instance"
     assert delivery(row | {"awaited": []}, [], None)["reason"] == ""
+
+
+def test_a_delivery_tells_what_was_sent_instead_of_what_is_stored() -> None:
+    row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job", "awaited", "held")) | {
+        "state": "PENDING", "reason": "", "transformation": "7" * 64, "sent": None,
+        "steps": [{"do": "set"}, {"do": "new_uids"}, {"do": "set"}],
+    }  # fmt: skip
+    assert delivery(row, [], None)["transformation"] == {"number": "7" * 64, "steps": ["set", "new_uids"]}
+    sent = {"sha256": "1" * 64, "size": 9, "transfer_syntax": "1.2.840.10008.1.2.1", "uids": {"1.2": "2.25.1"}}
+    assert delivery(row | {"sent": sent}, [], None)["transformation"] == {
+        "number": "7" * 64, "steps": ["set", "new_uids"], **sent,
+    }  # fmt: skip
 
 
 def test_a_commitment_tells_what_it_means_for_the_instance() -> None:

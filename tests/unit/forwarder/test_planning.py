@@ -1,11 +1,13 @@
-"""From matches to deliveries: the loop guard."""
+"""From matches to deliveries: the loop guard, and what is said of a station for whom another stands."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from schemas.rules.steps import RemoveStep
 from services.dicom.rules import Match
-from services.forwarder.planning import CAME_FROM_THERE, Instance, matched, pet_raw_match, plan
+from services.forwarder.planning import CAME_FROM_THERE, Instance, matched, pet_raw_match, plan, share
 
 INSTANCE = Instance(
     datetime(2026, 11, 23, tzinfo=UTC), "objects/x", "1.2.3", 1, "1.2", "1.2.1", "1.2.840", "1.2.841", 400, 10, "0"
@@ -46,3 +48,14 @@ def test_what_came_from_a_station_goes_back_only_where_the_rule_says_so(
     told = {each["rule"]: each["not_sent"] for each in matched(matches, "A") if "not_sent" in each}
     assert {name: list(titles) for name, titles in told.items()} == not_sent
     assert {reason for titles in told.values() for reason in titles.values()} <= {CAME_FROM_THERE}
+
+
+@pytest.mark.parametrize(("to", "changed"), [(("A", "B"), True), (("B", "A"), False)])
+def test_the_member_that_gets_it_gets_it_as_the_rule_says_of_the_first_station(
+    to: tuple[str, ...], changed: bool
+) -> None:
+    steps = (RemoveStep(do="remove", tag=["PatientComments"]),)
+    match = replace(rule("r", *to), commit={"A": True}, transform={"A": steps})
+    (planned,) = plan(INSTANCE, "X", 1, [share(match, {"A": "C", "B": "C"})], {})
+    assert (planned.job.destination, planned.transform) == ("C", steps if changed else ())
+    assert planned.commit is (True if changed else None)

@@ -1,5 +1,6 @@
 """From facts to columns: one bad element never costs more than its own value."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +17,7 @@ RECEIPT = {
     "series_instance_uid": "1.2.1",
     "sop_class_uid": "1.2.840.10008.5.1.4.1.1.2",
     "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+    "flags": [],
 }
 
 
@@ -115,6 +117,15 @@ def test_a_known_study_decides() -> None:
     batch = gather([made(k00100020=["P1"], k00100040=["M"])], known)
     assert batch.studies["1.2"].patient_conflict
     assert batch.patients["P1", "", ""]["sex"] == "F"
+
+
+def test_a_correction_decides_who_the_patient_is() -> None:
+    known = {"1.2": Study({}, {"patient_id": "P1", "sex": "F"})}
+    row = replace(made(k00100020=["P2"]), corrected=True)
+    study = gather([row], known).studies["1.2"]
+    assert study.patient("1.2") == ("P2", "", "")
+    assert study.demographics == {"patient_id": "P2", "sex": "F"}
+    assert not study.patient_conflict
 
 
 def test_people_without_an_id_are_never_taken_for_one() -> None:

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from schemas.rules import Operator, load
+from schemas.rules.steps import STEPS, Option
 from services.dicom.rules import Committing, Defaults, RuleFaults, compile_rules, parse, sends, subject_of_header
 from services.dicom.rules.names import FACTS
 
@@ -51,6 +52,12 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("word", [*get_args(Operator), *FACTS])
 def test_every_operator_and_fact_is_told(word: str) -> None:
     assert re.search(rf"^\|.*`{word}`", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("word", [*STEPS, *get_args(Option)])
+def test_every_step_and_option_is_told_and_shown(word: str) -> None:
+    assert f"`{word}`" in TEXT
+    assert word not in STEPS or any(f"do: {word}" in example for example in EXAMPLES)
 
 
 def test_the_defaults_of_the_first_example_are_the_real_ones() -> None:

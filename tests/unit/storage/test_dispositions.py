@@ -41,6 +41,12 @@ def arrival(sha256: str, **values: object) -> Arrival:
         (arrival(B, transfer_syntax_uid=IMPLICIT), [known(A)], Decision("REVISION", 2, "insert", ("revision",))),
         (arrival(A, delivered_to_sender=True), [], Decision("RETURNED", 1, "insert")),
         (arrival(B, delivered_to_sender=True), [known(A)], Decision("RETURNED", 2, "insert", ("revision",))),
+        (
+            arrival(B, corrected=True, policy="hold", delivered_to_sender=True),
+            [known(A)],
+            Decision("REVISION", 2, "insert", ("revision", "corrected")),
+        ),
+        (arrival(A, corrected=True), [known(A)], Decision("DUPLICATE", 1, "none")),
         (arrival(A, recovered=True), [], Decision("RECOVERED", 1, "insert")),
         (arrival(A), [known(A, state="DELETED")], Decision("NEW", 1, "revive")),
         (arrival(A), [known(A, state="DELETING")], Decision("NEW", 1, "revive")),
