@@ -15,11 +15,12 @@ from psycopg.rows import args_row
 
 from schemas.rules import RuleDocument, from_stored
 from services.admin import rule_sets
+from services.admin.by_class import with_stations
 from services.admin.dry_run_outcomes import Outcome, Outcomes, Received, Send
 from services.admin.dry_run_report import StudyNumbers, Tally
 from services.admin.sql import SQL
 from services.dicom.beyond_facts import completed
-from services.dicom.rules import compile_rules
+from services.dicom.rules import PET_RAW_RULE, ByClass, compile_rules
 from services.runtime.db import Database, load_queries
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore
@@ -39,12 +40,13 @@ async def dry_run(
     most_objects: int = MOST_OBJECTS,
     commitment: bool = True,
     transforming: bool = True,
+    by_class: ByClass = rule_sets.NO_CLASSES,
 ) -> dict[str, Any]:
     """Evaluate a draft against the stored facts of what was received within ``since``, as docs/rules.md documents it.
 
     ``open_objects`` is asked only where rules need elements that the facts do not hold; these instances are reported
     apart, at most ``most_objects`` of them. ``commitment``: whether the profile asks for storage commitment,
-    ``transforming``: whether it lets rules change what they send.
+    ``transforming``: whether it lets rules change what they send, ``by_class``: the classes that it tells apart.
 
     Raises:
         FaultyRules: the draft has faults.
@@ -54,20 +56,24 @@ async def dry_run(
         row = await (await conn.execute(SQL.live_rule_set)).fetchone()
         cursor = await conn.execute(QUERIES.window_of_time, {"seconds": since.total_seconds()})
         (window,) = await cursor.fetchall()
+        by_class = await with_stations(conn, by_class)
     live = NOTHING_LIVE if row is None else from_stored(row["document"])
-    looking = Looking(Outcomes(compile_rules(draft), compile_rules(live)), Objects(open_objects, most_objects))
+    outcomes = Outcomes(compile_rules(draft), compile_rules(live), by_class)
+    looking = Looking(outcomes, Objects(open_objects, most_objects))
     started = time.monotonic()
     await _look_through(database, looking, window)
     return {
         **window,
         "compared_with": None if row is None else row["number"],
         "seconds": round(time.monotonic() - started, 3),
-        **looking.document(list(_sends(draft)), list(_sends(live))),
+        **looking.document(list(_sends(draft, by_class)), list(_sends(live, by_class))),
     }
 
 
-def _sends(document: RuleDocument) -> Iterator[Send]:
-    return ((rule.name, target.to) for rule in document.rules if rule.enabled for target in rule.send)
+def _sends(document: RuleDocument, by_class: ByClass) -> Iterator[Send]:
+    yield from ((rule.name, target.to) for rule in document.rules if rule.enabled for target in rule.send)
+    if by_class.pet_raw and by_class.pet_raw_station:
+        yield PET_RAW_RULE, by_class.pet_raw_station
 
 
 async def _look_through(database: Database, looking: "Looking", window: Mapping[str, datetime]) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from services.dicom.rules import CompiledRules, Match, Subject, sends
+from services.dicom.rules import ByClass, CompiledRules, Match, Subject, sends
 from services.dicom.rules.subject import View
 
 Send = tuple[str, str]
@@ -44,14 +44,16 @@ class Received(NamedTuple):
 class Outcome:
     """The deliveries of an instance, by draft and live rules.
 
-    ``earlier``: rules of the draft that match, and destinations that an earlier rule serves. ``unread`` is not empty
-    where the outcome hinges on elements of these keys, which the facts do not hold; then nothing else is known.
+    ``earlier``: rules of the draft that match, and destinations that an earlier rule serves. ``refused``: deliveries
+    that fail at once, because the class is never sent (R96). ``unread`` is not empty where the outcome hinges on
+    elements of these keys, which the facts do not hold; then nothing else is known.
     """
 
     newly: tuple[Send, ...] = ()
     unchanged: tuple[Send, ...] = ()
     no_longer: tuple[Send, ...] = ()
     earlier: tuple[Send, ...] = ()
+    refused: tuple[Send, ...] = ()
     unread: frozenset[str] = frozenset()
 
 
@@ -75,12 +77,13 @@ class Outcomes:
 
     A condition looks at one key only. So each distinct value of a key is tested once, and each distinct combination of
     what the tests said is evaluated once, by the evaluator that routes; apart for each source that is a destination
-    too, because nothing is sent back there. What is remembered has a limit.
+    too, because nothing is sent back there, and for each class that is redirected or never sent. What is remembered has
+    a limit.
     """
 
-    def __init__(self, draft: CompiledRules, live: CompiledRules) -> None:
-        self._draft, self._live = draft, live
-        self._destinations = draft.destinations | live.destinations
+    def __init__(self, draft: CompiledRules, live: CompiledRules, by_class: ByClass) -> None:
+        self._draft, self._live, self._by_class = draft, live, by_class
+        self._destinations = draft.destinations | live.destinations | {by_class.pet_raw_station}
         looks_at = draft.looks_at | live.looks_at
         self.keys: Final = sorted(key for key in looks_at if not key.startswith("@"))
         self._came = sorted(key[1:] for key in looks_at if key.startswith("@"))
@@ -98,7 +101,8 @@ class Outcomes:
         said = [says(text) for says, text in zip(self._said_of_facts, texts, strict=False)]
         said += [says(value(received)) for value, says in self._said_of_came]
         back = received.calling_aet if received.calling_aet in self._destinations else ""
-        combination = (back, *said)
+        told_apart = received.sop_class_uid if self._by_class.decides(received.sop_class_uid) else ""
+        combination = (back, told_apart, *said)
         outcome = self._evaluated.get(combination)
         if outcome is None:
             if len(self._evaluated) == _REMEMBERED:
@@ -108,7 +112,12 @@ class Outcomes:
 
     def of_subject(self, subject: Subject) -> Outcome:
         """The outcome of an instance of which no more is to be known."""
-        return compared(self._draft.evaluate(subject), self._live.evaluate(subject), subject.calling_aet)
+        besides = self._by_class.matches(subject.sop_class)
+        draft, live = ([*rules.evaluate(subject), *besides] for rules in (self._draft, self._live))
+        outcome = compared(draft, live, subject.calling_aet)
+        if not self._by_class.refusal(subject.sop_class):
+            return outcome
+        return Outcome(refused=outcome.newly + outcome.unchanged, earlier=outcome.earlier)
 
     def subject(self, received: Received) -> tuple[Subject, frozenset[str]]:
         """A receipt as the rules see it, and the keys that have to be read from its object."""

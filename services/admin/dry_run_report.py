@@ -83,6 +83,7 @@ class Tally:
         self.all = Share()
         self._newly, self._unchanged, self._no_longer = (defaultdict[Send, Share](Share) for _ in range(3))
         self._earlier: defaultdict[Send, int] = defaultdict(int)
+        self._refused: defaultdict[Send, int] = defaultdict(int)
 
     def take(self, outcomes: Iterable[tuple[Received, Outcome]]) -> None:
         """Count receipts, those of one study and outcome in one go."""
@@ -109,6 +110,8 @@ class Tally:
                 where[send].add(study, group)
         for send in outcome.earlier:
             self._earlier[send] += group.instances
+        for send in outcome.refused:
+            self._refused[send] += group.instances
 
     def document(self, draft: Iterable[Send], live: Iterable[Send]) -> dict[str, Any]:
         """Every rule and destination of the draft, and those of the live rules that lose something, in their order."""
@@ -128,6 +131,7 @@ class Tally:
             "newly_sent": newly.with_examples(),
             "unchanged": unchanged.with_examples(),
             "sent_by_an_earlier_rule": self._earlier[send],
+            "cannot_be_sent": self._refused[send],
         }
 
 

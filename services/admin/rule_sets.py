@@ -6,7 +6,7 @@ cases: one that fails blocks it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
@@ -18,31 +18,37 @@ from services.admin.faults import FaultyRules
 from services.admin.sql import SQL
 from services.admin.station import Station
 from services.admin.station_rows import all_stations
-from services.dicom.rules import Committing, RuleDocument, RuleFaults, dump, parse
+from services.dicom.rules import ByClass, Committing, RuleDocument, RuleFaults, dump, parse
 from services.dicom.rules import check as faults_of
 from services.runtime.db import Connection, Database
+
+NO_CLASSES: Final = ByClass()
 
 
 @dataclass(frozen=True)
 class Version:
-    """What is to be published: the text, what it means, and where it comes from."""
+    """What is to be published: the text, what it means, where it comes from, and the classes that the profile tells
+    apart."""
 
     source: str
     document: RuleDocument
     comment: str
     action: str
+    by_class: ByClass
     copied_from: int | None = None
 
 
-async def check(database: Database, text: str, *, commitment: bool = True, transforming: bool = True) -> RuleDocument:
+async def check(
+    database: Database, text: str, *, commitment: bool = True, transforming: bool = True, by_class: ByClass = NO_CLASSES
+) -> RuleDocument:
     """Check a rule file against the stations and test cases there are. Raises ``FaultyRules``, ``FailedTests``.
 
     ``commitment``: whether the profile asks for storage commitment; ``transforming``: whether it lets rules change what
-    they send.
+    they send; ``by_class``: the classes that it tells apart.
     """
     async with database.transaction() as conn:
         document = await _accepted(conn, text, commitment=commitment, transforming=transforming)
-        await rule_tests.require(conn, document)
+        await rule_tests.require(conn, document, by_class)
     return document
 
 
@@ -55,7 +61,14 @@ async def accepted(
 
 
 async def apply(
-    database: Database, actor: str, text: str, comment: str, *, commitment: bool = True, transforming: bool = True
+    database: Database,
+    actor: str,
+    text: str,
+    comment: str,
+    *,
+    commitment: bool = True,
+    transforming: bool = True,
+    by_class: ByClass = NO_CLASSES,
 ) -> dict[str, Any]:
     """Make a rule file the live rule set, under the next number, at once. Raises ``FaultyRules``, ``FailedTests``.
 
@@ -65,13 +78,20 @@ async def apply(
 
     async def work(opened: Change) -> dict[str, Any]:
         document = await _accepted(opened.conn, text, commitment=commitment, transforming=transforming)
-        return await _make_live(opened, Version(text, document, comment, "rules.apply"))
+        return await _make_live(opened, Version(text, document, comment, "rules.apply", by_class))
 
     return await change(database, actor, work)
 
 
 async def publish(
-    database: Database, actor: str, draft: str, comment: str, *, commitment: bool = True, transforming: bool = True
+    database: Database,
+    actor: str,
+    draft: str,
+    comment: str,
+    *,
+    commitment: bool = True,
+    transforming: bool = True,
+    by_class: ByClass = NO_CLASSES,
 ) -> dict[str, Any]:
     """Make a draft the live rule set, as ``apply`` does; the draft is gone then. Without a comment it has the draft's.
 
@@ -81,7 +101,7 @@ async def publish(
     async def work(opened: Change) -> dict[str, Any]:
         row = await rule_drafts.found(opened.conn, draft)
         document = await _accepted(opened.conn, row["source"], commitment=commitment, transforming=transforming)
-        version = Version(row["source"], document, comment or row["comment"], "rules.publish")
+        version = Version(row["source"], document, comment or row["comment"], "rules.publish", by_class)
         published = await _make_live(opened, version)
         if published["changed"]:
             await opened.conn.execute(SQL.delete_draft, {"name": draft})
@@ -91,7 +111,14 @@ async def publish(
 
 
 async def roll_back(
-    database: Database, actor: str, number: int, comment: str, *, commitment: bool = True, transforming: bool = True
+    database: Database,
+    actor: str,
+    number: int,
+    comment: str,
+    *,
+    commitment: bool = True,
+    transforming: bool = True,
+    by_class: ByClass = NO_CLASSES,
 ) -> dict[str, Any]:
     """Make a copy of an earlier rule set the live one, under a new number. It is checked as it would be today.
 
@@ -106,7 +133,7 @@ async def roll_back(
         faults = faults_of(document, _targets(stations), asked, transforming=transforming)
         if faults:
             raise FaultyRules(faults, stations)
-        version = Version(_text(row["source"], document), document, comment, "rules.rollback", number)
+        version = Version(_text(row["source"], document), document, comment, "rules.rollback", by_class, number)
         return await _make_live(opened, version)
 
     return await change(database, actor, work)
@@ -132,7 +159,7 @@ async def _make_live(opened: Change, version: Version) -> dict[str, Any]:
     live = await cursor.fetchone()
     if live is not None and from_stored(live["document"]) == document:
         return _published(live["number"], document, live["comment"], live["copied_from"], changed=False)
-    await rule_tests.require(opened.conn, document)
+    await rule_tests.require(opened.conn, document, version.by_class)
     values = {"source": version.source, "document": Jsonb(to_stored(document)), "comment": comment}
     cursor = await opened.conn.execute(
         SQL.insert_rule_set, values | {"actor": opened.actor, "copied_from": version.copied_from}

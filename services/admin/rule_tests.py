@@ -5,12 +5,14 @@ from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
+from services.admin.by_class import with_stations
 from services.admin.changes import audit
 from services.admin.errors import NotFound
 from services.admin.rule_drafts import valid_name
 from services.admin.sql import SQL
 from services.admin.station import valid_title
 from services.dicom.rules import (
+    ByClass,
     Case,
     CaseOutcome,
     RuleDocument,
@@ -79,17 +81,21 @@ async def remove(database: Database, actor: str, name: str) -> None:
     await database.retry(work)
 
 
-async def run(database: Database, document: RuleDocument) -> list[dict[str, Any]]:
-    """How every test case goes with a document."""
+async def run(database: Database, document: RuleDocument, by_class: ByClass) -> list[dict[str, Any]]:
+    """How every test case goes with a document; ``by_class``: the classes that the profile tells apart."""
     async with database.transaction() as conn:
-        return [outcome.document() for outcome in run_cases(document, map(_case, await _rows(conn)))]
+        return [outcome.document() for outcome in await _outcomes(conn, document, by_class)]
 
 
-async def require(conn: Connection, document: RuleDocument) -> None:
+async def require(conn: Connection, document: RuleDocument, by_class: ByClass) -> None:
     """Run every test case. Raises ``FailedTests``."""
-    failed = [outcome for outcome in run_cases(document, map(_case, await _rows(conn))) if not outcome.passed]
+    failed = [outcome for outcome in await _outcomes(conn, document, by_class) if not outcome.passed]
     if failed:
         raise FailedTests(failed)
+
+
+async def _outcomes(conn: Connection, document: RuleDocument, by_class: ByClass) -> list[CaseOutcome]:
+    return run_cases(document, map(_case, await _rows(conn)), await with_stations(conn, by_class))
 
 
 async def _rows(conn: Connection) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from services.cli import exits
 from services.cli.output import print_json
 from services.dicom.contexts import COMMITMENT_PUSH
 from services.dicom.profile import profile_of
+from services.dicom.rules import ByClass
 from services.dicom.settings import DicomSettings
 from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings
@@ -64,6 +65,17 @@ def transforming() -> bool:
 def allowed() -> dict[str, bool]:
     """What the profile lets rules ask for, as the use cases take it."""
     return {"commitment": commitment_asked(), "transforming": transforming()}
+
+
+def by_class() -> ByClass:
+    """The classes that the gateway's profile redirects or never sends."""
+    profile = profile_of(RuntimeSettings.load().profile, DicomSettings.load())
+    return ByClass(profile.pet_raw, profile.unsendable)
+
+
+def judged() -> dict[str, Any]:
+    """What the profile lets rules ask for, and what it makes of SOP classes besides."""
+    return {**allowed(), "by_class": by_class()}
 
 
 def faults(what: object, error: FaultyRules | FailedTests, as_json: bool) -> typer.Exit:

@@ -18,9 +18,9 @@ from services.cli.rule_files import (
     Days,
     RuleFile,
     RuleFileOrLive,
-    allowed,
     counted,
     faults,
+    judged,
     read,
     say_if_none,
     warn,
@@ -56,7 +56,7 @@ def check(
 
     async def work(database: Database) -> tuple[int, list[dict[str, Any]]]:
         text = (await rule_sets.show(database, None))["source"] if file is None else read(file)
-        document = await rule_sets.check(database, text, **allowed())
+        document = await rule_sets.check(database, text, **judged())
         return len(document.rules), await rule_findings.of(database, document, days)
 
     what = "the live rule set" if file is None else file
@@ -80,7 +80,7 @@ def apply(
     text = read(file)
     _publish(
         file,
-        lambda database: rule_sets.apply(database, actor(), text, comment, **allowed()),
+        lambda database: rule_sets.apply(database, actor(), text, comment, **judged()),
         wait, days, as_json,
     )  # fmt: skip
 
@@ -96,7 +96,7 @@ def publish(
     """Make a draft the live rule set. Exit status 1 also when some process does not receive under it in time."""
     _publish(
         f"draft {draft}",
-        lambda database: rule_sets.publish(database, actor(), draft, comment, **allowed()),
+        lambda database: rule_sets.publish(database, actor(), draft, comment, **judged()),
         wait, days, as_json,
     )  # fmt: skip
 
@@ -112,7 +112,7 @@ def rollback(
     """Make a copy of an earlier rule set the live one, under a new number."""
     _publish(
         f"rule set {number}",
-        lambda database: rule_sets.roll_back(database, actor(), number, comment, **allowed()),
+        lambda database: rule_sets.roll_back(database, actor(), number, comment, **judged()),
         wait, days, as_json,
     )  # fmt: skip
 

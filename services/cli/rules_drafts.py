@@ -9,7 +9,7 @@ from services.admin import rule_drafts, rule_sets
 from services.admin.faults import FaultyRules
 from services.admin.rule_tests import FailedTests
 from services.cli.output import Json, cell, print_json, print_table
-from services.cli.rule_files import Comment, RuleFile, allowed, counted, read
+from services.cli.rule_files import Comment, RuleFile, counted, judged, read
 from services.cli.session import actor, with_database
 from services.runtime.db import Database
 
@@ -79,7 +79,7 @@ def discard(name: Name, as_json: Json = False) -> None:
 async def _faults(database: Database, text: str) -> str:
     """What keeps a text from being published, counted; nothing: ""."""
     try:
-        await rule_sets.check(database, text, **allowed())
+        await rule_sets.check(database, text, **judged())
     except FaultyRules as error:
         return counted(len(error.faults), "fault")
     except FailedTests as error:

@@ -8,8 +8,9 @@ from services.admin import dry_run as dry_runs
 from services.admin.faults import FaultyRules
 from services.cli.duration import duration
 from services.cli.output import Json, cell, print_json, print_table
-from services.cli.rule_files import RuleFile, allowed, counted, faults, read
+from services.cli.rule_files import RuleFile, counted, faults, judged, read
 from services.cli.session import with_database
+from services.dicom.rules import UNSENDABLE
 from services.runtime.objects import open_store
 from services.runtime.settings import RuntimeSettings
 
@@ -30,7 +31,7 @@ def dry_run(
     as_json: Json = False,
 ) -> None:
     """What the rules of a file would do with what was received, compared with the live ones; changes nothing."""
-    back, text, profile = duration(since), read(file), allowed()
+    back, text, profile = duration(since), read(file), judged()
     try:
         found = with_database(
             lambda database: dry_runs.dry_run(
@@ -86,6 +87,10 @@ def _print_tally(tally: dict[str, Any]) -> None:
             for r in rules
         ],
     )  # fmt: skip
+    for row in rules:
+        if row["cannot_be_sent"]:
+            failing = counted(row["cannot_be_sent"], "instance")
+            typer.echo(f"fails at once: {failing} by {row['rule']} to {row['to']}: {UNSENDABLE}")
     if lost:
         typer.echo("no longer sent:")
         columns = ("LIVE RULE", "TO", "INSTANCES", "STUDIES", "SIZE")

@@ -9,7 +9,7 @@ from schemas.rules import from_stored
 from services.admin import rule_sets, rule_subjects, rule_tests
 from services.cli import exits
 from services.cli.output import Json, cell, print_json, print_table
-from services.cli.rule_files import Comment, RuleFileOrLive, counted, read
+from services.cli.rule_files import Comment, RuleFileOrLive, by_class, counted, read
 from services.cli.session import actor, with_database
 from services.dicom.rules import Defaults, RuleDocument, RuleFaults, Subject, parse
 from services.runtime.clock import now
@@ -90,7 +90,7 @@ def run(
     """Run every test case on a rule file, or on the live rule set; exit status 1 if one fails."""
 
     async def work(database: Database) -> list[dict[str, Any]]:
-        return await rule_tests.run(database, await _document(database, file))
+        return await rule_tests.run(database, await _document(database, file), by_class())
 
     outcomes = with_database(work)
     failed = [outcome for outcome in outcomes if not outcome["passed"]]

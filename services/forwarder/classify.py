@@ -12,7 +12,6 @@ from services.dicom.status import StatusClass, classify, name, statuses
 from services.forwarder.states import Event
 
 DUPLICATE_SOP_INSTANCE = 0x0111
-UNSENDABLE = "class cannot be sent (R96)"
 PASSING = frozenset({*statuses("A7xx"), *statuses("0110"), *statuses("0213")})
 """What is tried again where the station says nothing else: out of resources, processing failure, resource limitation
 (PS3.4 B.2.3, PS3.7 C.5)."""

@@ -11,10 +11,10 @@ from psycopg.rows import DictRow
 
 from schemas.rules import from_stored
 from services.dicom.profile import Profile
-from services.dicom.rules import CompiledRules, compile_rules
+from services.dicom.rules import ByClass, CompiledRules, compile_rules
 from services.dicom.status import statuses
 from services.forwarder import balance
-from services.forwarder.classify import UNSENDABLE, Failing
+from services.forwarder.classify import Failing
 from services.forwarder.pace import Pace
 from services.forwarder.retry import Policy
 from services.runtime.backoff import Backoff
@@ -130,13 +130,11 @@ class Configuration:
         enabled = [each for each in (title, *station.balance_with) if not self.refusal(each)]
         return balance.member(study_instance_uid, enabled) if enabled else title
 
-    def unsendable(self, sop_class_uid: str) -> str:
-        """Why no instance of a class is sent anywhere, or ""."""
-        return UNSENDABLE if sop_class_uid in self.profile.unsendable else ""
-
-    def pet_raw_station(self) -> str | None:
-        """Where PET raw data goes besides the rules (R122)."""
-        return next((station.title for station in self.stations.values() if station.pet_raw), None)
+    @property
+    def by_class(self) -> ByClass:
+        """What becomes of instances for their SOP class (R96, R122)."""
+        station = next((station.title for station in self.stations.values() if station.pet_raw), None)
+        return ByClass(self.profile.pet_raw, self.profile.unsendable, station)
 
     def enabled(self) -> list[str]:
         """Titles that may be sent to."""

@@ -18,7 +18,7 @@ from services.dicom.beyond_facts import completed
 from services.dicom.rules import CompiledRules, Match, Subject
 from services.forwarder import jobs, metrics, plans
 from services.forwarder.configuration import Configuration
-from services.forwarder.planning import Planned, correction_match, instance, matched, pet_raw_match, plan, share
+from services.forwarder.planning import Planned, correction_match, instance, matched, plan, share
 from services.forwarder.plans import QUERIES
 from services.forwarder.transformations import for_sender
 from services.runtime.errors import GatewayError, RefusedData, UsageError
@@ -133,7 +133,8 @@ class Evaluator:
             return Evaluated(receipt, [], reason)
         if receipt["corrected_for"]:
             return Evaluated(receipt, [correction_match(receipt["corrected_for"])], "corrected for this station alone")
-        raw, note = self._pet_raw(receipt)
+        by_class, sop_class = self._configuration.by_class, receipt["sop_class_uid"]
+        raw, note = by_class.matches(sop_class), by_class.note(sop_class)
         if receipt["rule_set"] == 0:
             return Evaluated(receipt, raw, note or "no rule set was live at receipt")
         compiled = rules.get(receipt["rule_set"])
@@ -147,13 +148,6 @@ class Evaluator:
             log.warning("object_unreadable", object_key=receipt["object_key"], error=str(error))
             return None
         return Evaluated(receipt, [*compiled.evaluate(subject), *raw], note or unread)
-
-    def _pet_raw(self, receipt: DictRow) -> tuple[Sequence[Match], str]:
-        """What sends PET raw data on, and why it is not sent (the flag was taken away after its receipt)."""
-        if receipt["sop_class_uid"] not in self._configuration.profile.pet_raw:
-            return [], ""
-        station = self._configuration.pet_raw_station()
-        return ([pet_raw_match(station)], "") if station else ([], "PET raw data: no station is flagged --pet-raw")
 
     def _subject(self, receipt: DictRow, rules: CompiledRules) -> tuple[Subject, str]:
         """What the rules look at, with elements from the object if they name what the facts do not hold."""
@@ -170,9 +164,10 @@ class Evaluator:
     def planned(self, evaluated: Sequence[Evaluated]) -> list[Planned]:
         """The deliveries that follow."""
         refusals = self._refusals(evaluated)
+        by_class = self._configuration.by_class
         planned: list[Planned] = []
         for each in evaluated:
-            unsendable = self._configuration.unsendable(each.receipt["sop_class_uid"])
+            unsendable = by_class.refusal(each.receipt["sop_class_uid"])
             rule_set = each.receipt["rule_set"]
             mine = plan(instance(each.receipt), each.source, rule_set, each.sent, refusals, unsendable)
             planned += for_sender(mine, each.receipt)

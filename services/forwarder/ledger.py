@@ -11,9 +11,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from schemas.messages import Envelope, InstanceDelivered
+from services.dicom.rules import UNSENDABLE
 from services.dicom.transforming.transformation import Transformation
 from services.forwarder import jobs, transformations
-from services.forwarder.classify import UNSENDABLE
 from services.forwarder.delivery import Delivery, Result
 from services.forwarder.states import State
 from services.runtime.db import load_queries

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from psycopg.rows import DictRow
 
+from services.dicom.rules import UNSENDABLE
 from services.forwarder import jobs
-from services.forwarder.classify import UNSENDABLE
 from services.forwarder.configuration import Configuration
 from services.forwarder.planning import PRIORITIES
 from services.forwarder.states import Event, State, sources

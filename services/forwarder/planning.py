@@ -9,7 +9,6 @@ from typing import Any
 from schemas.rules.steps import AnyStep
 from services.dicom.rules import Match, sends
 
-PET_RAW_RULE = "PET raw data (R122)"
 CAME_FROM_THERE = "it came from there, and the rule does not say back: true"
 CORRECTION_RULE = "gateway studies correct --to"
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "stat": 3}
@@ -110,11 +109,6 @@ def plan(
             source=source,
             transform=match.transform.get(destination, ()),
         )
-
-
-def pet_raw_match(station: str) -> Match:
-    """What sends PET raw data to the station that takes it, besides what the rules say (R122)."""
-    return Match(rule=PET_RAW_RULE, level="instance", quiet_seconds=0, destinations=(station,), priority="normal")
 
 
 def correction_match(station: str) -> Match:

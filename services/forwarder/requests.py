@@ -67,9 +67,10 @@ class Requests(CarryOut):
         await connection.execute(QUERIES.insert_request_job, parameters)
         key = JobKey(0, "", destination, study, study, "instance")
         sent_as = await _sent_as(connection, destination, found) if row["body"].get("as_sent") else {}
+        by_class = self._configuration.by_class
         planned = [
             Planned(
-                instance(receipt), key, priority, 0, self._configuration.unsendable(receipt["sop_class_uid"]),
+                instance(receipt), key, priority, 0, by_class.refusal(receipt["sop_class_uid"]),
                 sent_as=sent_as.get(receipt["sop_instance_uid"]),
             )
             for receipt in found

@@ -1,6 +1,7 @@
 """The rule language on DICOM: checking rule files, compiling, evaluating and explaining. Pure: no I/O, no clock."""
 
 from schemas.rules import RuleDocument, dump
+from services.dicom.rules.by_class import PET_RAW_RULE, UNSENDABLE, ByClass
 from services.dicom.rules.cases import Case, CaseOutcome, run_cases, subject_from_stored, subject_to_stored
 from services.dicom.rules.check import RuleFault, RuleFaults, check, parse, read
 from services.dicom.rules.committing import Committing
@@ -11,6 +12,9 @@ from services.dicom.rules.headers import Defaults, subject_of_header
 from services.dicom.rules.subject import Subject
 
 __all__ = [
+    "PET_RAW_RULE",
+    "UNSENDABLE",
+    "ByClass",
     "Case",
     "CaseOutcome",
     "Committing",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.rules import RuleDocument
+from services.dicom.rules.by_class import PET_RAW_RULE, ByClass
 from services.dicom.rules.compile import CompiledRules, compile_rules
 from services.dicom.rules.explain import NodeExplanation, RuleExplanation
 from services.dicom.rules.subject import Subject
@@ -13,7 +14,8 @@ from services.dicom.rules.subject import Subject
 
 @dataclass(frozen=True)
 class Case:
-    """``expected`` are the titles that the rules have to name for ``subject``, no more and no fewer."""
+    """``expected`` are the titles that ``subject`` has to go to, no more and no fewer: those that the rules name, and
+    what its SOP class makes of that."""
 
     name: str
     subject: Subject
@@ -43,17 +45,25 @@ class CaseOutcome:
         return {"passed": self.passed, **asdict(self)}
 
 
-def run_cases(document: RuleDocument, cases: Iterable[Case]) -> list[CaseOutcome]:
+def run_cases(
+    document: RuleDocument,
+    cases: Iterable[Case],
+    by_class: ByClass = ByClass(),  # noqa: B008 - immutable
+) -> list[CaseOutcome]:
     """Evaluate a document on each case."""
     compiled = compile_rules(document)
-    return [_run(document, compiled, case) for case in cases]
+    return [_run(document, compiled, case, by_class) for case in cases]
 
 
-def _run(document: RuleDocument, compiled: CompiledRules, case: Case) -> CaseOutcome:
-    matches = compiled.evaluate(case.subject)
+def _run(document: RuleDocument, compiled: CompiledRules, case: Case, by_class: ByClass) -> CaseOutcome:
+    sop_class = case.subject.sop_class
+    refusal, besides = by_class.refusal(sop_class), by_class.matches(sop_class)
+    matches = [] if refusal else [*compiled.evaluate(case.subject), *besides]
     got = frozenset(title for match in matches for title in match.destinations)
     why: list[str] = []
-    if got != case.expected:
+    if got != case.expected and refusal:
+        why = [refusal]
+    elif got != case.expected:
         senders = {rule.name: frozenset(target.to for target in rule.send) for rule in document.rules}
         told = compiled.explain(case.subject)
         why = [_sent(title, senders, told) for title in sorted(got - case.expected)]
@@ -63,8 +73,9 @@ def _run(document: RuleDocument, compiled: CompiledRules, case: Case) -> CaseOut
 
 
 def _sent(title: str, senders: Mapping[str, frozenset[str]], told: Iterable[RuleExplanation]) -> str:
+    """Which rules sent it; what none did goes there for its class."""
     rules = [each.rule for each in told if each.matched and title in senders[each.rule]]
-    return f"{title} by {_rules(rules)}"
+    return f"{title} by {_rules(rules or [PET_RAW_RULE])}"
 
 
 def _not_sent(title: str, senders: Mapping[str, frozenset[str]], told: Iterable[RuleExplanation]) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from services.admin.dry_run import dry_run
 from services.admin.errors import NotFound
 from services.admin.faults import FaultyRules
 from services.admin.rule_explanations import Asked, explain
-from services.dicom.rules import dump, read
+from services.dicom.rules import ByClass, dump, read
 from services.runtime.db import Database
 from tests.factories import ct, nm_gated_tomo
 from tests.recorded import Recorder, add_rule_set, add_station
@@ -171,6 +171,24 @@ def test_counts_are_exact_over_many_pages(bench: Bench, monkeypatch: pytest.Monk
     examples = report["no_longer_sent"][0]["examples"]
     assert sorted(examples) == sorted(each.sop_instance_uid for each in made[:2])
     assert bench.dry_run(draft, timedelta(days=60))["instances"] == 9
+
+
+RAW, NEVER = "1.2.840.113619.4.30", "1.2.840.113619.4.27"
+
+
+def test_what_the_class_makes_of_it_is_told(bench: Bench) -> None:
+    """As evaluation does: PET raw data goes to its station besides the rules, once, never back; some is never sent."""
+    add_station(bench.recorder.database_url, "PETRAW", 104, pet_raw=True)
+    add_rule_set(bench.recorder.database_url, 1, [rule("old", "A")])
+    for seed, sop_class, source in ((1, RAW, "PET1"), (2, RAW, "PETRAW"), (3, NEVER, "PET1"), (4, NEVER, "PET2")):
+        bench.recorder.record(replace(ct(seed, study=seed), sop_class_uid=sop_class), calling_aet=source)
+    from_pet2 = rule("new", "B", fact="calling_aet", op="equals", value="PET2")
+    report = bench.dry_run([rule("old", "A"), from_pet2], by_class=ByClass(frozenset({RAW}), frozenset({NEVER})))
+    told = {(r["rule"], r["to"]): (r["unchanged"]["instances"], r["cannot_be_sent"]) for r in report["rules"]}
+    assert told == {("old", "A"): (2, 2), ("new", "B"): (0, 1), ("PET raw data (R122)", "PETRAW"): (1, 0)}
+    assert (rows(report, "newly_sent"), report["no_longer_sent"], report["instances"]) == ({}, [], 4)
+    taken = bench.dry_run([rule("mine", "PETRAW")], by_class=ByClass(frozenset({RAW})))
+    assert rows(taken, "unchanged") == {("mine", "PETRAW"): (1, 1, len(ct(1, study=1).data_set))}
 
 
 def test_without_live_rules_everything_is_new(bench: Bench) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from schemas.rules.steps import RemoveStep
 from services.dicom.rules import Match
-from services.forwarder.planning import CAME_FROM_THERE, Instance, matched, pet_raw_match, plan, share
+from services.dicom.rules.by_class import pet_raw_match
+from services.forwarder.planning import CAME_FROM_THERE, Instance, matched, plan, share
 
 INSTANCE = Instance(
     datetime(2026, 11, 23, tzinfo=UTC), "objects/x", "1.2.3", 1, "1.2", "1.2.1", "1.2.840", "1.2.841", 400, 10, "0"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.dicom.rules import (
+    ByClass,
     Case,
     Defaults,
     Subject,
@@ -49,6 +50,27 @@ def test_the_rules_that_decided_are_named() -> None:
         "test case: expected A, C, got no destination; not A: rule nm (false: Rows ge 64); not C: rule off "
         "(disabled), rule rest (false: none of [calling_aet equals GAMMA1])"
     )
+
+
+RAW, NEVER = "1.2.840.113619.4.30", "1.2.840.113619.4.27"
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "station", "expected", "told"),
+    [
+        (RAW, "P", "CP", ""),
+        (RAW, "P", "C", "expected C, got C, P; P by rule PET raw data (R122)"),
+        (RAW, "C", "C", ""),
+        (RAW, None, "C", ""),
+        (NEVER, "P", "", ""),
+        (NEVER, "P", "C", "expected C, got no destination; class cannot be sent (R96)"),
+    ],
+)
+def test_what_the_class_makes_of_it_counts(sop_class: str, station: str | None, expected: str, told: str) -> None:
+    subject = header(facts={"calling_aet": "PET1", "sop_class": sop_class})
+    by_class = ByClass(frozenset({RAW}), frozenset({NEVER}), station)
+    (found,) = run_cases(RULES, [Case("case", subject, frozenset(expected))], by_class)
+    assert (found.passed, told in str(found)) == (not told, True), str(found)
 
 
 def test_a_header_becomes_what_rules_see() -> None:
