@@ -130,9 +130,9 @@ def _recorded(values: dict[str, object]) -> Recorded:
 def add_station(database_url: str, title: str, port: int, **columns: object) -> None:
     """A row of config.station, with its generation and notification."""
     values: dict[str, object] = {"title": title, "host": "127.0.0.1", "port": port, "store": True} | columns
-    names = ", ".join(values)
+    names = ", ".join(f'"{name}"' for name in values)
     marks = ", ".join(f"%({name})s" for name in values)
-    updates = ", ".join(f"{name} = excluded.{name}" for name in values)
+    updates = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
     statement = f"insert into config.station ({names}) values ({marks}) on conflict (title) do update set {updates}"  # noqa: S608
     with psycopg.connect(database_url) as connection:
         connection.execute(statement.encode(), values)

@@ -699,6 +699,7 @@ CREATE TABLE config.station (
     balance_with text[] DEFAULT '{}'::text[] NOT NULL,
     retention_days integer,
     reconcile boolean DEFAULT false NOT NULL,
+    "order" text DEFAULT 'oldest'::text NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
@@ -714,6 +715,7 @@ CREATE TABLE config.station (
     CONSTRAINT station_instances_per_second_check CHECK (((instances_per_second >= (0.01)::double precision) AND (instances_per_second <= (10000)::double precision))),
     CONSTRAINT station_megabytes_per_second_check CHECK (((megabytes_per_second >= (0.01)::double precision) AND (megabytes_per_second <= (10000)::double precision))),
     CONSTRAINT station_move_seconds_check CHECK (((move_seconds >= 1) AND (move_seconds <= 86400))),
+    CONSTRAINT station_order_check CHECK (("order" = ANY (ARRAY['oldest'::text, 'newest'::text]))),
     CONSTRAINT station_port_check CHECK (((port >= 1) AND (port <= 65535))),
     CONSTRAINT station_retention_days_check CHECK (((retention_days >= 0) AND (retention_days <= 36500))),
     CONSTRAINT station_retry_attempts_check CHECK (((retry_attempts >= 1) AND (retry_attempts <= 1000))),
@@ -752,6 +754,7 @@ COMMENT ON COLUMN config.station.failover IS 'Where what waits for it goes once 
 COMMENT ON COLUMN config.station.balance_with IS 'What rules send to it is shared among it and these, each study to one of them.';
 COMMENT ON COLUMN config.station.retention_days IS 'Days that what it sends is kept; 0: for ever; null: as the setting says.';
 COMMENT ON COLUMN config.station.reconcile IS 'What it was sent is compared with what it has every night.';
+COMMENT ON COLUMN config.station."order" IS 'What goes first of what waits for it with one priority: what came first, or what came last.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -950,7 +953,8 @@ CREATE VIEW config.station_view AS
     station.failover_seconds,
     station.balance_with,
     station.retention_days,
-    station.reconcile
+    station.reconcile,
+    station."order"
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,

@@ -28,7 +28,7 @@ insert into config.station (
     commit_quiet_seconds, commit_retry_hours, commit_size, report_titles, commit_downstream,
     retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
     instances_per_second, megabytes_per_second, idle_seconds, association_instances,
-    failover, failover_seconds, balance_with,
+    failover, failover_seconds, balance_with, "order",
     retention_days, reconcile
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
@@ -39,7 +39,7 @@ insert into config.station (
     %(commit_downstream)s,
     %(retry_statuses)s, %(retry_errors)s, %(retry_first_seconds)s, %(retry_factor)s, %(retry_most_seconds)s,
     %(retry_attempts)s, %(instances_per_second)s, %(megabytes_per_second)s, %(idle_seconds)s, %(association_instances)s,
-    %(failover)s, %(failover_seconds)s, %(balance_with)s,
+    %(failover)s, %(failover_seconds)s, %(balance_with)s, %(order)s,
     %(retention_days)s, %(reconcile)s
 ) returning *
 
@@ -61,6 +61,7 @@ update config.station set
     instances_per_second = %(instances_per_second)s, megabytes_per_second = %(megabytes_per_second)s,
     idle_seconds = %(idle_seconds)s, association_instances = %(association_instances)s,
     failover = %(failover)s, failover_seconds = %(failover_seconds)s, balance_with = %(balance_with)s,
+    "order" = %(order)s,
     retention_days = %(retention_days)s, reconcile = %(reconcile)s, updated_at = now()
 where title = %(title)s returning *
 

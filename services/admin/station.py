@@ -103,7 +103,8 @@ class Station(BaseModel):
     ``megabytes_per_second`` (of 1,000,000 bytes; None: any number). An association is closed after ``idle_seconds``
     without work (None: as the settings say) and carries ``association_instances`` at most (None: any number).
     What waits for it goes to ``failover`` once its circuit has been open for ``failover_seconds``. What rules send
-    to it is shared among it and ``balance_with``, each study to one of them.
+    to it is shared among it and ``balance_with``, each study to one of them. Of what waits for it with one priority the
+    ``order`` says what goes first: what came first, or what came last.
     ``retention_days``: how long what it sends is kept (None: as the setting says; 0: for ever). ``reconcile``: what it
     was sent is compared every night with what it has.
     """
@@ -156,6 +157,7 @@ class Station(BaseModel):
     failover: Title | None = None
     failover_seconds: Annotated[int, Field(ge=0, le=604_800)] = 600
     balance_with: list[Title] = Field(default_factory=list, max_length=15)
+    order: Literal["oldest", "newest"] = "oldest"
     retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
     reconcile: bool = False
 

@@ -125,6 +125,10 @@ BalanceWith = Annotated[
     list[str] | None,
     typer.Option(metavar="AET", help='Shares what rules send to it, each study to one; may be repeated; "" for none.'),
 ]
+Order = Annotated[
+    Literal["oldest", "newest"] | None,
+    typer.Option(help="What goes first of what waits for it with one priority, such as after an outage (oldest)."),
+]
 AssociationInstances = Annotated[int | None, typer.Option(help="Instances sent over one association; 0: any number.")]
 RetentionDays = Annotated[
     int | None, typer.Option(help="Days that what it sends is kept; 0: for ever; -1: as the setting says.")
@@ -179,6 +183,7 @@ def add(
     failover: FailoverStation = None,
     failover_seconds: FailoverSeconds = None,
     balance_with: BalanceWith = None,
+    order: Order = None,
     retention_days: RetentionDays = None,
     reconcile: Reconcile = None,
     as_json: Json = False,
@@ -233,6 +238,7 @@ def set_fields(
     failover: FailoverStation = None,
     failover_seconds: FailoverSeconds = None,
     balance_with: BalanceWith = None,
+    order: Order = None,
     retention_days: RetentionDays = None,
     reconcile: Reconcile = None,
     as_json: Json = False,

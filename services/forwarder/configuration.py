@@ -56,6 +56,7 @@ class Station:
     failover: str | None = None
     failover_seconds: int = 600
     balance_with: Sequence[str] = ()
+    order: str = "oldest"
     query_retrieve: bool = False
     find_seconds: int | None = None
     move_seconds: int | None = None

@@ -114,7 +114,7 @@ select kind, name from config.hold_view where in_force
 select title, host, port, enabled, store, associations, unknown_policy, retry_hours, store_seconds, reduce_level_1,
        pet_raw, retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
        instances_per_second, megabytes_per_second, idle_seconds, association_instances,
-       failover, failover_seconds, balance_with,
+       failover, failover_seconds, balance_with, "order",
        query_retrieve, find_seconds, move_seconds,
        exists (select from config.hold_view h where h.in_force and h.kind = 'station' and h.name = title) as held
 from config.station_view

@@ -9,8 +9,8 @@ select exists (select from routing.delivery
                  and next_attempt_at < 'infinity') as waits
 
 -- name: give_over
--- What the other station is sent anyway waits on: one delivery for each instance and destination. The attempt says it
--- for good, whatever the delivery's reason becomes.
+-- What the other station is sent anyway waits on: one delivery for each instance and destination. Each keeps its place
+-- in the order. The attempt says it for good, whatever the delivery's reason becomes.
 with chosen as (
     select w.received_at, w.id from routing.delivery w
     where w.destination = %(title)s and w.state = 'PENDING' and w.next_attempt_at < 'infinity' and w.instead_of is null
@@ -21,7 +21,7 @@ with chosen as (
     for update skip locked
 ), given as (
     update routing.delivery d set
-        destination = %(other)s, instead_of = %(title)s, next_attempt_at = now(), waiting_since = now(), attempts = 0,
+        destination = %(other)s, instead_of = %(title)s, next_attempt_at = least(d.next_attempt_at, now()), waiting_since = now(), attempts = 0,
         reason = 'goes to ' || %(other)s || ': ' || %(title)s || ' does not answer'
     from chosen c where d.received_at = c.received_at and d.id = c.id
     returning d.id, d.job, d.reason
@@ -38,7 +38,7 @@ with chosen as (
     for update skip locked
 ), taken as (
     update routing.delivery d set
-        destination = %(title)s, instead_of = null, next_attempt_at = now(), waiting_since = now(), attempts = 0,
+        destination = %(title)s, instead_of = null, next_attempt_at = least(d.next_attempt_at, now()), waiting_since = now(), attempts = 0,
         reason = 'goes to ' || %(title)s || ' again'
     from chosen c where d.received_at = c.received_at and d.id = c.id
     returning d.id, d.job, d.reason

@@ -47,7 +47,8 @@ where d.received_at = f.received_at and d.id = f.id
 returning d.destination
 
 -- name: let_go
--- What waits for a hold that has ended, and for no other, may go. The time it was held does not count.
+-- What waits for a hold that has ended, and for no other, may go, in the order in which it came. The time it was held
+-- does not count.
 with recursive holds as (
     (select min(hold) as hold from routing.delivery where hold is not null and state in ('PENDING', 'UNKNOWN'))
     union all
@@ -76,7 +77,7 @@ update routing.delivery d set
     held_since = case when f.other is not null then d.held_since end,
     waiting_since = d.waiting_since
         + case when f.other is null then greatest(f.ends_at - d.held_since, interval '0') else interval '0' end,
-    next_attempt_at = case when f.other is null then now() else 'infinity'::timestamptz end
+    next_attempt_at = case when f.other is null then d.held_since else 'infinity'::timestamptz end
 from found f where d.received_at = f.received_at and d.id = f.id
 returning d.destination
 

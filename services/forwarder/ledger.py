@@ -45,8 +45,11 @@ async def claim(
     holder: str,
     lease_seconds: float,
     unsendable: Collection[str] = (),
+    *,
+    newest: bool = False,
 ) -> list[Delivery]:
-    """The next deliveries, SENDING with a lease of ``holder``: by priority, then by the time they were due.
+    """The next deliveries, SENDING with a lease of ``holder``: by priority, then by the time they were due, those
+    due first or (``newest``) those due last.
 
     Those of classes that are ``unsendable`` end FAILED instead.
     """
@@ -59,9 +62,11 @@ async def claim(
         "lease": lease_seconds,
         "unsendable": list(unsendable),
         "unsendable_reason": UNSENDABLE,
+        "newest": newest,
     }
     rows = await (await connection.execute(QUERIES.claim, parameters)).fetchall()
-    rows.sort(key=lambda row: (-row["priority"], row["next_attempt_at"], row["id"]))
+    rows.sort(key=lambda row: (row["next_attempt_at"], row["id"]), reverse=newest)
+    rows.sort(key=lambda row: -row["priority"])
     taken = [row for row in rows if row["state"] == State.SENDING]
     changes = await transformations.load(connection, {row["transformation"] for row in taken} - {None})
     claimed = [_delivery(row, changes) for row in taken]

@@ -25,7 +25,7 @@ where exists (
 -- name: claim
 -- The next deliveries by priority and time, each instance at most once and never while it is being sent. What a newer
 -- revision overtook ends SUPERSEDED instead, what the profile never sends FAILED. Where the object is, storage knows: it may have moved to a duplicate's.
--- What is held is passed over until it is parked.
+-- What is held is passed over until it is parked. newest: of one priority the last in line first, by the same index.
 with held as materialized (
     select kind, name from config.hold_view where in_force
 ), busy as materialized (
@@ -34,17 +34,35 @@ with held as materialized (
     select d.*
     from (values (3), (2), (1), (0)) as p(priority)
     cross join lateral (
-        select w.received_at, w.id, w.sop_instance_uid, w.revision, w.state as state_before
-        from routing.delivery w
-        where w.destination = %(destination)s and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
-          and w.next_attempt_at <= now()
-          and w.sop_instance_uid not in (select sop_instance_uid from busy)
-          and not exists (
-              select from held h
-              where h.name = case h.kind when 'station' then w.destination when 'rule' then w.rule else w.source end)
-        order by w.next_attempt_at, w.id
-        limit %(most)s
-        for update skip locked
+        select * from (
+            select w.received_at, w.id, w.sop_instance_uid, w.revision, w.state as state_before
+            from routing.delivery w
+            where not %(newest)s
+              and w.destination = %(destination)s and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
+              and w.next_attempt_at <= now()
+              and w.sop_instance_uid not in (select sop_instance_uid from busy)
+              and not exists (
+                  select from held h
+                  where h.name = case h.kind when 'station' then w.destination when 'rule' then w.rule else w.source end)
+            order by w.next_attempt_at, w.id
+            limit %(most)s
+            for update skip locked
+        ) as oldest
+        union all
+        select * from (
+            select w.received_at, w.id, w.sop_instance_uid, w.revision, w.state as state_before
+            from routing.delivery w
+            where %(newest)s
+              and w.destination = %(destination)s and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
+              and w.next_attempt_at <= now()
+              and w.sop_instance_uid not in (select sop_instance_uid from busy)
+              and not exists (
+                  select from held h
+                  where h.name = case h.kind when 'station' then w.destination when 'rule' then w.rule else w.source end)
+            order by w.next_attempt_at desc, w.id desc
+            limit %(most)s
+            for update skip locked
+        ) as newest
     ) as d
     limit %(most)s
 ), chosen as (

@@ -184,7 +184,13 @@ class Session:
             self._destination.ring_in(pause)
             most = 0 if pause else pace.allowance(most)
         claimed = await ledger.claim(
-            connection, title, most, self._holder, settings.lease_seconds, self._means.profile.unsendable
+            connection,
+            title,
+            most,
+            self._holder,
+            settings.lease_seconds,
+            self._means.profile.unsendable,
+            newest=self._station.order == "newest",
         )
         if pace.limited and claimed:
             await destinations.charge(connection, title, pace.seconds(delivery.size for delivery in claimed))
