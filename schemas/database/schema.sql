@@ -841,9 +841,9 @@ CREATE TABLE config.request (
     body jsonb NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'correct'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'complete'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'correct'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
 );
-COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel, route the forwarder, delete, retention, correct storage, the others commitment. Each answers in its own request_done.';
+COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel, complete, route the forwarder, delete, retention, correct storage, the others commitment. Each answers in its own request_done.';
 CREATE VIEW config.request_view AS
  SELECT request.id,
     request.kind,
@@ -1596,6 +1596,7 @@ CREATE TABLE routing.job (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    completed_by text DEFAULT ''::text NOT NULL,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
     CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
     CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
@@ -1603,6 +1604,7 @@ CREATE TABLE routing.job (
 );
 COMMENT ON COLUMN routing.job.group_uid IS 'What the job collects: the study''s or series'' UID for those levels, the study''s for level instance.';
 COMMENT ON COLUMN routing.job.released_at IS 'When its deliveries may go: at once for level instance, else when the quiet time has passed below storage''s watermark (P7).';
+COMMENT ON COLUMN routing.job.completed_by IS 'By what the series or study was complete when the job was released; empty: it collects nothing, or collects still.';
 CREATE TABLE routing.retrieval (
     job uuid NOT NULL,
     source text NOT NULL,
@@ -1652,6 +1654,7 @@ CREATE VIEW routing.job_view AS
     j.created_at,
     j.started_at,
     j.finished_at,
+    j.completed_by,
     COALESCE(d.total, m.total, (0)::bigint) AS total,
     COALESCE(d.done, m.done, (0)::bigint) AS done,
     COALESCE(d.failed, m.failed, (0)::bigint) AS failed,

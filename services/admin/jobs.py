@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
-from services.admin.status_text import held, hexadecimal, waiting
+from services.admin.status_text import collecting, complete, held, hexadecimal, waiting
 from services.runtime.db import Database
 
 STATES: Final = ("QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED")
@@ -15,7 +15,7 @@ async def list_jobs(database: Database, state: str | None, destination: str | No
     """The newest jobs, by state and destination where given."""
     async with database.transaction() as conn:
         cursor = await conn.execute(SQL.list_jobs, {"state": state, "destination": destination, "limit": limit})
-        return [_job(row) for row in await cursor.fetchall()]
+        return [_listed(row) for row in await cursor.fetchall()]
 
 
 async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
@@ -40,9 +40,17 @@ async def show(database: Database, job: UUID, limit: int) -> dict[str, Any]:
     }
 
 
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    """In a list the reason tells by what the series or study was complete, where there is no other."""
+    job = _job(row)
+    level, completed_by = job.pop("level"), job.pop("completed_by")
+    return job | {"reason": job["reason"] or complete(level, completed_by)}
+
+
 def _job(row: dict[str, Any]) -> dict[str, Any]:
-    """While deliveries of it are held, that is its reason."""
-    return row | {"reason": held(row.pop("held")) or row["reason"]}
+    """While deliveries of it are held, or it collects, that is its reason."""
+    collects = collecting(row["level"], row.pop("collecting"))
+    return row | {"reason": held(row.pop("held")) or row["reason"] or collects}
 
 
 def _delivery(row: dict[str, Any]) -> dict[str, Any]:

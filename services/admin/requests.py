@@ -31,6 +31,7 @@ Kind = Literal[
     "retrieve",
     "retry",
     "cancel",
+    "complete",
     "route",
     "retry-deliveries",
     "cancel-deliveries",
@@ -46,6 +47,7 @@ CARRIED_OUT_BY: Final[dict[Kind, str]] = {
     "retrieve": "forwarder",
     "retry": "forwarder",
     "cancel": "forwarder",
+    "complete": "forwarder",
     "route": "forwarder",
     "retry-deliveries": "forwarder",
     "cancel-deliveries": "forwarder",
@@ -136,7 +138,15 @@ async def cancel(database: Database, actor: str, job: UUID) -> Requested:
     return await _about_job(database, actor, "cancel", job)
 
 
-async def _about_job(database: Database, actor: str, kind: Literal["retry", "cancel"], job: UUID) -> Requested:
+async def complete(database: Database, actor: str, job: UUID) -> Requested:
+    """Have a job that collects a series or study send what it has. Raises ``NotFound``; ``Refused`` if it collects
+    nothing."""
+    return await _about_job(database, actor, "complete", job)
+
+
+async def _about_job(
+    database: Database, actor: str, kind: Literal["retry", "cancel", "complete"], job: UUID
+) -> Requested:
     async def work(conn: Connection) -> UUID:
         cursor = await conn.execute(SQL.get_job, {"id": job})
         row = await cursor.fetchone()

@@ -1,4 +1,4 @@
-"""DIMSE statuses, and what a delivery waits for, as people know them."""
+"""DIMSE statuses, and what deliveries and jobs wait for, as people know them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +13,16 @@ def hexadecimal(status: int | None) -> str | None:
 def waiting(awaited: Sequence[str] | None) -> str:
     """Whose commitment a delivery still needs before it may go (pure); "" if none."""
     return f"waits until {', '.join(awaited)} committed the instance" if awaited else ""
+
+
+def collecting(level: str, quiet_seconds: int | None) -> str:
+    """What a job waits for that collects a series or study (pure); "" if it collects nothing (None)."""
+    return "" if quiet_seconds is None else f"collects the {level} until nothing of it has come for {quiet_seconds} s"
+
+
+def complete(level: str, by: str) -> str:
+    """By what the series or study of a job was complete (pure); "" if it collected nothing, or does still."""
+    return f"{level} complete: {by}" if by else ""
 
 
 def held(hold: Mapping[str, Any] | None) -> str:

@@ -10,7 +10,7 @@ from services.cli import bulk
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 
-app = typer.Typer(help="Jobs: list, show, retry, cancel, reroute.", no_args_is_help=True)
+app = typer.Typer(help="Jobs: list, show, retry, cancel, complete, reroute.", no_args_is_help=True)
 
 
 def register(whole: typer.Typer) -> None:
@@ -127,6 +127,16 @@ def cancel(
         from services.cli.requested import print_requested
 
         print_requested("cancel", with_database(lambda database: requests.cancel(database, actor(), job)), as_json)
+
+
+@app.command("complete")
+def complete(job: Job, as_json: Json = False) -> None:
+    """Have a job that collects a series or study send what it has, without waiting for more."""
+    # Imported here: the broker's client comes with it, and the commands that only ask need none.
+    from services.admin import requests
+    from services.cli.requested import print_requested
+
+    print_requested("complete", with_database(lambda database: requests.complete(database, actor(), job)), as_json)
 
 
 @app.command("reroute")

@@ -118,7 +118,7 @@ class Clocks:
         self._settings = settings
 
     async def release(self) -> None:
-        """Let jobs go whose quiet time has passed."""
+        """Let jobs go whose series or study is complete."""
         released = await self._database.retry(jobs.release)
         metrics.RELEASED.inc(len(released))
 

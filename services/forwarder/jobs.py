@@ -1,6 +1,7 @@
 """Jobs in PostgreSQL. Every function runs in its caller's transaction."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,15 @@ from services.runtime.db import load_queries
 Connection = AsyncConnection[DictRow]
 CANCELED_CHANNEL: Final = "routing_canceled"
 QUERIES = load_queries(__package__, "jobs.sql")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A collecting job whose series or study is complete, and by what."""
+
+    job: UUID
+    destination: str
+    by: str
 
 
 async def lock(connection: Connection, jobs: Collection[UUID]) -> None:
@@ -55,22 +65,25 @@ def _tally(row: DictRow) -> Tally:
     return Tally(row["waiting"], row["failed"], row["canceled"], row["total"], row["started"])
 
 
-async def release(connection: Connection) -> dict[UUID, str]:
-    """Let the deliveries of collecting jobs go whose quiet time has passed below the watermark: job to destination."""
+async def release(connection: Connection) -> list[Completed]:
+    """Let the deliveries of collecting jobs go that are complete: those whose quiet time has passed below the
+    watermark."""
     rows = await (await connection.execute(QUERIES.select_releasable)).fetchall()
-    released = {row["id"]: row["destination"] for row in rows}
-    if released:
-        await let_go(connection, released)
-    return released
+    completed = [Completed(row["id"], row["destination"], row["completed_by"]) for row in rows]
+    if completed:
+        await let_go(connection, completed)
+    return completed
 
 
-async def let_go(connection: Connection, released: Mapping[UUID, str]) -> None:
-    """Release these locked jobs: from now on their deliveries are due."""
-    parameters = {"jobs": sorted(released)}
+async def let_go(connection: Connection, completed: Sequence[Completed]) -> int:
+    """Release these locked jobs: from now on their deliveries are due. Returns how many."""
+    released = [each.job for each in completed]
+    parameters = {"jobs": released, "completed_by": [each.by for each in completed]}
     await connection.execute(QUERIES.release_jobs, parameters)
-    await connection.execute(QUERIES.release_deliveries, parameters)
+    due = (await connection.execute(QUERIES.release_deliveries, parameters)).rowcount
     await recompute(connection, set(released))
-    await notify(connection, set(released.values()))
+    await notify(connection, {each.destination for each in completed})
+    return due
 
 
 async def notify(connection: Connection, destinations: Collection[str]) -> None:

@@ -76,7 +76,7 @@ returning id, rule_set, rule, destination, group_uid
 -- name: select_releasable
 -- Collecting jobs whose quiet time lies wholly below storage's watermark (P7), with nothing of the study that is
 -- recorded and not evaluated yet.
-select j.id, j.destination
+select j.id, j.destination, 'quiet time' as completed_by
 from routing.job j, storage.watermark_view w
 where j.released_at is null and j.last_received_at <= w.recorded_through
   and j.last_received_at + j.quiet <= w.recorded_through
@@ -90,7 +90,8 @@ limit 100
 for update of j skip locked
 
 -- name: release_jobs
-update routing.job set released_at = now() where id = any(%(jobs)s::uuid[])
+update routing.job j set released_at = now(), completed_by = u.completed_by
+from unnest(%(jobs)s::uuid[], %(completed_by)s::text[]) as u(id, completed_by) where j.id = u.id
 
 -- name: release_deliveries
 -- What waits for a commitment is let go by that.

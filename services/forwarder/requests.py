@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from services.forwarder import jobs, plans, retrieval_requests
+from services.forwarder import jobs, metrics, plans, retrieval_requests
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.many import Many
@@ -23,7 +23,7 @@ CANCELABLE = frozenset({"QUEUED", "ACTIVE"})
 
 
 class Requests(CarryOut):
-    """The use cases *send*, *retrieve*, *retry* and *cancel*; *route*; and those of many deliveries at once."""
+    """The use cases *send*, *retrieve*, *retry*, *cancel*, *complete* and *route*; those of many deliveries at once."""
 
     def __init__(self, database: Database, configuration: Configuration, evaluator: Evaluator) -> None:
         many = Many(configuration)
@@ -32,6 +32,7 @@ class Requests(CarryOut):
             "retrieve": self._retrieve,
             "retry": self._retry,
             "cancel": self._cancel,
+            "complete": self._complete,
             "route": RoutingAgain(configuration, evaluator).route,
             "retry-deliveries": many.retry,
             "cancel-deliveries": many.cancel,
@@ -115,7 +116,20 @@ class Requests(CarryOut):
         await jobs.notify_canceled(connection)
         return {"job": str(job["id"]), "deliveries": len(canceled)}
 
-    async def _job(self, connection: Connection, body: Mapping[str, Any], states: frozenset[str], verb: str) -> DictRow:
+    async def _complete(self, connection: Connection, row: DictRow) -> dict[str, Any]:
+        job = await self._found(connection, row["body"])
+        if job["released_at"] is not None:
+            raise Refused(
+                f"job {job['id']} is {job['state']} and collects nothing: only what waits for its series or study to "
+                f"be complete can be completed; 'gateway jobs show {job['id']}' says how far it is"
+            )
+        completed = jobs.Completed(job["id"], job["destination"], f"by {row['requested_by']}")
+        due = await jobs.let_go(connection, [completed])
+        metrics.RELEASED.inc()
+        return {"job": str(job["id"]), "deliveries": due}
+
+    async def _found(self, connection: Connection, body: Mapping[str, Any]) -> DictRow:
+        """The job, locked."""
         try:
             number = UUID(str(body["job"]))
         except ValueError:
@@ -123,10 +137,15 @@ class Requests(CarryOut):
         job = await (await connection.execute(QUERIES.select_job, {"job": number})).fetchone()
         if job is None:
             raise Refused(f"job {number} does not exist; look with 'gateway jobs list'")
+        return job
+
+    async def _job(self, connection: Connection, body: Mapping[str, Any], states: frozenset[str], verb: str) -> DictRow:
+        """The job, locked, if it is in one of the states."""
+        job = await self._found(connection, body)
         if job["state"] not in states:
             cure = f"; 'gateway send UID --to {job['destination']}' sends it again" if verb == "retried" else ""
             raise Refused(
-                f"job {number} is {job['state']}: only jobs that are {', '.join(sorted(states))} can be {verb}{cure}"
+                f"job {job['id']} is {job['state']}: only jobs that are {', '.join(sorted(states))} can be {verb}{cure}"
             )
         return job
 

@@ -210,6 +210,22 @@ def test_jobs_list_has_exactly_the_documented_shape(gateway: Gateway, database_u
     assert (delivery["instance"], delivery["status"], delivery["next_attempt_at"]) == ("1.2.3.1", "A700", None)
 
 
+def test_jobs_say_what_they_wait_for_and_by_what_they_were_complete(gateway: Gateway, database_url: str) -> None:
+    execute(database_url, RECORDED)
+    execute(database_url, "update routing.job set level = 'study', quiet = '30 s', released_at = null")
+    collects = "collects the study until nothing of it has come for 30 s"
+    assert [job["reason"] for job in gateway.done("jobs", "list", "--json").json()] == [collects]
+    shown = gateway.done("jobs", "show", JOB, "--json").json()
+    assert (shown["reason"], shown["completed_by"], shown["released_at"]) == (collects, "", None)
+    execute(database_url, "update routing.job set released_at = now(), completed_by = 'by ana'")
+    assert [job["reason"] for job in gateway.done("jobs", "list", "--json").json()] == ["study complete: by ana"]
+    assert gateway.done("jobs", "show", JOB, "--json").json()["completed_by"] == "by ana"
+    asked = gateway.done("jobs", "complete", JOB, "--json").json()
+    assert rows(database_url, "select id::text, kind, body from config.request") == [
+        (asked["request"], "complete", {"job": JOB})
+    ]
+
+
 OPEN = """
 insert into routing.destination (title, circuit, consecutive_failures, retry_at, last_failure, last_failure_at)
     values ('ARCHIVE1', 'OPEN', 3, '2026-11-23 20:05Z', 'connection refused', '2026-11-23 20:01Z');
@@ -249,7 +265,7 @@ def test_status_tells_until_when_a_process_that_died_holds_what_it_was_sending(
 
 
 def test_jobs_that_do_not_exist(gateway: Gateway) -> None:
-    for command in ("show", "retry", "cancel"):
+    for command in ("show", "retry", "cancel", "complete"):
         assert gateway("jobs", command, JOB).status == 1
         wrong = gateway("jobs", command, "no-uuid")
         assert (wrong.status, "'no-uuid' is no id of a job; 'gateway jobs list' shows" in wrong.err) == (2, True), wrong
