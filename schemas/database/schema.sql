@@ -2714,6 +2714,8 @@ CREATE INDEX delivery_default_study_instance_uid_idx ON routing.delivery_default
 CREATE INDEX delivery_default_study_instance_uid_idx1 ON routing.delivery_default USING btree (study_instance_uid) WHERE ((awaits IS NOT NULL) AND (state = 'PENDING'::text));
 CREATE INDEX evaluation_unmatched ON ONLY routing.evaluation USING btree (received_at) WHERE (matched = '[]'::jsonb);
 CREATE INDEX evaluation_default_received_at_idx ON routing.evaluation_default USING btree (received_at) WHERE (matched = '[]'::jsonb);
+CREATE INDEX evaluation_late ON ONLY routing.evaluation USING btree (received_at) WHERE (matched @? '$[*]."not_sent".*?(@ starts with "late: ")'::jsonpath);
+CREATE INDEX evaluation_default_received_at_idx1 ON routing.evaluation_default USING btree (received_at) WHERE (matched @? '$[*]."not_sent".*?(@ starts with "late: ")'::jsonpath);
 CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_instance_uid);
 CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_default USING btree (sop_instance_uid);
 CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule_set, rule, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL));
@@ -2852,6 +2854,7 @@ ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_stu
 ALTER INDEX routing.delivery_awaiting ATTACH PARTITION routing.delivery_default_study_instance_uid_idx1;
 ALTER INDEX routing.evaluation_pkey ATTACH PARTITION routing.evaluation_default_pkey;
 ALTER INDEX routing.evaluation_unmatched ATTACH PARTITION routing.evaluation_default_received_at_idx;
+ALTER INDEX routing.evaluation_late ATTACH PARTITION routing.evaluation_default_received_at_idx1;
 ALTER INDEX routing.evaluation_instance ATTACH PARTITION routing.evaluation_default_sop_instance_uid_idx;
 ALTER INDEX runtime.outbox_unpublished ATTACH PARTITION runtime.outbox_default_attempts_id_idx;
 ALTER INDEX runtime.outbox_pkey ATTACH PARTITION runtime.outbox_default_pkey;

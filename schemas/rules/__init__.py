@@ -10,6 +10,7 @@ from schemas.rules.document import (
     Rule,
     RuleDocument,
     Target,
+    late_seconds,
     seconds,
 )
 from schemas.rules.stored import from_stored, to_stored
@@ -28,6 +29,7 @@ __all__ = [
     "Target",
     "dump",
     "from_stored",
+    "late_seconds",
     "load",
     "seconds",
     "to_stored",

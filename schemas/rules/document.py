@@ -31,8 +31,10 @@ Operator = Literal[
 Scalar = StrictStr | StrictInt | StrictFloat
 
 _QUIET = re.compile(r"([1-9][0-9]{0,5})([smh])")
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+_LATE_WITHIN = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _MAX_QUIET_SECONDS: Final = 24 * 3600
+_MAX_LATE_SECONDS: Final = 366 * 86_400
 
 
 class Judge(StepJudge, Protocol):
@@ -57,11 +59,26 @@ def seconds(quiet: str) -> int:
     Raises:
         ValueError: not a duration, or not between 1 second and 24 hours.
     """
-    match = _QUIET.fullmatch(quiet)
-    length = int(match[1]) * _UNIT_SECONDS[match[2]] if match else 0
+    length = _length(_QUIET.fullmatch(quiet))
     if not 1 <= length <= _MAX_QUIET_SECONDS:
         raise ValueError("not a duration from 1s to 24h")
     return length
+
+
+def late_seconds(within: str) -> int:
+    """Seconds of a cut-off for late arrivals such as ``12h``, ``7d`` or ``2w``.
+
+    Raises:
+        ValueError: not a duration, or not between 1 second and 366 days.
+    """
+    length = _length(_LATE_WITHIN.fullmatch(within))
+    if not 1 <= length <= _MAX_LATE_SECONDS:
+        raise ValueError("not a duration from 1s to 366d")
+    return length
+
+
+def _length(match: re.Match[str] | None) -> int:
+    return int(match[1]) * _UNIT_SECONDS[match[2]] if match else 0
 
 
 class Condition(Part):
@@ -179,6 +196,8 @@ def _awaited(title: str, info: ValidationInfo) -> str:
 class Rule(Part):
     """One routing rule. ``quiet`` counts for series and study: complete after that long without a new instance.
 
+    ``late``: what is sent when more comes after that: only the new (None), all again, or nothing; ``late_within``: for
+    how long after that anything is (None: for ever).
     ``after_commitment``: what it sends waits until each of these stations has committed the instance.
     ``transform``: what is changed of all it sends. ``back``: an instance is sent also to the station it came from;
     None, as false: not (the loop guard).
@@ -190,6 +209,8 @@ class Rule(Part):
     when: Node
     level: Literal["instance", "series", "study"] = "instance"
     quiet: StrictStr = "30s"
+    late: Literal["new", "all", "never"] | None = None
+    late_within: StrictStr | None = None
     send: list[Target] = Field(min_length=1, max_length=100)
     after_commitment: (
         Annotated[list[Annotated[StrictStr, AfterValidator(_awaited)]], Field(min_length=1, max_length=16)] | None
@@ -214,6 +235,22 @@ class Rule(Part):
         except ValueError:
             raise fault("", quiet, "write a duration from 1s to 24h, such as 30s, 5m or 1h") from None
         return quiet
+
+    @field_validator("late", "late_within")
+    @classmethod
+    def _of_a_whole(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("level") == "instance":
+            raise fault("", value, "only a series or study can be late for: write level: study, or leave it out")
+        return value
+
+    @field_validator("late_within")
+    @classmethod
+    def _late_within(cls, within: str | None) -> str | None:
+        try:
+            late_seconds(within or "1s")
+        except ValueError:
+            raise fault("", within, "write a duration from 1s to 366d, such as 12h, 7d or 2w") from None
+        return within
 
     @field_validator("send")
     @classmethod

@@ -495,18 +495,21 @@ where d.state = any(%(states)s::text[])
 order by d.received_at, d.id limit %(limit)s
 
 -- name: list_unmatched
--- Stored instances that were evaluated and of which nothing was ever to be sent, nor of a newer revision: by study, from
--- whom and why. The same content again is spoken for by its first receipt.
+-- Stored instances that were evaluated and of which nothing was ever to be sent, nor of a newer revision, or nothing
+-- because they came late: by study, from whom and why. The same content again is spoken for by its first receipt.
 select r.study_instance_uid, r.calling_aet as source, count(distinct r.sop_instance_uid) as instances,
        min(r.received_at) as first_received_at, max(r.received_at) as last_received_at, nullif(e.rule_set, 0) as rule_set,
-       coalesce(nullif(e.note, ''), 'no rule matched') as why
+       coalesce(nullif(e.note, ''), l.late, 'no rule matched') as why
 from routing.evaluation_view e
+cross join lateral (
+    select jsonb_path_query_first(e.matched, '$[*].not_sent.* ? (@ starts with "late: ")') #>> '{}' as late
+) as l
 join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
-where e.matched = '[]'
+where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")')
   and e.received_at
       >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::int), '-infinity')
   and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
   and not exists (select from routing.delivery_view d
                   where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
-group by r.study_instance_uid, r.calling_aet, e.rule_set, e.note
+group by r.study_instance_uid, r.calling_aet, e.rule_set, e.note, l.late
 order by max(r.received_at) desc, r.study_instance_uid limit %(limit)s

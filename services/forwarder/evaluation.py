@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 
 from services.dicom.beyond_facts import completed
 from services.dicom.rules import CompiledRules, Match, Subject
-from services.forwarder import jobs, metrics, plans
+from services.forwarder import jobs, latecomers, metrics, plans
 from services.forwarder.configuration import Configuration
 from services.forwarder.planning import Planned, correction_match, instance, matched, plan, share
 from services.forwarder.plans import QUERIES
@@ -157,7 +157,10 @@ class Evaluator:
     async def _write(self, connection: Connection, evaluated: Sequence[Evaluated]) -> int:
         mine = await _insert_evaluations(connection, evaluated)
         metrics.UNMATCHED.inc(sum(not each.matches and each.receipt["disposition"] in ROUTED for each in mine))
-        await plans.write(connection, self.planned(mine), self._reopen_seconds)
+        sifted = await latecomers.sift(connection, self.planned(mine))
+        await _tell_withheld(connection, mine, sifted.withheld)
+        await plans.write(connection, sifted.planned, self._reopen_seconds)
+        await latecomers.send_again(connection, sifted.again)
         await self._wake(connection, [each.receipt for each in mine if each.receipt["disposition"] == "DUPLICATE"])
         return len(mine)
 
@@ -169,7 +172,8 @@ class Evaluator:
         for each in evaluated:
             unsendable = by_class.refusal(each.receipt["sop_class_uid"])
             rule_set = each.receipt["rule_set"]
-            mine = plan(instance(each.receipt), each.source, rule_set, each.sent, refusals, unsendable)
+            corrected = bool(each.receipt["corrected"])
+            mine = plan(instance(each.receipt), each.source, rule_set, each.sent, refusals, unsendable, asked=corrected)
             planned += for_sender(mine, each.receipt)
         return planned
 
@@ -200,6 +204,22 @@ def unrouted(receipt: Mapping[str, Any]) -> str:
     if receipt["identity_state"] in ("DELETING", "DELETED"):
         return "deleted before it was routed"
     return ""
+
+
+async def _tell_withheld(connection: Connection, evaluated: Sequence[Evaluated], withheld: latecomers.Withheld) -> None:
+    """Beside what matched stands to whom it was not sent because it came late."""
+    late = {each.object_key: reasons for each, reasons in withheld.items()}
+    concerned = [each for each in evaluated if each.receipt["object_key"] in late]
+    if not concerned:
+        return
+    parameters: dict[str, Any] = {
+        column: [each.receipt[column] for each in concerned] for column in ("received_at", "object_key")
+    }
+    parameters["matched"] = [
+        json.dumps(matched(each.matches, each.source, each.shared, late[each.receipt["object_key"]]))
+        for each in concerned
+    ]
+    await connection.execute(QUERIES.tell_withheld, parameters)
 
 
 async def _insert_evaluations(connection: Connection, evaluated: Sequence[Evaluated]) -> list[Evaluated]:

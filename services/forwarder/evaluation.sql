@@ -3,7 +3,7 @@
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision, r.disposition, r.sha256, r.size,
        r.sop_class_uid, r.study_instance_uid, r.series_instance_uid, r.transfer_syntax_uid, r.peer_address,
        r.calling_aet, r.called_aet, r.rule_set, r.data_set_offset, r.identity_state, f.facts,
-       q.body ->> 'to' as corrected_for
+       q.body ->> 'to' as corrected_for, 'corrected' = any(r.flags) as corrected
 from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[]) as k(received_at, object_key)
 join storage.receipt_view r on r.received_at = k.received_at and r.object_key = k.object_key
 left join storage.fact_view f on f.received_at = k.received_at and f.object_key = k.object_key
@@ -21,6 +21,12 @@ select * from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[], %(s
                      %(note)s::text[])
 on conflict (received_at, object_key) do nothing
 returning received_at, object_key
+
+-- name: tell_withheld
+update routing.evaluation e set matched = u.matched
+from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[], %(matched)s::jsonb[])
+         as u(received_at, object_key, matched)
+where e.received_at = u.received_at and e.object_key = u.object_key
 
 -- name: lock_studies
 -- Two evaluators of one study would each open a job of their own.

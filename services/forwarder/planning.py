@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.rules.steps import AnyStep
 from services.dicom.rules import Match, sends
+from services.forwarder.lateness import AS_ANY_OTHER, Lateness
 
 CAME_FROM_THERE = "it came from there, and the rule does not say back: true"
 CORRECTION_RULE = "gateway studies correct --to"
@@ -64,7 +65,7 @@ class Planned:
     ``commit``: whether its rule requires commitment or does not want it; None: as the destination can (R71).
     ``awaits``: stations that must have committed the instance before it goes. ``source``: the calling AE title it came
     from; empty where a person asked for it. ``transform``: what is changed of it, unless ``sent_as`` says that
-    it goes as an earlier delivery went.
+    it goes as an earlier delivery went. ``lateness``: what the rule says of late arrivals.
     """
 
     instance: Instance
@@ -77,6 +78,7 @@ class Planned:
     source: str = ""
     transform: tuple[AnyStep, ...] = ()
     sent_as: SentAs | None = None
+    lateness: Lateness = AS_ANY_OTHER
 
 
 def instance(receipt: Mapping[str, Any]) -> Instance:
@@ -91,11 +93,14 @@ def plan(
     matches: Sequence[Match],
     refusals: Mapping[str, str],
     unsendable: str = "",
+    *,
+    asked: bool = False,
 ) -> Iterable[Planned]:
     """Deliveries of one instance that ``source`` sent: one for each destination, in the job of the rule that sends it
     there.
 
-    ``refusals`` say by destination why it cannot go there, ``unsendable`` why it goes nowhere.
+    ``refusals`` say by destination why it cannot go there, ``unsendable`` why it goes nowhere. What a person ``asked``
+    for is never late.
     """
     for match, destination in sends(matches, source):
         yield Planned(
@@ -108,6 +113,7 @@ def plan(
             awaits=match.after_commitment,
             source=source,
             transform=match.transform.get(destination, ()),
+            lateness=AS_ANY_OTHER if asked else Lateness(match.late, match.late_within),
         )
 
 
@@ -131,22 +137,28 @@ def share(match: Match, shared: Mapping[str, str]) -> Match:
 
 
 def matched(
-    matches: Sequence[Match], source: str, shared: Mapping[str, str] = MappingProxyType({})
+    matches: Sequence[Match],
+    source: str,
+    shared: Mapping[str, str] = MappingProxyType({}),
+    late: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """What is stored of the rules that matched an instance of ``source``: what they say of commitment, to whom they did
-    not send it, and who got it in whose place (``shared``)."""
+    not send it, and who got it in whose place (``shared``). ``late``: by rule to whom it came too late, and why."""
     return [
         {"rule": match.rule, "level": match.level, "to": list(match.destinations), "priority": match.priority}
         | ({"shared": members} if (members := {to: shared[to] for to in match.destinations if to in shared}) else {})
         | ({"commit": dict(match.commit)} if match.commit else {})
         | ({"after_commitment": list(match.after_commitment)} if match.after_commitment else {})
-        | (
-            {"not_sent": dict.fromkeys(withheld, CAME_FROM_THERE)}
-            if (withheld := share(match, shared).withheld(source))
-            else {}
-        )
+        | ({"not_sent": reasons} if (reasons := _not_sent(match, source, shared, late)) else {})
         for match in matches
     ]
+
+
+def _not_sent(
+    match: Match, source: str, shared: Mapping[str, str], late: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """To whom a rule that matched did not send the instance, and why."""
+    return dict.fromkeys(share(match, shared).withheld(source), CAME_FROM_THERE) | dict(late.get(match.rule, {}))
 
 
 def _key(instance: Instance, rule_set: int, match: Match, destination: str) -> JobKey:

@@ -35,7 +35,8 @@ class RoutingAgain:
         if not receipts:
             raise Refused(f"{', '.join(uids[:10])}: nothing stored has this UID; look with 'gateway studies list'")
         rules = await self._configuration.rules(connection, number)
-        now_due = [receipt | {"rule_set": number, "disposition": "NEW", "corrected_for": None} for receipt in receipts]
+        as_new = {"rule_set": number, "disposition": "NEW", "corrected": False, "corrected_for": None}
+        now_due = [receipt | as_new for receipt in receipts]
         evaluated = await asyncio.to_thread(self._evaluator.evaluate_all, now_due, {number: rules} if rules else {})
         note = f"routed again by {row['requested_by']}"
         await _replace_evaluations(connection, evaluated, note)

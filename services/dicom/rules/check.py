@@ -274,7 +274,9 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
     field = next((step for step in reversed(within) if isinstance(step, str) and step in _FIELD_CURES), "")
     if kind in ("string_type", "int_type", "float_type"):
         return (
-            _FIELD_CURES[field] if field == "quiet" else "write text or a number; put quotes around words such as true"
+            _FIELD_CURES[field]
+            if field in _DURATIONS
+            else "write text or a number; put quotes around words such as true"
         )
     if kind.startswith("bool"):
         return "write true or false"
@@ -294,8 +296,10 @@ def _which(error: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
     return nearest(str(do), list(STEPS), f"write a step {{do, …}}; do is one of {', '.join(STEPS)}")
 
 
+_DURATIONS: Final = ("quiet", "late_within")
 _FIELD_CURES: Final = {
     "quiet": "write a duration from 1s to 24h, such as 30s, 5m or 1h",
+    "late_within": "write a duration from 1s to 366d, such as 12h, 7d or 2w",
     "send": "write a list of stations, such as [{to: ARCHIVE1}]",
     "rules": "write a list of rules, each with name, when and send",
     "after_commitment": "write a list of stations, such as [ARCHIVE1], or leave it out",

@@ -18,7 +18,8 @@ FACT_DEPTH: Final = 2
 
 @dataclass(frozen=True)
 class Match:
-    """A rule that matched: what to send where. ``quiet_seconds`` counts for the levels series and study.
+    """A rule that matched: what to send where. ``quiet_seconds``, ``late`` (new, all, never) and ``late_within`` count
+    for the levels series and study.
 
     ``commit`` says by destination whether commitment is required there or unwanted, where the rule says it;
     ``after_commitment`` are the stations that must have committed the instance before it goes. ``back``: it goes also
@@ -35,6 +36,8 @@ class Match:
     after_commitment: tuple[str, ...] = ()
     back: bool = False
     transform: Mapping[str, tuple[AnyStep, ...]] = field(default_factory=dict)
+    late: str = "new"
+    late_within: str | None = None
 
     def withheld(self, source: str) -> tuple[str, ...]:
         """Destinations it does not send to because the instance came from there: the loop guard (P5)."""
@@ -148,6 +151,8 @@ def _compiled(rule: Rule) -> _CompiledRule:
         tuple(rule.after_commitment or ()),
         bool(rule.back),
         {target.to: steps for target in rule.send if (steps := (*(rule.transform or ()), *(target.transform or ())))},
+        rule.late or "new",
+        rule.late_within,
     )
     try:
         return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when))

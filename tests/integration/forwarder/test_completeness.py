@@ -1,8 +1,13 @@
 """When a series or study is complete, and what becomes of what comes later (Show 6): by the jobs that are made."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from tests.factories import ct
+from services.admin import studies
+from services.admin.when import When
+from tests.factories import Instance, ct
 from tests.integration.forwarder.bench import Forwarder, Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
 from tests.stations.receiver import StationReceiver
@@ -37,3 +42,109 @@ async def test_a_person_says_that_a_study_is_complete(recorder: Recorder, ledger
             recorder.watermark(datetime.now(UTC) - timedelta(seconds=1))
             await until_async(lambda: len(archive.uids) == 3)
     assert [job["completed_by"] for job in ledger.jobs()] == ["by operator", "quiet time"]
+
+
+@dataclass(frozen=True)
+class Late:
+    """A rule, and one instance that comes after the two of its study were sent. ``jobs``: the instances of each, by
+    number and revision; ``not_sent`` the reason that begins so."""
+
+    rule: dict[str, Any]
+    jobs: Sequence[Sequence[tuple[int, int]]]
+    number: int = 3
+    revision: int = 1
+    disposition: str = "NEW"
+    days_after: float = 0
+    not_sent: str = ""
+
+
+FIRST = [(1, 1), (2, 1)]
+LATE = {
+    "NEW": Late({}, [FIRST, [(3, 1)]]),
+    "ALL": Late({"late": "all"}, [FIRST, [*FIRST, (3, 1)]]),
+    "ALL_REVISED": Late({"late": "all"}, [FIRST, [(1, 2), (2, 1)]], number=1, revision=2, disposition="REVISION"),
+    "ALL_IN_TIME": Late({"late": "all", "late_within": "7d"}, [FIRST, [*FIRST, (3, 1)]], days_after=6),
+    "TOO_LATE": Late({"late_within": "7d"}, [FIRST], days_after=8, not_sent="late: it came after the 7d"),
+    "ALL_TOO_LATE": Late({"late": "all", "late_within": "7d"}, [FIRST], days_after=8, not_sent="late: it came after"),
+    "NEVER": Late({"late": "never"}, [FIRST], not_sent="late: it came when"),
+    "NEVER_REVISED": Late(
+        {"late": "never"}, [FIRST], number=1, revision=2, disposition="REVISION", not_sent="late: it came when"
+    ),
+    "REPEATED": Late({"late": "never"}, [FIRST], number=1, disposition="DUPLICATE"),
+    "RECEIVED_BEFORE": Late({"late": "never"}, [FIRST, [(3, 1)]], days_after=-1),
+    "SERIES": Late({"late": "all", "level": "series"}, [FIRST, [*FIRST, (3, 1)]]),
+}
+
+
+async def test_each_rule_says_what_becomes_of_what_comes_late(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1") as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(
+            recorder.database_url, 1, [_rule(name, {"quiet": "1s"} | each.rule) for name, each in LATE.items()]
+        )
+        async with forwarder(recorder) as running:
+            for study, name in enumerate(LATE, 1):
+                await running.evaluate(
+                    recorder.record(*_study(study, 1, 2), calling_aet=name, received_at=_ago(minutes=5))
+                )
+            recorder.watermark(datetime.now(UTC))
+            await ledger.until_states({"DELIVERED": 2 * len(LATE)}, limit=30)
+            for study, (name, each) in enumerate(LATE.items(), 1):
+                ledger.execute(
+                    "update routing.job set released_at = now() - %s * interval '1 day' - interval '1 minute' "
+                    "where rule = %s",
+                    each.days_after,
+                    name,
+                )
+                changed = {"PatientComments": "changed"} if each.revision > 1 else {}
+                late = recorder.record(
+                    *_study(study, each.number, **changed), calling_aet=name, disposition=each.disposition,
+                    revision=each.revision,
+                )  # fmt: skip
+                await running.evaluate(late)
+            recorder.watermark(datetime.now(UTC) + timedelta(seconds=10))
+            await ledger.until_states(
+                {"DELIVERED": sum(len(job) for each in LATE.values() for job in each.jobs)}, limit=30
+            )
+            unsent = await studies.unmatched(running.database, When(None, None), 100)
+    for study, (name, each) in enumerate(LATE.items(), 1):
+        assert (name, _jobs(ledger, study, name)) == (name, [sorted(job) for job in each.jobs])
+        withheld = ledger.rows(
+            "select n.value ->> 'ARCHIVE1' as reason from routing.evaluation e "
+            "cross join jsonb_path_query(e.matched, '$[*].not_sent') as n (value) where e.study_instance_uid = %s",
+            _study(study, 1)[0].study_instance_uid,
+        )
+        assert [row["reason"][: len(each.not_sent)] for row in withheld] == ([each.not_sent] if each.not_sent else [])
+    assert {job["completed_by"] for job in ledger.jobs()} == {"quiet time"}
+    told = {name: each.not_sent for name, each in LATE.items() if each.not_sent}
+    assert {row["source"]: row["why"][: len(told[row["source"]])] for row in unsent} == told
+
+
+def _rule(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """What a station of the same name sends."""
+    when = {"fact": "calling_aet", "op": "equals", "value": name}
+    return HOUR | {"name": name, "when": when} | fields
+
+
+def _study(study: int, *numbers: int, **elements: object) -> list[Instance]:
+    """Instances of a study, in one series."""
+    series = f"1.2.3.{study}"
+    return [ct(study * 100 + number, study=study, SeriesInstanceUID=series, **elements) for number in numbers]
+
+
+def _ago(**delta: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**delta)
+
+
+def _jobs(ledger: Ledger, study: int, rule: str) -> list[list[tuple[int, int]]]:
+    """The instances of each job of a rule, by number and revision."""
+    numbers = {_study(study, number)[0].sop_instance_uid: number for number in range(1, 10)}
+    rows = ledger.rows(
+        "select j.id, d.sop_instance_uid, d.revision from routing.job j join routing.delivery d on d.job = j.id "
+        "where j.rule = %s order by j.created_at, j.id",
+        rule,
+    )
+    found: dict[object, list[tuple[int, int]]] = {}
+    for row in rows:
+        found.setdefault(row["id"], []).append((numbers[row["sop_instance_uid"]], row["revision"]))
+    return [sorted(job) for job in found.values()]

@@ -147,6 +147,18 @@ def test_quiet_is_a_duration() -> None:
     assert parse(rule("{all: []}", level="study", quiet="24h"), STATIONS).rules[0].quiet == "24h"
 
 
+def test_only_what_is_complete_once_can_be_late() -> None:
+    for fields in ({"late": "all"}, {"late_within": "7d"}, {"late": "never", "level": "instance"}):
+        (fault,) = faults(rule("{all: []}", **fields))
+        assert (fault.field, "only a series or study can be late for" in fault.cure) == (next(iter(fields)), True)
+    for within in ("0d", "367d", "7", "soon"):
+        (fault,) = faults(rule("{all: []}", level="series", late_within=within))
+        assert (fault.field, "from 1s to 366d" in fault.cure) == ("late_within", True)
+    assert faults(rule("{all: []}", level="study", late="soon"))[0].cure == "write one of new, all, never"
+    parsed = parse(rule("{all: []}", level="study", late="never", late_within="2w"), STATIONS).rules[0]
+    assert (parsed.late, parsed.late_within) == ("never", "2w")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

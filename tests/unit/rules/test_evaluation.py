@@ -182,14 +182,14 @@ def test_rules_match_in_file_order_until_one_says_stop() -> None:
 version: 1
 rules:
   - {name: off, enabled: false, when: {all: []}, send: [{to: A}], stop: true}
-  - {name: study, when: {all: []}, send: [{to: A}, {to: B}], level: study, quiet: 5m, priority: stat}
+  - {name: study, when: {all: []}, send: [{to: A}, {to: B}], level: study, quiet: 5m, late_within: 7d, priority: stat}
   - {name: other, when: {any: []}, send: [{to: C}], stop: true}
   - {name: last, when: {all: []}, send: [{to: D}], stop: true}
   - {name: never, when: {all: []}, send: [{to: E}]}
 """
     compiled = compile_rules(parse(text))
     assert compiled.evaluate(SUBJECT) == [
-        Match("study", "study", 300, ("A", "B"), "stat"),
+        Match("study", "study", 300, ("A", "B"), "stat", late="new", late_within="7d"),
         Match("last", "instance", 30, ("D",), "normal"),
     ]
     assert [(told.rule, told.matched, told.reason) for told in compiled.explain(SUBJECT)] == [
