@@ -1597,6 +1597,8 @@ CREATE TABLE routing.job (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     completed_by text DEFAULT ''::text NOT NULL,
+    required integer DEFAULT 0 NOT NULL,
+    met integer[] DEFAULT '{}'::integer[] NOT NULL,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
     CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
     CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
@@ -1605,6 +1607,8 @@ CREATE TABLE routing.job (
 COMMENT ON COLUMN routing.job.group_uid IS 'What the job collects: the study''s or series'' UID for those levels, the study''s for level instance.';
 COMMENT ON COLUMN routing.job.released_at IS 'When its deliveries may go: at once for level instance, else when the quiet time has passed below storage''s watermark (P7).';
 COMMENT ON COLUMN routing.job.completed_by IS 'By what the series or study was complete when the job was released; empty: it collects nothing, or collects still.';
+COMMENT ON COLUMN routing.job.required IS 'Nodes of the rule that instances have to meet before what the job collects is complete; 0: it requires nothing.';
+COMMENT ON COLUMN routing.job.met IS 'Which of these instances that it has collected meet, counted from 0.';
 CREATE TABLE routing.retrieval (
     job uuid NOT NULL,
     source text NOT NULL,
@@ -1655,6 +1659,8 @@ CREATE VIEW routing.job_view AS
     j.started_at,
     j.finished_at,
     j.completed_by,
+    j.required,
+    j.met,
     COALESCE(d.total, m.total, (0)::bigint) AS total,
     COALESCE(d.done, m.done, (0)::bigint) AS done,
     COALESCE(d.failed, m.failed, (0)::bigint) AS failed,

@@ -3,6 +3,7 @@
 from schemas.rules.document import (
     AllOf,
     AnyOf,
+    Completion,
     Condition,
     Node,
     NoneOf,
@@ -19,6 +20,7 @@ from schemas.rules.text import RuleTextError, dump, load
 __all__ = [
     "AllOf",
     "AnyOf",
+    "Completion",
     "Condition",
     "Node",
     "NoneOf",

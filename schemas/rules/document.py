@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     StrictBool,
@@ -193,9 +194,21 @@ def _awaited(title: str, info: ValidationInfo) -> str:
     return title
 
 
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class Completion(Part):
+    """What besides the quiet time says that a series or study is complete. ``require``: for each of these nodes some
+    instance of it matches."""
+
+    require: Annotated[list[Node], BeforeValidator(_as_list), Field(min_length=1, max_length=16)]
+
+
 class Rule(Part):
     """One routing rule. ``quiet`` counts for series and study: complete after that long without a new instance.
 
+    ``complete``: what says so before that.
     ``late``: what is sent when more comes after that: only the new (None), all again, or nothing; ``late_within``: for
     how long after that anything is (None: for ever).
     ``after_commitment``: what it sends waits until each of these stations has committed the instance.
@@ -209,6 +222,7 @@ class Rule(Part):
     when: Node
     level: Literal["instance", "series", "study"] = "instance"
     quiet: StrictStr = "30s"
+    complete: Completion | None = None
     late: Literal["new", "all", "never"] | None = None
     late_within: StrictStr | None = None
     send: list[Target] = Field(min_length=1, max_length=100)
@@ -236,11 +250,11 @@ class Rule(Part):
             raise fault("", quiet, "write a duration from 1s to 24h, such as 30s, 5m or 1h") from None
         return quiet
 
-    @field_validator("late", "late_within")
+    @field_validator("complete", "late", "late_within")
     @classmethod
-    def _of_a_whole(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _of_a_whole(cls, value: Any, info: ValidationInfo) -> Any:
         if value is not None and info.data.get("level") == "instance":
-            raise fault("", value, "only a series or study can be late for: write level: study, or leave it out")
+            raise fault("", value, "only a series or study is complete once: write level: study, or leave it out")
         return value
 
     @field_validator("late_within")

@@ -49,7 +49,7 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
 
 def _job(row: dict[str, Any]) -> dict[str, Any]:
     """While deliveries of it are held, or it collects, that is its reason."""
-    collects = collecting(row["level"], row.pop("collecting"))
+    collects = collecting(row.pop("collecting"))
     return row | {"reason": held(row.pop("held")) or row["reason"] or collects}
 
 

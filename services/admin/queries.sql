@@ -191,9 +191,11 @@ where not exists (select from storage.identity_view i
   and not exists (select from index.series_view s where s.series_instance_uid = uid)
 
 -- name: list_jobs
--- held: what keeps deliveries of it waiting. collecting: what it collects and for how long nothing may come.
+-- held: what keeps deliveries of it waiting. collecting: what completes what it collects.
 select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, h.held, completed_by, level,
-       case when released_at is null and level <> 'instance' then extract(epoch from quiet)::int end as collecting
+       case when released_at is null and level <> 'instance' then jsonb_build_object(
+           'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met)
+       ) end as collecting
 from routing.job_view j
 cross join lateral (
     select case when j.finished_at is null then (
@@ -208,7 +210,9 @@ order by created_at desc, id limit %(limit)s
 -- name: get_job
 select id, kind, state, source, destination, total, done, failed, remaining, warned, reason, created_at, finished_at, study_instance_uid,
        nullif(rule_set, 0) as rule_set, rule, level, priority, request, released_at, completed_by, started_at,
-       case when released_at is null and level <> 'instance' then extract(epoch from quiet)::int end as collecting, (
+       case when released_at is null and level <> 'instance' then jsonb_build_object(
+           'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met)
+       ) end as collecting, (
            select to_jsonb(h) from config.hold_view h where h.id = (
                select min(v.hold) from routing.delivery_view v
                where v.job = %(id)s and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) as held

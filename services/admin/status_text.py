@@ -15,9 +15,14 @@ def waiting(awaited: Sequence[str] | None) -> str:
     return f"waits until {', '.join(awaited)} committed the instance" if awaited else ""
 
 
-def collecting(level: str, quiet_seconds: int | None) -> str:
+def collecting(signals: Mapping[str, Any] | None) -> str:
     """What a job waits for that collects a series or study (pure); "" if it collects nothing (None)."""
-    return "" if quiet_seconds is None else f"collects the {level} until nothing of it has come for {quiet_seconds} s"
+    if signals is None:
+        return ""
+    told = [f"collects the {signals['level']} until nothing of it has come for {signals['seconds']} s"]
+    if signals["required"]:
+        told.append(f"what the rule requires is there ({signals['met']} of {signals['required']})")
+    return ", or ".join(told)
 
 
 def complete(level: str, by: str) -> str:

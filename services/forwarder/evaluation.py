@@ -152,7 +152,7 @@ class Evaluator:
     def _subject(self, receipt: DictRow, rules: CompiledRules) -> tuple[Subject, str]:
         """What the rules look at, with elements from the object if they name what the facts do not hold."""
         subject = Subject.of(receipt, receipt["facts"])
-        return completed(subject, rules.needs_object(subject), self._objects, receipt)
+        return completed(subject, rules.needs_object(subject, completing=True), self._objects, receipt)
 
     async def _write(self, connection: Connection, evaluated: Sequence[Evaluated]) -> int:
         mine = await _insert_evaluations(connection, evaluated)

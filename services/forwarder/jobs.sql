@@ -62,24 +62,32 @@ from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination
 -- name: collect_jobs
 -- The collecting job of each group, made or extended. A released one no longer conflicts: late arrivals make a new job.
 insert into routing.job as j (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, priority,
-                              quiet, last_received_at)
+                              quiet, last_received_at, required, met)
 select u.id, 'send', u.destination, u.study, u.group_uid, u.rule_set, u.rule, u.level, u.priority,
-       make_interval(secs => u.quiet), u.last_received_at
+       make_interval(secs => u.quiet), u.last_received_at, u.required,
+       array(select place::int from jsonb_array_elements_text(u.met) as place)
 from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study)s::text[],
             %(group_uid)s::text[], %(level)s::text[], %(priority)s::int[], %(quiet)s::double precision[],
-            %(last_received_at)s::timestamptz[])
-         as u(id, rule_set, rule, destination, study, group_uid, level, priority, quiet, last_received_at)
+            %(last_received_at)s::timestamptz[], %(required)s::int[], %(met)s::jsonb[])
+         as u(id, rule_set, rule, destination, study, group_uid, level, priority, quiet, last_received_at, required,
+              met)
 on conflict (rule_set, rule, destination, group_uid) where released_at is null and request is null
-do update set last_received_at = greatest(j.last_received_at, excluded.last_received_at)
+do update set last_received_at = greatest(j.last_received_at, excluded.last_received_at),
+              met = array(select distinct unnest(j.met || excluded.met))
 returning id, rule_set, rule, destination, group_uid
 
 -- name: select_releasable
--- Collecting jobs whose quiet time lies wholly below storage's watermark (P7), with nothing of the study that is
--- recorded and not evaluated yet.
-select j.id, j.destination, 'quiet time' as completed_by
-from routing.job j, storage.watermark_view w
+-- Collecting jobs that are complete: below storage's watermark (P7), and with nothing of the study that is recorded and
+-- not evaluated yet, all that is required is there, or the quiet time has passed.
+select j.id, j.destination, s.completed_by
+from routing.job j
+cross join storage.watermark_view w
+cross join lateral (
+    select case when j.required > 0 and cardinality(j.met) = j.required then 'required content'
+                when j.last_received_at + j.quiet <= w.recorded_through then 'quiet time' end as completed_by
+) as s
 where j.released_at is null and j.last_received_at <= w.recorded_through
-  and j.last_received_at + j.quiet <= w.recorded_through
+  and s.completed_by is not null
   and not exists (
       select from storage.receipt_view r
       where r.study_instance_uid = j.study_instance_uid and r.disposition in ('NEW', 'REVISION')

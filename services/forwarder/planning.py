@@ -66,6 +66,7 @@ class Planned:
     ``awaits``: stations that must have committed the instance before it goes. ``source``: the calling AE title it came
     from; empty where a person asked for it. ``transform``: what is changed of it, unless ``sent_as`` says that
     it goes as an earlier delivery went. ``lateness``: what the rule says of late arrivals.
+    ``required`` and ``meets``: see ``Match``.
     """
 
     instance: Instance
@@ -79,6 +80,8 @@ class Planned:
     transform: tuple[AnyStep, ...] = ()
     sent_as: SentAs | None = None
     lateness: Lateness = AS_ANY_OTHER
+    required: int = 0
+    meets: frozenset[int] = frozenset()
 
 
 def instance(receipt: Mapping[str, Any]) -> Instance:
@@ -114,6 +117,8 @@ def plan(
             source=source,
             transform=match.transform.get(destination, ()),
             lateness=AS_ANY_OTHER if asked else Lateness(match.late, match.late_within),
+            required=match.required,
+            meets=match.meets,
         )
 
 

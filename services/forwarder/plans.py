@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -114,9 +115,11 @@ async def _collecting_jobs(connection: Connection, planned: Sequence[Planned]) -
     wanted = {each.job: each for each in planned if each.job.collects}
     if not wanted:
         return {}
-    last: dict[JobKey, Any] = {}
+    last: dict[JobKey, datetime] = {}
+    met: dict[JobKey, frozenset[int]] = {}
     for each in planned:
         last[each.job] = max(last.get(each.job, each.instance.received_at), each.instance.received_at)
+        met[each.job] = met.get(each.job, frozenset()) | each.meets
     parameters = _job_parameters(wanted) | {
         "id": [uuid4() for _ in wanted],
         "group_uid": [key.group_uid for key in wanted],
@@ -124,6 +127,8 @@ async def _collecting_jobs(connection: Connection, planned: Sequence[Planned]) -
         "priority": [each.priority for each in wanted.values()],
         "quiet": [each.quiet_seconds for each in wanted.values()],
         "last_received_at": [last[key] for key in wanted],
+        "required": [each.required for each in wanted.values()],
+        "met": [json.dumps(sorted(met[key])) for key in wanted],
     }
     rows = await (await connection.execute(jobs.QUERIES.collect_jobs, parameters)).fetchall()
     by_identity = {(row["rule_set"], row["rule"], row["destination"], row["group_uid"]): row["id"] for row in rows}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from schemas.rules import AllOf, AnyOf, Condition, NoneOf, Rule, RuleDocument, RuleTextError, Target, load
+from schemas.rules import AllOf, AnyOf, Completion, Condition, NoneOf, Rule, RuleDocument, RuleTextError, Target, load
 from schemas.rules.steps import STEPS, AnyStep
 from services.dicom.rules.committing import Committing, endless, flows
 from services.dicom.rules.conditions import ImpossibleCondition, build, named
@@ -211,9 +211,10 @@ def _rule_name(data: Any, repeated: Collection[str], place: tuple[str | int, ...
 
 def _field(place: tuple[str | int, ...]) -> str:
     """``when.all[1].value``, places counted from 1, from the model's way, where the shape of a node is a step too."""
-    if place[:1] != ("when",):
+    above = 1 if place[:1] == ("when",) else 3 if place[:2] == ("complete", "require") else 0
+    if not above:
         return "".join(_step(step) for step in _without_shapes(place)).lstrip(".")
-    text, rest = "when", list(place[1:])
+    text, rest = "".join(map(_step, place[:above])).lstrip("."), list(place[above:])
     while rest:
         shape = rest.pop(0)
         if rest:
@@ -302,6 +303,8 @@ _FIELD_CURES: Final = {
     "late_within": "write a duration from 1s to 366d, such as 12h, 7d or 2w",
     "send": "write a list of stations, such as [{to: ARCHIVE1}]",
     "rules": "write a list of rules, each with name, when and send",
+    "complete": "write what completes it, such as {require: {tag: ImageType, op: equals, value: TOMO}}",
+    "require": "write a condition or node, or a list of these",
     "after_commitment": "write a list of stations, such as [ARCHIVE1], or leave it out",
     "transform": "write a list of steps, such as [{do: remove, tag: PatientComments}]",
 }
@@ -333,5 +336,7 @@ def _model_at(place: tuple[str | int, ...]) -> type[BaseModel]:
         return STEPS[str(place[-1])]
     if "send" in place[2:3]:
         return Target
+    if place[2:] == ("complete",):
+        return Completion
     shapes = [step for step in place if isinstance(step, str) and step in _PARTS]
     return _PARTS[shapes[-1]] if shapes else Rule

@@ -1,7 +1,7 @@
 """Rule documents compiled once to functions, evaluated in file order."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from schemas.rules import AllOf, AnyOf, Condition, Node, Rule, RuleDocument, seconds
@@ -24,7 +24,8 @@ class Match:
     ``commit`` says by destination whether commitment is required there or unwanted, where the rule says it;
     ``after_commitment`` are the stations that must have committed the instance before it goes. ``back``: it goes also
     to the station it came from. ``transform`` says by destination what is changed of what is sent there, the rule's
-    steps before the target's.
+    steps before the target's. ``required`` says how many nodes instances of a series or study have to meet before it is
+    complete (0: the quiet time alone decides), ``meets`` which of them this one meets.
     """
 
     rule: str
@@ -38,6 +39,8 @@ class Match:
     transform: Mapping[str, tuple[AnyStep, ...]] = field(default_factory=dict)
     late: str = "new"
     late_within: str | None = None
+    required: int = 0
+    meets: frozenset[int] = frozenset()
 
     def withheld(self, source: str) -> tuple[str, ...]:
         """Destinations it does not send to because the instance came from there: the loop guard (P5)."""
@@ -62,6 +65,7 @@ class _CompiledRule:
     enabled: bool
     stop: bool
     node: CompiledNode
+    required: tuple[CompiledNode, ...] = ()
 
 
 class CompiledRules:
@@ -69,9 +73,10 @@ class CompiledRules:
 
     def __init__(self, rules: tuple[_CompiledRule, ...]) -> None:
         self._rules = rules
-        self._active = tuple((rule.node.test, rule.match, rule.stop) for rule in rules if rule.enabled)
+        self._active = tuple((rule.node.test, rule.match, rule.stop, rule.required) for rule in rules if rule.enabled)
         self._conditions = tuple(found for rule in rules if rule.enabled for found in rule.node.conditions())
         self._names = frozenset(name for name, _ in self._conditions)
+        self._required_names = frozenset(_names_of_required(rules))
 
     @property
     def looks_at(self) -> frozenset[str]:
@@ -81,7 +86,7 @@ class CompiledRules:
     @property
     def destinations(self) -> frozenset[str]:
         """Titles that enabled rules name."""
-        return frozenset(title for _, match, _ in self._active for title in match.destinations)
+        return frozenset(title for _, match, *_ in self._active for title in match.destinations)
 
     def conditions_on(self, key: str) -> list[Test]:
         """The test of every condition of the enabled rules that looks at that key."""
@@ -91,19 +96,21 @@ class CompiledRules:
         """The rules that match, in file order, up to and including the first one that says stop."""
         view = View(subject)
         matches = []
-        for test, match, stop in self._active:
+        for test, match, stop, required in self._active:
             if test(view):
-                matches.append(match)
+                matches.append(_meeting(match, required, view) if required else match)
                 if stop:
                     break
         return matches
 
-    def needs_object(self, subject: Subject) -> frozenset[str]:
+    def needs_object(self, subject: Subject, *, completing: bool = False) -> frozenset[str]:
         """Keys that rules name and that the facts cannot answer: read them from the object, then evaluate.
+        ``completing``: also those that say only whether a series or study is complete.
 
         See ``services.dicom.facts.read_elements`` and ``Subject.with_elements``.
         """
-        return frozenset(name.key for name in self._names if _beyond_facts(name, subject)) - subject.completed
+        names = self._names | self._required_names if completing else self._names
+        return frozenset(name.key for name in names if _beyond_facts(name, subject)) - subject.completed
 
     def undecided(self, subject: Subject) -> frozenset[str]:
         """What ``needs_object`` says, if the outcome of a rule hinges on it; nothing where the facts decide all."""
@@ -153,11 +160,23 @@ def _compiled(rule: Rule) -> _CompiledRule:
         {target.to: steps for target in rule.send if (steps := (*(rule.transform or ()), *(target.transform or ())))},
         rule.late or "new",
         rule.late_within,
+        len(rule.complete.require) if rule.complete else 0,
     )
     try:
-        return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when))
+        required = tuple(map(_node, rule.complete.require)) if rule.complete else ()
+        return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when), required)
     except (UnknownName, ImpossibleCondition) as fault:
         raise UsageError(f"rule {rule.name} cannot be compiled: {fault}") from fault
+
+
+def _names_of_required(rules: Iterable[_CompiledRule]) -> Iterator[Name]:
+    for rule in rules:
+        for node in rule.required if rule.enabled else ():
+            yield from (name for name, _ in node.conditions())
+
+
+def _meeting(match: Match, required: tuple[CompiledNode, ...], view: View) -> Match:
+    return replace(match, meets=frozenset(place for place, node in enumerate(required) if node.test(view)))
 
 
 def _node(node: Node) -> CompiledNode:

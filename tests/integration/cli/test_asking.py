@@ -217,6 +217,9 @@ def test_jobs_say_what_they_wait_for_and_by_what_they_were_complete(gateway: Gat
     assert [job["reason"] for job in gateway.done("jobs", "list", "--json").json()] == [collects]
     shown = gateway.done("jobs", "show", JOB, "--json").json()
     assert (shown["reason"], shown["completed_by"], shown["released_at"]) == (collects, "", None)
+    execute(database_url, "update routing.job set required = 3, met = '{0,2}'")
+    collects += ", or what the rule requires is there (2 of 3)"
+    assert gateway.done("jobs", "show", JOB, "--json").json()["reason"] == collects
     execute(database_url, "update routing.job set released_at = now(), completed_by = 'by ana'")
     assert [job["reason"] for job in gateway.done("jobs", "list", "--json").json()] == ["study complete: by ana"]
     assert gateway.done("jobs", "show", JOB, "--json").json()["completed_by"] == "by ana"

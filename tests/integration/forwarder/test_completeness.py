@@ -45,6 +45,46 @@ async def test_a_person_says_that_a_study_is_complete(recorder: Recorder, ledger
 
 
 @dataclass(frozen=True)
+class Signal:
+    """A rule, and by what the two instances of its study are complete; "" where it goes on collecting."""
+
+    rule: dict[str, Any]
+    completed_by: str
+
+
+ANTERIOR, POSTERIOR = ({"tag": "ImageComments", "op": "equals", "value": view} for view in ("ANTERIOR", "POSTERIOR"))
+SIGNALS = {
+    "QUIET": Signal({"quiet": "1s"}, "quiet time"),
+    "NO_SIGNAL": Signal({}, ""),
+    "CONTENT": Signal({"complete": {"require": [ANTERIOR, POSTERIOR]}}, "required content"),
+    "ONE_OF_TWO": Signal({"complete": {"require": [ANTERIOR, {"any": []}]}}, ""),
+    "NOT_IN_TIME": Signal({"complete": {"require": {"any": []}}, "quiet": "1s"}, "quiet time"),
+}
+
+
+async def test_each_signal_completes_a_study(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1") as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, [_rule(name, each.rule) for name, each in SIGNALS.items()])
+        async with forwarder(recorder) as running:
+            received_at = _ago(minutes=5)
+            recorder.watermark(received_at - timedelta(seconds=1))
+            for number, view in ((1, "ANTERIOR"), (2, "POSTERIOR")):
+                for study, name in enumerate(SIGNALS, 1):
+                    instances = _study(study, number, ImageComments=view)
+                    await running.evaluate(recorder.record(*instances, calling_aet=name, received_at=received_at))
+            await running.clocks.release()
+            assert {job["completed_by"] for job in ledger.jobs()} == {""}
+            recorder.watermark(datetime.now(UTC))
+            complete = [name for name, each in SIGNALS.items() if each.completed_by]
+            await ledger.until_states(
+                {"DELIVERED": 2 * len(complete), "PENDING": 2 * (len(SIGNALS) - len(complete))}, limit=30
+            )
+    told = {job["rule"]: (job["completed_by"], job["total"]) for job in ledger.jobs()}
+    assert told == {name: (each.completed_by, 2) for name, each in SIGNALS.items()}
+
+
+@dataclass(frozen=True)
 class Late:
     """A rule, and one instance that comes after the two of its study were sent. ``jobs``: the instances of each, by
     number and revision; ``not_sent`` the reason that begins so."""

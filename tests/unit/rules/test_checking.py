@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.rules import from_stored, to_stored
-from services.dicom.rules import Committing, RuleFault, RuleFaults, check, parse
+from services.dicom.rules import Committing, RuleFault, RuleFaults, check, dump, parse
 
 STATIONS = ["XELERIS2", "ARCHIVE"]
 
@@ -150,13 +150,42 @@ def test_quiet_is_a_duration() -> None:
 def test_only_what_is_complete_once_can_be_late() -> None:
     for fields in ({"late": "all"}, {"late_within": "7d"}, {"late": "never", "level": "instance"}):
         (fault,) = faults(rule("{all: []}", **fields))
-        assert (fault.field, "only a series or study can be late for" in fault.cure) == (next(iter(fields)), True)
+        assert (fault.field, "only a series or study is complete once" in fault.cure) == (next(iter(fields)), True)
     for within in ("0d", "367d", "7", "soon"):
         (fault,) = faults(rule("{all: []}", level="series", late_within=within))
         assert (fault.field, "from 1s to 366d" in fault.cure) == ("late_within", True)
     assert faults(rule("{all: []}", level="study", late="soon"))[0].cure == "write one of new, all, never"
     parsed = parse(rule("{all: []}", level="study", late="never", late_within="2w"), STATIONS).rules[0]
     assert (parsed.late, parsed.late_within) == ("never", "2w")
+
+
+@pytest.mark.parametrize(
+    ("complete", "field", "cure"),
+    [
+        ("{}", "complete.require", "this field is needed"),
+        ("soon", "complete", "write what completes it, such as {require"),
+        ("{require: []}", "complete.require", "write a condition or node, or a list of these"),
+        ("{require: {tag: Modalty, op: exists}}", "complete.require[1].tag", "did you mean Modality?"),
+        ("{require: [{all: [{fact: peer, op: exists}]}]}", "complete.require[1].all[1].fact", "peer_address"),
+        ("{require: [{all: []}, {tag: Rows, op: lt, value: x}]}", "complete.require[2].value", "write a number"),
+        ("{require: [7]}", "complete.require[1]", "write a condition"),
+        ("{require: [{all: [], or: []}]}", "complete.require[1].or", "write one of all, any, none"),
+        ("{require: {all: []}, requires: 1}", "complete.requires", "did you mean require?"),
+    ],
+)
+def test_faults_of_what_is_required(complete: str, field: str, cure: str) -> None:
+    found = faults(rule("{all: []}", level="study", complete=complete))
+    assert [(fault.field, cure in fault.cure) for fault in found] == [(field, True)], found
+
+
+def test_what_is_required_is_a_node_or_several() -> None:
+    one, several = "{tag: Modality, op: exists}", "[{tag: Modality, op: exists}, {any: []}]"
+    for require, number in ((one, 1), (several, 2)):
+        parsed = parse(rule("{all: []}", level="study", complete=f"{{require: {require}}}"), STATIONS)
+        assert parsed.rules[0].complete is not None
+        assert len(parsed.rules[0].complete.require) == number
+        assert parse(dump(parsed)) == parsed
+    assert faults(rule("{all: []}", complete=f"{{require: {one}}}"))[0].field == "complete"
 
 
 @pytest.mark.parametrize(

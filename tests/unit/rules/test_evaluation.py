@@ -236,6 +236,33 @@ def test_what_the_facts_lack_is_asked_for_and_then_used() -> None:
     assert compiled.needs_object(complete) == frozenset()
 
 
+def test_what_is_required_is_told_of_each_instance_and_decides_no_match() -> None:
+    deep = "GatedInformationSequence/DataInformationSequence/TimeSlotInformationSequence/TimeSlotTime"
+    text = f"""
+version: 1
+rules:
+  - name: r
+    when: {{all: []}}
+    level: study
+    complete:
+      require:
+        - {{tag: Modality, op: equals, value: CT}}
+        - {{tag: Modality, op: equals, value: NM}}
+        - {{none: [{{tag: {deep}, op: exists}}]}}
+    send: [{{to: A}}]
+"""
+    compiled = compile_rules(parse(text))
+    gated = Subject(
+        **{**vars(SUBJECT), "facts": {"values": {"00080060": ["NM"], "00540062/00540063/00540072": [None]}}}
+    )
+    assert compiled.needs_object(gated) == frozenset()
+    assert compiled.undecided(gated) == frozenset()
+    assert compiled.needs_object(gated, completing=True) == {"00540062/00540063/00540072/00540073"}
+    assert not any("00540073" in key for key in compiled.looks_at)
+    (match,) = compiled.evaluate(gated)
+    assert (match.required, match.meets) == (3, {1, 2})
+
+
 def test_a_thousand_rules_take_less_than_ten_milliseconds() -> None:
     rules = "".join(
         f"""

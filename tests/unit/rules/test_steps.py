@@ -78,7 +78,7 @@ def test_stored_documents_keep_their_steps_and_older_ones_have_none() -> None:
     assert from_stored(to_stored(document)) == document
     older = {"edition": 2, "version": 1, "rules": [{"name": "a", "when": {"all": []}, "send": [{"to": "A"}]}]}
     assert to_stored(from_stored(older))["rules"][0].keys() >= older["rules"][0].keys()  # type: ignore[index]
-    assert not {"transform", "late", "late_within"} & to_stored(from_stored(older))["rules"][0].keys()
+    assert not {"transform", "complete", "late", "late_within"} & to_stored(from_stored(older))["rules"][0].keys()
 
 
 def test_the_rules_steps_come_before_the_targets() -> None:
