@@ -48,9 +48,10 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _job(row: dict[str, Any]) -> dict[str, Any]:
-    """While deliveries of it are held, or it collects, that is its reason."""
+    """While deliveries of it are held, or it collects, that is its reason; that it goes first stands there too."""
     collects = collecting(row.pop("collecting"))
-    return row | {"reason": held(row.pop("held")) or row["reason"] or collects}
+    why = held(row.pop("held")) or row["reason"] or collects
+    return row | {"reason": "; ".join(filter(None, ("goes first" if row.pop("goes_first") else "", why)))}
 
 
 def _delivery(row: dict[str, Any]) -> dict[str, Any]:

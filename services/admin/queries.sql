@@ -193,6 +193,7 @@ where not exists (select from storage.identity_view i
 -- name: list_jobs
 -- held: what keeps deliveries of it waiting. collecting: what completes what it collects.
 select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, h.held, completed_by, level,
+       finished_at is null and first_at is not null as goes_first,
        case when released_at is null and level <> 'instance' then jsonb_build_object(
            'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met)
        ) end as collecting
@@ -209,7 +210,8 @@ order by created_at desc, id limit %(limit)s
 
 -- name: get_job
 select id, kind, state, source, destination, total, done, failed, remaining, warned, reason, created_at, finished_at, study_instance_uid,
-       nullif(rule_set, 0) as rule_set, rule, level, priority, request, released_at, completed_by, started_at,
+       nullif(rule_set, 0) as rule_set, rule, level, priority, first_at, request, released_at, completed_by, started_at,
+       finished_at is null and first_at is not null as goes_first,
        case when released_at is null and level <> 'instance' then jsonb_build_object(
            'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met)
        ) end as collecting, (
@@ -234,6 +236,15 @@ select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.att
             then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
 from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
 where v.job = %(id)s order by v.received_at, v.id limit %(limit)s
+
+-- name: states_of_jobs
+select id, kind, state from routing.job_view where id = any(%(jobs)s::uuid[])
+
+-- name: waiting_jobs_of_patient
+select distinct d.job
+from index.study_view s join routing.delivery_view d on d.study_instance_uid = s.study_instance_uid
+where s.patient_id = %(patient_id)s and d.state in ('PENDING', 'SENDING', 'UNKNOWN')
+order by d.job limit %(limit)s
 
 -- name: moves_of_job
 -- The C-MOVEs of a retrieve job.

@@ -9,8 +9,9 @@ from services.admin import jobs
 from services.cli import bulk
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
+from services.runtime.errors import UsageError
 
-app = typer.Typer(help="Jobs: list, show, retry, cancel, complete, reroute.", no_args_is_help=True)
+app = typer.Typer(help="Jobs: list, show, first, retry, cancel, complete, reroute.", no_args_is_help=True)
 
 
 def register(whole: typer.Typer) -> None:
@@ -137,6 +138,30 @@ def complete(job: Job, as_json: Json = False) -> None:
     from services.cli.requested import print_requested
 
     print_requested("complete", with_database(lambda database: requests.complete(database, actor(), job)), as_json)
+
+
+@app.command("first")
+def first(
+    job: Annotated[
+        list[UUID] | None, typer.Argument(metavar="[JOB]...", parser=_job_id, help="Ids of jobs that wait.")
+    ] = None,
+    patient: Annotated[
+        str | None, typer.Option(metavar="ID", help="All jobs that wait with something of this Patient ID.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Have what jobs have waiting, and what joins them, sent before all others."""
+    if bool(job) is bool(patient):
+        raise UsageError("give ids of jobs, or --patient ID: one of both")
+    # Imported here: the broker's client comes with it, and the commands that only ask need none.
+    from services.admin import precedence
+    from services.cli.requested import print_requested
+
+    if patient:
+        put = with_database(lambda database: precedence.put_patient_first(database, actor(), patient))
+    else:
+        put = with_database(lambda database: precedence.put_first(database, actor(), job or []))
+    print_requested("first", put, as_json)
 
 
 @app.command("reroute")

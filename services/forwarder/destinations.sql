@@ -12,6 +12,7 @@ insert into routing.destination as d (title, last_success_at, last_failure, last
 values (%(destination)s, case when %(succeeded)s then now() end, coalesce(%(refusal)s::text, ''),
         case when %(refusal)s::text is not null then now() end)
 on conflict (title) do update set
+    answering_since = case when d.circuit = 'CLOSED' then d.answering_since else now() end,
     circuit = 'CLOSED', consecutive_failures = 0, retry_at = null, open_since = null,
     last_success_at = coalesce(excluded.last_success_at, d.last_success_at),
     last_failure = coalesce(%(refusal)s::text, d.last_failure),

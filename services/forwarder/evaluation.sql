@@ -34,14 +34,18 @@ select pg_advisory_xact_lock(hashtextextended('routing.study:' || uid, 0))
 from (select unnest(%(studies)s::text[]) as uid order by 1) as studies
 
 -- name: insert_deliveries
--- collecting: it may go when its job is released; awaits: when these stations have committed the instance.
+-- collecting: it may go when its job is released; awaits: when these stations have committed the instance. What joins a
+-- job that a person put first goes first too: whoever puts it there has its row locked, as who adds to it.
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
                               state, reason, next_attempt_at, finished_at, commit, awaits, rule, source,
                               transformation, sent_sop_instance_uid)
 select u.received_at, u.sop_instance_uid, u.revision, u.destination,
        coalesce(u.request, '00000000-0000-0000-0000-000000000000'), u.job, u.study_instance_uid, u.object_key,
-       u.data_set_offset, u.size, u.sha256, u.sop_class_uid, u.transfer_syntax_uid, u.priority, u.state, u.reason,
+       u.data_set_offset, u.size, u.sha256, u.sop_class_uid, u.transfer_syntax_uid,
+       case when exists (select from routing.job j where j.id = u.job and j.first_at is not null) then %(first)s
+            else u.priority end,
+       u.state, u.reason,
        case when u.collecting or u.awaits is not null then 'infinity'::timestamptz else now() end,
        case when u.state = 'FAILED' then now() end, u.commit,
        (select array_agg(title) from jsonb_array_elements_text(u.awaits) as title), u.rule, u.source,

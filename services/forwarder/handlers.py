@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
 from schemas.messages import CommitmentChanged, Envelope, InstanceStored
-from services.forwarder import destinations, jobs, ledger, metrics
+from services.forwarder import destinations, jobs, ledger, metrics, precedence
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
@@ -14,7 +15,7 @@ from services.forwarder.holds import Holds
 from services.forwarder.plans import QUERIES
 from services.forwarder.requests import Requests
 from services.forwarder.settings import ForwarderSettings
-from services.runtime.db import Database
+from services.runtime.db import Connection, Database
 from services.runtime.errors import RefusedData
 
 OVERLAP_SECONDS = 600.0
@@ -150,6 +151,12 @@ class Clocks:
         if await self._database.retry(work):
             log.warning("deliveries_given_up", destination=title, retry_hours=retry_hours)
 
+    async def age(self) -> None:
+        """What has waited long behind what is more urgent rises by a priority."""
+        seconds, titles = self._settings.aging_seconds, self._configuration.not_held()
+        while seconds and await self._database.retry(partial(_raise, titles, seconds)) == precedence.MOST_RAISED:
+            continue
+
     async def measure(self) -> None:
         """Metrics of every configured destination."""
         held = await self._holds.count()
@@ -163,3 +170,7 @@ class Clocks:
             deliveries, seconds = held.get(title, (0, 0.0))
             metrics.HELD.labels(title).set(deliveries)
             metrics.HELD_WITHOUT_END_SECONDS.labels(title).set(seconds)
+
+
+async def _raise(titles: Sequence[str], seconds: float, connection: Connection) -> int:
+    return await precedence.raise_waiting(connection, titles, seconds)

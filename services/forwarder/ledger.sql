@@ -8,7 +8,7 @@ select pg_advisory_xact_lock(hashtextextended('routing.delivery:' || %(destinati
 select titles.title
 from unnest(%(titles)s::text[]) as titles(title)
 where exists (
-    select from (values (3), (2), (1), (0)) as p(priority)
+    select from (values (4), (3), (2), (1), (0)) as p(priority)
     cross join lateral (
         select from routing.delivery w
         where w.destination = titles.title and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
@@ -32,7 +32,7 @@ with held as materialized (
     select sop_instance_uid from routing.delivery where destination = %(destination)s and state = 'SENDING'
 ), due as materialized (
     select d.*
-    from (values (3), (2), (1), (0)) as p(priority)
+    from (values (4), (3), (2), (1), (0)) as p(priority)
     cross join lateral (
         select * from (
             select w.received_at, w.id, w.sop_instance_uid, w.revision, w.state as state_before

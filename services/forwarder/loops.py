@@ -19,6 +19,7 @@ MEASURE_SECONDS = 15.0
 GIVE_UP_SECONDS = 60.0
 AWAITED_SECONDS = 3.0
 FAILOVER_SECONDS = 2.0
+AGE_SECONDS = 15.0
 
 
 async def spawn_loops(
@@ -64,6 +65,7 @@ async def spawn_loops(
         ("measure", MEASURE_SECONDS, clocks.measure),
         ("give up", GIVE_UP_SECONDS, clocks.give_up),
         ("awaited commitments", AWAITED_SECONDS, commitments.awaited),
+        ("age", AGE_SECONDS, clocks.age),
         ("failover", FAILOVER_SECONDS, failover.attend),
     ):
         loops.spawn_every(f"forwarder {name}", seconds, step)

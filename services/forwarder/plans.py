@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 from services.dicom.transforming.transformation import Transformation
 from services.forwarder import jobs, transformations
 from services.forwarder.planning import JobKey, Planned, SentAs
+from services.forwarder.precedence import FIRST
 from services.runtime.db import load_queries
 
 Connection = AsyncConnection[DictRow]
@@ -58,6 +59,7 @@ async def insert_deliveries(
         "request": [request] * len(planned),
         "job": list(job_ids),
         "priority": [each.priority for each in planned],
+        "first": FIRST,
         "state": ["FAILED" if each.refusal else "PENDING" for each in planned],
         "reason": [each.refusal or waits_for(each.awaits) for each in planned],
         "collecting": [each.job.collects for each in planned],

@@ -12,6 +12,7 @@ from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.many import Many
 from services.forwarder.planning import PRIORITIES, JobKey, Planned, SentAs, instance
+from services.forwarder.precedence import put_first
 from services.forwarder.routing_again import RoutingAgain
 from services.runtime.db import Database, load_queries
 from services.runtime.requests import CarryOut, Refused
@@ -23,7 +24,7 @@ CANCELABLE = frozenset({"QUEUED", "ACTIVE"})
 
 
 class Requests(CarryOut):
-    """The use cases *send*, *retrieve*, *retry*, *cancel*, *complete* and *route*; those of many deliveries at once."""
+    """The use cases *send*, *retrieve*, *retry*, *cancel*, *complete*, *route* and *first*; those of many at once."""
 
     def __init__(self, database: Database, configuration: Configuration, evaluator: Evaluator) -> None:
         many = Many(configuration)
@@ -34,6 +35,7 @@ class Requests(CarryOut):
             "cancel": self._cancel,
             "complete": self._complete,
             "route": RoutingAgain(configuration, evaluator).route,
+            "first": put_first,
             "retry-deliveries": many.retry,
             "cancel-deliveries": many.cancel,
             "reroute-deliveries": many.reroute,

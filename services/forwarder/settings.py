@@ -15,7 +15,8 @@ class ForwarderSettings(Settings):
     the application entity (``GATEWAY_OUTGOING_ASSOCIATIONS``), how long a response is waited for one of the station.
 
     ``cancel_seconds``: what the object under way may still take once its job was cancelled; then the association is
-    aborted.
+    aborted. ``aging_seconds``: after so long what waits behind more urgent deliveries rises by a priority, to high at
+    most; 0: never.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_FORWARDER_")
@@ -28,6 +29,7 @@ class ForwarderSettings(Settings):
     connect_seconds: Seconds = 10
     cancel_seconds: Annotated[float, Field(ge=0)] = 0.3
     slow_retry_seconds: Seconds = 300
+    aging_seconds: Annotated[float, Field(ge=0)] = 1800
     reconcile_seconds: Seconds = 10
     reconcile_age_seconds: Annotated[float, Field(ge=0)] = 10
     reopen_seconds: Annotated[float, Field(ge=0)] = 60

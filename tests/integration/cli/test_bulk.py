@@ -57,6 +57,10 @@ def test_what_is_listed_is_what_is_requested(failed: Gateway, database_url: str)
         (["cancel", "--since", "yesterday"], 2, "'yesterday' is no time"),
         (["reroute", "--destination", "WS1", "--to", "PACS3"], 1, "station PACS3 is not defined"),
         (["reroute", "--destination", "WS1"], 2, "--to"),
+        (["first"], 2, "give ids of jobs, or --patient ID"),
+        (["first", "00000000-0000-0000-0000-000000000001", "--patient", "P1"], 2, "one of both"),
+        (["first", "00000000-0000-0000-0000-000000000001"], 1, "does not exist; 'gateway jobs list'"),
+        (["first", "--patient", "P1"], 1, "nothing waits of a patient with the ID given; 'gateway studies list"),
     ],
 )
 def test_what_cannot_be_is_named_with_the_cure(failed: Gateway, arguments: list[str], status: int, error: str) -> None:
