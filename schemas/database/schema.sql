@@ -841,9 +841,9 @@ CREATE TABLE config.request (
     body jsonb NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'complete'::text, 'route'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'correct'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'complete'::text, 'route'::text, 'first'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'correct'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
 );
-COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel, complete, route the forwarder, delete, retention, correct storage, the others commitment. Each answers in its own request_done.';
+COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel, complete, route, first the forwarder, delete, retention, correct storage, the others commitment. Each answers in its own request_done.';
 CREATE VIEW config.request_view AS
  SELECT request.id,
     request.kind,
@@ -1408,6 +1408,7 @@ CREATE TABLE routing.delivery (
 )
 PARTITION BY RANGE (received_at);
 COMMENT ON TABLE routing.delivery IS 'The ledger: one instance to one destination. request is zero for rules and the person''s request otherwise. next_attempt_at is infinity until the job is released, and for UNKNOWN deliveries that are held.';
+COMMENT ON COLUMN routing.delivery.priority IS 'Its place among those to its destination: the priority of its job, more once it has waited for long, 4 where a person put the job first.';
 COMMENT ON COLUMN routing.delivery.waiting_since IS 'Since when it may be sent (creation, release of its job, a person''s retry): the station''s retry_hours count from here.';
 COMMENT ON COLUMN routing.delivery.commit IS 'Whether its rule wants commitment; null: where the destination can (R71).';
 COMMENT ON COLUMN routing.delivery.commit_on IS 'The station that is to be asked for its commitment, known when it is delivered; null: nobody.';
@@ -1526,11 +1527,13 @@ CREATE TABLE routing.destination (
     last_success_at timestamp with time zone,
     open_since timestamp with time zone,
     paced_until timestamp with time zone,
+    answering_since timestamp with time zone,
     CONSTRAINT destination_circuit_check CHECK ((circuit = ANY (ARRAY['CLOSED'::text, 'OPEN'::text, 'HALF-OPEN'::text])))
 );
 COMMENT ON COLUMN routing.destination.circuit IS 'OPEN: only C-ECHO goes there (profile xeleris: one delivery at a time tries); HALF-OPEN: a C-ECHO was answered, one delivery tries.';
 COMMENT ON COLUMN routing.destination.open_since IS 'When the circuit was opened; null: it is closed.';
 COMMENT ON COLUMN routing.destination.paced_until IS 'Before that nothing more is claimed for it, for its rate.';
+COMMENT ON COLUMN routing.destination.answering_since IS 'When its circuit was closed last: what waited through an outage has not waited behind others. Null: it never was open.';
 CREATE VIEW routing.destination_view AS
  SELECT destination.title,
     destination.circuit,
@@ -1540,7 +1543,8 @@ CREATE VIEW routing.destination_view AS
     destination.last_failure_at,
     destination.last_success_at,
     destination.open_since,
-    destination.paced_until
+    destination.paced_until,
+    destination.answering_since
    FROM routing.destination;
 CREATE TABLE routing.evaluation (
     received_at timestamp with time zone NOT NULL,
@@ -1599,16 +1603,19 @@ CREATE TABLE routing.job (
     completed_by text DEFAULT ''::text NOT NULL,
     required integer DEFAULT 0 NOT NULL,
     met integer[] DEFAULT '{}'::integer[] NOT NULL,
+    first_at timestamp with time zone,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
     CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
     CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
     CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['QUEUED'::text, 'ACTIVE'::text, 'COMPLETED'::text, 'FAILED'::text, 'CANCELED'::text])))
 );
 COMMENT ON COLUMN routing.job.group_uid IS 'What the job collects: the study''s or series'' UID for those levels, the study''s for level instance.';
+COMMENT ON COLUMN routing.job.priority IS '0 low, 1 normal, 2 high, 3 stat: what its rule or person gave it.';
 COMMENT ON COLUMN routing.job.released_at IS 'When its deliveries may go: at once for level instance, else when the quiet time has passed below storage''s watermark (P7).';
 COMMENT ON COLUMN routing.job.completed_by IS 'By what the series or study was complete when the job was released; empty: it collects nothing, or collects still.';
 COMMENT ON COLUMN routing.job.required IS 'Nodes of the rule that instances have to meet before what the job collects is complete; 0: it requires nothing.';
 COMMENT ON COLUMN routing.job.met IS 'Which of these instances that it has collected meet, counted from 0.';
+COMMENT ON COLUMN routing.job.first_at IS 'When a person put it first: what it has and gets goes before all others.';
 CREATE TABLE routing.retrieval (
     job uuid NOT NULL,
     source text NOT NULL,
@@ -1661,6 +1668,7 @@ CREATE VIEW routing.job_view AS
     j.completed_by,
     j.required,
     j.met,
+    j.first_at,
     COALESCE(d.total, m.total, (0)::bigint) AS total,
     COALESCE(d.done, m.done, (0)::bigint) AS done,
     COALESCE(d.failed, m.failed, (0)::bigint) AS failed,

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.forwarder import jobs, ledger
+from services.forwarder import jobs, ledger, precedence
 from services.forwarder.plans import QUERIES as EVALUATION
 from services.index.store import QUERIES as INDEX
 
@@ -54,11 +54,11 @@ def filled(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+CLAIM = {"destination": "AE1", "most": 16, "holder": "h", "lease": 60, "unsendable": [], "unsendable_reason": ""}
 STATEMENTS = {
-    "claim": (
-        ledger.QUERIES.claim,
-        {"destination": "AE1", "most": 16, "holder": "h", "lease": 60, "unsendable": [], "unsendable_reason": ""},
-    ),
+    "claim": (ledger.QUERIES.claim, CLAIM | {"newest": False}),
+    "claim the newest": (ledger.QUERIES.claim, CLAIM | {"newest": True}),
+    "rise": (precedence.QUERIES.raise_waiting, {"titles": ["AE0", "AE1"], "seconds": 1800, "most": 1000}),
     "due": (ledger.QUERIES.due_destinations, {"titles": ["AE0", "AE1", "AE2", "AE3"], "echoes": True}),
     "expire": (ledger.QUERIES.expire_leases, {"held": [], "lease": 60, "reason": "r"}),
     "release": (jobs.QUERIES.select_releasable, {}),
