@@ -6,6 +6,7 @@ The arguments declare alike on RabbitMQ 3.10 and 4.x: a positive delivery limit,
 from dataclasses import dataclass
 
 from schemas.messages import (
+    AssociationEnded,
     CommitmentChanged,
     CommitmentReported,
     CommitmentRequested,
@@ -74,6 +75,7 @@ INDEX_INSTANCE_STORED = Queue("index.instance-stored", InstanceStored.routing_ke
 INDEX_INSTANCE_DELETED = Queue("index.instance-deleted", InstanceDeleted.routing_key())
 FORWARDER_INSTANCE_STORED = Queue("forwarder.instance-stored", InstanceStored.routing_key())
 FORWARDER_COMMITMENT_CHANGED = Queue("forwarder.commitment-changed", CommitmentChanged.routing_key())
+FORWARDER_ASSOCIATION_ENDED = Queue("forwarder.association-ended", AssociationEnded.routing_key())
 FORWARDER_REQUEST = Queue("forwarder.request", RequestMade.routing_key())
 COMMITMENT_INSTANCE_DELIVERED = Queue("commitment.instance-delivered", InstanceDelivered.routing_key())
 COMMITMENT_REPORTED = Queue("commitment.reported", CommitmentReported.routing_key())
@@ -88,6 +90,7 @@ QUEUES: tuple[Queue, ...] = (
     INDEX_INSTANCE_DELETED,
     FORWARDER_INSTANCE_STORED,
     FORWARDER_COMMITMENT_CHANGED,
+    FORWARDER_ASSOCIATION_ENDED,
     FORWARDER_REQUEST,
     COMMITMENT_INSTANCE_DELIVERED,
     COMMITMENT_REPORTED,

@@ -30,7 +30,7 @@ insert into storage.receipt (received_at, object_key, sop_instance_uid, revision
     sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
     association, configuration, rule_set, status, recorded_at)
 values (%(received_at)s, %(object_key)s, %(uid)s, %(revision)s, %(disposition)s, %(sha256)s, %(size)s, %(sop_class)s,
-    %(study)s, %(series)s, %(syntax)s, '127.0.0.1', %(calling_aet)s, 'GATEWAY', 'association', 1, %(rule_set)s, 0,
+    %(study)s, %(series)s, %(syntax)s, '127.0.0.1', %(calling_aet)s, 'GATEWAY', %(association)s, 1, %(rule_set)s, 0,
     coalesce(%(recorded_at)s, now()))
 """
 _FACT = "insert into storage.fact (received_at, object_key, facts) values (%(received_at)s, %(object_key)s, %(facts)s)"
@@ -78,6 +78,7 @@ class Recorder:
         recorded_at: datetime | None = None,
         facts: dict[str, object] | None = None,
         calling_aet: str = "SCANNER1",
+        association: str = "association",
     ) -> list[Recorded]:
         """Receipts of the instances. A DUPLICATE adds a receipt to the identity that is there."""
         made = []
@@ -85,7 +86,7 @@ class Recorder:
             for instance in instances:
                 values = self._values(instance, received_at or datetime.now(UTC), facts)
                 values |= {"disposition": disposition, "revision": revision, "rule_set": self.rule_set}
-                values |= {"recorded_at": recorded_at, "calling_aet": calling_aet}
+                values |= {"recorded_at": recorded_at, "calling_aet": calling_aet, "association": association}
                 if disposition in ("NEW", "REVISION", "KEPT", "HELD"):
                     connection.execute(_IDENTITY, values)
                 connection.execute(_RECEIPT, values)

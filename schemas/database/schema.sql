@@ -700,6 +700,7 @@ CREATE TABLE config.station (
     retention_days integer,
     reconcile boolean DEFAULT false NOT NULL,
     "order" text DEFAULT 'oldest'::text NOT NULL,
+    complete_on_release boolean DEFAULT false NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
@@ -755,6 +756,7 @@ COMMENT ON COLUMN config.station.balance_with IS 'What rules send to it is share
 COMMENT ON COLUMN config.station.retention_days IS 'Days that what it sends is kept; 0: for ever; null: as the setting says.';
 COMMENT ON COLUMN config.station.reconcile IS 'What it was sent is compared with what it has every night.';
 COMMENT ON COLUMN config.station."order" IS 'What goes first of what waits for it with one priority: what came first, or what came last.';
+COMMENT ON COLUMN config.station.complete_on_release IS 'What it sends is complete once it has released each association by which the series or study came.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -954,7 +956,8 @@ CREATE VIEW config.station_view AS
     station.balance_with,
     station.retention_days,
     station.reconcile,
-    station."order"
+    station."order",
+    station.complete_on_release
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -1546,6 +1549,12 @@ CREATE VIEW routing.destination_view AS
     destination.paced_until,
     destination.answering_since
    FROM routing.destination;
+CREATE TABLE routing.ended_association (
+    association text NOT NULL,
+    ended_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE routing.ended_association IS 'Associations that such a source released, nothing of which was refused; kept for a week.';
 CREATE TABLE routing.evaluation (
     received_at timestamp with time zone NOT NULL,
     object_key text NOT NULL,
@@ -1604,6 +1613,7 @@ CREATE TABLE routing.job (
     required integer DEFAULT 0 NOT NULL,
     met integer[] DEFAULT '{}'::integer[] NOT NULL,
     first_at timestamp with time zone,
+    by_release boolean DEFAULT false NOT NULL,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
     CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
     CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
@@ -1616,6 +1626,12 @@ COMMENT ON COLUMN routing.job.completed_by IS 'By what the series or study was c
 COMMENT ON COLUMN routing.job.required IS 'Nodes of the rule that instances have to meet before what the job collects is complete; 0: it requires nothing.';
 COMMENT ON COLUMN routing.job.met IS 'Which of these instances that it has collected meet, counted from 0.';
 COMMENT ON COLUMN routing.job.first_at IS 'When a person put it first: what it has and gets goes before all others.';
+COMMENT ON COLUMN routing.job.by_release IS 'Everything that it has collected came from such sources; the associations are in routing.job_association.';
+CREATE TABLE routing.job_association (
+    job uuid NOT NULL,
+    association text NOT NULL
+);
+COMMENT ON TABLE routing.job_association IS 'By which associations came what a job collects; until it is released.';
 CREATE TABLE routing.retrieval (
     job uuid NOT NULL,
     source text NOT NULL,
@@ -1669,6 +1685,7 @@ CREATE VIEW routing.job_view AS
     j.required,
     j.met,
     j.first_at,
+    j.by_release,
     COALESCE(d.total, m.total, (0)::bigint) AS total,
     COALESCE(d.done, m.done, (0)::bigint) AS done,
     COALESCE(d.failed, m.failed, (0)::bigint) AS failed,
@@ -2503,10 +2520,14 @@ ALTER TABLE ONLY routing.delivery_default
     ADD CONSTRAINT delivery_default_received_at_sop_instance_uid_revision_dest_key UNIQUE (received_at, sop_instance_uid, revision, destination, request);
 ALTER TABLE ONLY routing.destination
     ADD CONSTRAINT destination_pkey PRIMARY KEY (title);
+ALTER TABLE ONLY routing.ended_association
+    ADD CONSTRAINT ended_association_pkey PRIMARY KEY (association);
 ALTER TABLE ONLY routing.evaluation
     ADD CONSTRAINT evaluation_pkey PRIMARY KEY (received_at, object_key);
 ALTER TABLE ONLY routing.evaluation_default
     ADD CONSTRAINT evaluation_default_pkey PRIMARY KEY (received_at, object_key);
+ALTER TABLE ONLY routing.job_association
+    ADD CONSTRAINT job_association_pkey PRIMARY KEY (job, association);
 ALTER TABLE ONLY routing.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY routing.reconciled
@@ -2726,6 +2747,7 @@ CREATE INDEX delivery_default_source_idx ON routing.delivery_default USING btree
 CREATE INDEX delivery_study ON ONLY routing.delivery USING btree (study_instance_uid);
 CREATE INDEX delivery_default_study_instance_uid_idx ON routing.delivery_default USING btree (study_instance_uid);
 CREATE INDEX delivery_default_study_instance_uid_idx1 ON routing.delivery_default USING btree (study_instance_uid) WHERE ((awaits IS NOT NULL) AND (state = 'PENDING'::text));
+CREATE INDEX ended_association_recorded ON routing.ended_association USING btree (recorded_at);
 CREATE INDEX evaluation_unmatched ON ONLY routing.evaluation USING btree (received_at) WHERE (matched = '[]'::jsonb);
 CREATE INDEX evaluation_default_received_at_idx ON routing.evaluation_default USING btree (received_at) WHERE (matched = '[]'::jsonb);
 CREATE INDEX evaluation_late ON ONLY routing.evaluation USING btree (received_at) WHERE (matched @? '$[*]."not_sent".*?(@ starts with "late: ")'::jsonpath);
@@ -2961,6 +2983,8 @@ ALTER TABLE ONLY index.series
     ADD CONSTRAINT series_study_instance_uid_fkey FOREIGN KEY (study_instance_uid) REFERENCES index.study(study_instance_uid);
 ALTER TABLE ONLY index.study
     ADD CONSTRAINT study_patient_fkey FOREIGN KEY (patient) REFERENCES index.patient(id);
+ALTER TABLE ONLY routing.job_association
+    ADD CONSTRAINT job_association_job_fkey FOREIGN KEY (job) REFERENCES routing.job(id);
 ALTER TABLE ONLY routing.retrieval
     ADD CONSTRAINT retrieval_job_fkey FOREIGN KEY (job) REFERENCES routing.job(id);
 ALTER TABLE ONLY routing.retrieval_move

@@ -29,7 +29,7 @@ insert into config.station (
     retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
     instances_per_second, megabytes_per_second, idle_seconds, association_instances,
     failover, failover_seconds, balance_with, "order",
-    retention_days, reconcile
+    retention_days, reconcile, complete_on_release
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
     %(pet_raw)s, %(commit_server)s, %(commit_on)s, %(addresses)s, %(revision_policy)s, %(associations)s,
@@ -40,7 +40,7 @@ insert into config.station (
     %(retry_statuses)s, %(retry_errors)s, %(retry_first_seconds)s, %(retry_factor)s, %(retry_most_seconds)s,
     %(retry_attempts)s, %(instances_per_second)s, %(megabytes_per_second)s, %(idle_seconds)s, %(association_instances)s,
     %(failover)s, %(failover_seconds)s, %(balance_with)s, %(order)s,
-    %(retention_days)s, %(reconcile)s
+    %(retention_days)s, %(reconcile)s, %(complete_on_release)s
 ) returning *
 
 -- name: update_station
@@ -62,7 +62,8 @@ update config.station set
     idle_seconds = %(idle_seconds)s, association_instances = %(association_instances)s,
     failover = %(failover)s, failover_seconds = %(failover_seconds)s, balance_with = %(balance_with)s,
     "order" = %(order)s,
-    retention_days = %(retention_days)s, reconcile = %(reconcile)s, updated_at = now()
+    retention_days = %(retention_days)s, reconcile = %(reconcile)s, complete_on_release = %(complete_on_release)s,
+    updated_at = now()
 where title = %(title)s returning *
 
 -- name: delete_station
@@ -195,8 +196,8 @@ where not exists (select from storage.identity_view i
 select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, h.held, completed_by, level,
        finished_at is null and first_at is not null as goes_first,
        case when released_at is null and level <> 'instance' then jsonb_build_object(
-           'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met)
-       ) end as collecting
+           'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met),
+           'by_release', by_release) end as collecting
 from routing.job_view j
 cross join lateral (
     select case when j.finished_at is null then (
@@ -213,8 +214,8 @@ select id, kind, state, source, destination, total, done, failed, remaining, war
        nullif(rule_set, 0) as rule_set, rule, level, priority, first_at, request, released_at, completed_by, started_at,
        finished_at is null and first_at is not null as goes_first,
        case when released_at is null and level <> 'instance' then jsonb_build_object(
-           'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met)
-       ) end as collecting, (
+           'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met),
+           'by_release', by_release) end as collecting, (
            select to_jsonb(h) from config.hold_view h where h.id = (
                select min(v.hold) from routing.delivery_view v
                where v.job = %(id)s and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) as held

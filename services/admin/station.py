@@ -106,7 +106,8 @@ class Station(BaseModel):
     to it is shared among it and ``balance_with``, each study to one of them. Of what waits for it with one priority the
     ``order`` says what goes first: what came first, or what came last.
     ``retention_days``: how long what it sends is kept (None: as the setting says; 0: for ever). ``reconcile``: what it
-    was sent is compared every night with what it has.
+    was sent is compared every night with what it has. ``complete_on_release``: a series or study that it sends is
+    complete once it has released each association by which it came.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -160,6 +161,7 @@ class Station(BaseModel):
     order: Literal["oldest", "newest"] = "oldest"
     retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
     reconcile: bool = False
+    complete_on_release: bool = False
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:

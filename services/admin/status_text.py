@@ -22,6 +22,8 @@ def collecting(signals: Mapping[str, Any] | None) -> str:
     told = [f"collects the {signals['level']} until nothing of it has come for {signals['seconds']} s"]
     if signals["required"]:
         told.append(f"what the rule requires is there ({signals['met']} of {signals['required']})")
+    if signals["by_release"]:
+        told.append("its source has released each association by which it came")
     return ", or ".join(told)
 
 

@@ -137,6 +137,13 @@ Reconcile = Annotated[
     bool | None,
     typer.Option("--reconcile/--no-reconcile", help="Compare every night what it was sent with what it has."),
 ]
+CompleteOnRelease = Annotated[
+    bool | None,
+    typer.Option(
+        "--complete-on-release/--no-complete-on-release",
+        help="A study that it sends is complete once it has released its associations, before the quiet time.",
+    ),
+]
 
 
 @app.command("add")
@@ -186,6 +193,7 @@ def add(
     order: Order = None,
     retention_days: RetentionDays = None,
     reconcile: Reconcile = None,
+    complete_on_release: CompleteOnRelease = None,
     as_json: Json = False,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
@@ -241,6 +249,7 @@ def set_fields(
     order: Order = None,
     retention_days: RetentionDays = None,
     reconcile: Reconcile = None,
+    complete_on_release: CompleteOnRelease = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a station and leave the rest."""

@@ -60,6 +60,7 @@ class Station:
     query_retrieve: bool = False
     find_seconds: int | None = None
     move_seconds: int | None = None
+    complete_on_release: bool = False
 
     @cached_property
     def policy(self) -> Policy:

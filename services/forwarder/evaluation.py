@@ -174,8 +174,15 @@ class Evaluator:
             rule_set = each.receipt["rule_set"]
             corrected = bool(each.receipt["corrected"])
             mine = plan(instance(each.receipt), each.source, rule_set, each.sent, refusals, unsendable, asked=corrected)
-            planned += for_sender(mine, each.receipt)
+            association = self._association(each.receipt)
+            planned += (replace(one, association=association) for one in for_sender(mine, each.receipt))
         return planned
+
+    def _association(self, receipt: Mapping[str, Any]) -> str:
+        """The association whose release completes what came by it; "" if none does."""
+        station = self._configuration.stations.get(receipt["calling_aet"])
+        known = station is not None and station.complete_on_release and not receipt["corrected"]
+        return str(receipt["association"]) if known else ""
 
     def _refusals(self, evaluated: Sequence[Evaluated]) -> dict[str, str]:
         titles = {title for each in evaluated for match in each.sent for title in match.destinations}

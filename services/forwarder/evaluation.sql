@@ -2,7 +2,7 @@
 -- The receipts of a batch that have no evaluation yet, with their facts.
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision, r.disposition, r.sha256, r.size,
        r.sop_class_uid, r.study_instance_uid, r.series_instance_uid, r.transfer_syntax_uid, r.peer_address,
-       r.calling_aet, r.called_aet, r.rule_set, r.data_set_offset, r.identity_state, f.facts,
+       r.calling_aet, r.called_aet, r.association, r.rule_set, r.data_set_offset, r.identity_state, f.facts,
        q.body ->> 'to' as corrected_for, 'corrected' = any(r.flags) as corrected
 from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[]) as k(received_at, object_key)
 join storage.receipt_view r on r.received_at = k.received_at and r.object_key = k.object_key
@@ -125,6 +125,6 @@ select title, host, port, enabled, store, associations, unknown_policy, retry_ho
        pet_raw, retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
        instances_per_second, megabytes_per_second, idle_seconds, association_instances,
        failover, failover_seconds, balance_with, "order",
-       query_retrieve, find_seconds, move_seconds,
+       query_retrieve, find_seconds, move_seconds, complete_on_release,
        exists (select from config.hold_view h where h.in_force and h.kind = 'station' and h.name = title) as held
 from config.station_view

@@ -65,6 +65,14 @@ def _tally(row: DictRow) -> Tally:
     return Tally(row["waiting"], row["failed"], row["canceled"], row["total"], row["started"])
 
 
+async def came_by(connection: Connection, associations: Collection[tuple[UUID, str]]) -> None:
+    """By which associations, whose release completes what came by them, came what jobs collect."""
+    known = sorted(each for each in associations if each[1])
+    if known:
+        parameters = {"job": [job for job, _ in known], "association": [association for _, association in known]}
+        await connection.execute(QUERIES.insert_associations, parameters)
+
+
 async def release(connection: Connection) -> list[Completed]:
     """Let the deliveries of collecting jobs go that are complete: those whose quiet time has passed below the
     watermark."""
@@ -80,6 +88,7 @@ async def let_go(connection: Connection, completed: Sequence[Completed]) -> int:
     released = [each.job for each in completed]
     parameters = {"jobs": released, "completed_by": [each.by for each in completed]}
     await connection.execute(QUERIES.release_jobs, parameters)
+    await connection.execute(QUERIES.delete_associations, parameters)
     due = (await connection.execute(QUERIES.release_deliveries, parameters)).rowcount
     await recompute(connection, set(released))
     await notify(connection, {each.destination for each in completed})

@@ -62,28 +62,44 @@ from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination
 -- name: collect_jobs
 -- The collecting job of each group, made or extended. A released one no longer conflicts: late arrivals make a new job.
 insert into routing.job as j (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, priority,
-                              quiet, last_received_at, required, met)
+                              quiet, last_received_at, required, met, by_release)
 select u.id, 'send', u.destination, u.study, u.group_uid, u.rule_set, u.rule, u.level, u.priority,
        make_interval(secs => u.quiet), u.last_received_at, u.required,
-       array(select place::int from jsonb_array_elements_text(u.met) as place)
+       array(select place::int from jsonb_array_elements_text(u.met) as place), u.by_release
 from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study)s::text[],
             %(group_uid)s::text[], %(level)s::text[], %(priority)s::int[], %(quiet)s::double precision[],
-            %(last_received_at)s::timestamptz[], %(required)s::int[], %(met)s::jsonb[])
+            %(last_received_at)s::timestamptz[], %(required)s::int[], %(met)s::jsonb[],
+            %(by_release)s::boolean[])
          as u(id, rule_set, rule, destination, study, group_uid, level, priority, quiet, last_received_at, required,
-              met)
+              met, by_release)
 on conflict (rule_set, rule, destination, group_uid) where released_at is null and request is null
 do update set last_received_at = greatest(j.last_received_at, excluded.last_received_at),
-              met = array(select distinct unnest(j.met || excluded.met))
+              met = array(select distinct unnest(j.met || excluded.met)),
+              by_release = j.by_release and excluded.by_release
 returning id, rule_set, rule, destination, group_uid
+
+-- name: insert_associations
+insert into routing.job_association (job, association)
+select * from unnest(%(job)s::uuid[], %(association)s::text[])
+on conflict do nothing
+
+-- name: delete_associations
+delete from routing.job_association where job = any(%(jobs)s::uuid[])
 
 -- name: select_releasable
 -- Collecting jobs that are complete: below storage's watermark (P7), and with nothing of the study that is recorded and
--- not evaluated yet, all that is required is there, or the quiet time has passed.
+-- not evaluated yet, all that is required is there, or all associations by which it came were released, or the quiet
+-- time has passed.
 select j.id, j.destination, s.completed_by
 from routing.job j
 cross join storage.watermark_view w
 cross join lateral (
     select case when j.required > 0 and cardinality(j.met) = j.required then 'required content'
+                when j.by_release and not exists (
+                    select from routing.job_association a
+                    left join routing.ended_association e on e.association = a.association
+                    where a.job = j.id and (e.ended_at is null or e.ended_at > w.recorded_through)
+                ) then 'association release'
                 when j.last_received_at + j.quiet <= w.recorded_through then 'quiet time' end as completed_by
 ) as s
 where j.released_at is null and j.last_received_at <= w.recorded_through

@@ -10,6 +10,7 @@ from psycopg.rows import DictRow
 
 from services.forwarder.lateness import Course, decide
 from services.forwarder.planning import Instance, JobKey, Planned
+from services.forwarder.precedence import FIRST
 from services.runtime.db import load_queries
 
 Connection = AsyncConnection[DictRow]
@@ -55,6 +56,7 @@ async def send_again(connection: Connection, again: Mapping[JobKey, str]) -> Non
         parameters = _columns(again) | {
             "rule_set": [job.rule_set for job in again],
             "refusal": list(again.values()),
+            "first": FIRST,
         }
         await connection.execute(QUERIES.insert_again, parameters)
 

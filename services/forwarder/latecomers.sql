@@ -24,7 +24,8 @@ group by j.rule, j.destination, j.group_uid
 -- up, as it was sent. A delivery is one of a request or of a job that sends again; of the latter it bears the id.
 with before as (
     select distinct on (n.id, d.sop_instance_uid)
-           n.id as again, n.destination as destination_again, u.refusal, d.*
+           n.id as again, n.destination as destination_again, u.refusal,
+           case when n.first_at is null then n.priority else %(first)s end as priority_again, d.*
     from unnest(%(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study_instance_uid)s::text[],
                 %(group_uid)s::text[], %(refusal)s::text[])
              as u(rule_set, rule, destination, study, group_uid, refusal)
@@ -40,7 +41,7 @@ insert into routing.delivery (received_at, sop_instance_uid, revision, destinati
                               state, reason, next_attempt_at, finished_at, commit, awaits, rule, source, transformation,
                               sent_sop_instance_uid)
 select b.received_at, b.sop_instance_uid, b.revision, b.destination_again, b.again, b.again, b.study_instance_uid,
-       b.object_key, b.data_set_offset, b.size, b.sha256, b.sop_class_uid, b.transfer_syntax_uid, b.priority,
+       b.object_key, b.data_set_offset, b.size, b.sha256, b.sop_class_uid, b.transfer_syntax_uid, b.priority_again,
        case when b.refusal = '' then 'PENDING' else 'FAILED' end, b.refusal, 'infinity',
        case when b.refusal <> '' then now() end, b.commit, b.awaits, b.rule, b.source, b.transformation,
        b.sent_sop_instance_uid

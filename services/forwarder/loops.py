@@ -1,6 +1,7 @@
 """The supervised loops of the forwarder: configuration, waking lanes, clocks."""
 
 from services.dicom.outgoing import WANTED_CHANNEL
+from services.forwarder.associations import Associations
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.failover import Failover
@@ -18,6 +19,7 @@ EXPIRE_SECONDS = 5.0
 MEASURE_SECONDS = 15.0
 GIVE_UP_SECONDS = 60.0
 AWAITED_SECONDS = 3.0
+FORGET_SECONDS = 3600.0
 FAILOVER_SECONDS = 2.0
 AGE_SECONDS = 15.0
 
@@ -32,6 +34,7 @@ async def spawn_loops(
     holds: Holds,
     failover: Failover,
     retrievals: Retrievals,
+    associations: Associations,
     settings: ForwarderSettings,
 ) -> None:
     """Start all loops as supervised tasks."""
@@ -66,6 +69,7 @@ async def spawn_loops(
         ("give up", GIVE_UP_SECONDS, clocks.give_up),
         ("awaited commitments", AWAITED_SECONDS, commitments.awaited),
         ("age", AGE_SECONDS, clocks.age),
+        ("forget associations", FORGET_SECONDS, associations.forget),
         ("failover", FAILOVER_SECONDS, failover.attend),
     ):
         loops.spawn_every(f"forwarder {name}", seconds, step)

@@ -6,10 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from schemas.topology import FORWARDER_COMMITMENT_CHANGED, FORWARDER_INSTANCE_STORED, FORWARDER_REQUEST
+from schemas.topology import (
+    FORWARDER_ASSOCIATION_ENDED,
+    FORWARDER_COMMITMENT_CHANGED,
+    FORWARDER_INSTANCE_STORED,
+    FORWARDER_REQUEST,
+)
 from services.dicom.data import check_data
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
+from services.forwarder.associations import Associations
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator
@@ -52,6 +58,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         holds = Holds(runtime.db)
         clocks = Clocks(runtime.db, configuration, holds, settings)
         failover = Failover(runtime.db, configuration)
+        associations = Associations(runtime.db, configuration)
         retrievals = Retrievals(
             RetrievingMeans(
                 runtime.db, configuration, settings, profile, runtime.settings.aet, runtime.supervisor, threads
@@ -59,9 +66,19 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         )
         loops = Loops(runtime.db, runtime.supervisor)
         await spawn_loops(
-            loops, configuration, lanes, probes, clocks, commitments, holds, failover, retrievals, settings
+            loops,
+            configuration,
+            lanes,
+            probes,
+            clocks,
+            commitments,
+            holds,
+            failover,
+            retrievals,
+            associations,
+            settings,
         )
-        await consume(runtime, handlers, settings)
+        await consume(runtime, handlers, associations, settings)
         try:
             yield
         finally:
@@ -77,7 +94,9 @@ def spool(runtime: Runtime) -> Path:
     return folder
 
 
-async def consume(runtime: Runtime, handlers: Handlers, settings: ForwarderSettings) -> None:
+async def consume(
+    runtime: Runtime, handlers: Handlers, associations: Associations, settings: ForwarderSettings
+) -> None:
     """Subscribe, and reconcile what no message brings."""
 
     def broker_away() -> bool:
@@ -88,6 +107,7 @@ async def consume(runtime: Runtime, handlers: Handlers, settings: ForwarderSetti
 
     bus, database = runtime.bus, runtime.db
     await bus.consume(FORWARDER_INSTANCE_STORED, handlers.stored, batch=settings.batch, while_available=database)
+    await bus.consume(FORWARDER_ASSOCIATION_ENDED, associations.ended, batch=settings.batch, while_available=database)
     await bus.consume(FORWARDER_REQUEST, handlers.requests.requested, while_available=database)
     await bus.consume(FORWARDER_COMMITMENT_CHANGED, handlers.committed, batch=settings.batch, while_available=database)
     kept = {

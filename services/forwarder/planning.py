@@ -66,7 +66,8 @@ class Planned:
     ``awaits``: stations that must have committed the instance before it goes. ``source``: the calling AE title it came
     from; empty where a person asked for it. ``transform``: what is changed of it, unless ``sent_as`` says that
     it goes as an earlier delivery went. ``lateness``: what the rule says of late arrivals.
-    ``required`` and ``meets``: see ``Match``.
+    ``required`` and ``meets``: see ``Match``. ``association``: by which it came, if its release completes a series or
+    study of that source; else "".
     """
 
     instance: Instance
@@ -82,6 +83,7 @@ class Planned:
     lateness: Lateness = AS_ANY_OTHER
     required: int = 0
     meets: frozenset[int] = frozenset()
+    association: str = ""
 
 
 def instance(receipt: Mapping[str, Any]) -> Instance:

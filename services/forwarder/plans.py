@@ -40,6 +40,7 @@ async def write(connection: Connection, planned: Sequence[Planned], reopen_secon
     found = await _instance_jobs(connection, planned, reopen_seconds)
     found |= await _collecting_jobs(connection, planned)
     inserted = await insert_deliveries(connection, planned, [found[each.job] for each in planned])
+    await jobs.came_by(connection, {(found[each.job], each.association) for each in planned if each.job.collects})
     ended = {row["job"] for row in inserted if row["state"] == "FAILED"}
     ended |= await _supersede(connection, {each.instance.sop_instance_uid for each in planned})
     await jobs.recompute(connection, ended)
@@ -119,9 +120,11 @@ async def _collecting_jobs(connection: Connection, planned: Sequence[Planned]) -
         return {}
     last: dict[JobKey, datetime] = {}
     met: dict[JobKey, frozenset[int]] = {}
+    by_release: dict[JobKey, bool] = {}
     for each in planned:
         last[each.job] = max(last.get(each.job, each.instance.received_at), each.instance.received_at)
         met[each.job] = met.get(each.job, frozenset()) | each.meets
+        by_release[each.job] = by_release.get(each.job, True) and bool(each.association)
     parameters = _job_parameters(wanted) | {
         "id": [uuid4() for _ in wanted],
         "group_uid": [key.group_uid for key in wanted],
@@ -131,6 +134,7 @@ async def _collecting_jobs(connection: Connection, planned: Sequence[Planned]) -
         "last_received_at": [last[key] for key in wanted],
         "required": [each.required for each in wanted.values()],
         "met": [json.dumps(sorted(met[key])) for key in wanted],
+        "by_release": [by_release[key] for key in wanted],
     }
     rows = await (await connection.execute(jobs.QUERIES.collect_jobs, parameters)).fetchall()
     by_identity = {(row["rule_set"], row["rule"], row["destination"], row["group_uid"]): row["id"] for row in rows}

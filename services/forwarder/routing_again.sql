@@ -21,7 +21,7 @@ with wanted as (
 )
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision, r.disposition, r.sha256, r.size,
        r.sop_class_uid, r.study_instance_uid, r.series_instance_uid, r.transfer_syntax_uid, r.peer_address,
-       r.calling_aet, r.called_aet, r.rule_set, r.data_set_offset, r.identity_state, f.facts
+       r.calling_aet, r.called_aet, r.association, r.rule_set, r.data_set_offset, r.identity_state, f.facts
 from latest l
 join storage.receipt_view r on r.received_at = l.received_at and r.object_key = l.object_key
 left join storage.fact_view f on f.received_at = l.received_at and f.object_key = l.object_key

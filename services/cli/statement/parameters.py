@@ -52,6 +52,8 @@ STATION: Final = {
     "report_titles": "calling AE titles its reports come from, besides its own (R109)",
     "retention_days": "profile gateway: days that what it sends is kept; none: as the setting; 0: for ever (R94)",
     "reconcile": "what it was sent is compared every night with what it has",
+    "complete_on_release": "a series or study that it sends is complete once it has released the associations by which "
+    "it came; otherwise after the rule's quiet time",
     "commit_downstream": "archives that must have committed what it asks the AE to commit (profile gateway)",
     "retry_statuses": "failures of a C-STORE after which it is tried again (profile xeleris: none, R46)",
     "retry_errors": "failures without an answer after which it is tried again",

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from services.dicom.profile import Profile, profile_of
 from services.dicom.settings import DicomSettings
+from services.forwarder.associations import Associations
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
 from services.forwarder.evaluation import Evaluator, ReceiptKey
@@ -51,6 +52,7 @@ class Forwarder:
     clocks: Clocks
     commitments: Commitments
     failover: Failover
+    associations: Associations
     lanes: Lanes
     retrievals: Retrievals
     supervisor: Supervisor
@@ -88,13 +90,24 @@ async def forwarder(
         commitments = Commitments(database, configuration)
         handlers = Handlers(database, evaluator, requests, commitments, chosen)
         failover = Failover(database, configuration)
+        associations = Associations(database, configuration)
         retrievals = Retrievals(
             RetrievingMeans(database, configuration, chosen, profile, "GATEWAY", supervisor, threads)
         )
         if sending:
             loops = Loops(database, supervisor)
             await spawn_loops(
-                loops, configuration, lanes, probes, clocks, commitments, holds, failover, retrievals, chosen
+                loops,
+                configuration,
+                lanes,
+                probes,
+                clocks,
+                commitments,
+                holds,
+                failover,
+                retrievals,
+                associations,
+                chosen,
             )
         try:
             yield Forwarder(
@@ -106,6 +119,7 @@ async def forwarder(
                 clocks,
                 commitments,
                 failover,
+                associations,
                 lanes,
                 retrievals,
                 supervisor,

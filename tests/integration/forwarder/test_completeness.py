@@ -1,10 +1,11 @@
 """When a series or study is complete, and what becomes of what comes later (Show 6): by the jobs that are made."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from schemas.messages import AssociationEnded, Envelope
 from services.admin import studies
 from services.admin.when import When
 from tests.factories import Instance, ct
@@ -46,19 +47,31 @@ async def test_a_person_says_that_a_study_is_complete(recorder: Recorder, ledger
 
 @dataclass(frozen=True)
 class Signal:
-    """A rule, and by what the two instances of its study are complete; "" where it goes on collecting."""
+    """A rule, and by what the two instances of its study are complete; "" where it goes on collecting. ``source`` says
+    what the station is that sends them, ``ended`` how its association did, ``second``: the other one came by another,
+    which has not ended."""
 
     rule: dict[str, Any]
     completed_by: str
+    source: dict[str, Any] = field(default_factory=dict)
+    ended: dict[str, Any] = field(default_factory=dict)
+    second: bool = False
 
 
 ANTERIOR, POSTERIOR = ({"tag": "ImageComments", "op": "equals", "value": view} for view in ("ANTERIOR", "POSTERIOR"))
+ON_RELEASE = {"complete_on_release": True}
 SIGNALS = {
     "QUIET": Signal({"quiet": "1s"}, "quiet time"),
     "NO_SIGNAL": Signal({}, ""),
     "CONTENT": Signal({"complete": {"require": [ANTERIOR, POSTERIOR]}}, "required content"),
     "ONE_OF_TWO": Signal({"complete": {"require": [ANTERIOR, {"any": []}]}}, ""),
     "NOT_IN_TIME": Signal({"complete": {"require": {"any": []}}, "quiet": "1s"}, "quiet time"),
+    "RELEASED": Signal({}, "association release", ON_RELEASE, {"outcome": "RELEASED"}),
+    "NOT_FLAGGED": Signal({}, "", {}, {"outcome": "RELEASED"}),
+    "ABORTED": Signal({}, "", ON_RELEASE, {"outcome": "ABORTED_BY_PEER"}),
+    "REFUSED": Signal({}, "", ON_RELEASE, {"outcome": "RELEASED", "failed": 1}),
+    "ONE_OPEN": Signal({}, "", ON_RELEASE, {"outcome": "RELEASED"}, second=True),
+    "MESSAGE_LOST": Signal({"quiet": "1s"}, "quiet time", ON_RELEASE),
 }
 
 
@@ -66,20 +79,33 @@ async def test_each_signal_completes_a_study(recorder: Recorder, ledger: Ledger)
     with StationReceiver("ARCHIVE1") as archive:
         add_station(recorder.database_url, "ARCHIVE1", archive.port)
         add_rule_set(recorder.database_url, 1, [_rule(name, each.rule) for name, each in SIGNALS.items()])
+        for name, each in SIGNALS.items():
+            add_station(recorder.database_url, name, 104, store=False, **each.source)
         async with forwarder(recorder) as running:
-            received_at = _ago(minutes=5)
+            received_at, ended_at = _ago(minutes=5), _ago(minutes=4)
             recorder.watermark(received_at - timedelta(seconds=1))
             for number, view in ((1, "ANTERIOR"), (2, "POSTERIOR")):
-                for study, name in enumerate(SIGNALS, 1):
+                for study, (name, each) in enumerate(SIGNALS.items(), 1):
                     instances = _study(study, number, ImageComments=view)
-                    await running.evaluate(recorder.record(*instances, calling_aet=name, received_at=received_at))
-            await running.clocks.release()
-            assert {job["completed_by"] for job in ledger.jobs()} == {""}
+                    by = f"{name} {number}" if each.second else f"{name} 1"
+                    await running.evaluate(
+                        recorder.record(*instances, calling_aet=name, received_at=received_at, association=by)
+                    )
+            ended = [_ended(name, each.ended, ended_at) for name, each in SIGNALS.items() if each.ended]
+            await running.associations.ended(ended)
+            await running.associations.ended(ended)
+            for unknown in (received_at - timedelta(seconds=1), ended_at - timedelta(seconds=1)):
+                await running.clocks.release()
+                assert not any(job["completed_by"] == "association release" for job in ledger.jobs())
+                recorder.watermark(unknown)
             recorder.watermark(datetime.now(UTC))
             complete = [name for name, each in SIGNALS.items() if each.completed_by]
             await ledger.until_states(
                 {"DELIVERED": 2 * len(complete), "PENDING": 2 * (len(SIGNALS) - len(complete))}, limit=30
             )
+            ledger.execute("update routing.ended_association set recorded_at = now() - interval '8 days'")
+            await running.associations.forget()
+    assert ledger.rows("select 1 from routing.ended_association") == []
     told = {job["rule"]: (job["completed_by"], job["total"]) for job in ledger.jobs()}
     assert told == {name: (each.completed_by, 2) for name, each in SIGNALS.items()}
 
@@ -158,6 +184,16 @@ async def test_each_rule_says_what_becomes_of_what_comes_late(recorder: Recorder
     assert {job["completed_by"] for job in ledger.jobs()} == {"quiet time"}
     told = {name: each.not_sent for name, each in LATE.items() if each.not_sent}
     assert {row["source"]: row["why"][: len(told[row["source"]])] for row in unsent} == told
+
+
+def _ended(name: str, fields: dict[str, Any], at: datetime) -> Envelope:
+    """What ingest publishes of the association by which the first instance of a station came."""
+    body = AssociationEnded.model_validate(
+        {"association": f"{name} 1", "calling_aet": name, "called_aet": "GATEWAY", "peer_address": "127.0.0.1"}
+        | {"started_at": at, "stored": 2, "failed": 0}
+        | fields
+    )
+    return Envelope.wrap(body, "ingest").model_copy(update={"occurred_at": at})
 
 
 def _rule(name: str, fields: dict[str, Any]) -> dict[str, Any]:

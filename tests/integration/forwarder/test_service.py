@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 
-from schemas.messages import Envelope, RequestMade
+from schemas.messages import AssociationEnded, Envelope, RequestMade
 from services.forwarder.main import service as forwarder_service
 from services.index.main import service as index_service
 from services.runtime.app import Runtime
@@ -54,7 +55,7 @@ async def test_messages_become_rows_and_deliveries(
     monkeypatch.setenv("GATEWAY_FORWARDER_RECONCILE_SECONDS", "3600")
     monkeypatch.setenv("GATEWAY_INDEX_RECONCILE_SECONDS", "3600")
     with StationReceiver("ARCHIVE1") as archive:
-        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, complete_on_release=True)
         add_rule_set(recorder.database_url, 1, [{"send": [{"to": "ARCHIVE1"}]}])
         async with process(recorder, amqp_url) as runtime:
             await until_async(lambda: runtime.bus.available and runtime.db.available, limit=20)
@@ -65,6 +66,12 @@ async def test_messages_become_rows_and_deliveries(
             request = ledger.request("send", {"uids": [archive.uids[0]], "to": "ARCHIVE1"})
             await runtime.bus.publish(Envelope.wrap(RequestMade(request=request), "admin"))
             await ledger.until_states({"DELIVERED": 31}, limit=30)
+            ended = AssociationEnded(
+                association="1", calling_aet="ARCHIVE1", called_aet="GATEWAY", peer_address="127.0.0.1",
+                started_at=datetime.now(UTC), outcome="RELEASED", stored=1, failed=0,
+            )  # fmt: skip
+            await runtime.bus.publish(Envelope.wrap(ended, "ingest"))
+            await until_async(lambda: ledger.rows("select 1 from routing.ended_association"))
 
 
 async def test_without_a_message_the_reconcilers_do_it(
