@@ -701,6 +701,7 @@ CREATE TABLE config.station (
     reconcile boolean DEFAULT false NOT NULL,
     "order" text DEFAULT 'oldest'::text NOT NULL,
     complete_on_release boolean DEFAULT false NOT NULL,
+    skip_present boolean DEFAULT false NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
@@ -757,6 +758,7 @@ COMMENT ON COLUMN config.station.retention_days IS 'Days that what it sends is k
 COMMENT ON COLUMN config.station.reconcile IS 'What it was sent is compared with what it has every night.';
 COMMENT ON COLUMN config.station."order" IS 'What goes first of what waits for it with one priority: what came first, or what came last.';
 COMMENT ON COLUMN config.station.complete_on_release IS 'What it sends is complete once it has released each association by which the series or study came.';
+COMMENT ON COLUMN config.station.skip_present IS 'Before instances are sent to it, it is asked by C-FIND which of them it has; those are not sent.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -957,7 +959,8 @@ CREATE VIEW config.station_view AS
     station.retention_days,
     station.reconcile,
     station."order",
-    station.complete_on_release
+    station.complete_on_release,
+    station.skip_present
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -1413,6 +1416,7 @@ PARTITION BY RANGE (received_at);
 COMMENT ON TABLE routing.delivery IS 'The ledger: one instance to one destination. request is zero for rules and the person''s request otherwise. next_attempt_at is infinity until the job is released, and for UNKNOWN deliveries that are held.';
 COMMENT ON COLUMN routing.delivery.priority IS 'Its place among those to its destination: the priority of its job, more once it has waited for long, 4 where a person put the job first.';
 COMMENT ON COLUMN routing.delivery.waiting_since IS 'Since when it may be sent (creation, release of its job, a person''s retry): the station''s retry_hours count from here.';
+COMMENT ON COLUMN routing.delivery.status IS 'The answer to its last C-STORE; null and DELIVERED: not sent, the station answered a C-FIND that it has it.';
 COMMENT ON COLUMN routing.delivery.commit IS 'Whether its rule wants commitment; null: where the destination can (R71).';
 COMMENT ON COLUMN routing.delivery.commit_on IS 'The station that is to be asked for its commitment, known when it is delivered; null: nobody.';
 COMMENT ON COLUMN routing.delivery.awaits IS 'Stations that must have committed the instance before this delivery may go; null: it waits for none.';
@@ -1423,7 +1427,7 @@ COMMENT ON COLUMN routing.delivery.held_since IS 'Since when it waits for the en
 COMMENT ON COLUMN routing.delivery.instead_of IS 'The station that the delivery was to; null: its destination itself.';
 COMMENT ON COLUMN routing.delivery.transformation IS 'What is changed of the instance; null: nothing.';
 COMMENT ON COLUMN routing.delivery.sent_sop_instance_uid IS 'The SOP Instance UID under which it is sent; null: its own. Deliveries of an instance are in order by its own.';
-COMMENT ON COLUMN routing.delivery.sent IS 'What the last attempt sent instead of what is stored: sha256, size, transfer_syntax, uids (old to new).';
+COMMENT ON COLUMN routing.delivery.sent IS 'What the last attempt sent instead of what is stored: sha256, size, transfer_syntax, uids (old to new); only uids where the station had it.';
 CREATE VIEW routing.delivered_view AS
  SELECT delivery.sop_instance_uid,
     delivery.destination
@@ -1614,6 +1618,7 @@ CREATE TABLE routing.job (
     met integer[] DEFAULT '{}'::integer[] NOT NULL,
     first_at timestamp with time zone,
     by_release boolean DEFAULT false NOT NULL,
+    skip_present boolean,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
     CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
     CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
@@ -1627,6 +1632,7 @@ COMMENT ON COLUMN routing.job.required IS 'Nodes of the rule that instances have
 COMMENT ON COLUMN routing.job.met IS 'Which of these instances that it has collected meet, counted from 0.';
 COMMENT ON COLUMN routing.job.first_at IS 'When a person put it first: what it has and gets goes before all others.';
 COMMENT ON COLUMN routing.job.by_release IS 'Everything that it has collected came from such sources; the associations are in routing.job_association.';
+COMMENT ON COLUMN routing.job.skip_present IS 'Whether the destination is asked first which instances it has; null: as the station says.';
 CREATE TABLE routing.job_association (
     job uuid NOT NULL,
     association text NOT NULL

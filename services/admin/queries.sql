@@ -29,7 +29,7 @@ insert into config.station (
     retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
     instances_per_second, megabytes_per_second, idle_seconds, association_instances,
     failover, failover_seconds, balance_with, "order",
-    retention_days, reconcile, complete_on_release
+    retention_days, reconcile, complete_on_release, skip_present
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
     %(pet_raw)s, %(commit_server)s, %(commit_on)s, %(addresses)s, %(revision_policy)s, %(associations)s,
@@ -40,7 +40,7 @@ insert into config.station (
     %(retry_statuses)s, %(retry_errors)s, %(retry_first_seconds)s, %(retry_factor)s, %(retry_most_seconds)s,
     %(retry_attempts)s, %(instances_per_second)s, %(megabytes_per_second)s, %(idle_seconds)s, %(association_instances)s,
     %(failover)s, %(failover_seconds)s, %(balance_with)s, %(order)s,
-    %(retention_days)s, %(reconcile)s, %(complete_on_release)s
+    %(retention_days)s, %(reconcile)s, %(complete_on_release)s, %(skip_present)s
 ) returning *
 
 -- name: update_station
@@ -63,6 +63,7 @@ update config.station set
     failover = %(failover)s, failover_seconds = %(failover_seconds)s, balance_with = %(balance_with)s,
     "order" = %(order)s,
     retention_days = %(retention_days)s, reconcile = %(reconcile)s, complete_on_release = %(complete_on_release)s,
+    skip_present = %(skip_present)s,
     updated_at = now()
 where title = %(title)s returning *
 

@@ -71,11 +71,15 @@ class Requested:
     result: dict[str, Any] | None
 
 
-async def send(database: Database, actor: str, uids: Sequence[str], title: str) -> Requested:
+async def send(
+    database: Database, actor: str, uids: Sequence[str], title: str, *, skip_present: bool | None = None
+) -> Requested:
     """Have studies, series or instances sent to a station, whether they were sent before or not.
 
-    Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to, and
-    ``UsageError`` for what is no UID.
+    ``skip_present``: only what the station has not got already, or all the same; None: as the station says.
+
+    Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to, or is to be
+    asked what it has and may not be, and ``UsageError`` for what is no UID.
     """
     wanted = wanted_of(uids)
 
@@ -83,7 +87,13 @@ async def send(database: Database, actor: str, uids: Sequence[str], title: str) 
         station = target(await all_stations(conn), title)
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED"]})
         refuse_unknown(await cursor.fetchall())
-        return await insert(conn, actor, "send", {"uids": wanted, "to": station.title})
+        if skip_present and not station.query_retrieve:
+            raise Refused(
+                f"station {station.title} is no query source: it cannot be asked what it has (--skip-present); "
+                f"'gateway station set {station.title} --query-retrieve' makes it one"
+            )
+        how = {} if skip_present is None else {"skip_present": skip_present}
+        return await insert(conn, actor, "send", {"uids": wanted, "to": station.title} | how)
 
     return await carried_out(database, await database.retry(work))
 

@@ -107,7 +107,8 @@ class Station(BaseModel):
     ``order`` says what goes first: what came first, or what came last.
     ``retention_days``: how long what it sends is kept (None: as the setting says; 0: for ever). ``reconcile``: what it
     was sent is compared every night with what it has. ``complete_on_release``: a series or study that it sends is
-    complete once it has released each association by which it came.
+    complete once it has released each association by which it came. ``skip_present``: before it is sent anything
+    it is asked what it has already, and not sent that.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -162,11 +163,18 @@ class Station(BaseModel):
     retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
     reconcile: bool = False
     complete_on_release: bool = False
+    skip_present: bool = False
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:
         if self.commit_on == self.title:
             raise ValueError("a station cannot commit on itself; name another station that is a commit server")
+        return self
+
+    @model_validator(mode="after")
+    def _is_asked(self) -> Self:
+        if self.skip_present and not self.query_retrieve:
+            raise ValueError("--skip-present asks it what it has: add --query-retrieve, or set it --send-present")
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from services.admin import requests
 from services.cli.output import Json
 from services.cli.requested import print_requested
 from services.cli.session import actor, with_database
+from services.cli.station import refuse_query_by_itself
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +19,17 @@ def register(app: typer.Typer) -> None:
 def send(
     uids: Annotated[list[str], typer.Argument(metavar="UID…", help="Study, series or SOP Instance UIDs.")],
     to: Annotated[str, typer.Option(metavar="TITLE", help="Station to send to.")],
+    skip_present: Annotated[
+        bool | None,
+        typer.Option(
+            "--skip-present/--send-present",
+            help="Ask it by C-FIND what it has, and do not send that; or send all. Without: as the station says.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Send what is stored to a station, whether it was sent there before or not."""
-    print_requested("send", with_database(lambda database: requests.send(database, actor(), uids, to)), as_json)
+    if skip_present:
+        refuse_query_by_itself("--skip-present")
+    made = with_database(lambda database: requests.send(database, actor(), uids, to, skip_present=skip_present))
+    print_requested("send", made, as_json)

@@ -145,6 +145,11 @@ CompleteOnRelease = Annotated[
     ),
 ]
 
+SkipPresent = Annotated[
+    bool | None,
+    typer.Option("--skip-present/--send-present", help="Ask it by C-FIND what it has, and do not send that."),
+]
+
 
 @app.command("add")
 def add(
@@ -194,6 +199,7 @@ def add(
     retention_days: RetentionDays = None,
     reconcile: Reconcile = None,
     complete_on_release: CompleteOnRelease = None,
+    skip_present: SkipPresent = None,
     as_json: Json = False,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
@@ -250,6 +256,7 @@ def set_fields(
     retention_days: RetentionDays = None,
     reconcile: Reconcile = None,
     complete_on_release: CompleteOnRelease = None,
+    skip_present: SkipPresent = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a station and leave the rest."""
@@ -358,14 +365,21 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse_in_profile(fields: dict[str, Any]) -> None:
     """Raises ``UsageError`` for what the profile does not have."""
-    if fields.get("reconcile") and RuntimeSettings.load().profile == "xeleris":
-        raise UsageError(
-            "--reconcile: profile xeleris queries only for a person (R53); leave it out, or use GATEWAY_PROFILE=gateway"
-        )
+    for field in ("reconcile", "skip_present"):
+        if fields.get(field):
+            refuse_query_by_itself(f"--{field.replace('_', '-')}")
     if fields.get("retention_days") is not None and RuntimeSettings.load().profile == "xeleris":
         raise UsageError(
             f"--retention-days {fields['retention_days']}: profile xeleris keeps everything until a user deletes it "
             "(R94); leave it out, or use GATEWAY_PROFILE=gateway"
+        )
+
+
+def refuse_query_by_itself(option: str) -> None:
+    """Raises ``UsageError`` in the profile whose queries people start."""
+    if RuntimeSettings.load().profile == "xeleris":
+        raise UsageError(
+            f"{option}: profile xeleris queries only for a person (R53); leave it out, or use GATEWAY_PROFILE=gateway"
         )
 
 

@@ -58,6 +58,7 @@ class Station:
     balance_with: Sequence[str] = ()
     order: str = "oldest"
     query_retrieve: bool = False
+    skip_present: bool = False
     find_seconds: int | None = None
     move_seconds: int | None = None
     complete_on_release: bool = False

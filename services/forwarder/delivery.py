@@ -13,7 +13,8 @@ from services.forwarder.states import State
 class Delivery:
     """A row of the ledger that this process holds the lease of. Times are the database's.
 
-    ``rule`` sends it, of what ``source`` sent; both are empty where a person asked for it.
+    ``rule`` sends it, of what ``source`` sent; both are empty where a person asked for it. ``skip_present``:
+    whether its job wants the station asked first what it has; None: as the station says.
     """
 
     received_at: datetime
@@ -38,6 +39,8 @@ class Delivery:
     rule: str = ""
     source: str = ""
     transformation: Transformation | None = None
+    series_instance_uid: str = ""
+    skip_present: bool | None = None
 
     @property
     def context(self) -> tuple[str, str]:
@@ -60,12 +63,12 @@ class Delivery:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What was sent instead of what is stored. ``uids``: those of study, series and instance that are new, by the old
-    ones."""
+    ones; they are all that is known where the station had it already."""
 
-    sha256: str
-    size: int
-    transfer_syntax: str
     uids: dict[str, str]
+    sha256: str | None = None
+    size: int | None = None
+    transfer_syntax: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from schemas.messages import Envelope, InstanceDelivered
 from services.dicom.rules import UNSENDABLE
 from services.dicom.transforming.transformation import Transformation
 from services.forwarder import jobs, transformations
-from services.forwarder.delivery import Delivery, Result
+from services.forwarder.delivery import Delivery, Result, Sent
 from services.forwarder.states import State
 from services.runtime.db import load_queries
 from services.runtime.outbox import enqueue_many
@@ -156,8 +156,12 @@ def _parameters(results: Sequence[Result], holder: str) -> dict[str, Any]:
         "tried": [result.tried for result in results],
         "keep": [result.keep for result in results],
         "delay": [result.delay for result in results],
-        "sent": [result.sent and json.dumps(asdict(result.sent)) for result in results],
+        "sent": [result.sent and _plain(result.sent) for result in results],
     }
+
+
+def _plain(sent: Sent) -> str:
+    return json.dumps({name: value for name, value in asdict(sent).items() if value is not None})
 
 
 async def _insert_attempts(connection: Connection, results: Sequence[Result]) -> None:
@@ -167,12 +171,18 @@ async def _insert_attempts(connection: Connection, results: Sequence[Result]) ->
         "delivery": [result.delivery.id for result in results],
         "association": [result.association for result in results],
         "status": [result.status for result in results],
-        "outcome": [_OUTCOMES.get(result.state, result.state.value) for result in results],
+        "outcome": [_outcome(result) for result in results],
         "reason": ["; ".join(filter(None, (result.note, result.reason))) for result in results],
         "milliseconds": [result.milliseconds for result in results],
         "sent_sha256": [result.sent and result.sent.sha256 for result in results],
     }
     await connection.execute(QUERIES.insert_attempts, parameters)
+
+
+def _outcome(result: Result) -> str:
+    if result.state is State.DELIVERED and result.status is None:
+        return "PRESENT"
+    return _OUTCOMES.get(result.state, result.state.value)
 
 
 def _event(row: DictRow) -> Envelope:

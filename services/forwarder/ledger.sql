@@ -89,7 +89,8 @@ returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.
           coalesce(i.object_key, d.object_key) as object_key,
           coalesce(i.data_set_offset, d.data_set_offset) as data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
           d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at, d.rule,
-          d.source, d.transformation
+          d.source, d.transformation, coalesce(i.series_instance_uid, '') as series_instance_uid,
+          (select j.skip_present from routing.job j where j.id = d.job) as skip_present
 
 -- name: renew_leases
 update routing.delivery set lease_until = now() + make_interval(secs => %(lease)s)

@@ -18,6 +18,11 @@ REJECTED = Counter(
     "gateway_forwarder_permanent_rejections_total", "Associations the destination rejected for good", ["destination"]
 )
 OBJECT_FAULTS = Counter("gateway_forwarder_object_faults_total", "Objects that were missing or damaged when to be sent")
+PRESENCE_QUERIES = Counter(
+    "gateway_forwarder_presence_queries_total",
+    "C-FINDs that ask a destination what it has before it is sent anything, by whether it told",
+    ["destination", "outcome"],
+)
 SEND_SECONDS = Histogram(
     "gateway_forwarder_send_seconds",
     "C-STORE request to response",

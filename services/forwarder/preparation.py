@@ -82,7 +82,7 @@ class Preparation:
                 content, delivery.sop_class_uid, transformation, wanted,
                 reduce=reduce, folder=self.folder, largest=self.largest,
             ) as (made, renamed):  # fmt: skip
-                sent = Sent(digest(made.source, made.offset, made.size), made.size, wanted, renamed)
+                sent = Sent(renamed, digest(made.source, made.offset, made.size), made.size, wanted)
                 note = f"transformed ({transformation.summary})"
                 uid = transformation.sent_uid(delivery.sop_instance_uid)
                 yield Prepared(made.source, made.offset, made.size, note, sent, uid)

@@ -46,7 +46,8 @@ class Requests(CarryOut):
     async def _send(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         """A job of its own, so that instances delivered before are sent again. Why, stands where a rule's name does.
 
-        They go as they are stored; ``as_sent``: changed as they were when they went there last.
+        They go as they are stored; ``as_sent``: changed as they were when they went there last. ``skip_present``: only
+        what the station has not got already, or all the same; left out: as the station says.
         """
         destination, uids = str(row["body"]["to"]), [str(uid) for uid in row["body"]["uids"]]
         self._check_destination(destination)
@@ -65,7 +66,7 @@ class Requests(CarryOut):
         priority = PRIORITIES["high"]  # a person waits for it
         parameters = {
             "job": job, "destination": destination, "study": study, "priority": priority, "request": row["id"],
-            "why": str(row["body"].get("reason", "")),
+            "why": str(row["body"].get("reason", "")), "skip_present": row["body"].get("skip_present"),
         }  # fmt: skip
         await connection.execute(QUERIES.insert_request_job, parameters)
         key = JobKey(0, "", destination, study, study, "instance")

@@ -47,9 +47,9 @@ order by d.sop_instance_uid, d.finished_at desc
 
 -- name: insert_request_job
 insert into routing.job (id, kind, destination, study_instance_uid, group_uid, rule, level, priority, request,
-                         last_received_at, released_at)
+                         last_received_at, released_at, skip_present)
 values (%(job)s, 'send', %(destination)s, %(study)s, %(study)s, %(why)s, 'instance', %(priority)s, %(request)s, now(),
-        now())
+        now(), %(skip_present)s)
 
 -- name: select_job
 select id, kind, state, destination, released_at from routing.job where id = %(job)s for update

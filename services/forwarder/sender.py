@@ -20,6 +20,7 @@ from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome, Result
 from services.forwarder.outcomes import result, unreached, unsent
 from services.forwarder.preparation import Preparation
+from services.forwarder.present import Presence
 from services.forwarder.settings import ForwarderSettings
 from services.forwarder.states import Event
 from services.forwarder.transfer import Line, Transfer
@@ -48,7 +49,11 @@ class Destination:
     holds: Callable[[], frozenset[tuple[str, str]]]  # in force at the moment
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     listeners: list[asyncio.Event] = field(default_factory=list)
+    presence: Presence = field(init=False)
     _timer: asyncio.TimerHandle | None = None
+
+    def __post_init__(self) -> None:
+        self.presence = Presence(self.title)
 
     def ring_in(self, seconds: float) -> None:
         """Something may be due after ``seconds``, where that is not now and no such time is set yet."""
@@ -94,7 +99,7 @@ class Session:
         self._giving_way = False
         self._taken = 0  # deliveries, since the association was begun
         self._opened_at = self._leased_at = 0.0
-        self._transfer = Transfer(line, means.preparation, self._report_from_thread)
+        self._transfer = Transfer(line, means.preparation, destination.presence, self._report_from_thread)
 
     async def run(self) -> bool:
         """Send until nothing is due; False if there was nothing to claim or no slot free."""
@@ -165,6 +170,7 @@ class Session:
                     first = await self._claim(connection, most)
                     await self._take_slots(connection, needed=bool(first))
                     self._probing = circuit.open
+                    self._transfer.asks = not circuit.open  # only the answer to a C-STORE closes it
                     if first and circuit.open:
                         await destinations.hold_probe(connection, title, settings.lease_seconds)
             except outgoing.NoSlot as full:
@@ -332,7 +338,8 @@ class Session:
                 continue
             title = self._destination.title
             metrics.DELIVERIES.labels(title, outcome.verdict.event.value).inc()
-            metrics.SEND_SECONDS.labels(title).observe(outcome.milliseconds / 1000)
+            if outcome.verdict.event is not Event.PRESENT:
+                metrics.SEND_SECONDS.labels(title).observe(outcome.milliseconds / 1000)
 
     async def _renew(self) -> None:
         """Push the leases out in time; abort the association when that cannot be done before they end."""

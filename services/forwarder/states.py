@@ -22,6 +22,7 @@ class Event(StrEnum):
 
     CLAIM = "claim"  # a worker takes it, with a lease, before the association opens
     DELIVER = "deliver"  # success answered
+    PRESENT = "present"  # not sent: the station answered a C-FIND that it has it
     WARN = "warn"  # a warning answered: the receiver has it
     REFUSE = "refuse"  # a final refusal, of this object only
     POSTPONE = "postpone"  # a failure that may pass
@@ -38,6 +39,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.PENDING, Event.CLAIM): State.SENDING,
     (State.UNKNOWN, Event.CLAIM): State.SENDING,
     (State.SENDING, Event.DELIVER): State.DELIVERED,
+    (State.SENDING, Event.PRESENT): State.DELIVERED,
     (State.SENDING, Event.WARN): State.WARNED,
     (State.SENDING, Event.REFUSE): State.FAILED,
     (State.SENDING, Event.POSTPONE): State.PENDING,
@@ -47,8 +49,10 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     # The lease ran out, and the worker's own answer comes after all: the truth is better than UNKNOWN, and than
     # CANCELED, which a person made of it meanwhile.
     (State.UNKNOWN, Event.DELIVER): State.DELIVERED,
+    (State.UNKNOWN, Event.PRESENT): State.DELIVERED,
     (State.UNKNOWN, Event.WARN): State.WARNED,
     (State.CANCELED, Event.DELIVER): State.DELIVERED,
+    (State.CANCELED, Event.PRESENT): State.DELIVERED,
     (State.CANCELED, Event.WARN): State.WARNED,
     (State.PENDING, Event.GIVE_UP): State.FAILED,
     (State.UNKNOWN, Event.GIVE_UP): State.FAILED,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from services.dicom.archive import CONTEXTS, NotTold
 from services.dicom.association import Response
 from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, MAXIMUM_CONTEXTS, VERIFICATION, PresentationContext
 from services.dicom.errors import AssociationError, AssociationRejected, SourceTruncated
@@ -31,6 +32,7 @@ from services.forwarder.classify import (
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome, Sent
 from services.forwarder.preparation import Preparation
+from services.forwarder.present import PRESENT, Asking, Presence, asking, known_as, wanted
 from services.forwarder.states import Event
 from services.runtime.errors import GatewayError, ObjectMissing
 
@@ -42,6 +44,7 @@ class Line:
     """How to reach a destination: its address, the profile that decides what is proposed, our limits.
 
     ``reduce``: of level 1 classes it is sent what R92 keeps. ``retried``: statuses after which it is tried again.
+    ``asking``: how it is asked what it has, None: it is not.
     """
 
     peer: Peer
@@ -49,6 +52,7 @@ class Line:
     guards: Guards
     reduce: bool
     retried: Collection[int] = PASSING
+    asking: Asking | None = None
 
 
 def line_to(station: Station, profile: Profile, calling_aet: str, connect_seconds: float) -> Line:
@@ -56,7 +60,8 @@ def line_to(station: Station, profile: Profile, calling_aet: str, connect_second
     guards = profile.guards(connect_seconds=connect_seconds)
     limits = replace(guards, response_seconds=profile.response_seconds("store", station.store_seconds))
     peer = Peer(station.host, station.port, station.title, calling_aet, profile.xeleris)
-    return Line(peer, profile, limits, station.reduce_level_1, station.retried_statuses)
+    asked = asking(station, xeleris=profile.xeleris)
+    return Line(peer, profile, limits, station.reduce_level_1, station.retried_statuses, asked)
 
 
 def trouble_of(error: AssociationError) -> Trouble:
@@ -73,10 +78,15 @@ class Transfer:
     not sent.
     """
 
-    def __init__(self, line: Line, preparation: Preparation, report: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, line: Line, preparation: Preparation, presence: Presence, report: Callable[[Outcome], None]
+    ) -> None:
         self._inbox: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._line = line
         self._preparation = preparation
+        self._presence = presence
+        self.asks = True
+        """Whether the destination may be asked what it has. Set before ``run``."""
         self._report = report
         self._requestor: Requestor | None = None
         self._needed: dict[Pair, None] = {}
@@ -127,7 +137,7 @@ class Transfer:
     def run(self, first: list[Delivery]) -> Trouble | None:
         """Open the association for the contexts of ``first`` and send until the end."""
         try:
-            self._connect([pair for delivery in first for pair in delivery.contexts])
+            self._connect([pair for delivery in first for pair in self._pairs(delivery)])
             while not self._stopped.is_set() and (delivery := self._inbox.get()) is not None:
                 if self._stopped.is_set():
                     break
@@ -162,6 +172,14 @@ class Transfer:
 
     def _deliver(self, delivery: Delivery) -> Trouble | None:
         requestor = self._association_for(delivery)
+        if self._asks(delivery):
+            if self._has(requestor, delivery):
+                association, sent = requestor.association.id, known_as(delivery)
+                self._report(Outcome(delivery, PRESENT, association, sent=sent))
+                return None
+            if self._stopped.is_set():
+                return None
+            requestor = self._association_for(delivery)  # a question in vain may have ended the other one
         context = self._context(requestor, delivery)
         if context is None:
             proposed = any(pair in self._proposed for pair in delivery.contexts)
@@ -171,7 +189,8 @@ class Transfer:
         started = time.monotonic()
         verdict, answered, trouble = self._store(requestor, context, delivery)
         elapsed = int((time.monotonic() - started) * 1000)
-        self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered, self._note, self._sent))
+        note = "; ".join(filter(None, (self._unasked(delivery), self._note)))
+        self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered, note, self._sent))
         return trouble
 
     def _context(self, requestor: Requestor, delivery: Delivery) -> PresentationContext | None:
@@ -185,10 +204,34 @@ class Transfer:
 
     def _association_for(self, delivery: Delivery) -> Requestor:
         """The open association, or another one: the peer ended it while idle, or the context was not proposed."""
-        fits = all(pair in self._proposed or not self._proposable(pair) for pair in delivery.contexts)
+        pairs = self._pairs(delivery)
+        fits = all(pair in self._proposed or not self._proposable(pair) for pair in pairs)
         if self._requestor is not None and fits and self._requestor.alive():
             return self._requestor
-        return self._connect(delivery.contexts)
+        return self._connect(pairs)
+
+    def _pairs(self, delivery: Delivery) -> list[Pair]:
+        """What an association for it is to propose."""
+        return [*delivery.contexts, *(CONTEXTS if self._asks(delivery) else ())]
+
+    def _asks(self, delivery: Delivery) -> bool:
+        return self.asks and wanted(self._line.asking, delivery) and not self._presence.silent
+
+    def _unasked(self, delivery: Delivery) -> str:
+        """Why it was sent without asking whether it is there, though that is wanted."""
+        if not (self.asks and wanted(self._line.asking, delivery) and self._presence.silent):
+            return ""
+        return f"whether it was there could not be asked: {self._presence.why_silent}"
+
+    def _has(self, requestor: Requestor, delivery: Delivery) -> bool:
+        how = self._line.asking
+        assert how is not None  # noqa: S101 - see _asks
+        try:
+            return self._presence.has(requestor, delivery, how.seconds)
+        except (NotTold, AssociationError) as fault:
+            if not self._stopped.is_set():
+                self._presence.silence(str(fault))
+            return False
 
     def _proposable(self, pair: Pair) -> bool:
         """Whether another association could have a context for it: profile xeleris always proposes the same."""

@@ -65,6 +65,7 @@ order by last_received_at limit %(most)s
 -- All live contents of the instances that the study has, also those that were sent again into another study: they go
 -- together. "offset 0" keeps the planner from reading all instances for the sake of some hundreds. waiting: deliveries that are neither done nor given up; one that failed counts no more once its destination
 -- has got that revision or a newer one.
+-- taken: it was sent with success, or is said to be there (no status) and has to be committed.
 with instance as materialized (
     select distinct i.sop_instance_uid from storage.identity i
     where i.study_instance_uid = %(study)s and i.state in ('STORED', 'DAMAGED')
@@ -73,7 +74,9 @@ with instance as materialized (
     cross join lateral (select * from storage.identity i where i.sop_instance_uid = n.sop_instance_uid offset 0) as i
     where i.state in ('STORED', 'DAMAGED')
 ), delivery as materialized (
-    select d.sop_instance_uid, d.revision, d.destination, d.state from routing.delivery_view d
+    select d.sop_instance_uid, d.revision, d.destination, d.state,
+           d.state in ('DELIVERED', 'WARNED') and (d.status is not null or d.commit_on is not null) as taken
+    from routing.delivery_view d
     where d.study_instance_uid in (select c.study_instance_uid from content c)
       and d.sop_instance_uid in (select n.sop_instance_uid from instance n)
 ), got as materialized (
@@ -84,8 +87,7 @@ with instance as materialized (
            array_agg(distinct d.state || ' to ' || d.destination) filter (
                where d.state not in ('DELIVERED', 'WARNED', 'SUPERSEDED', 'CANCELED')
                  and (d.state <> 'FAILED' or g.revision is null or g.revision < d.revision)) as waiting,
-           bool_or(d.state in ('DELIVERED', 'WARNED')) as delivered,
-           array_agg(d.revision) filter (where d.state in ('DELIVERED', 'WARNED')) as revisions
+           bool_or(d.taken) as delivered, array_agg(d.revision) filter (where d.taken) as revisions
     from delivery d
     left join got g on g.sop_instance_uid = d.sop_instance_uid and g.destination = d.destination
     group by d.sop_instance_uid

@@ -103,7 +103,7 @@ def _against(policy: Policy, content: Content) -> str:
     if content.delivered:
         return ""
     if content.sent:
-        return "delivered nowhere, what was to be sent was cancelled"
+        return "sent nowhere: what was to be was cancelled, or its station said that it had it"
     return "" if policy.unmatched else "no rule sends it anywhere"
 
 

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from services.dicom.archive import NotTold
+
 Verdict = Literal["COMPLETE", "MISSING", "INCOMPLETE", "UNKNOWN"]
 Level = Literal["study", "instance"]
 
 NO_INSTANCE_LEVEL: Final = "it does not answer at instance level"
-
-
-class NotTold(Exception):
-    """The station does not answer a question. The text says with what it refused."""
 
 
 class Archive(Protocol):

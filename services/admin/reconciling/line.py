@@ -4,9 +4,9 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from services.admin.reconciling.asking import CONTEXTS, AskedArchive
-from services.admin.reconciling.comparison import Archive, Compared, Level, NotTold, Sent, compare
+from services.admin.reconciling.comparison import Archive, Compared, Level, Sent, compare
 from services.admin.station import Station
+from services.dicom.archive import CONTEXTS, AskedArchive, NotTold
 from services.dicom.errors import AssociationError
 from services.dicom.profile import Profile
 from services.dicom.requestor import Peer, Requestor

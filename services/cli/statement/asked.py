@@ -11,6 +11,7 @@ from services.dicom.pending import Progress
 from services.dicom.profile import RESPONSE_SECONDS, Profile
 from services.dicom.query_models import UNIQUE
 from services.dicom.requestor import CANCEL_SECONDS
+from services.forwarder.present import ASK_SECONDS
 from services.forwarder.retrieval_states import job_end, move_end
 
 _LEVELS: Final[tuple[Level, ...]] = ("STUDY", "SERIES", "IMAGE")
@@ -25,7 +26,7 @@ def query(profile: Profile) -> Section:
             "Started by the command gateway query, for stations flagged query_retrieve (R52). A first-level query "
             "comes after a C-ECHO on an association of its own, and only if that succeeded (R53). Each query has an "
             "association of its own (R59); at the levels below the UIDs above are given (R56, R148). "
-            f"{_filters(profile)} {_ending(profile)} {_character_set(profile)}",
+            f"{_filters(profile)} {_ending(profile)} {_character_set(profile)}{_by_itself(profile)}",
             *(_keys(profile, level) for level in _LEVELS),
             Table("Responses to C-FIND", _COLUMNS, [*_FOUND, *_failures(status.FIND_NAMES)]),
         ),
@@ -55,6 +56,16 @@ def _filters(profile: Profile) -> str:
             "keys of the study level are those with a kind below (R144)."
         )
     return "A station flagged prefilter is asked with at least one criterion; others with any."
+
+
+def _by_itself(profile: Profile) -> str:
+    if profile.xeleris:
+        return ""
+    return (
+        " By itself the AE asks a station flagged skip_present at level IMAGE, once for each series and over the "
+        f"association that sends, which instances it has, and waits {ASK_SECONDS:g} s or as find_seconds says; what "
+        "it does not tell is sent."
+    )
 
 
 def _ending(profile: Profile) -> str:

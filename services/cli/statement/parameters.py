@@ -54,6 +54,7 @@ STATION: Final = {
     "reconcile": "what it was sent is compared every night with what it has",
     "complete_on_release": "a series or study that it sends is complete once it has released the associations by which "
     "it came; otherwise after the rule's quiet time",
+    "skip_present": "it is asked first what it has, and not sent that (profile xeleris: never, R53)",
     "commit_downstream": "archives that must have committed what it asks the AE to commit (profile gateway)",
     "retry_statuses": "failures of a C-STORE after which it is tried again (profile xeleris: none, R46)",
     "retry_errors": "failures without an answer after which it is tried again",

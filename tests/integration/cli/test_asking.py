@@ -283,6 +283,8 @@ def test_a_request_waits_for_the_forwarder_and_says_so(gateway: Gateway, databas
     assert gateway("send", "1.2.3", "--to", "WS1").status == 1
     assert gateway("send", "1.2.3", "--to", "NOBODY").status == 1
     assert gateway("send", "1.2.3").status == 2
+    unasked = gateway("send", "1.2.3", "--to", "ARCHIVE1", "--skip-present")
+    assert (unasked.status, "'gateway station set ARCHIVE1 --query-retrieve'" in unasked.err) == (1, True)
     assert rows(database_url, "select count(*) from config.request") == [(0,)]
     sent = gateway.done("send", "1.2.3", "1.2.3", "--to", "ARCHIVE1", "--json").json()
     assert sent["done"] is False

@@ -14,7 +14,7 @@ FIELDS = {
     "report_titles", "commit_downstream", "retry_statuses", "retry_errors", "retry_first_seconds", "retry_factor",
     "retry_most_seconds", "retry_attempts", "instances_per_second", "megabytes_per_second", "idle_seconds",
     "association_instances", "failover", "failover_seconds", "balance_with", "order", "retention_days", "reconcile",
-    "complete_on_release",
+    "complete_on_release", "skip_present",
 }  # fmt: skip
 RULES = "version: 1\nrules:\n  - {name: to-archive, when: {all: []}, send: [{to: ARCHIVE1}]}\n"
 
@@ -31,7 +31,7 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "--retry-status A7XX --retry-status 0122 --retry-error broken-off --retry-first-seconds 5 --retry-factor 1.5 "
         "--retry-most-seconds 60 --retry-attempts 7 --instances-per-second 2.5 --megabytes-per-second 10 "
         "--idle-seconds 0 --association-instances 100 --failover OTHER --failover-seconds 60 --balance-with OTHER "
-        "--order newest --retention-days 30 --reconcile --complete-on-release"
+        "--order newest --retention-days 30 --reconcile --complete-on-release --skip-present"
     )
     gateway.station("WS1", *given.split(), "--description", "The workstation")
     added = gateway.done("station", "show", "WS1", "--json").json()
@@ -47,7 +47,7 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "retry_first_seconds": 5, "retry_factor": 1.5, "retry_most_seconds": 60, "retry_attempts": 7,
         "instances_per_second": 2.5, "megabytes_per_second": 10, "idle_seconds": 0, "association_instances": 100,
         "failover": "OTHER", "failover_seconds": 60, "balance_with": ["OTHER"], "order": "newest",
-        "retention_days": 30, "reconcile": True, "complete_on_release": True,
+        "retention_days": 30, "reconcile": True, "complete_on_release": True, "skip_present": True,
     }  # fmt: skip
     emptied = ("--commit-on", "", "--address", "", "--move-destination", "", "--store-seconds", "0")
     emptied += ("--commit-quiet-seconds", "-1", "--commit-size", "0", "--report-title", "")

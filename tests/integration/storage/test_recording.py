@@ -202,8 +202,9 @@ async def deliver(storage: Storage, instance: Instance, destination: str, state:
     """A row in the forwarder's ledger."""
     await storage.rows(
         "insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, "
-        "object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state) values (now(), %(uid)s, "
-        "1, %(destination)s, gen_random_uuid(), %(study)s, 'k', 0, 1, 'h', 'c', 't', %(state)s)",
+        "object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state, status) values (now(), "
+        "%(uid)s, 1, %(destination)s, gen_random_uuid(), %(study)s, 'k', 0, 1, 'h', 'c', 't', %(state)s, "
+        "case when %(state)s in ('DELIVERED', 'WARNED') then 0 end)",
         uid=instance.sop_instance_uid,
         study=instance.study_instance_uid,
         destination=destination,

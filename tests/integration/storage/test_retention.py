@@ -72,6 +72,7 @@ async def test_cells_of_retention_by_outcome(make_storage: Make) -> None:
         "cancelled": ("CANCELED", None, 40, "CT1", False),
         "unmatched": (None, None, 40, "CT1", False),
         "uncommitted": ("DELIVERED", "ARCHIVE", 40, "CT1", False),
+        "said to be there": ("DELIVERED", None, 40, "CT1", False),
     }
     instances = {name: ct(number, study=number) for number, name in enumerate(cells, 1)}
     for name, (state, commit_on, days, source, _) in cells.items():
@@ -83,12 +84,15 @@ async def test_cells_of_retention_by_outcome(make_storage: Make) -> None:
                 on=commit_on,
                 uid=instances[name].sop_instance_uid,
             )
+    there = instances["said to be there"].sop_instance_uid
+    await storage.rows("update routing.delivery set status = null where sop_instance_uid = %(uid)s", uid=there)
     await run(storage)
     found = await states(storage)
     gone = {name for name, instance in instances.items() if found[instance.sop_instance_uid] == "DELETING"}
     assert gone == {name for name, cell in cells.items() if cell[-1]}
     reasons = await kept(storage)
     assert "not yet committed by ARCHIVE" in reasons[instances["uncommitted"].study_instance_uid]
+    assert "said that it had it" in reasons[instances["said to be there"].study_instance_uid]
     assert "FAILED to PACS1" in reasons[instances["failed"].study_instance_uid]
     told = await storage.rows(
         "select actor, object, after from audit.entry where action = 'studies.delete' order by at"

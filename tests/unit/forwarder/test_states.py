@@ -20,16 +20,16 @@ from services.forwarder.states import (
 )
 
 EXPECTED = """
-           claim   deliver   warn   refuse postpone give_back lose_answer give_up cancel   retry   supersede  reroute
-PENDING    SENDING -         -      -      -        -         -           FAILED  CANCELED PENDING SUPERSEDED CANCELED
-SENDING    -       DELIVERED WARNED FAILED PENDING  PENDING   UNKNOWN     FAILED  -        -       -          -
-DELIVERED  -       -         -      -      -        -         -           -       -        -       -          -
-WARNED     -       -         -      -      -        -         -           -       -        -       -          -
-FAILED     -       -         -      -      -        -         -           -       -        PENDING -          CANCELED
-UNKNOWN    SENDING DELIVERED WARNED -      -        -         -           FAILED  CANCELED UNKNOWN SUPERSEDED CANCELED
-CANCELED   -       DELIVERED WARNED -      -        -         -           -       -        PENDING -          CANCELED
-SUPERSEDED -       -         -      -      -        -         -           -       -        -       -          -
-"""
+           claim   deliver   present   warn   refuse postpone give_back lose_answer give_up cancel   retry   supersede  reroute
+PENDING    SENDING -         -         -      -      -        -         -           FAILED  CANCELED PENDING SUPERSEDED CANCELED
+SENDING    -       DELIVERED DELIVERED WARNED FAILED PENDING  PENDING   UNKNOWN     FAILED  -        -       -          -
+DELIVERED  -       -         -         -      -      -        -         -           -       -        -       -          -
+WARNED     -       -         -         -      -      -        -         -           -       -        -       -          -
+FAILED     -       -         -         -      -      -        -         -           -       -        PENDING -          CANCELED
+UNKNOWN    SENDING DELIVERED DELIVERED WARNED -      -        -         -           FAILED  CANCELED UNKNOWN SUPERSEDED CANCELED
+CANCELED   -       DELIVERED DELIVERED WARNED -      -        -         -           -       -        PENDING -          CANCELED
+SUPERSEDED -       -         -         -      -      -        -         -           -       -        -       -          -
+"""  # noqa: E501 - a table
 
 
 def _cells() -> list[tuple[State, Event, State | None]]:

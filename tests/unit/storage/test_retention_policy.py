@@ -56,7 +56,7 @@ def test_a_study_is_old_enough_when_each_of_its_sources_says_so(
         ({"waiting": ("FAILED to PACS1", "PENDING to PACS2")}, False, "FAILED to PACS1, PENDING to PACS2"),
         ({"sent": False, "delivered": False}, False, "no rule sends it anywhere"),
         ({"sent": False, "delivered": False}, True, ""),
-        ({"delivered": False}, True, "delivered nowhere, what was to be sent was cancelled"),
+        ({"delivered": False}, True, "sent nowhere: what was to be was cancelled, or its station said that it had it"),
         ({"state": "DAMAGED"}, True, "its object is damaged"),
         ({"disposition": "HELD", "itself": False}, True, "HELD, a person has to decide"),
         ({"disposition": "HELD", "itself": True}, False, ""),

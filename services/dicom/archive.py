@@ -1,9 +1,8 @@
-"""A station's answers to the questions of a comparison: C-FIND in the model Study Root, over one association."""
+"""What a station says that it has: C-FIND in the model Study Root, over an open association."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from services.admin.reconciling.comparison import NotTold
 from services.dicom import commands, status
 from services.dicom.contexts import UNCOMPRESSED, PresentationContext
 from services.dicom.identifiers import Identifier, IdentifierFault, decode_identifier, encode_identifier
@@ -19,14 +18,26 @@ _STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
 _INSTANCES_OF_STUDY, _INSTANCES_OF_SERIES = 0x00201208, 0x00201209
 
 
-class AskedArchive:
-    """The answers of the peer of an open association. Errors of the association pass through."""
+class NotTold(Exception):
+    """The station does not answer a question. The text says with what it refused."""
 
-    def __init__(self, requestor: Requestor, context: PresentationContext) -> None:
+
+class AskedArchive:
+    """The answers of the peer of an open association; ``meanwhile`` is called while it is waited for. Every method
+    raises ``NotTold``; errors of the association pass through."""
+
+    def __init__(
+        self,
+        requestor: Requestor,
+        context: PresentationContext,
+        limits: MatchLimits = MOST,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
         self._requestor, self._context = requestor, context
+        self._limits, self._meanwhile = limits, meanwhile
 
     def study(self, study: str) -> int | Literal["absent"] | None:
-        """See ``comparison.Archive``."""
+        """Instances that it has of a study; None: it does not count them."""
         matches = self._find("STUDY", {_STUDY: study, _INSTANCES_OF_STUDY: ""})
         found = [match for match in matches if match.keys.get(_STUDY) == study]
         if not found:
@@ -34,14 +45,17 @@ class AskedArchive:
         return _count(found[0], _INSTANCES_OF_STUDY)
 
     def series(self, study: str) -> Mapping[str, int | None]:
-        """See ``comparison.Archive``."""
+        """Instances that it has of each series of a study; None: it does not count them."""
         matches = self._find("SERIES", {_STUDY: study, _SERIES: "", _INSTANCES_OF_SERIES: ""})
         return {match.keys.get(_SERIES, ""): _count(match, _INSTANCES_OF_SERIES) for match in matches}
 
     def instances(self, study: str, series: str) -> frozenset[str]:
-        """See ``comparison.Archive``."""
-        matches = self._find("IMAGE", {_STUDY: study, _SERIES: series, _INSTANCE: ""})
-        return frozenset(match.keys[_INSTANCE] for match in matches if match.keys.get(_INSTANCE))
+        """SOP Instance UIDs that it has of a series. Matches of which it says itself that they are of another one are
+        none."""
+        asked = {_STUDY: study, _SERIES: series}
+        matches = self._find("IMAGE", asked | {_INSTANCE: ""})
+        found = [match.keys for match in matches if all(match.keys.get(tag) in ("", None, asked[tag]) for tag in asked)]
+        return frozenset(keys[_INSTANCE] for keys in found if keys.get(_INSTANCE))
 
     def _find(self, level: str, keys: Mapping[int, str]) -> list[Identifier]:
         """All matches. Raises ``NotTold`` for a failure, for more than are taken, and for what cannot be read."""
@@ -53,12 +67,13 @@ class AskedArchive:
 
         try:
             found = self._requestor.find(
-                self._context, encode_identifier(level, keys, syntax), match, limits=MOST, cancel=True
-            )
+                self._context, encode_identifier(level, keys, syntax), match, limits=self._limits, cancel=True,
+                meanwhile=self._meanwhile,
+            )  # fmt: skip
         except IdentifierFault as fault:
             raise NotTold(f"a match that cannot be read ({fault})") from fault
         if found.cut:
-            raise NotTold(f"more than {MOST.count} matches")
+            raise NotTold(f"more than {self._limits.count} matches")
         if status.classify(found.response.status) is not status.SUCCESS:
             words = status.name(found.response.status, commands.C_FIND)
             raise NotTold(f"C-FIND answered with status {found.response.status:04X} ({words})")
