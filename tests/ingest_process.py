@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +17,9 @@ from typing import Any
 from schemas.snapshot import KEY, Snapshot, SnapshotStation
 from services.runtime.objects import ObjectStore, open_store
 from services.runtime.settings import RuntimeSettings
+from tests import forked
 from tests.waiting import until
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 NOBODY = "127.0.0.1:9"
 
 
@@ -45,7 +43,7 @@ class IngestProcess:
         self.home.mkdir(parents=True, exist_ok=True)
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self.listener.getsockname()[1]
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: forked.Process | None = None
 
     @property
     def objects(self) -> ObjectStore:
@@ -74,14 +72,12 @@ class IngestProcess:
     def start(self, *, ready: bool = True) -> None:
         """Start it; wait until it says it is ready, or until it answers at all. Fails at once if it ends instead."""
         with (self.home / "ingest.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "services.cli", "run", *self.services],
-                cwd=REPOSITORY,
-                env=os.environ | self.environment(),
-                stdout=log,
-                stderr=log,
-                pass_fds=[self.listener.fileno()],
-                start_new_session=True,
+            self.process = forked.start(
+                ["run", *self.services],
+                os.environ | self.environment(),
+                log,
+                inherited=[self.listener.fileno()],
+                prefix=self.prefix,
             )
         wanted = (200,) if ready else (200, 503)
         until(

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +16,10 @@ from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg.rows import dict_row
 
 from services.cli.names import LISTENING
+from tests import forked
 from tests.waiting import until
 
 SERVICES = ("storage", "index", "forwarder", "commitment", "admin")
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @dataclass
@@ -29,7 +27,7 @@ class Part:
     """One process of the gateway."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: forked.Process
 
     @property
     def alive(self) -> bool:
@@ -123,15 +121,9 @@ class RunningGateway:
         services = LISTENING if service == "ingest" else (service,)
         log = (self.home / f"{name}.log").open("ab")
         with log:
-            process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "services.cli", "run", *services],
-                cwd=REPOSITORY,
-                env=self.environment(service) | dict(environment or {}),
-                stdout=log,
-                stderr=log,
-                pass_fds=[self.listener.fileno()] if service == "ingest" else [],
-                start_new_session=True,
-            )
+            inherited = [self.listener.fileno()] if service == "ingest" else []
+            known = self.environment(service) | dict(environment or {})
+            process = forked.start(["run", *services], known, log, inherited=inherited, prefix=prefix)
         self.parts[name] = Part(name, process)
         return self.parts[name]
 
@@ -217,15 +209,7 @@ class RunningGateway:
         self, *arguments: str, status: int = 0, limit: float = 60, environment: Mapping[str, str] | None = None
     ) -> str:
         """Run ``gateway …`` in another process; its standard output. Fails unless it exits with ``status``."""
-        done = subprocess.run(
-            [sys.executable, "-m", "services.cli", *arguments],
-            cwd=REPOSITORY,
-            env=self.environment() | dict(environment or {}),
-            capture_output=True,
-            text=True,
-            timeout=limit,
-            check=False,
-        )
+        done = forked.run(arguments, self.environment() | dict(environment or {}), limit)
         outcome = f"gateway {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}"
         assert done.returncode == status, outcome
         return done.stdout

@@ -26,7 +26,8 @@ from schemas.messages import InstanceReceived
 from schemas.topology import EXCHANGE
 from tests.deploy.promql import NotPromql, selected
 from tests.factories import Instance, ct, small_instances
-from tests.running_gateway import REPOSITORY, FreshServers, RunningGateway, running_gateway
+from tests.forked import REPOSITORY
+from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import Answer, RawSender, StationReceiver
 from tests.waiting import until
 

@@ -3,8 +3,6 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,12 +15,12 @@ from private_servers.postgresql import PrivatePostgresql
 from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg.rows import dict_row
 
+from tests import forked
 from tests.conftest import fresh_database
 from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.recorded import add_rule_set, add_station
-from tests.running_gateway import REPOSITORY
 from tests.waiting import until
 
 ROUTING = ("ingest", "storage", "forwarder")
@@ -48,9 +46,8 @@ class Neighbour:
             "GATEWAY_HTTP_PORT": "0", "GATEWAY_HEALTH_PORT": "0", "GATEWAY_MINIMUM_FREE_BYTES": "50000000",
             "GATEWAY_MINIMUM_FREE_FRACTION": "0.001",
         }  # fmt: skip
-        command = [sys.executable, "-m", "services.cli", "run", *ROUTING]
         with (self.home / "log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=REPOSITORY, env=kept | chosen, stdout=log, stderr=log)
+            process = forked.start(["run", *ROUTING], kept | chosen, log)
         try:
             yield
         finally:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.factories import ct
-from tests.ingest_process import REPOSITORY, IngestProcess, snapshot
+from tests.forked import REPOSITORY
+from tests.ingest_process import IngestProcess, snapshot
 from tests.stations import RawSender
 from tests.waiting import until
 
