@@ -17,6 +17,7 @@ from tests.stations import RawSender
 from tests.waiting import until
 
 SENDERS, REPLACEMENTS = 16, 20
+PAUSE_SECONDS = 0.1  # senders that never pause would leave the processes that start no processor
 UP = """
 import sys
 from services.runtime.processes import Plan, up
@@ -72,7 +73,7 @@ def send(port: int, number: int, stop: threading.Event, faults: list[str], store
     """Associations one after the other, one instance each."""
     count = 0
     try:
-        while not stop.is_set():
+        while not stop.wait(PAUSE_SECONDS):
             one = ct(number * 100_000 + count, pixel_bytes=512)
             with RawSender(port, contexts=[(one.sop_class_uid, one.transfer_syntax_uid)]) as sender:
                 status = sender.store(one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid, one.data_set)
