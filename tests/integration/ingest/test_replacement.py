@@ -45,7 +45,7 @@ def test_no_sender_notices(tmp_path: Path) -> None:
         for _ in range(REPLACEMENTS // 2):
             before = pids(tmp_path)
             up.send_signal(signal.SIGHUP)
-            until(partial(replaced, tmp_path, before), limit=60, what="both processes to be replaced")
+            until(partial(replaced, tmp_path, before), limit=120, what="both processes to be replaced")
         stop.set()
         for thread in senders:
             thread.join(30)
