@@ -1373,6 +1373,73 @@ CREATE VIEW routing.attempt_view AS
     attempt.milliseconds,
     attempt.sent_sha256
    FROM routing.attempt;
+CREATE TABLE routing.count_question (
+    source text NOT NULL,
+    level text NOT NULL,
+    group_uid text NOT NULL,
+    expected integer,
+    fault text DEFAULT ''::text NOT NULL,
+    asked integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease_until timestamp with time zone,
+    CONSTRAINT count_question_level_check CHECK ((level = ANY (ARRAY['series'::text, 'study'::text])))
+);
+COMMENT ON TABLE routing.count_question IS 'A series or study that jobs collect, as its source counts it. expected: what it told last; fault: why it told nothing.';
+CREATE TABLE routing.job (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'QUEUED'::text NOT NULL,
+    destination text NOT NULL,
+    study_instance_uid text NOT NULL,
+    group_uid text DEFAULT ''::text NOT NULL,
+    rule_set integer,
+    rule text DEFAULT ''::text NOT NULL,
+    level text DEFAULT 'instance'::text NOT NULL,
+    priority integer DEFAULT 1 NOT NULL,
+    request uuid,
+    reason text DEFAULT ''::text NOT NULL,
+    quiet interval DEFAULT '00:00:00'::interval NOT NULL,
+    last_received_at timestamp with time zone,
+    released_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    completed_by text DEFAULT ''::text NOT NULL,
+    required integer DEFAULT 0 NOT NULL,
+    met integer[] DEFAULT '{}'::integer[] NOT NULL,
+    first_at timestamp with time zone,
+    by_release boolean DEFAULT false NOT NULL,
+    skip_present boolean,
+    counted_at text DEFAULT ''::text NOT NULL,
+    CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
+    CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
+    CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
+    CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['QUEUED'::text, 'ACTIVE'::text, 'COMPLETED'::text, 'FAILED'::text, 'CANCELED'::text])))
+);
+COMMENT ON COLUMN routing.job.group_uid IS 'What the job collects: the study''s or series'' UID for those levels, the study''s for level instance.';
+COMMENT ON COLUMN routing.job.priority IS '0 low, 1 normal, 2 high, 3 stat: what its rule or person gave it.';
+COMMENT ON COLUMN routing.job.released_at IS 'When its deliveries may go: at once for level instance, else when the quiet time has passed below storage''s watermark (P7).';
+COMMENT ON COLUMN routing.job.completed_by IS 'By what the series or study was complete when the job was released; empty: it collects nothing, or collects still.';
+COMMENT ON COLUMN routing.job.required IS 'Nodes of the rule that instances have to meet before what the job collects is complete; 0: it requires nothing.';
+COMMENT ON COLUMN routing.job.met IS 'Which of these instances that it has collected meet, counted from 0.';
+COMMENT ON COLUMN routing.job.first_at IS 'When a person put it first: what it has and gets goes before all others.';
+COMMENT ON COLUMN routing.job.by_release IS 'Everything that it has collected came from such sources; the associations are in routing.job_association.';
+COMMENT ON COLUMN routing.job.skip_present IS 'Whether the destination is asked first which instances it has; null: as the station says.';
+COMMENT ON COLUMN routing.job.counted_at IS 'The source that is asked how many instances there are of what the job collects; empty: none is.';
+CREATE VIEW routing.collecting_view AS
+ SELECT j.id AS job,
+    j.level,
+    (EXTRACT(epoch FROM j.quiet))::integer AS seconds,
+    j.required,
+    cardinality(j.met) AS met,
+    j.by_release,
+    j.counted_at,
+    q.expected,
+    COALESCE(q.fault, ''::text) AS fault
+   FROM (routing.job j
+     LEFT JOIN routing.count_question q ON (((q.source = j.counted_at) AND (q.level = j.level) AND (q.group_uid = j.group_uid))))
+  WHERE ((j.released_at IS NULL) AND (j.level <> 'instance'::text));
+COMMENT ON VIEW routing.collecting_view IS 'What completes what each job collects, and how far it is.';
 CREATE TABLE routing.delivery (
     id bigint NOT NULL,
     received_at timestamp with time zone NOT NULL,
@@ -1594,45 +1661,6 @@ CREATE VIEW routing.evaluation_view AS
     evaluation.note,
     evaluation.evaluated_at
    FROM routing.evaluation;
-CREATE TABLE routing.job (
-    id uuid NOT NULL,
-    kind text NOT NULL,
-    state text DEFAULT 'QUEUED'::text NOT NULL,
-    destination text NOT NULL,
-    study_instance_uid text NOT NULL,
-    group_uid text DEFAULT ''::text NOT NULL,
-    rule_set integer,
-    rule text DEFAULT ''::text NOT NULL,
-    level text DEFAULT 'instance'::text NOT NULL,
-    priority integer DEFAULT 1 NOT NULL,
-    request uuid,
-    reason text DEFAULT ''::text NOT NULL,
-    quiet interval DEFAULT '00:00:00'::interval NOT NULL,
-    last_received_at timestamp with time zone,
-    released_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    completed_by text DEFAULT ''::text NOT NULL,
-    required integer DEFAULT 0 NOT NULL,
-    met integer[] DEFAULT '{}'::integer[] NOT NULL,
-    first_at timestamp with time zone,
-    by_release boolean DEFAULT false NOT NULL,
-    skip_present boolean,
-    CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
-    CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
-    CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
-    CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['QUEUED'::text, 'ACTIVE'::text, 'COMPLETED'::text, 'FAILED'::text, 'CANCELED'::text])))
-);
-COMMENT ON COLUMN routing.job.group_uid IS 'What the job collects: the study''s or series'' UID for those levels, the study''s for level instance.';
-COMMENT ON COLUMN routing.job.priority IS '0 low, 1 normal, 2 high, 3 stat: what its rule or person gave it.';
-COMMENT ON COLUMN routing.job.released_at IS 'When its deliveries may go: at once for level instance, else when the quiet time has passed below storage''s watermark (P7).';
-COMMENT ON COLUMN routing.job.completed_by IS 'By what the series or study was complete when the job was released; empty: it collects nothing, or collects still.';
-COMMENT ON COLUMN routing.job.required IS 'Nodes of the rule that instances have to meet before what the job collects is complete; 0: it requires nothing.';
-COMMENT ON COLUMN routing.job.met IS 'Which of these instances that it has collected meet, counted from 0.';
-COMMENT ON COLUMN routing.job.first_at IS 'When a person put it first: what it has and gets goes before all others.';
-COMMENT ON COLUMN routing.job.by_release IS 'Everything that it has collected came from such sources; the associations are in routing.job_association.';
-COMMENT ON COLUMN routing.job.skip_present IS 'Whether the destination is asked first which instances it has; null: as the station says.';
 CREATE TABLE routing.job_association (
     job uuid NOT NULL,
     association text NOT NULL
@@ -2516,6 +2544,8 @@ ALTER TABLE ONLY routing.attempt
     ADD CONSTRAINT attempt_pkey PRIMARY KEY (at, id);
 ALTER TABLE ONLY routing.attempt_default
     ADD CONSTRAINT attempt_default_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY routing.count_question
+    ADD CONSTRAINT count_question_pkey PRIMARY KEY (source, level, group_uid);
 ALTER TABLE ONLY routing.delivery
     ADD CONSTRAINT delivery_pkey PRIMARY KEY (received_at, id);
 ALTER TABLE ONLY routing.delivery_default
@@ -2761,6 +2791,7 @@ CREATE INDEX evaluation_default_received_at_idx1 ON routing.evaluation_default U
 CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_instance_uid);
 CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_default USING btree (sop_instance_uid);
 CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule_set, rule, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL));
+CREATE INDEX job_counted ON routing.job USING btree (counted_at) WHERE ((released_at IS NULL) AND (counted_at <> ''::text));
 CREATE INDEX job_created ON routing.job USING btree (created_at DESC);
 CREATE INDEX job_retrieving ON routing.job USING btree (created_at) WHERE ((kind = 'retrieve'::text) AND (finished_at IS NULL));
 CREATE INDEX job_study ON routing.job USING btree (study_instance_uid, destination);

@@ -53,6 +53,9 @@ class Judge(StepJudge, Protocol):
     def awaited(self, title: str) -> str | None:
         """Cure for a station whose commitment cannot be waited for."""
 
+    def counted(self) -> str | None:
+        """Cure where no source may be asked how many instances it has."""
+
 
 def seconds(quiet: str) -> int:
     """Seconds of a duration such as ``30s``, ``5m`` or ``1h``.
@@ -200,9 +203,25 @@ def _as_list(value: Any) -> Any:
 
 class Completion(Part):
     """What besides the quiet time says that a series or study is complete. ``require``: for each of these nodes some
-    instance of it matches."""
+    instance of it matches. ``counts``: as many instances of it have come as their source says there are."""
 
-    require: Annotated[list[Node], BeforeValidator(_as_list), Field(min_length=1, max_length=16)]
+    require: Annotated[list[Node], BeforeValidator(_as_list), Field(min_length=1, max_length=16)] | None = None
+    counts: StrictBool | None = None
+
+    @field_validator("counts")
+    @classmethod
+    def _counts(cls, counts: bool | None, info: ValidationInfo) -> bool | None:
+        judge: Judge | None = (info.context or {}).get("judge")
+        cure = judge.counted() if counts and judge is not None else None
+        if cure is not None:
+            raise fault("", counts, cure)
+        return counts
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.require and not self.counts:
+            raise fault("", "", "write what completes it: require, or counts: true")
+        return self
 
 
 class Rule(Part):

@@ -196,9 +196,7 @@ where not exists (select from storage.identity_view i
 -- held: what keeps deliveries of it waiting. collecting: what completes what it collects.
 select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, h.held, completed_by, level,
        finished_at is null and first_at is not null as goes_first,
-       case when released_at is null and level <> 'instance' then jsonb_build_object(
-           'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met),
-           'by_release', by_release) end as collecting
+       (select to_jsonb(c) from routing.collecting_view c where c.job = j.id) as collecting
 from routing.job_view j
 cross join lateral (
     select case when j.finished_at is null then (
@@ -214,9 +212,7 @@ order by created_at desc, id limit %(limit)s
 select id, kind, state, source, destination, total, done, failed, remaining, warned, reason, created_at, finished_at, study_instance_uid,
        nullif(rule_set, 0) as rule_set, rule, level, priority, first_at, request, released_at, completed_by, started_at,
        finished_at is null and first_at is not null as goes_first,
-       case when released_at is null and level <> 'instance' then jsonb_build_object(
-           'level', level, 'seconds', extract(epoch from quiet)::int, 'required', required, 'met', cardinality(met),
-           'by_release', by_release) end as collecting, (
+       (select to_jsonb(c) from routing.collecting_view c where c.job = job_view.id) as collecting, (
            select to_jsonb(h) from config.hold_view h where h.id = (
                select min(v.hold) from routing.delivery_view v
                where v.job = %(id)s and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) as held

@@ -24,7 +24,16 @@ def collecting(signals: Mapping[str, Any] | None) -> str:
         told.append(f"what the rule requires is there ({signals['met']} of {signals['required']})")
     if signals["by_release"]:
         told.append("its source has released each association by which it came")
+    if signals["counted_at"]:
+        told.append(_counted(signals["counted_at"], signals["expected"], signals["fault"]))
     return ", or ".join(told)
+
+
+def _counted(source: str, expected: int | None, fault: str) -> str:
+    """What a source said of how many there are, or why it said nothing."""
+    if expected is None:
+        return f"as many have come as {source} says there are ({fault or 'not asked yet'})"
+    return f"{expected} instances have come from {source}" + (f" ({fault})" if fault else "")
 
 
 def complete(level: str, by: str) -> str:

@@ -62,20 +62,22 @@ from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination
 -- name: collect_jobs
 -- The collecting job of each group, made or extended. A released one no longer conflicts: late arrivals make a new job.
 insert into routing.job as j (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, priority,
-                              quiet, last_received_at, required, met, by_release)
+                              quiet, last_received_at, required, met, by_release, counted_at)
 select u.id, 'send', u.destination, u.study, u.group_uid, u.rule_set, u.rule, u.level, u.priority,
        make_interval(secs => u.quiet), u.last_received_at, u.required,
-       array(select place::int from jsonb_array_elements_text(u.met) as place), u.by_release
+       array(select place::int from jsonb_array_elements_text(u.met) as place), u.by_release,
+       u.counted_at
 from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study)s::text[],
             %(group_uid)s::text[], %(level)s::text[], %(priority)s::int[], %(quiet)s::double precision[],
             %(last_received_at)s::timestamptz[], %(required)s::int[], %(met)s::jsonb[],
-            %(by_release)s::boolean[])
+            %(by_release)s::boolean[], %(counted_at)s::text[])
          as u(id, rule_set, rule, destination, study, group_uid, level, priority, quiet, last_received_at, required,
-              met, by_release)
+              met, by_release, counted_at)
 on conflict (rule_set, rule, destination, group_uid) where released_at is null and request is null
 do update set last_received_at = greatest(j.last_received_at, excluded.last_received_at),
               met = array(select distinct unnest(j.met || excluded.met)),
-              by_release = j.by_release and excluded.by_release
+              by_release = j.by_release and excluded.by_release,
+              counted_at = case when j.counted_at = excluded.counted_at then j.counted_at else '' end
 returning id, rule_set, rule, destination, group_uid
 
 -- name: insert_associations
@@ -88,11 +90,12 @@ delete from routing.job_association where job = any(%(jobs)s::uuid[])
 
 -- name: select_releasable
 -- Collecting jobs that are complete: below storage's watermark (P7), and with nothing of the study that is recorded and
--- not evaluated yet, all that is required is there, or all associations by which it came were released, or the quiet
--- time has passed.
+-- not evaluated yet, all that is required is there, or all associations by which it came were released, or as many
+-- instances have come from the source as it said there are, or the quiet time has passed.
 select j.id, j.destination, s.completed_by
 from routing.job j
 cross join storage.watermark_view w
+left join routing.count_question q on q.source = j.counted_at and q.level = j.level and q.group_uid = j.group_uid
 cross join lateral (
     select case when j.required > 0 and cardinality(j.met) = j.required then 'required content'
                 when j.by_release and not exists (
@@ -100,7 +103,14 @@ cross join lateral (
                     left join routing.ended_association e on e.association = a.association
                     where a.job = j.id and (e.ended_at is null or e.ended_at > w.recorded_through)
                 ) then 'association release'
-                when j.last_received_at + j.quiet <= w.recorded_through then 'quiet time' end as completed_by
+                when q.expected <= (
+                    select count(distinct r.sop_instance_uid) from storage.receipt_view r
+                    where r.study_instance_uid = j.study_instance_uid and r.calling_aet = j.counted_at
+                      and (j.level = 'study' or r.series_instance_uid = j.group_uid)
+                      and r.identity_state in ('STORED', 'DAMAGED')
+                ) then 'expected counts: ' || q.expected
+                when j.last_received_at + j.quiet <= w.recorded_through
+                then 'quiet time' || coalesce('; ' || nullif(q.fault, ''), '') end as completed_by
 ) as s
 where j.released_at is null and j.last_received_at <= w.recorded_through
   and s.completed_by is not null

@@ -4,6 +4,7 @@ from services.dicom.outgoing import WANTED_CHANNEL
 from services.forwarder.associations import Associations
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
+from services.forwarder.counting import Counting
 from services.forwarder.failover import Failover
 from services.forwarder.handlers import Clocks
 from services.forwarder.holds import Holds
@@ -19,6 +20,7 @@ EXPIRE_SECONDS = 5.0
 MEASURE_SECONDS = 15.0
 GIVE_UP_SECONDS = 60.0
 AWAITED_SECONDS = 3.0
+COUNT_SECONDS = 2.0
 FORGET_SECONDS = 3600.0
 FAILOVER_SECONDS = 2.0
 AGE_SECONDS = 15.0
@@ -35,6 +37,7 @@ async def spawn_loops(
     failover: Failover,
     retrievals: Retrievals,
     associations: Associations,
+    counting: Counting,
     settings: ForwarderSettings,
 ) -> None:
     """Start all loops as supervised tasks."""
@@ -69,6 +72,8 @@ async def spawn_loops(
         ("give up", GIVE_UP_SECONDS, clocks.give_up),
         ("awaited commitments", AWAITED_SECONDS, commitments.awaited),
         ("age", AGE_SECONDS, clocks.age),
+        ("counts", COUNT_SECONDS, counting.attend),
+        ("forget counts", FORGET_SECONDS, counting.forget),
         ("forget associations", FORGET_SECONDS, associations.forget),
         ("failover", FAILOVER_SECONDS, failover.attend),
     ):

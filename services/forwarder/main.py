@@ -18,6 +18,7 @@ from services.dicom.settings import DicomSettings
 from services.forwarder.associations import Associations
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
+from services.forwarder.counting import Counting
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.failover import Failover
 from services.forwarder.handlers import Clocks, Handlers
@@ -59,11 +60,10 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         clocks = Clocks(runtime.db, configuration, holds, settings)
         failover = Failover(runtime.db, configuration)
         associations = Associations(runtime.db, configuration)
-        retrievals = Retrievals(
-            RetrievingMeans(
-                runtime.db, configuration, settings, profile, runtime.settings.aet, runtime.supervisor, threads
-            )
+        asking = RetrievingMeans(
+            runtime.db, configuration, settings, profile, runtime.settings.aet, runtime.supervisor, threads
         )
+        retrievals = Retrievals(asking)
         loops = Loops(runtime.db, runtime.supervisor)
         await spawn_loops(
             loops,
@@ -76,6 +76,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
             failover,
             retrievals,
             associations,
+            Counting(asking),
             settings,
         )
         await consume(runtime, handlers, associations, settings)

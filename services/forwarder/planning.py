@@ -67,7 +67,7 @@ class Planned:
     from; empty where a person asked for it. ``transform``: what is changed of it, unless ``sent_as`` says that
     it goes as an earlier delivery went. ``lateness``: what the rule says of late arrivals.
     ``required`` and ``meets``: see ``Match``. ``association``: by which it came, if its release completes a series or
-    study of that source; else "".
+    study of that source; else "". ``counts``: ``source`` says how many there are of the series or study.
     """
 
     instance: Instance
@@ -84,6 +84,7 @@ class Planned:
     required: int = 0
     meets: frozenset[int] = frozenset()
     association: str = ""
+    counts: bool = False
 
 
 def instance(receipt: Mapping[str, Any]) -> Instance:
@@ -121,6 +122,7 @@ def plan(
             lateness=AS_ANY_OTHER if asked else Lateness(match.late, match.late_within),
             required=match.required,
             meets=match.meets,
+            counts=match.counts and not asked,
         )
 
 

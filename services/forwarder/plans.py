@@ -121,9 +121,11 @@ async def _collecting_jobs(connection: Connection, planned: Sequence[Planned]) -
     last: dict[JobKey, datetime] = {}
     met: dict[JobKey, frozenset[int]] = {}
     by_release: dict[JobKey, bool] = {}
+    sources: dict[JobKey, set[str]] = {}
     for each in planned:
         last[each.job] = max(last.get(each.job, each.instance.received_at), each.instance.received_at)
         met[each.job] = met.get(each.job, frozenset()) | each.meets
+        sources.setdefault(each.job, set()).add(each.source if each.counts else "")
         by_release[each.job] = by_release.get(each.job, True) and bool(each.association)
     parameters = _job_parameters(wanted) | {
         "id": [uuid4() for _ in wanted],
@@ -135,6 +137,7 @@ async def _collecting_jobs(connection: Connection, planned: Sequence[Planned]) -
         "required": [each.required for each in wanted.values()],
         "met": [json.dumps(sorted(met[key])) for key in wanted],
         "by_release": [by_release[key] for key in wanted],
+        "counted_at": [min(sources[key]) if len(sources[key]) == 1 else "" for key in wanted],
     }
     rows = await (await connection.execute(jobs.QUERIES.collect_jobs, parameters)).fetchall()
     by_identity = {(row["rule_set"], row["rule"], row["destination"], row["group_uid"]): row["id"] for row in rows}

@@ -56,7 +56,7 @@ def parse(
 ) -> RuleDocument:
     """Read a rule file. With ``stations``, the titles it may send to are checked too, in the same pass, and with
     ``committing`` what it says of storage commitment. ``transforming``: whether the profile lets rules change what they
-    send.
+    send and ask sources how much there is, which profile xeleris does not.
 
     Raises:
         RuleFaults: all faults of the file.
@@ -146,6 +146,9 @@ class _Judge:
         if self._committing is None or (self._stations is not None and title not in self._stations):
             return None  # that there is no such station is told at ``to``
         return self._committing.why_not_required(title)
+
+    def counted(self) -> str | None:
+        return None if self._transforming else "profile xeleris queries only for a person (R53): leave counts out"
 
     def awaited(self, title: str) -> str | None:
         return None if self._committing is None else self._committing.why_not_awaited(title)

@@ -25,7 +25,8 @@ class Match:
     ``after_commitment`` are the stations that must have committed the instance before it goes. ``back``: it goes also
     to the station it came from. ``transform`` says by destination what is changed of what is sent there, the rule's
     steps before the target's. ``required`` says how many nodes instances of a series or study have to meet before it is
-    complete (0: the quiet time alone decides), ``meets`` which of them this one meets.
+    complete (0: the quiet time alone decides), ``meets`` which of them this one meets; ``counts``
+    whether its source says how many there are.
     """
 
     rule: str
@@ -41,6 +42,7 @@ class Match:
     late_within: str | None = None
     required: int = 0
     meets: frozenset[int] = frozenset()
+    counts: bool = False
 
     def withheld(self, source: str) -> tuple[str, ...]:
         """Destinations it does not send to because the instance came from there: the loop guard (P5)."""
@@ -148,6 +150,7 @@ def compile_rules(document: RuleDocument) -> CompiledRules:
 
 
 def _compiled(rule: Rule) -> _CompiledRule:
+    required = (rule.complete and rule.complete.require) or []
     match = Match(
         rule.name,
         rule.level,
@@ -160,11 +163,11 @@ def _compiled(rule: Rule) -> _CompiledRule:
         {target.to: steps for target in rule.send if (steps := (*(rule.transform or ()), *(target.transform or ())))},
         rule.late or "new",
         rule.late_within,
-        len(rule.complete.require) if rule.complete else 0,
+        len(required),
+        counts=bool(rule.complete and rule.complete.counts),
     )
     try:
-        required = tuple(map(_node, rule.complete.require)) if rule.complete else ()
-        return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when), required)
+        return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when), tuple(map(_node, required)))
     except (UnknownName, ImpossibleCondition) as fault:
         raise UsageError(f"rule {rule.name} cannot be compiled: {fault}") from fault
 

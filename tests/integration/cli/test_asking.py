@@ -220,6 +220,16 @@ def test_jobs_say_what_they_wait_for_and_by_what_they_were_complete(gateway: Gat
     execute(database_url, "update routing.job set required = 3, met = '{0,2}'")
     collects += ", or what the rule requires is there (2 of 3)"
     assert gateway.done("jobs", "show", JOB, "--json").json()["reason"] == collects
+    execute(database_url, "update routing.job set required = 0, counted_at = 'CT1', group_uid = '1.2.3'")
+    collects = "collects the study until nothing of it has come for 30 s, or "
+    for answer, said in (
+        ("select", "as many have come as CT1 says there are (not asked yet)"),
+        ("insert into routing.count_question (source, level, group_uid, fault) values ('CT1', 'study', '1.2.3', 'out')",
+         "as many have come as CT1 says there are (out)"),
+        ("update routing.count_question set expected = 12, fault = ''", "12 instances have come from CT1"),
+    ):  # fmt: skip
+        execute(database_url, answer)
+        assert gateway.done("jobs", "list", "--json").json()[0]["reason"] == collects + said
     execute(database_url, "update routing.job set released_at = now(), completed_by = 'by ana'")
     assert [job["reason"] for job in gateway.done("jobs", "list", "--json").json()] == ["study complete: by ana"]
     assert gateway.done("jobs", "show", JOB, "--json").json()["completed_by"] == "by ana"

@@ -17,6 +17,7 @@ from services.dicom.settings import DicomSettings
 from services.forwarder.associations import Associations
 from services.forwarder.commitments import Commitments
 from services.forwarder.configuration import Configuration
+from services.forwarder.counting import Counting
 from services.forwarder.evaluation import Evaluator, ReceiptKey
 from services.forwarder.failover import Failover
 from services.forwarder.handlers import Clocks, Handlers
@@ -91,9 +92,8 @@ async def forwarder(
         handlers = Handlers(database, evaluator, requests, commitments, chosen)
         failover = Failover(database, configuration)
         associations = Associations(database, configuration)
-        retrievals = Retrievals(
-            RetrievingMeans(database, configuration, chosen, profile, "GATEWAY", supervisor, threads)
-        )
+        asking = RetrievingMeans(database, configuration, chosen, profile, "GATEWAY", supervisor, threads)
+        retrievals = Retrievals(asking)
         if sending:
             loops = Loops(database, supervisor)
             await spawn_loops(
@@ -107,6 +107,7 @@ async def forwarder(
                 failover,
                 retrievals,
                 associations,
+                Counting(asking),
                 chosen,
             )
         try:

@@ -1,6 +1,8 @@
 """When a series or study is complete, and what becomes of what comes later (Show 6): by the jobs that are made."""
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +13,7 @@ from services.admin.when import When
 from tests.factories import Instance, ct
 from tests.integration.forwarder.bench import Forwarder, Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
+from tests.stations.archive import Archive, Asked, match
 from tests.stations.receiver import StationReceiver
 from tests.waiting import until_async
 
@@ -49,17 +52,19 @@ async def test_a_person_says_that_a_study_is_complete(recorder: Recorder, ledger
 class Signal:
     """A rule, and by what the two instances of its study are complete; "" where it goes on collecting. ``source`` says
     what the station is that sends them, ``ended`` how its association did, ``second``: the other one came by another,
-    which has not ended."""
+    which has not ended. ``told``: how many there are, as the source says."""
 
     rule: dict[str, Any]
     completed_by: str
     source: dict[str, Any] = field(default_factory=dict)
     ended: dict[str, Any] = field(default_factory=dict)
     second: bool = False
+    told: int | str = 2
 
 
 ANTERIOR, POSTERIOR = ({"tag": "ImageComments", "op": "equals", "value": view} for view in ("ANTERIOR", "POSTERIOR"))
 ON_RELEASE = {"complete_on_release": True}
+COUNTS, SOURCE = {"complete": {"counts": True}}, {"query_retrieve": True}
 SIGNALS = {
     "QUIET": Signal({"quiet": "1s"}, "quiet time"),
     "NO_SIGNAL": Signal({}, ""),
@@ -72,15 +77,25 @@ SIGNALS = {
     "REFUSED": Signal({}, "", ON_RELEASE, {"outcome": "RELEASED", "failed": 1}),
     "ONE_OPEN": Signal({}, "", ON_RELEASE, {"outcome": "RELEASED"}, second=True),
     "MESSAGE_LOST": Signal({"quiet": "1s"}, "quiet time", ON_RELEASE),
+    "COUNTED": Signal(COUNTS, "expected counts: 2", SOURCE),
+    "COUNTED_SERIES": Signal(COUNTS | {"level": "series"}, "expected counts: 2", SOURCE),
+    "MORE_TO_COME": Signal(COUNTS, "", SOURCE, told=3),
+    "NEVER_CAME": Signal(COUNTS | {"quiet": "1s"}, "quiet time", SOURCE, told=3),
+    "NO_COUNTS": Signal(COUNTS | {"quiet": "1s"}, "quiet time; NO_COUNTS does not tell how many", SOURCE, told=""),
+    "NO_SOURCE": Signal(COUNTS | {"quiet": "1s"}, "quiet time; NO_SOURCE is no query source", {}),
+    "UNREACHABLE": Signal(
+        COUNTS | {"quiet": "1s"}, "quiet time; UNREACHABLE cannot be asked: ", SOURCE | {"host": "127.0.0.9"}
+    ),
 }
 
 
 async def test_each_signal_completes_a_study(recorder: Recorder, ledger: Ledger) -> None:
-    with StationReceiver("ARCHIVE1") as archive:
+    with StationReceiver("ARCHIVE1") as archive, Archive() as sources:
+        sources.finding = _counting({_study(study, 1)[0]: each.told for study, each in enumerate(SIGNALS.values(), 1)})
         add_station(recorder.database_url, "ARCHIVE1", archive.port)
         add_rule_set(recorder.database_url, 1, [_rule(name, each.rule) for name, each in SIGNALS.items()])
         for name, each in SIGNALS.items():
-            add_station(recorder.database_url, name, 104, store=False, **each.source)
+            add_station(recorder.database_url, name, sources.port, store=False, **each.source)
         async with forwarder(recorder) as running:
             received_at, ended_at = _ago(minutes=5), _ago(minutes=4)
             recorder.watermark(received_at - timedelta(seconds=1))
@@ -94,10 +109,14 @@ async def test_each_signal_completes_a_study(recorder: Recorder, ledger: Ledger)
             ended = [_ended(name, each.ended, ended_at) for name, each in SIGNALS.items() if each.ended]
             await running.associations.ended(ended)
             await running.associations.ended(ended)
-            for unknown in (received_at - timedelta(seconds=1), ended_at - timedelta(seconds=1)):
-                await running.clocks.release()
-                assert not any(job["completed_by"] == "association release" for job in ledger.jobs())
-                recorder.watermark(unknown)
+            counted = [name for name, each in SIGNALS.items() if "counts" in each.rule.get("complete", {})]
+            asked = "select source from routing.count_question where asked > 0"
+            await until_async(lambda: len(ledger.rows(asked)) == len(counted), limit=30)
+            await running.clocks.release()
+            assert {job["completed_by"] for job in ledger.jobs()} == {""}
+            recorder.watermark(ended_at - timedelta(seconds=1))
+            await running.clocks.release()
+            assert not any(job["completed_by"] == "association release" for job in ledger.jobs())
             recorder.watermark(datetime.now(UTC))
             complete = [name for name, each in SIGNALS.items() if each.completed_by]
             await ledger.until_states(
@@ -107,7 +126,11 @@ async def test_each_signal_completes_a_study(recorder: Recorder, ledger: Ledger)
             await running.associations.forget()
     assert ledger.rows("select 1 from routing.ended_association") == []
     told = {job["rule"]: (job["completed_by"], job["total"]) for job in ledger.jobs()}
-    assert told == {name: (each.completed_by, 2) for name, each in SIGNALS.items()}
+    assert told.keys() == SIGNALS.keys()
+    for name, each in SIGNALS.items():
+        completed_by, total = told[name]
+        why = completed_by[: len(each.completed_by)] if ";" in each.completed_by else completed_by
+        assert (name, why, total) == (name, each.completed_by, 2)
 
 
 @dataclass(frozen=True)
@@ -184,6 +207,55 @@ async def test_each_rule_says_what_becomes_of_what_comes_late(recorder: Recorder
     assert {job["completed_by"] for job in ledger.jobs()} == {"quiet time"}
     told = {name: each.not_sent for name, each in LATE.items() if each.not_sent}
     assert {row["source"]: row["why"][: len(told[row["source"]])] for row in unsent} == told
+
+
+async def test_two_forwarders_release_each_study_once(recorder: Recorder, ledger: Ledger) -> None:
+    """Both evaluate instances of each study at once, and both release; then both get some that come late."""
+    studies, rule = range(1, 9), _rule("RACE", {"quiet": "1s", "late": "all"})
+    with StationReceiver("ARCHIVE1") as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, [rule])
+        async with forwarder(recorder) as one, forwarder(recorder) as other:
+
+            async def come(received_at: datetime, *numbers: int) -> None:
+                come = [
+                    recorder.record(*_study(study, number), calling_aet="RACE", received_at=received_at)
+                    for number in numbers
+                    for study in studies
+                ]
+                recorder.watermark(datetime.now(UTC) + timedelta(seconds=5))
+                await asyncio.gather(*(one.evaluate(each) for each in come), *(other.evaluate(each) for each in come))
+
+            await come(_ago(minutes=5), 1, 2, 3)
+            await ledger.until_states({"DELIVERED": 3 * len(studies)}, limit=30)
+            await come(datetime.now(UTC), 4, 5)
+            await ledger.until_states({"DELIVERED": (3 + 5) * len(studies)}, limit=30)
+    for study in studies:
+        uid = _study(study, 1)[0].study_instance_uid
+        totals = [job["total"] for job in ledger.jobs() if job["study_instance_uid"] == uid]
+        assert (study, totals) == (study, [3, 5])
+    sent = Counter(archive.uids)
+    assert {sent[_study(study, number)[0].sop_instance_uid] for study in studies for number in (1, 2, 3)} == {2}
+    assert {sent[_study(study, number)[0].sop_instance_uid] for study in studies for number in (4, 5)} == {1}
+
+
+def _counting(told: dict[Instance, int | str]) -> Callable[[Asked], int]:
+    """A source that says so many of the study or series of each instance."""
+
+    def script(asked: Asked) -> int:
+        level = asked.identifier.QueryRetrieveLevel
+        for instance, number in told.items():
+            found = match(level, StudyInstanceUID=instance.study_instance_uid)
+            if level == "SERIES":
+                found.SeriesInstanceUID = instance.series_instance_uid
+            setattr(found, f"NumberOf{level.capitalize()}RelatedInstances", number)
+            if (instance.study_instance_uid, found.get("SeriesInstanceUID")) == (
+                asked.identifier.StudyInstanceUID, asked.identifier.get("SeriesInstanceUID"),
+            ):  # fmt: skip
+                asked.matches(found)
+        return 0
+
+    return script
 
 
 def _ended(name: str, fields: dict[str, Any], at: datetime) -> Envelope:

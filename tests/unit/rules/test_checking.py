@@ -162,7 +162,9 @@ def test_only_what_is_complete_once_can_be_late() -> None:
 @pytest.mark.parametrize(
     ("complete", "field", "cure"),
     [
-        ("{}", "complete.require", "this field is needed"),
+        ("{}", "complete", "write what completes it: require, or counts: true"),
+        ("{counts: false}", "complete", "write what completes it: require, or counts: true"),
+        ("{counts: maybe}", "complete.counts", "write true or false"),
         ("soon", "complete", "write what completes it, such as {require"),
         ("{require: []}", "complete.require", "write a condition or node, or a list of these"),
         ("{require: {tag: Modalty, op: exists}}", "complete.require[1].tag", "did you mean Modality?"),
@@ -178,12 +180,21 @@ def test_faults_of_what_is_required(complete: str, field: str, cure: str) -> Non
     assert [(fault.field, cure in fault.cure) for fault in found] == [(field, True)], found
 
 
+def test_profile_xeleris_asks_no_source_by_itself() -> None:
+    text = rule("{all: []}", level="study", complete="{counts: true}")
+    assert parse(text, STATIONS).rules[0].complete is not None
+    with pytest.raises(RuleFaults) as caught:
+        parse(text, STATIONS, transforming=False)
+    said = "r: complete.counts = true: profile xeleris queries only for a person (R53): leave counts out"
+    assert str(caught.value) == said
+
+
 def test_what_is_required_is_a_node_or_several() -> None:
     one, several = "{tag: Modality, op: exists}", "[{tag: Modality, op: exists}, {any: []}]"
     for require, number in ((one, 1), (several, 2)):
         parsed = parse(rule("{all: []}", level="study", complete=f"{{require: {require}}}"), STATIONS)
         assert parsed.rules[0].complete is not None
-        assert len(parsed.rules[0].complete.require) == number
+        assert len(parsed.rules[0].complete.require or []) == number
         assert parse(dump(parsed)) == parsed
     assert faults(rule("{all: []}", complete=f"{{require: {one}}}"))[0].field == "complete"
 
