@@ -28,6 +28,13 @@ rules:
     send: [{to: ARCHIVE1}]
     priority: stat
     stop: true
+  - name: once-released
+    when: {all: [{fact: calling_aet, op: equals, value: MODALITY1}]}
+    level: study
+    quiet: 1h
+    late: never
+    send: [{to: ARCHIVE1}]
+    stop: true
   - name: whole-series
     when: {all: [{tag: Modality, op: equals, value: MR}]}
     level: series
@@ -89,6 +96,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) 
         running_gateway(tmp_path_factory.mktemp("operation"), shared=shared) as gateway,
     ):
         gateway.add_station("SCANNER1")
+        gateway.add_station("MODALITY1", 104, "--complete-on-release")
         gateway.add_station("ARCHIVE1", archive.port, "--store", "--associations", "1")
         gateway.apply_rules(RULES)
         yield Site(gateway, archive)
@@ -268,13 +276,30 @@ def test_a_series_waits_for_its_quiet_time_and_goes_in_one_job(site: Site) -> No
     first, last = mr(401, study=40), mr(402, study=40)
     assert first.series_instance_uid == last.series_instance_uid
     assert site.send(first) == [0]
-    job = site.job(first, "QUEUED")
     assert site.send(last) == [0]
     sent_at = time.monotonic()
     site.until_received(first, last)
     assert site.archive.received_at(first.sop_instance_uid) - sent_at >= 3
     done = site.job(last, "COMPLETED")
-    assert (done["id"], done["total"], done["done"]) == (job["id"], 2, 2)
+    assert (done["total"], done["done"]) == (2, 2)
+    assert site.job(first, "COMPLETED")["id"] == done["id"]
+
+
+def test_a_study_goes_when_its_modality_has_released_its_association(site: Site) -> None:
+    """What comes after that is late, and by its rule not sent."""
+    released, late = [ct(411, study=41), ct(412, study=41)], ct(413, study=41)
+    assert site.send(*released, calling_aet="MODALITY1") == [0, 0]
+    site.until_received(*released)
+    assert site.job(released[0], "COMPLETED")["reason"] == "study complete: association release"
+    assert site.send(late, calling_aet="MODALITY1") == [0]
+    (withheld,) = until(
+        lambda: [
+            told for each in site.gateway.json("where", late.sop_instance_uid)["instances"] for told in each["not_sent"]
+        ],
+        limit=30,
+        what="the reason why it is not sent",
+    )
+    assert (withheld["rule"], "late: never" in withheld["reason"]) == ("once-released", True)
 
 
 def test_send_retry_and_cancel_by_hand(site: Site) -> None:
