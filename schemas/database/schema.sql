@@ -702,6 +702,7 @@ CREATE TABLE config.station (
     "order" text DEFAULT 'oldest'::text NOT NULL,
     complete_on_release boolean DEFAULT false NOT NULL,
     skip_present boolean DEFAULT false NOT NULL,
+    schedule text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
@@ -759,6 +760,7 @@ COMMENT ON COLUMN config.station.reconcile IS 'What it was sent is compared with
 COMMENT ON COLUMN config.station."order" IS 'What goes first of what waits for it with one priority: what came first, or what came last.';
 COMMENT ON COLUMN config.station.complete_on_release IS 'What it sends is complete once it has released each association by which the series or study came.';
 COMMENT ON COLUMN config.station.skip_present IS 'Before instances are sent to it, it is asked by C-FIND which of them it has; those are not sent.';
+COMMENT ON COLUMN config.station.schedule IS 'Windows of the week in which it is sent to, such as mon-fri 18:00-06:00 Europe/Zurich; none: always.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -960,7 +962,8 @@ CREATE VIEW config.station_view AS
     station.reconcile,
     station."order",
     station.complete_on_release,
-    station.skip_present
+    station.skip_present,
+    station.schedule
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -1477,6 +1480,9 @@ CREATE TABLE routing.delivery (
     transformation text,
     sent_sop_instance_uid text,
     sent jsonb,
+    schedule text[],
+    shut text,
+    CONSTRAINT delivery_shut_check CHECK ((shut = ANY (ARRAY['rule'::text, 'station'::text]))),
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 )
 PARTITION BY RANGE (received_at);
@@ -1495,6 +1501,8 @@ COMMENT ON COLUMN routing.delivery.instead_of IS 'The station that the delivery 
 COMMENT ON COLUMN routing.delivery.transformation IS 'What is changed of the instance; null: nothing.';
 COMMENT ON COLUMN routing.delivery.sent_sop_instance_uid IS 'The SOP Instance UID under which it is sent; null: its own. Deliveries of an instance are in order by its own.';
 COMMENT ON COLUMN routing.delivery.sent IS 'What the last attempt sent instead of what is stored: sha256, size, transfer_syntax, uids (old to new); only uids where the station had it.';
+COMMENT ON COLUMN routing.delivery.schedule IS 'Windows in which its rule lets it go; null: always.';
+COMMENT ON COLUMN routing.delivery.shut IS 'For whose schedule it waits. As with a hold its next_attempt_at is infinity, and the time since held_since does not count.';
 CREATE VIEW routing.delivered_view AS
  SELECT delivery.sop_instance_uid,
     delivery.destination
@@ -1543,6 +1551,9 @@ CREATE TABLE routing.delivery_default (
     transformation text,
     sent_sop_instance_uid text,
     sent jsonb,
+    schedule text[],
+    shut text,
+    CONSTRAINT delivery_shut_check CHECK ((shut = ANY (ARRAY['rule'::text, 'station'::text]))),
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 );
 ALTER TABLE routing.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1589,7 +1600,9 @@ CREATE VIEW routing.delivery_view AS
     delivery.instead_of,
     delivery.transformation,
     delivery.sent_sop_instance_uid,
-    delivery.sent
+    delivery.sent,
+    delivery.schedule,
+    delivery.shut
    FROM routing.delivery;
 CREATE TABLE routing.destination (
     title text NOT NULL,
@@ -1742,6 +1755,15 @@ CREATE VIEW routing.job_view AS
            FROM routing.retrieval_move
           WHERE ((retrieval_move.job = j.id) AND (j.kind = 'retrieve'::text))) m ON (true));
 COMMENT ON VIEW routing.job_view IS 'A send job is counted in instances, a retrieve job in sub-operations as its source tells them.';
+CREATE TABLE routing.opening (
+    schedule text[] NOT NULL,
+    closed_at timestamp with time zone NOT NULL,
+    opens_at timestamp with time zone NOT NULL,
+    closes_at timestamp with time zone NOT NULL,
+    CONSTRAINT opening_check CHECK (((closed_at <= opens_at) AND (opens_at < closes_at)))
+);
+COMMENT ON TABLE routing.opening IS 'When a schedule is open: the opening under way, or the next one. Where it is over, or there is none, it is closed.';
+COMMENT ON COLUMN routing.opening.closed_at IS 'When the opening before ended.';
 CREATE TABLE routing.reconciled (
     only_row boolean DEFAULT true NOT NULL,
     through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
@@ -1798,6 +1820,22 @@ CREATE VIEW routing.retrieved_view AS
      JOIN routing.job j ON ((j.id = m.job)))
   WHERE (m.asked_at IS NOT NULL);
 COMMENT ON VIEW routing.retrieved_view IS 'What we had a source send, when; an empty series or SOP Instance UID stands for all of the study or series.';
+CREATE VIEW routing.shut_view AS
+ SELECT d.received_at,
+    d.id,
+    d.job,
+    d.shut AS kind,
+        CASE d.shut
+            WHEN 'rule'::text THEN d.rule
+            ELSE d.destination
+        END AS name,
+    d.schedule AS rule_schedule,
+    s.schedule AS station_schedule,
+    now() AS at
+   FROM (routing.delivery d
+     LEFT JOIN config.station s ON ((s.title = d.destination)))
+  WHERE ((d.shut IS NOT NULL) AND (d.state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+COMMENT ON VIEW routing.shut_view IS 'Deliveries that wait for a schedule: of which rule or station, with both schedules.';
 CREATE TABLE routing.transformation (
     number text NOT NULL,
     steps jsonb NOT NULL,
@@ -2566,6 +2604,8 @@ ALTER TABLE ONLY routing.job_association
     ADD CONSTRAINT job_association_pkey PRIMARY KEY (job, association);
 ALTER TABLE ONLY routing.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY routing.opening
+    ADD CONSTRAINT opening_pkey PRIMARY KEY (schedule);
 ALTER TABLE ONLY routing.reconciled
     ADD CONSTRAINT reconciled_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY routing.request_done
@@ -2770,12 +2810,20 @@ CREATE INDEX delivery_instead_of ON ONLY routing.delivery USING btree (instead_o
 CREATE INDEX delivery_default_instead_of_idx ON routing.delivery_default USING btree (instead_of) WHERE ((instead_of IS NOT NULL) AND (state = 'PENDING'::text));
 CREATE INDEX delivery_held_job ON ONLY routing.delivery USING btree (job) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
 CREATE INDEX delivery_default_job_idx ON routing.delivery_default USING btree (job) WHERE ((hold IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+CREATE INDEX delivery_shut_job ON ONLY routing.delivery USING btree (job) WHERE ((shut IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+CREATE INDEX delivery_default_job_idx1 ON routing.delivery_default USING btree (job) WHERE ((shut IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
 CREATE INDEX delivery_job ON ONLY routing.delivery USING btree (job, state);
 CREATE INDEX delivery_default_job_state_idx ON routing.delivery_default USING btree (job, state);
 CREATE INDEX delivery_of_rule ON ONLY routing.delivery USING btree (rule) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (rule <> ''::text));
 CREATE INDEX delivery_default_rule_idx ON routing.delivery_default USING btree (rule) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (rule <> ''::text));
+CREATE INDEX delivery_scheduled ON ONLY routing.delivery USING btree (schedule) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (schedule IS NOT NULL));
+CREATE INDEX delivery_default_schedule_idx ON routing.delivery_default USING btree (schedule) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (schedule IS NOT NULL));
+CREATE INDEX delivery_shut_rule ON ONLY routing.delivery USING btree (schedule) WHERE ((shut = 'rule'::text) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+CREATE INDEX delivery_default_schedule_idx1 ON routing.delivery_default USING btree (schedule) WHERE ((shut = 'rule'::text) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
 CREATE INDEX delivery_sent_uid ON ONLY routing.delivery USING btree (sent_sop_instance_uid) WHERE (sent_sop_instance_uid IS NOT NULL);
 CREATE INDEX delivery_default_sent_sop_instance_uid_idx ON routing.delivery_default USING btree (sent_sop_instance_uid) WHERE (sent_sop_instance_uid IS NOT NULL);
+CREATE INDEX delivery_shut ON ONLY routing.delivery USING btree (shut, destination) WHERE ((shut IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
+CREATE INDEX delivery_default_shut_destination_idx ON routing.delivery_default USING btree (shut, destination) WHERE ((shut IS NOT NULL) AND (state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])));
 CREATE INDEX delivery_instance ON ONLY routing.delivery USING btree (sop_instance_uid, destination);
 CREATE INDEX delivery_default_sop_instance_uid_destination_idx ON routing.delivery_default USING btree (sop_instance_uid, destination);
 CREATE INDEX delivery_of_source ON ONLY routing.delivery USING btree (source) WHERE ((state = ANY (ARRAY['PENDING'::text, 'UNKNOWN'::text])) AND (next_attempt_at < 'infinity'::timestamp with time zone) AND (source <> ''::text));
@@ -2916,11 +2964,15 @@ ALTER INDEX routing.delivery_committable ATTACH PARTITION routing.delivery_defau
 ALTER INDEX routing.delivery_held ATTACH PARTITION routing.delivery_default_hold_destination_idx;
 ALTER INDEX routing.delivery_instead_of ATTACH PARTITION routing.delivery_default_instead_of_idx;
 ALTER INDEX routing.delivery_held_job ATTACH PARTITION routing.delivery_default_job_idx;
+ALTER INDEX routing.delivery_shut_job ATTACH PARTITION routing.delivery_default_job_idx1;
 ALTER INDEX routing.delivery_job ATTACH PARTITION routing.delivery_default_job_state_idx;
 ALTER INDEX routing.delivery_pkey ATTACH PARTITION routing.delivery_default_pkey;
 ALTER INDEX routing.delivery_received_at_sop_instance_uid_revision_destination__key ATTACH PARTITION routing.delivery_default_received_at_sop_instance_uid_revision_dest_key;
 ALTER INDEX routing.delivery_of_rule ATTACH PARTITION routing.delivery_default_rule_idx;
+ALTER INDEX routing.delivery_scheduled ATTACH PARTITION routing.delivery_default_schedule_idx;
+ALTER INDEX routing.delivery_shut_rule ATTACH PARTITION routing.delivery_default_schedule_idx1;
 ALTER INDEX routing.delivery_sent_uid ATTACH PARTITION routing.delivery_default_sent_sop_instance_uid_idx;
+ALTER INDEX routing.delivery_shut ATTACH PARTITION routing.delivery_default_shut_destination_idx;
 ALTER INDEX routing.delivery_instance ATTACH PARTITION routing.delivery_default_sop_instance_uid_destination_idx;
 ALTER INDEX routing.delivery_of_source ATTACH PARTITION routing.delivery_default_source_idx;
 ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_study_instance_uid_idx;

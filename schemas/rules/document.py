@@ -24,6 +24,7 @@ from pydantic import (
 
 from schemas.rules.part import Part, fault
 from schemas.rules.steps import StepJudge, Steps
+from schemas.schedule import MOST_WINDOWS, canonical
 
 Operator = Literal[
     "equals", "not_equals", "in", "contains", "starts_with", "wildcard", "regex",
@@ -224,13 +225,21 @@ class Completion(Part):
         return self
 
 
+def _window(text: str) -> str:
+    try:
+        return canonical(text)
+    except ValueError as cure:
+        raise fault("", text, str(cure)) from None
+
+
 class Rule(Part):
     """One routing rule. ``quiet`` counts for series and study: complete after that long without a new instance.
 
     ``complete``: what says so before that.
     ``late``: what is sent when more comes after that: only the new (None), all again, or nothing; ``late_within``: for
     how long after that anything is (None: for ever).
-    ``after_commitment``: what it sends waits until each of these stations has committed the instance.
+    ``after_commitment``: what it sends waits until each of these stations has committed the instance. ``schedule``: the
+    windows of the week in which what it sends may go (None: always).
     ``transform``: what is changed of all it sends. ``back``: an instance is sent also to the station it came from;
     None, as false: not (the loop guard).
     """
@@ -247,6 +256,10 @@ class Rule(Part):
     send: list[Target] = Field(min_length=1, max_length=100)
     after_commitment: (
         Annotated[list[Annotated[StrictStr, AfterValidator(_awaited)]], Field(min_length=1, max_length=16)] | None
+    ) = None
+    schedule: (
+        Annotated[list[Annotated[StrictStr, AfterValidator(_window)]], Field(min_length=1, max_length=MOST_WINDOWS)]
+        | None
     ) = None
     transform: Steps | None = None
     priority: Literal["low", "normal", "high", "stat"] = "normal"

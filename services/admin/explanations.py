@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
-from services.admin.status_text import held, hexadecimal, waiting
+from services.admin.status_text import held, hexadecimal, shut, waiting
 from services.admin.uids import uid_of
 from services.dicom.commitment import failure_name
 from services.runtime.db import Connection, Database
@@ -128,7 +128,7 @@ def delivery(
     ``transformation`` is there where a rule changed what was sent.
 
     ``reason`` is why it is in its state, also where nothing was tried: its station was disabled for too long, say, or
-    others have to commit the instance first, or it is held.
+    others have to commit the instance first, it is held, or waits for a schedule.
     """
     return {
         "instance": row["instance"],
@@ -137,7 +137,7 @@ def delivery(
         "destination": row["destination"],
         "job": row["job"],
         "state": row["state"],
-        "reason": held(row["held"]) or waiting(row["awaited"]) or row["reason"],
+        "reason": held(row["held"]) or shut(row["shut"]) or waiting(row["awaited"]) or row["reason"],
         "attempts": [
             {"at": attempt["at"], "status": hexadecimal(attempt["status"]), "reason": attempt["reason"]}
             for attempt in attempts

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
-from services.admin.status_text import collecting, complete, held, hexadecimal, waiting
+from services.admin.status_text import collecting, complete, held, hexadecimal, shut, waiting
 from services.runtime.db import Database
 
 STATES: Final = ("QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED")
@@ -48,12 +48,13 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _job(row: dict[str, Any]) -> dict[str, Any]:
-    """While deliveries of it are held, or it collects, that is its reason; that it goes first stands there too."""
+    """While deliveries of it are held or wait for a schedule, or it collects, that is its reason; that it goes first
+    stands there too."""
     collects = collecting(row.pop("collecting"))
-    why = held(row.pop("held")) or row["reason"] or collects
+    why = held(row.pop("held")) or shut(row.pop("shut")) or row["reason"] or collects
     return row | {"reason": "; ".join(filter(None, ("goes first" if row.pop("goes_first") else "", why)))}
 
 
 def _delivery(row: dict[str, Any]) -> dict[str, Any]:
-    reason = held(row.pop("held")) or waiting(row.pop("awaited")) or row["reason"]
+    reason = held(row.pop("held")) or shut(row.pop("shut")) or waiting(row.pop("awaited")) or row["reason"]
     return row | {"status": hexadecimal(row["status"]), "reason": reason}

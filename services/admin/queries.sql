@@ -28,7 +28,7 @@ insert into config.station (
     commit_quiet_seconds, commit_retry_hours, commit_size, report_titles, commit_downstream,
     retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
     instances_per_second, megabytes_per_second, idle_seconds, association_instances,
-    failover, failover_seconds, balance_with, "order",
+    failover, failover_seconds, balance_with, "order", schedule,
     retention_days, reconcile, complete_on_release, skip_present
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
@@ -39,7 +39,7 @@ insert into config.station (
     %(commit_downstream)s,
     %(retry_statuses)s, %(retry_errors)s, %(retry_first_seconds)s, %(retry_factor)s, %(retry_most_seconds)s,
     %(retry_attempts)s, %(instances_per_second)s, %(megabytes_per_second)s, %(idle_seconds)s, %(association_instances)s,
-    %(failover)s, %(failover_seconds)s, %(balance_with)s, %(order)s,
+    %(failover)s, %(failover_seconds)s, %(balance_with)s, %(order)s, %(schedule)s,
     %(retention_days)s, %(reconcile)s, %(complete_on_release)s, %(skip_present)s
 ) returning *
 
@@ -61,7 +61,7 @@ update config.station set
     instances_per_second = %(instances_per_second)s, megabytes_per_second = %(megabytes_per_second)s,
     idle_seconds = %(idle_seconds)s, association_instances = %(association_instances)s,
     failover = %(failover)s, failover_seconds = %(failover_seconds)s, balance_with = %(balance_with)s,
-    "order" = %(order)s,
+    "order" = %(order)s, schedule = %(schedule)s,
     retention_days = %(retention_days)s, reconcile = %(reconcile)s, complete_on_release = %(complete_on_release)s,
     skip_present = %(skip_present)s,
     updated_at = now()
@@ -193,8 +193,8 @@ where not exists (select from storage.identity_view i
   and not exists (select from index.series_view s where s.series_instance_uid = uid)
 
 -- name: list_jobs
--- held: what keeps deliveries of it waiting. collecting: what completes what it collects.
-select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, h.held, completed_by, level,
+-- held, shut: what keeps deliveries of it waiting. collecting: what completes what it collects.
+select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, h.held, h.shut, completed_by, level,
        finished_at is null and first_at is not null as goes_first,
        (select to_jsonb(c) from routing.collecting_view c where c.job = j.id) as collecting
 from routing.job_view j
@@ -202,7 +202,9 @@ cross join lateral (
     select case when j.finished_at is null then (
         select to_jsonb(w) from config.hold_view w where w.id = (
             select min(v.hold) from routing.delivery_view v
-            where v.job = j.id and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) end as held
+            where v.job = j.id and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) end as held,
+        case when j.finished_at is null then (
+            select to_jsonb(s) from routing.shut_view s where s.job = j.id limit 1) end as shut
 ) as h
 where (%(state)s::text is null or state = %(state)s)
   and (%(destination)s::text is null or destination = %(destination)s)
@@ -215,11 +217,12 @@ select id, kind, state, source, destination, total, done, failed, remaining, war
        (select to_jsonb(c) from routing.collecting_view c where c.job = job_view.id) as collecting, (
            select to_jsonb(h) from config.hold_view h where h.id = (
                select min(v.hold) from routing.delivery_view v
-               where v.job = %(id)s and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) as held
+               where v.job = %(id)s and v.hold is not null and v.state in ('PENDING', 'UNKNOWN'))) as held,
+       (select to_jsonb(s) from routing.shut_view s where s.job = %(id)s limit 1) as shut
 from routing.job_view where id = %(id)s
 
 -- name: deliveries_of_job
--- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited, held: as in
+-- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited, held, shut: as in
 -- deliveries_at.
 select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.attempts, v.status,
        concat_ws('; ', 'instead of ' || v.instead_of, nullif(v.reason, '')) as reason, v.finished_at,
@@ -230,6 +233,8 @@ select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.att
            order by title) end as awaited,
        case when v.state in ('PENDING', 'UNKNOWN') then (
            select to_jsonb(h) from config.hold_view h where h.id = v.hold) end as held,
+       case when v.shut is not null then (
+           select to_jsonb(s) from routing.shut_view s where s.received_at = v.received_at and s.id = v.id) end as shut,
        case when v.state in ('PENDING', 'UNKNOWN') and v.next_attempt_at < 'infinity'
             then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
 from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
@@ -301,7 +306,8 @@ where r.study_instance_uid = any(%(studies)s) and r.sop_instance_uid = any(%(ins
 order by r.received_at, r.object_key
 
 -- name: deliveries_at
--- awaited: the stations whose commitment a delivery that waits still needs. held: what holds it. commitment: the newest that was asked for.
+-- awaited: the stations whose commitment a delivery that waits still needs. held: what holds it. shut: for whose
+-- schedule it waits. commitment: the newest that was asked for.
 select v.id, v.sop_instance_uid as instance, v.revision, v.sha256, v.destination, v.job, v.state, v.status,
        concat_ws('; ', 'instead of ' || v.instead_of, nullif(v.reason, '')) as reason,
        case when v.state = 'PENDING' and v.awaits is not null then array(
@@ -311,6 +317,8 @@ select v.id, v.sop_instance_uid as instance, v.revision, v.sha256, v.destination
            order by title) end as awaited,
        case when v.state in ('PENDING', 'UNKNOWN') then (
            select to_jsonb(h) from config.hold_view h where h.id = v.hold) end as held,
+       case when v.shut is not null then (
+           select to_jsonb(s) from routing.shut_view s where s.received_at = v.received_at and s.id = v.id) end as shut,
        i.commitment, i.failure_reason, v.transformation, v.sent, t.steps
 from routing.delivery_view v
 left join routing.transformation_view t on t.number = v.transformation
@@ -429,7 +437,7 @@ from config.station s
 left join routing.destination_view d on d.title = s.title
 cross join lateral (
     select count(*) as waiting, min(v.created_at) as oldest_waiting_at,
-           count(*) filter (where v.hold is not null and v.state <> 'SENDING') as held,
+           count(*) filter (where num_nonnulls(v.hold, v.shut) > 0 and v.state <> 'SENDING') as held,
            count(*) filter (where v.state = 'SENDING') as sending,
            min(v.lease_until) filter (where v.state = 'SENDING') as lease_until
     from routing.delivery_view v

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.schedule import MOST_WINDOWS, canonical
 from services.runtime.errors import UsageError
 
 USUALLY_RETRIED: Final = ("A7xx", "0110", "0213")
@@ -104,7 +105,8 @@ class Station(BaseModel):
     without work (None: as the settings say) and carries ``association_instances`` at most (None: any number).
     What waits for it goes to ``failover`` once its circuit has been open for ``failover_seconds``. What rules send
     to it is shared among it and ``balance_with``, each study to one of them. Of what waits for it with one priority the
-    ``order`` says what goes first: what came first, or what came last.
+    ``order`` says what goes first: what came first, or what came last. It is sent to in the windows of its ``schedule``
+    only (empty: always).
     ``retention_days``: how long what it sends is kept (None: as the setting says; 0: for ever). ``reconcile``: what it
     was sent is compared every night with what it has. ``complete_on_release``: a series or study that it sends is
     complete once it has released each association by which it came. ``skip_present``: before it is sent anything
@@ -160,6 +162,7 @@ class Station(BaseModel):
     failover_seconds: Annotated[int, Field(ge=0, le=604_800)] = 600
     balance_with: list[Title] = Field(default_factory=list, max_length=15)
     order: Literal["oldest", "newest"] = "oldest"
+    schedule: list[Annotated[str, AfterValidator(canonical)]] = Field(default_factory=list, max_length=MOST_WINDOWS)
     retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
     reconcile: bool = False
     complete_on_release: bool = False

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.schedule import all_open_at, window
+
 
 def hexadecimal(status: int | None) -> str | None:
     """Four hexadecimal digits, such as A700 (pure); None stays None: there was no answer."""
@@ -48,6 +50,24 @@ def held(hold: Mapping[str, Any] | None) -> str:
     end = f"until {_to_the_minute(hold['until'])}" if hold["until"] else "until it is resumed"
     since = _to_the_minute(hold["held_at"])
     return f"{hold['kind']} {hold['name']} is held since {since} by {hold['held_by']} {end}: {hold['why']}"
+
+
+def shut(schedule: Mapping[str, Any] | None) -> str:
+    """For whose schedule a delivery waits, and until when: the first time that it may go (pure); "" if it does not."""
+    if not schedule:
+        return ""
+    of = f"{schedule['kind']} {schedule['name']}"
+    both = [windows for windows in (schedule["rule_schedule"], schedule["station_schedule"]) if windows]
+    try:
+        opens_at = all_open_at(both, datetime.fromisoformat(schedule["at"]))
+    except ValueError as fault:  # its zone was there when it was written
+        return f"waits for its schedule ({of}), which cannot be read: {fault}"
+    if opens_at is None:
+        return f"waits for its schedule ({of}), and rule and station are never open at once: change one of them"
+    own = schedule[f"{schedule['kind']}_schedule"] or both[0]
+    return (
+        f"waits for its schedule: opens {opens_at.astimezone(window(own[0]).zone).isoformat(timespec='minutes')} ({of})"
+    )
 
 
 def _to_the_minute(at: datetime | str) -> str:

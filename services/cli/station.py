@@ -129,6 +129,13 @@ Order = Annotated[
     Literal["oldest", "newest"] | None,
     typer.Option(help="What goes first of what waits for it with one priority, such as after an outage (oldest)."),
 ]
+Schedule = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WINDOW",
+        help="It is sent to only then: 'mon-fri 18:00-06:00 Europe/Zurich'; may be repeated; \"\": at any time.",
+    ),
+]
 AssociationInstances = Annotated[int | None, typer.Option(help="Instances sent over one association; 0: any number.")]
 RetentionDays = Annotated[
     int | None, typer.Option(help="Days that what it sends is kept; 0: for ever; -1: as the setting says.")
@@ -196,6 +203,7 @@ def add(
     failover_seconds: FailoverSeconds = None,
     balance_with: BalanceWith = None,
     order: Order = None,
+    schedule: Schedule = None,
     retention_days: RetentionDays = None,
     reconcile: Reconcile = None,
     complete_on_release: CompleteOnRelease = None,
@@ -253,6 +261,7 @@ def set_fields(
     failover_seconds: FailoverSeconds = None,
     balance_with: BalanceWith = None,
     order: Order = None,
+    schedule: Schedule = None,
     retention_days: RetentionDays = None,
     reconcile: Reconcile = None,
     complete_on_release: CompleteOnRelease = None,
@@ -350,6 +359,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         ("retry_status", "retry_statuses"),
         ("retry_error", "retry_errors"),
         ("balance_with", "balance_with"),
+        ("schedule", "schedule"),
     ):
         if option in fields:
             fields[field] = [text for text in fields.pop(option) if text]

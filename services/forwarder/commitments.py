@@ -64,6 +64,7 @@ class Commitments:
             Planned(
                 instance(row), key, priority, 0, refusal, row["commit"],
                 sent_as=SentAs(row["transformation"], row["sent_sop_instance_uid"]),
+                schedule=tuple(row["schedule"] or ()),
             )
             for row in refused
         ]  # fmt: skip

@@ -15,6 +15,7 @@ from services.dicom.rules import ByClass, CompiledRules, compile_rules
 from services.dicom.status import statuses
 from services.forwarder import balance
 from services.forwarder.classify import Failing
+from services.forwarder.delivery import named
 from services.forwarder.pace import Pace
 from services.forwarder.retry import Policy
 from services.runtime.backoff import Backoff
@@ -87,8 +88,8 @@ class Station:
 
 @dataclass
 class Configuration:
-    """Stations by title and the holds in force (kind, name), refreshed when the generation moved or a hold has ended;
-    at most ``rule_sets`` compiled rule sets."""
+    """Stations by title, the holds in force and the schedules that are closed (kind, name), refreshed when the
+    generation moved, a hold has ended or a schedule has opened or closed; at most ``rule_sets`` compiled rule sets."""
 
     database: Database
     rule_sets: int
@@ -96,7 +97,7 @@ class Configuration:
     generation: int = -1
     stations: dict[str, Station] = field(default_factory=dict)
     holds: frozenset[tuple[str, str]] = frozenset()
-    _in_force: list[int] = field(default_factory=list)
+    _in_force: tuple[list[int], list[list[str]]] = ([], [])
     _compiled: OrderedDict[int, CompiledRules] = field(default_factory=OrderedDict)
 
     async def refresh(self) -> None:
@@ -107,13 +108,19 @@ class Configuration:
     async def refresh_within(self, connection: AsyncConnection[DictRow]) -> None:
         """As ``refresh``, in a transaction under way: what decides about a delivery asks before it decides."""
         generation = await (await connection.execute(QUERIES.select_generation)).fetchone()
-        if generation is None or (generation["number"], generation["holds"]) == (self.generation, self._in_force):
+        if generation is None:
+            return
+        in_force = generation["holds"], generation["open"]
+        if (generation["number"], in_force) == (self.generation, self._in_force):
             return
         rows = await (await connection.execute(QUERIES.select_stations)).fetchall()
         self.stations = {row["title"]: Station(**row) for row in rows}
         held = await (await connection.execute(QUERIES.select_holds)).fetchall()
-        self.holds = frozenset((row["kind"], row["name"]) for row in held)
-        self.generation, self._in_force = generation["number"], generation["holds"]
+        shut = await (await connection.execute(QUERIES.select_shut)).fetchall()
+        self.holds = frozenset(
+            [*((row["kind"], row["name"]) for row in held), *(named(row["schedule"]) for row in shut)]
+        )
+        self.generation, self._in_force = generation["number"], in_force
         log.info("configuration_read", generation=self.generation, stations=len(self.stations))
 
     def refusal(self, title: str) -> str | None:

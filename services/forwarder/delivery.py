@@ -1,5 +1,6 @@
 """A claimed delivery, and what became of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,12 +10,17 @@ from services.forwarder.classify import Verdict
 from services.forwarder.states import State
 
 
+def named(schedule: Sequence[str]) -> tuple[str, str]:
+    """A schedule as kind and name, as holds have them (pure)."""
+    return "schedule", "; ".join(schedule)
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A row of the ledger that this process holds the lease of. Times are the database's.
 
-    ``rule`` sends it, of what ``source`` sent; both are empty where a person asked for it. ``skip_present``:
-    whether its job wants the station asked first what it has; None: as the station says.
+    ``rule`` sends it, in the windows of its ``schedule``, of what ``source`` sent; all are empty where a person asked
+    for it. ``skip_present``: whether its job wants the station asked first what it has; None: as the station says.
     """
 
     received_at: datetime
@@ -38,6 +44,7 @@ class Delivery:
     state_before: State
     rule: str = ""
     source: str = ""
+    schedule: Sequence[str] | None = None
     transformation: Transformation | None = None
     series_instance_uid: str = ""
     skip_present: bool | None = None
@@ -56,8 +63,10 @@ class Delivery:
 
     @property
     def holdable_by(self) -> frozenset[tuple[str, str]]:
-        """Kind and name of the holds that would keep it."""
-        return frozenset((("station", self.destination), ("rule", self.rule), ("source", self.source)))
+        """Kind and name of the holds that would keep it, and of its schedule."""
+        return frozenset(
+            (("station", self.destination), ("rule", self.rule), ("source", self.source), named(self.schedule or ()))
+        )
 
 
 @dataclass(frozen=True, slots=True)

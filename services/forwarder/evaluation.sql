@@ -39,7 +39,7 @@ from (select unnest(%(studies)s::text[]) as uid order by 1) as studies
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
                               state, reason, next_attempt_at, finished_at, commit, awaits, rule, source,
-                              transformation, sent_sop_instance_uid)
+                              schedule, transformation, sent_sop_instance_uid)
 select u.received_at, u.sop_instance_uid, u.revision, u.destination,
        coalesce(u.request, '00000000-0000-0000-0000-000000000000'), u.job, u.study_instance_uid, u.object_key,
        u.data_set_offset, u.size, u.sha256, u.sop_class_uid, u.transfer_syntax_uid,
@@ -49,16 +49,18 @@ select u.received_at, u.sop_instance_uid, u.revision, u.destination,
        case when u.collecting or u.awaits is not null then 'infinity'::timestamptz else now() end,
        case when u.state = 'FAILED' then now() end, u.commit,
        (select array_agg(title) from jsonb_array_elements_text(u.awaits) as title), u.rule, u.source,
+       (select array_agg(each) from jsonb_array_elements_text(u.schedule) as each),
        u.transformation, u.sent_sop_instance_uid
 from unnest(%(received_at)s::timestamptz[], %(sop_instance_uid)s::text[], %(revision)s::int[],
             %(destination)s::text[], %(request)s::uuid[], %(job)s::uuid[], %(study_instance_uid)s::text[],
             %(object_key)s::text[], %(data_set_offset)s::int[], %(size)s::bigint[], %(sha256)s::text[],
             %(sop_class_uid)s::text[], %(transfer_syntax_uid)s::text[], %(priority)s::int[], %(state)s::text[],
             %(reason)s::text[], %(collecting)s::boolean[], %(commit)s::boolean[], %(awaits)s::jsonb[],
-            %(rule)s::text[], %(source)s::text[], %(transformation)s::text[], %(sent_sop_instance_uid)s::text[])
+            %(rule)s::text[], %(source)s::text[], %(schedule)s::jsonb[], %(transformation)s::text[],
+            %(sent_sop_instance_uid)s::text[])
          as u(received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid, object_key,
               data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority, state, reason, collecting,
-              commit, awaits, rule, source, transformation, sent_sop_instance_uid)
+              commit, awaits, rule, source, schedule, transformation, sent_sop_instance_uid)
 on conflict (received_at, sop_instance_uid, revision, destination, request) do nothing
 returning job, state, destination
 
@@ -73,11 +75,11 @@ returning d.job
 
 -- name: wake_duplicates
 -- The same instance came again: what waits or failed is tried at once (P5); a collecting job goes on collecting, and
--- what waits for a commitment goes on waiting. What is held is parked again.
+-- what waits for a commitment goes on waiting. What is held, or beyond its schedule, is parked again.
 update routing.delivery d set
     state = case when d.state = 'FAILED' then 'PENDING' else d.state end,
     next_attempt_at = case when d.awaits is null then now() else 'infinity' end, waiting_since = now(),
-    finished_at = null, hold = null, held_since = null,
+    finished_at = null, hold = null, shut = null, held_since = null,
     attempts = case when d.state = 'FAILED' then 0 else d.attempts end
 from unnest(%(uids)s::text[], %(revisions)s::int[]) as u(uid, revision)
 where d.sop_instance_uid = u.uid and d.revision = u.revision and d.destination = any(%(destinations)s::text[])
@@ -114,11 +116,16 @@ update routing.reconciled set through = greatest(through, %(through)s)
 select document from config.rule_set_view where number = %(number)s
 
 -- name: select_generation
-select number, array(select h.id from config.hold_view h where h.in_force order by h.id) as holds
+select number, array(select h.id from config.hold_view h where h.in_force order by h.id) as holds,
+       (select coalesce(jsonb_agg(o.schedule order by o.schedule), '[]') from routing.opening o
+        where o.opens_at <= now() and now() < o.closes_at) as open
 from config.generation_view
 
 -- name: select_holds
 select kind, name from config.hold_view where in_force
+
+-- name: select_shut
+select schedule from routing.opening where not (opens_at <= now() and now() < closes_at)
 
 -- name: select_stations
 select title, host, port, enabled, store, associations, unknown_policy, retry_hours, store_seconds, reduce_level_1,
@@ -126,5 +133,7 @@ select title, host, port, enabled, store, associations, unknown_policy, retry_ho
        instances_per_second, megabytes_per_second, idle_seconds, association_instances,
        failover, failover_seconds, balance_with, "order",
        query_retrieve, skip_present, find_seconds, move_seconds, complete_on_release,
-       exists (select from config.hold_view h where h.in_force and h.kind = 'station' and h.name = title) as held
+       exists (select from config.hold_view h where h.in_force and h.kind = 'station' and h.name = title)
+       or schedule <> '{}' and schedule not in (
+           select o.schedule from routing.opening o where o.opens_at <= now() and now() < o.closes_at) as held
 from config.station_view

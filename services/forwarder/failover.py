@@ -56,7 +56,8 @@ class Failover:
             return
         stations = self._configuration.stations
         for station in [each for each in stations.values() if each.enabled and each.failover in stations]:
-            while await self._database.retry(partial(_step, station=station)) == MOST:
+            parked = stations[station.failover or ""].held
+            while await self._database.retry(partial(_step, station=station, parked=parked)) == MOST:
                 continue
         async with self._database.transaction() as connection:
             links = await (await connection.execute(QUERIES.select_links)).fetchall()
@@ -67,12 +68,12 @@ class Failover:
                 await self._database.retry(partial(_take_back, title=title, other=other, most=MOST))
 
 
-async def _step(connection: Connection, station: Station) -> int:
-    """How many deliveries were moved."""
+async def _step(connection: Connection, station: Station, *, parked: bool) -> int:
+    """How many deliveries were moved. ``parked``: what went to its failover station would wait there."""
     title, other = station.title, station.failover or ""
     circuit, beside = await destinations.circuit(connection, title), await destinations.circuit(connection, other)
     match course(circuit, station.failover_seconds, beside):
-        case Course.GIVE_OVER:
+        case Course.GIVE_OVER if not parked:
             return await _give_over(connection, title, other)
         case Course.TAKE_BACK:
             return await _take_back(connection, title, other, MOST)

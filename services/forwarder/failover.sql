@@ -38,7 +38,8 @@ with chosen as (
     for update skip locked
 ), taken as (
     update routing.delivery d set
-        destination = %(title)s, instead_of = null, next_attempt_at = least(d.next_attempt_at, now()), waiting_since = now(), attempts = 0,
+        destination = %(title)s, instead_of = null, hold = null, shut = null, held_since = null,
+        next_attempt_at = least(d.next_attempt_at, now()), waiting_since = now(), attempts = 0,
         reason = 'goes to ' || %(title)s || ' again'
     from chosen c where d.received_at = c.received_at and d.id = c.id
     returning d.id, d.job, d.reason

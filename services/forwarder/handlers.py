@@ -136,8 +136,9 @@ class Clocks:
             log.warning("leases_expired", destination=title, count=count)
 
     async def give_up(self) -> None:
-        """Deliveries that waited for their station's retry hours have FAILED."""
+        """Deliveries that waited for their station's retry hours have FAILED; not what should have been parked."""
         await self._configuration.refresh()
+        await self._holds.keep()
         async with self._database.transaction() as connection:
             titles = await ledger.waiting_destinations(connection)
         for title in titles:
@@ -159,7 +160,7 @@ class Clocks:
 
     async def measure(self) -> None:
         """Metrics of every configured destination."""
-        held = await self._holds.count()
+        held, shut = await self._holds.count(), await self._holds.count_shut()
         for title in list(self._configuration.stations):
             async with self._database.transaction() as connection:
                 age, count = await ledger.backlog(connection, title)
@@ -169,6 +170,7 @@ class Clocks:
             metrics.CIRCUIT_OPEN.labels(title).set(int(circuit.open))
             deliveries, seconds = held.get(title, (0, 0.0))
             metrics.HELD.labels(title).set(deliveries)
+            metrics.SHUT.labels(title).set(shut.get(title, 0))
             metrics.HELD_WITHOUT_END_SECONDS.labels(title).set(seconds)
 
 

@@ -1,10 +1,11 @@
-"""What holds do to deliveries: park what is held, let go what no hold keeps any more.
+"""What holds and schedules do to deliveries: park what may not go now, let go what nothing keeps any more.
 
-Claims look for holds themselves (``ledger.sql``), so that nothing held is sent from the moment a hold is committed.
-Parking makes them cheap, says why a delivery waits, and keeps it from ageing; every process does it, one at a time.
+Claims look for both themselves (``ledger.sql``), so that nothing held is sent from the moment a hold is committed, and
+nothing beyond its schedule. Parking makes them cheap, says why a delivery waits, and keeps it from ageing; every
+process does it, one at a time.
 """
 
-from services.forwarder import jobs
+from services.forwarder import jobs, openings
 from services.runtime.db import Connection, Database, load_queries
 
 QUERIES = load_queries(__package__, "holds.sql")
@@ -18,7 +19,8 @@ class Holds:
         self._database = database
 
     async def keep(self) -> None:
-        """Make deliveries agree with the holds in force, so many in one transaction."""
+        """Make deliveries agree with the holds in force and with the schedules, so many in one transaction."""
+        await self._database.retry(openings.keep)
         while await self._database.retry(_park) >= MOST:
             continue
         while await self._database.retry(_let_go) >= MOST:
@@ -29,6 +31,12 @@ class Holds:
         async with self._database.transaction() as connection:
             rows = await (await connection.execute(QUERIES.count_held)).fetchall()
         return {row["destination"]: (row["deliveries"], row["age"]) for row in rows}
+
+    async def count_shut(self) -> dict[str, int]:
+        """Deliveries that wait for their schedule, by destination."""
+        async with self._database.transaction() as connection:
+            rows = await (await connection.execute(QUERIES.count_shut)).fetchall()
+        return {row["destination"]: row["deliveries"] for row in rows}
 
 
 async def _park(connection: Connection) -> int:

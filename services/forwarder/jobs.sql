@@ -131,7 +131,7 @@ from unnest(%(jobs)s::uuid[], %(completed_by)s::text[]) as u(id, completed_by) w
 -- What waits for a commitment is let go by that.
 update routing.delivery set next_attempt_at = now(), waiting_since = now()
 where job = any(%(jobs)s::uuid[]) and state = 'PENDING' and next_attempt_at = 'infinity'
-  and awaits is null and hold is null
+  and awaits is null and hold is null and shut is null
 
 -- name: notify
 select pg_notify('routing_work', title) from unnest(%(titles)s::text[]) as titles(title)

@@ -38,13 +38,13 @@ with before as (
 )
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
-                              state, reason, next_attempt_at, finished_at, commit, awaits, rule, source, transformation,
-                              sent_sop_instance_uid)
+                              state, reason, next_attempt_at, finished_at, commit, awaits, rule, source, schedule,
+                              transformation, sent_sop_instance_uid)
 select b.received_at, b.sop_instance_uid, b.revision, b.destination_again, b.again, b.again, b.study_instance_uid,
        b.object_key, b.data_set_offset, b.size, b.sha256, b.sop_class_uid, b.transfer_syntax_uid, b.priority_again,
        case when b.refusal = '' then 'PENDING' else 'FAILED' end, b.refusal, 'infinity',
-       case when b.refusal <> '' then now() end, b.commit, b.awaits, b.rule, b.source, b.transformation,
-       b.sent_sop_instance_uid
+       case when b.refusal <> '' then now() end, b.commit, b.awaits, b.rule, b.source, b.schedule,
+       b.transformation, b.sent_sop_instance_uid
 from before b
 where b.job <> b.again and b.state not in ('CANCELED', 'SUPERSEDED')
   and exists (select from storage.identity_view i

@@ -25,9 +25,14 @@ where exists (
 -- name: claim
 -- The next deliveries by priority and time, each instance at most once and never while it is being sent. What a newer
 -- revision overtook ends SUPERSEDED instead, what the profile never sends FAILED. Where the object is, storage knows: it may have moved to a duplicate's.
--- What is held is passed over until it is parked. newest: of one priority the last in line first, by the same index.
+-- What is held, or beyond its schedule, is passed over until it is parked. newest: of one priority the last in line first, by the same index.
 with held as materialized (
     select kind, name from config.hold_view where in_force
+), open as materialized (
+    select schedule from routing.opening where opens_at <= now() and now() < closes_at
+), shut as materialized (
+    select from config.station_view s
+    where s.title = %(destination)s and s.schedule <> '{}' and s.schedule not in (select schedule from open)
 ), busy as materialized (
     select sop_instance_uid from routing.delivery where destination = %(destination)s and state = 'SENDING'
 ), due as materialized (
@@ -37,10 +42,11 @@ with held as materialized (
         select * from (
             select w.received_at, w.id, w.sop_instance_uid, w.revision, w.state as state_before
             from routing.delivery w
-            where not %(newest)s
+            where not %(newest)s and not exists (select from shut)
               and w.destination = %(destination)s and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
               and w.next_attempt_at <= now()
               and w.sop_instance_uid not in (select sop_instance_uid from busy)
+              and (w.schedule is null or w.schedule in (select schedule from open))
               and not exists (
                   select from held h
                   where h.name = case h.kind when 'station' then w.destination when 'rule' then w.rule else w.source end)
@@ -52,10 +58,11 @@ with held as materialized (
         select * from (
             select w.received_at, w.id, w.sop_instance_uid, w.revision, w.state as state_before
             from routing.delivery w
-            where %(newest)s
+            where %(newest)s and not exists (select from shut)
               and w.destination = %(destination)s and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
               and w.next_attempt_at <= now()
               and w.sop_instance_uid not in (select sop_instance_uid from busy)
+              and (w.schedule is null or w.schedule in (select schedule from open))
               and not exists (
                   select from held h
                   where h.name = case h.kind when 'station' then w.destination when 'rule' then w.rule else w.source end)
@@ -89,7 +96,7 @@ returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.
           coalesce(i.object_key, d.object_key) as object_key,
           coalesce(i.data_set_offset, d.data_set_offset) as data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
           d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at, d.rule,
-          d.source, d.transformation, coalesce(i.series_instance_uid, '') as series_instance_uid,
+          d.source, d.schedule, d.transformation, coalesce(i.series_instance_uid, '') as series_instance_uid,
           (select j.skip_present from routing.job j where j.id = d.job) as skip_present
 
 -- name: renew_leases

@@ -21,7 +21,7 @@ where id = any(%(jobs)s::uuid[]) and state in ('COMPLETED', 'FAILED', 'CANCELED'
 update routing.delivery d set
     state = case when d.state = 'UNKNOWN' then 'UNKNOWN' else 'PENDING' end,
     next_attempt_at = case when d.awaits is null then now() else 'infinity' end,
-    waiting_since = now(), attempts = 0, finished_at = null, hold = null, held_since = null
+    waiting_since = now(), attempts = 0, finished_at = null, hold = null, shut = null, held_since = null
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
 where d.received_at = k.received_at and d.id = k.id
 

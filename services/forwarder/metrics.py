@@ -8,6 +8,7 @@ OLDEST_SECONDS = Gauge(
 )
 WAITING = Gauge("gateway_forwarder_waiting_deliveries", "Deliveries that may go and have not", ["destination"])
 HELD = Gauge("gateway_forwarder_held_deliveries", "Deliveries that wait for the end of a hold", ["destination"])
+SHUT = Gauge("gateway_forwarder_shut_deliveries", "Deliveries that wait for their schedule to open", ["destination"])
 HELD_WITHOUT_END_SECONDS = Gauge(
     "gateway_forwarder_held_without_end_seconds",
     "Time the oldest delivery has been held by a hold that only a person ends",

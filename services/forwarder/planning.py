@@ -66,8 +66,8 @@ class Planned:
     ``awaits``: stations that must have committed the instance before it goes. ``source``: the calling AE title it came
     from; empty where a person asked for it. ``transform``: what is changed of it, unless ``sent_as`` says that
     it goes as an earlier delivery went. ``lateness``: what the rule says of late arrivals.
-    ``required`` and ``meets``: see ``Match``. ``association``: by which it came, if its release completes a series or
-    study of that source; else "". ``counts``: ``source`` says how many there are of the series or study.
+    ``required``, ``meets`` and ``schedule``: see ``Match``. ``association``: by which it came, if its release completes
+    a series or study of that source; else "". ``counts``: ``source`` says how many there are of the series or study.
     """
 
     instance: Instance
@@ -85,6 +85,7 @@ class Planned:
     meets: frozenset[int] = frozenset()
     association: str = ""
     counts: bool = False
+    schedule: tuple[str, ...] = ()
 
 
 def instance(receipt: Mapping[str, Any]) -> Instance:
@@ -123,6 +124,7 @@ def plan(
             required=match.required,
             meets=match.meets,
             counts=match.counts and not asked,
+            schedule=match.schedule,
         )
 
 
@@ -158,6 +160,7 @@ def matched(
         | ({"shared": members} if (members := {to: shared[to] for to in match.destinations if to in shared}) else {})
         | ({"commit": dict(match.commit)} if match.commit else {})
         | ({"after_commitment": list(match.after_commitment)} if match.after_commitment else {})
+        | ({"schedule": list(match.schedule)} if match.schedule else {})
         | ({"not_sent": reasons} if (reasons := _not_sent(match, source, shared, late)) else {})
         for match in matches
     ]

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from services.dicom.transforming.transformation import Transformation
-from services.forwarder import jobs, transformations
+from services.forwarder import jobs, openings, transformations
 from services.forwarder.planning import JobKey, Planned, SentAs
 from services.forwarder.precedence import FIRST
 from services.runtime.db import load_queries
@@ -54,6 +54,7 @@ async def insert_deliveries(
     parameters: dict[str, Any] = {
         column: [getattr(each.instance, column) for each in planned] for column in _INSTANCE_COLUMNS
     }
+    await openings.know(connection, {each.schedule for each in planned if each.schedule})
     sent = await _sent_as(connection, planned)
     parameters |= {
         "destination": [each.job.destination for each in planned],
@@ -68,6 +69,7 @@ async def insert_deliveries(
         "awaits": [json.dumps(each.awaits) if each.awaits else None for each in planned],
         "rule": [each.job.rule for each in planned],
         "source": [each.source for each in planned],
+        "schedule": [json.dumps(each.schedule) if each.schedule else None for each in planned],
         "transformation": [each.transformation for each in sent],
         "sent_sop_instance_uid": [each.sop_instance_uid for each in sent],
     }

@@ -59,7 +59,7 @@ select id, kind, state, destination, released_at from routing.job where id = %(j
 update routing.delivery set
     state = case when state = 'UNKNOWN' then 'UNKNOWN' else 'PENDING' end,
     next_attempt_at = case when awaits is null then now() else 'infinity' end,
-    waiting_since = now(), attempts = 0, finished_at = null, hold = null, held_since = null
+    waiting_since = now(), attempts = 0, finished_at = null, hold = null, shut = null, held_since = null
 where job = %(job)s
   and (state in ('FAILED', 'CANCELED', 'UNKNOWN') or (state = 'PENDING' and next_attempt_at < 'infinity'))
 returning id

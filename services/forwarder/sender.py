@@ -46,7 +46,7 @@ class Destination:
 
     title: str
     station: Callable[[], Station | None]  # as configured at the moment
-    holds: Callable[[], frozenset[tuple[str, str]]]  # in force at the moment
+    holds: Callable[[], frozenset[tuple[str, str]]]  # in force at the moment, and schedules that are closed
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     listeners: list[asyncio.Event] = field(default_factory=list)
     presence: Presence = field(init=False)
@@ -250,10 +250,12 @@ class Session:
         return self._means.settings.idle_seconds if own is None else own
 
     def _to_end(self) -> bool:
-        """The process stops, the station was changed or held, or something claimed was."""
+        """The process stops, the station was changed or held, or something claimed was; or a schedule has closed."""
         if self._means.supervisor.stopping.is_set() or self._destination.station() != self._station:
             return True
-        new = self._destination.holds() - self._known_holds
+        holds = self._destination.holds()
+        new = holds - self._known_holds
+        self._known_holds &= holds
         return bool(new) and any(new & delivery.holdable_by for delivery, _ in self._claimed.values())
 
     async def _wait(self, *, idle: bool) -> bool:

@@ -69,6 +69,7 @@ STATION: Final = {
     "failover": "where what waits for it goes while it does not answer (profile xeleris: no effect)",
     "failover_seconds": "how long it has not answered then",
     "balance_with": "stations that share what rules send to it, each study to one of them",
+    "schedule": "windows of the week in which it is sent to; none: always",
     "order": "what goes first of what waits for it with one priority: what came first, what came last",
 }
 QUERY: Final = {

@@ -309,6 +309,7 @@ _FIELD_CURES: Final = {
     "complete": "write what completes it, such as {require: {tag: ImageType, op: equals, value: TOMO}}",
     "require": "write a condition or node, or a list of these",
     "after_commitment": "write a list of stations, such as [ARCHIVE1], or leave it out",
+    "schedule": 'write a list of windows, such as ["mon-fri 18:00-06:00 Europe/Zurich"]',
     "transform": "write a list of steps, such as [{do: remove, tag: PatientComments}]",
 }
 

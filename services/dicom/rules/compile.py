@@ -27,6 +27,7 @@ class Match:
     steps before the target's. ``required`` says how many nodes instances of a series or study have to meet before it is
     complete (0: the quiet time alone decides), ``meets`` which of them this one meets; ``counts``
     whether its source says how many there are.
+    ``schedule`` are the windows in which it goes; empty: always.
     """
 
     rule: str
@@ -43,6 +44,7 @@ class Match:
     required: int = 0
     meets: frozenset[int] = frozenset()
     counts: bool = False
+    schedule: tuple[str, ...] = ()
 
     def withheld(self, source: str) -> tuple[str, ...]:
         """Destinations it does not send to because the instance came from there: the loop guard (P5)."""
@@ -165,6 +167,7 @@ def _compiled(rule: Rule) -> _CompiledRule:
         rule.late_within,
         len(required),
         counts=bool(rule.complete and rule.complete.counts),
+        schedule=tuple(rule.schedule or ()),
     )
     try:
         return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when), tuple(map(_node, required)))

@@ -13,8 +13,8 @@ FIELDS = {
     "action_seconds", "commit_limit_seconds", "commit_quiet_seconds", "commit_retry_hours", "commit_size",
     "report_titles", "commit_downstream", "retry_statuses", "retry_errors", "retry_first_seconds", "retry_factor",
     "retry_most_seconds", "retry_attempts", "instances_per_second", "megabytes_per_second", "idle_seconds",
-    "association_instances", "failover", "failover_seconds", "balance_with", "order", "retention_days", "reconcile",
-    "complete_on_release", "skip_present",
+    "association_instances", "failover", "failover_seconds", "balance_with", "order", "schedule", "retention_days",
+    "reconcile", "complete_on_release", "skip_present",
 }  # fmt: skip
 RULES = "version: 1\nrules:\n  - {name: to-archive, when: {all: []}, send: [{to: ARCHIVE1}]}\n"
 
@@ -33,7 +33,9 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "--idle-seconds 0 --association-instances 100 --failover OTHER --failover-seconds 60 --balance-with OTHER "
         "--order newest --retention-days 30 --reconcile --complete-on-release --skip-present"
     )
-    gateway.station("WS1", *given.split(), "--description", "The workstation")
+    windows = ("daily 12:00-13:00 UTC", "mon-fri 18:00-06:00 Europe/Zurich")
+    schedule = [argument for window in windows for argument in ("--schedule", window)]
+    gateway.station("WS1", *given.split(), *schedule, "--description", "The workstation")
     added = gateway.done("station", "show", "WS1", "--json").json()
     assert added == {
         "title": "WS1", "host": "127.0.0.1", "port": 104, "description": "The workstation", "enabled": False,
@@ -47,18 +49,19 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "retry_first_seconds": 5, "retry_factor": 1.5, "retry_most_seconds": 60, "retry_attempts": 7,
         "instances_per_second": 2.5, "megabytes_per_second": 10, "idle_seconds": 0, "association_instances": 100,
         "failover": "OTHER", "failover_seconds": 60, "balance_with": ["OTHER"], "order": "newest",
+        "schedule": list(windows),
         "retention_days": 30, "reconcile": True, "complete_on_release": True, "skip_present": True,
     }  # fmt: skip
     emptied = ("--commit-on", "", "--address", "", "--move-destination", "", "--store-seconds", "0")
     emptied += ("--commit-quiet-seconds", "-1", "--commit-size", "0", "--report-title", "")
     emptied += ("--retry-status", "", "--retry-attempts", "0", "--instances-per-second", "0", "--idle-seconds", "-1")
-    emptied += ("--failover", "", "--balance-with", "", "--retention-days", "-1")
+    emptied += ("--failover", "", "--balance-with", "", "--schedule", "", "--retention-days", "-1")
     changed = gateway.done("station", "set", "WS1", "--port", "11112", *emptied, "--json").json()
     assert changed == added | {
         "port": 11112, "commit_on": None, "addresses": [], "move_destinations": [], "store_seconds": None,
         "commit_quiet_seconds": None, "commit_size": None, "report_titles": [], "retry_statuses": [],
         "retry_attempts": None, "instances_per_second": None, "idle_seconds": None, "failover": None,
-        "balance_with": [], "retention_days": None,
+        "balance_with": [], "schedule": [], "retention_days": None,
     }  # fmt: skip
     assert gateway.done("station", "show", "WS1", "--json").json() == changed
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from services.forwarder import jobs, ledger, precedence
+from services.forwarder.holds import QUERIES as HOLDS
 from services.forwarder.plans import QUERIES as EVALUATION
 from services.index.store import QUERIES as INDEX
 
@@ -44,6 +45,15 @@ select received_at, sop_instance_uid, 1, 'AE' || right(sha256, 3)::int / 100 % 4
 from storage.identity;
 analyze;
 """
+SCHEDULED = """
+insert into routing.opening (schedule, closed_at, opens_at, closes_at) values
+    ('{open}', '-infinity', '-infinity', 'infinity'),
+    ('{shut}', now() - interval '1 hour', now() + interval '1 hour', 'infinity');
+insert into config.hold (kind, name, why, held_by) values ('rule', 'held', 'w', 'h');
+update routing.delivery set schedule = '{shut}', shut = 'rule' where state = 'PENDING' and id % 3 = 0;
+update routing.delivery set schedule = '{open}' where state = 'PENDING' and id % 3 = 1;
+analyze;
+"""
 WINDOW = {"after_recorded_at": datetime(2000, 1, 1, tzinfo=UTC), "after_object_key": "", "most": 100}
 
 
@@ -51,6 +61,7 @@ WINDOW = {"after_recorded_at": datetime(2000, 1, 1, tzinfo=UTC), "after_object_k
 def filled(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(module_database_url, autocommit=True) as connection:
         connection.execute(FILL.encode())
+        connection.execute(SCHEDULED.encode())
         yield connection
 
 
@@ -60,6 +71,8 @@ STATEMENTS = {
     "claim the newest": (ledger.QUERIES.claim, CLAIM | {"newest": True}),
     "rise": (precedence.QUERIES.raise_waiting, {"titles": ["AE0", "AE1"], "seconds": 1800, "most": 1000}),
     "due": (ledger.QUERIES.due_destinations, {"titles": ["AE0", "AE1", "AE2", "AE3"], "echoes": True}),
+    "park": (HOLDS.park, {"most": 1000}),
+    "let go": (HOLDS.let_go, {"most": 1000}),
     "expire": (ledger.QUERIES.expire_leases, {"held": [], "lease": 60, "reason": "r"}),
     "release": (jobs.QUERIES.select_releasable, {}),
     "unevaluated": (EVALUATION.select_unevaluated, WINDOW),

@@ -65,7 +65,8 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
     ]
     row = {
         "id": 7, "instance": "1.2.3", "revision": 2, "sha256": "0" * 64, "destination": "ARCHIVE1", "job": job,
-        "state": "UNKNOWN", "reason": "the answer was lost", "awaited": None, "held": None, "transformation": None,
+        "state": "UNKNOWN", "reason": "the answer was lost", "awaited": None, "held": None, "shut": None,
+        "transformation": None,
     }  # fmt: skip
     assert delivery(row, attempts, None) == {
         "instance": "1.2.3",
@@ -84,7 +85,7 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
 
 
 def test_a_delivery_that_awaits_a_commitment_says_of_whom() -> None:
-    row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job", "held", "transformation")) | {
+    row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job", "held", "shut", "transformation")) | {
         "state": "PENDING",
         "reason": "",
     }
@@ -94,7 +95,7 @@ def test_a_delivery_that_awaits_a_commitment_says_of_whom() -> None:
 
 
 def test_a_delivery_tells_what_was_sent_instead_of_what_is_stored() -> None:
-    row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job", "awaited", "held")) | {
+    row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job", "awaited", "held", "shut")) | {
         "state": "PENDING", "reason": "", "transformation": "7" * 64, "sent": None,
         "steps": [{"do": "set"}, {"do": "new_uids"}, {"do": "set"}],
     }  # fmt: skip

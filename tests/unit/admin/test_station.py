@@ -73,6 +73,14 @@ def test_networks_are_normalised_and_host_bits_refused() -> None:
         station(addresses=["10.1.2.3/24"])
 
 
+def test_a_schedule_says_how_a_window_is_written() -> None:
+    assert station(schedule=["daily  18:00-06:00  UTC"]).schedule == ["daily 18:00-06:00 UTC"]
+    with pytest.raises(
+        UsageError, match="--schedule 'daily 18:00-06:00': write days, from-to and a time zone, such as"
+    ):
+        station(schedule=["daily 18:00-06:00"])
+
+
 def test_all_faults_are_told_at_once_with_their_values() -> None:
     with pytest.raises(UsageError) as caught:
         station("A\\B", host="x y", port=0, associations=17, retry_hours=0)

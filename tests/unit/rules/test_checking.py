@@ -244,6 +244,15 @@ def test_a_fault_names_the_thing_the_value_and_the_cure(text: str, said: str) ->
             "r: when.all[1].value: write text or a number; put quotes around words such as true",
         ),
         ("version: 2\nrules: []", "version = 2: write 1"),
+        (
+            rule("{all: []}", schedule="nightly"),
+            'r: schedule = nightly: write a list of windows, such as ["mon-fri 18:00-06:00 Europe/Zurich"]',
+        ),
+        (
+            rule("{all: []}", schedule="[daily 18:00-06:00 Europe/Zuerich]"),
+            "r: schedule[1] = daily 18:00-06:00 Europe/Zuerich: Europe/Zuerich is no zone of the IANA time zone "
+            "database; write one such as Europe/Zurich, or UTC",
+        ),
     ],
 )
 def test_one_fault_is_told_once(text: str, said: str) -> None:
