@@ -101,7 +101,9 @@ def _told(
     groups: dict[tuple[object, ...], Group] = {}
     for receipt in receipts:
         rules, notes = _explained(receipt, sets.get(receipt["judged_by"]), open_objects)
-        verdicts = tuple(replace(each, when=_verdict(each.when)) for each in rules)
+        verdicts = tuple(
+            replace(each, when=_verdict(each.when), required=tuple(map(_verdict, each.required))) for each in rules
+        )
         key = (receipt["judged_by"], notes, verdicts)
         groups.setdefault(key, Group(receipt["judged_by"], notes, verdicts)).add(receipt["sop_instance_uid"], rules)
     return [group.document() for group in groups.values()]
@@ -116,7 +118,7 @@ def _explained(
         why = _NO_FACTS if receipt["facts"] is None else _NO_RULES
         return [], tuple(dict.fromkeys([*notes, why]))
     subject = Subject.of(receipt, receipt["facts"])
-    needed = rules.needs_object(subject)
+    needed = rules.needs_object(subject, completing=True)
     if needed:
         try:
             subject, fault = completed(subject, needed, open_objects(), receipt)
@@ -151,7 +153,7 @@ class Group:
     def add(self, uid: str, rules: Sequence[RuleExplanation]) -> None:
         """One more of them."""
         self.instances.append(uid)
-        values = [value for rule in rules for value in _values(rule.when)]
+        values = [value for rule in rules for node in rule.nodes for value in _values(node)]
         self.seen = self.seen or [{} for _ in values]
         for known, value in zip(self.seen, values, strict=True):
             known[value] = None
@@ -161,6 +163,7 @@ class Group:
         seen = iter(self.seen)
         rules = [
             {"rule": rule.rule, "matched": rule.matched, "reason": rule.reason, "when": _node(rule.when, seen)}
+            | ({"required": [_node(node, seen) for node in rule.required]} if rule.required else {})
             for rule in self.verdicts
         ]
         return {"rule_set": self.judged_by, "instances": self.instances, "notes": list(self.notes), "rules": rules}

@@ -70,9 +70,15 @@ def _rows(rule: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     """The lines of one rule: its name and verdict before its nodes (pure)."""
     verdict = rule["reason"] or ("matched" if rule["matched"] else "did not match")
     for place, (depth, node) in enumerate(_nodes(rule["when"], 0)):
-        head = ("", "") if place else (rule["rule"], verdict)
-        more = [f"and {node['more']} more"] if node.get("more") else []
-        yield *head, "  " * depth + node["node"], node["outcome"], [*node.get("found", []), *more]
+        yield *(("", "") if place else (rule["rule"], verdict)), *_row("  " * depth, node)
+    for required in rule.get("required", []):
+        for depth, node in _nodes(required, 0):
+            yield "", "", *_row("  " * depth if depth else "complete needs: ", node)
+
+
+def _row(before: str, node: dict[str, Any]) -> tuple[str, Any, list[str]]:
+    more = [f"and {node['more']} more"] if node.get("more") else []
+    return before + node["node"], node["outcome"], [*node.get("found", []), *more]
 
 
 def _nodes(node: dict[str, Any], depth: int) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -23,10 +23,10 @@ Withheld: TypeAlias = Mapping[Instance, Mapping[str, Mapping[str, str]]]
 
 @dataclass
 class Sifted:
-    """What is sent; in the jobs of ``again`` also all that was sent before, unless the text says why it cannot be."""
+    """What is sent; in the jobs of ``again`` also all that was sent before."""
 
     planned: list[Planned] = field(default_factory=list)
-    again: dict[JobKey, str] = field(default_factory=dict)
+    again: set[JobKey] = field(default_factory=set)
     withheld: dict[Instance, dict[str, dict[str, str]]] = field(default_factory=dict)
 
 
@@ -45,19 +45,15 @@ async def sift(connection: Connection, planned: Sequence[Planned]) -> Sifted:
             rules.setdefault(each.job.rule, {})[each.job.destination] = decision.reason
             continue
         sifted.planned.append(each)
-        if decision.course is Course.ALL_AGAIN:
-            sifted.again[each.job] = each.refusal
+        if decision.course is Course.ALL_AGAIN and not each.refusal:
+            sifted.again.add(each.job)
     return sifted
 
 
-async def send_again(connection: Connection, again: Mapping[JobKey, str]) -> None:
+async def send_again(connection: Connection, again: Collection[JobKey]) -> None:
     """What was sent of a series or study before goes again, with what came late: in the jobs that collect that now."""
     if again:
-        parameters = _columns(again) | {
-            "rule_set": [job.rule_set for job in again],
-            "refusal": list(again.values()),
-            "first": FIRST,
-        }
+        parameters = _columns(again) | {"rule_set": [job.rule_set for job in again], "first": FIRST}
         await connection.execute(QUERIES.insert_again, parameters)
 
 

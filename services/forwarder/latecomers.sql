@@ -24,11 +24,11 @@ group by j.rule, j.destination, j.group_uid
 -- up, as it was sent. A delivery is one of a request or of a job that sends again; of the latter it bears the id.
 with before as (
     select distinct on (n.id, d.sop_instance_uid)
-           n.id as again, n.destination as destination_again, u.refusal,
+           n.id as again, n.destination as destination_again,
            case when n.first_at is null then n.priority else %(first)s end as priority_again, d.*
     from unnest(%(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study_instance_uid)s::text[],
-                %(group_uid)s::text[], %(refusal)s::text[])
-             as u(rule_set, rule, destination, study, group_uid, refusal)
+                %(group_uid)s::text[])
+             as u(rule_set, rule, destination, study, group_uid)
     join routing.job n on n.rule_set = u.rule_set and n.rule = u.rule and n.destination = u.destination
                       and n.group_uid = u.group_uid and n.released_at is null and n.request is null
     join routing.job j on j.study_instance_uid = u.study and j.destination = u.destination and j.rule = u.rule
@@ -38,13 +38,12 @@ with before as (
 )
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
-                              state, reason, next_attempt_at, finished_at, commit, awaits, rule, source, schedule,
-                              transformation, sent_sop_instance_uid)
+                              state, next_attempt_at, commit, awaits, rule, source, schedule, transformation,
+                              sent_sop_instance_uid)
 select b.received_at, b.sop_instance_uid, b.revision, b.destination_again, b.again, b.again, b.study_instance_uid,
        b.object_key, b.data_set_offset, b.size, b.sha256, b.sop_class_uid, b.transfer_syntax_uid, b.priority_again,
-       case when b.refusal = '' then 'PENDING' else 'FAILED' end, b.refusal, 'infinity',
-       case when b.refusal <> '' then now() end, b.commit, b.awaits, b.rule, b.source, b.schedule,
-       b.transformation, b.sent_sop_instance_uid
+       'PENDING', 'infinity', b.commit, b.awaits, b.rule, b.source, b.schedule, b.transformation,
+       b.sent_sop_instance_uid
 from before b
 where b.job <> b.again and b.state not in ('CANCELED', 'SUPERSEDED')
   and exists (select from storage.identity_view i

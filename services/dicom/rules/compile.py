@@ -136,7 +136,8 @@ class CompiledRules:
             explanation = explain_node(rule.node, view)
             reason = "disabled" if not rule.enabled else f"not evaluated: {stopped} says stop" if stopped else ""
             matched = explanation.outcome and not reason
-            explanations.append(RuleExplanation(rule.match.rule, matched, reason, explanation))
+            required = tuple(explain_node(node, view) for node in rule.required)
+            explanations.append(RuleExplanation(rule.match.rule, matched, reason, explanation, required))
             if matched and rule.stop:
                 stopped = rule.match.rule
         return explanations

@@ -56,16 +56,24 @@ class NodeExplanation:
 
 @dataclass(frozen=True)
 class RuleExplanation:
-    """Whether a rule matched. ``reason`` is set when it was not evaluated at all: disabled, or stopped before."""
+    """Whether a rule matched. ``reason`` is set when it was not evaluated at all: disabled, or stopped before.
+    ``required``: each node that a series or study has to meet before it is complete."""
 
     rule: str
     matched: bool
     reason: str
     when: NodeExplanation
+    required: tuple[NodeExplanation, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[NodeExplanation, ...]:
+        """All of them, ``when`` first."""
+        return (self.when, *self.required)
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
-        return {"rule": self.rule, "matched": self.matched, "reason": self.reason, "when": self.when.document()}
+        plain = {"rule": self.rule, "matched": self.matched, "reason": self.reason, "when": self.when.document()}
+        return plain | ({"required": [node.document() for node in self.required]} if self.required else {})
 
 
 def explain_node(node: CompiledNode, view: View) -> NodeExplanation:

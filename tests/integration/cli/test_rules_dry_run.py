@@ -12,7 +12,12 @@ LIVE = "version: 1\nrules:\n  - {name: all, when: {all: []}, send: [{to: ARCHIVE
 DRAFT = """\
 version: 1
 rules:
-  - {name: ct, when: {all: [{tag: Modality, op: equals, value: CT}]}, send: [{to: ARCHIVE1}, {to: CT1}]}
+  - name: ct
+    when: {all: [{tag: Modality, op: equals, value: CT}]}
+    level: study
+    late: all
+    complete: {require: [{tag: Modality, op: equals, value: MR}, {all: [{tag: Rows, op: exists}]}]}
+    send: [{to: ARCHIVE1}, {to: CT1}]
   - name: gated
     when: {all: [{tag: GatedInformationSequence/DataInformationSequence/TimeSlotInformationSequence/TimeSlotTime,
                   op: gt, value: 0}]}
@@ -67,8 +72,19 @@ def test_an_explanation_shows_each_condition(gateway: Gateway, recorder: Recorde
     (told,) = gateway.done("rules", "explain", uid, "--json").json()["explanations"]
     assert (told["rule_set"], told["instances"], told["rules"][0]["matched"]) == (1, [uid], True)
     people = gateway.done("rules", "explain", uid, "--rules", draft).out
-    for said in (draft, "Modality equals CT", "did not match", "matched", "missing"):
+    for said in (
+        draft,
+        "Modality equals CT",
+        "did not match",
+        "matched",
+        "missing",
+        "complete needs: Modality equals MR",
+    ):
         assert said in people, (said, people)
+    (told,) = gateway.done("rules", "explain", uid, "--rules", draft, "--json").json()["explanations"]
+    assert [(node["node"], node["outcome"]) for node in told["rules"][0]["required"]] == [
+        ("Modality equals MR", False), ("all", True),
+    ]  # fmt: skip
     assert "rule set 1" in gateway.done("rules", "explain", uid, "--rule-set", "1").out
     assert gateway("rules", "explain", uid, "--rule-set", "7").status == 1
     assert gateway("rules", "explain", uid, "--rule-set", "1", "--rules", draft).status == 2
