@@ -703,6 +703,9 @@ CREATE TABLE config.station (
     complete_on_release boolean DEFAULT false NOT NULL,
     skip_present boolean DEFAULT false NOT NULL,
     schedule text[] DEFAULT '{}'::text[] NOT NULL,
+    pull_minutes integer DEFAULT 0 NOT NULL,
+    pull_days integer DEFAULT 1 NOT NULL,
+    pull_modalities text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
@@ -720,6 +723,8 @@ CREATE TABLE config.station (
     CONSTRAINT station_move_seconds_check CHECK (((move_seconds >= 1) AND (move_seconds <= 86400))),
     CONSTRAINT station_order_check CHECK (("order" = ANY (ARRAY['oldest'::text, 'newest'::text]))),
     CONSTRAINT station_port_check CHECK (((port >= 1) AND (port <= 65535))),
+    CONSTRAINT station_pull_days_check CHECK (((pull_days >= 1) AND (pull_days <= 365))),
+    CONSTRAINT station_pull_minutes_check CHECK (((pull_minutes >= 0) AND (pull_minutes <= 1440))),
     CONSTRAINT station_retention_days_check CHECK (((retention_days >= 0) AND (retention_days <= 36500))),
     CONSTRAINT station_retry_attempts_check CHECK (((retry_attempts >= 1) AND (retry_attempts <= 1000))),
     CONSTRAINT station_retry_errors_check CHECK ((retry_errors <@ '{unreachable,rejected,broken-off}'::text[])),
@@ -761,6 +766,9 @@ COMMENT ON COLUMN config.station."order" IS 'What goes first of what waits for i
 COMMENT ON COLUMN config.station.complete_on_release IS 'What it sends is complete once it has released each association by which the series or study came.';
 COMMENT ON COLUMN config.station.skip_present IS 'Before instances are sent to it, it is asked by C-FIND which of them it has; those are not sent.';
 COMMENT ON COLUMN config.station.schedule IS 'Windows of the week in which it is sent to, such as mon-fri 18:00-06:00 Europe/Zurich; none: always.';
+COMMENT ON COLUMN config.station.pull_minutes IS 'So often it is asked for studies that are not here, which are retrieved then; 0: never.';
+COMMENT ON COLUMN config.station.pull_days IS 'Only studies with a Study Date within so many days.';
+COMMENT ON COLUMN config.station.pull_modalities IS 'Only studies with one of these modalities; none: all.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -822,6 +830,36 @@ CREATE VIEW config.hold_view AS
     LEAST(h.ended_at, h.until) AS ends_at,
     ((h.ended_at IS NULL) AND ((h.until IS NULL) OR (h.until > now()))) AS in_force
    FROM config.hold h;
+CREATE TABLE config.pull (
+    title text NOT NULL,
+    asked_at timestamp with time zone,
+    holder text DEFAULT ''::text NOT NULL,
+    lease_until timestamp with time zone,
+    finished_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    fault text DEFAULT ''::text NOT NULL,
+    studies integer DEFAULT 0 NOT NULL,
+    pulled integer DEFAULT 0 NOT NULL,
+    under_way integer DEFAULT 0 NOT NULL,
+    missing integer DEFAULT 0 NOT NULL
+);
+COMMENT ON TABLE config.pull IS 'The last turn of a station that is pulled from. failures: turns in a row in which it could not be asked; fault: why.';
+COMMENT ON COLUMN config.pull.studies IS 'What it had in its last turn that was carried out: of these pulled was asked for, under_way was asked for before, missing lacks something although it was retrieved.';
+CREATE TABLE config.pulled (
+    title text NOT NULL,
+    study_instance_uid text NOT NULL,
+    told integer,
+    complete integer,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone,
+    request uuid,
+    pulled_at timestamp with time zone,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE config.pulled IS 'What is known of a study of such a station, as long as it is within the days asked for.';
+COMMENT ON COLUMN config.pulled.told IS 'Instances that it counted when it was retrieved last, or was complete.';
+COMMENT ON COLUMN config.pulled.complete IS 'Instances when nothing was lacking; null: never.';
+COMMENT ON COLUMN config.pulled.attempts IS 'Retrievals since it grew; the next one is not before next_at.';
 CREATE TABLE config.reconciliation (
     id uuid NOT NULL,
     title text NOT NULL,
@@ -963,7 +1001,10 @@ CREATE VIEW config.station_view AS
     station."order",
     station.complete_on_release,
     station.skip_present,
-    station.schedule
+    station.schedule,
+    station.pull_minutes,
+    station.pull_days,
+    station.pull_modalities
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -2542,6 +2583,10 @@ ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY config.hold
     ADD CONSTRAINT hold_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.pull
+    ADD CONSTRAINT pull_pkey PRIMARY KEY (title);
+ALTER TABLE ONLY config.pulled
+    ADD CONSTRAINT pulled_pkey PRIMARY KEY (title, study_instance_uid);
 ALTER TABLE ONLY config.reconciliation
     ADD CONSTRAINT reconciliation_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.reconciliation
@@ -3060,6 +3105,10 @@ ALTER TABLE ONLY commitment.attempt
     ADD CONSTRAINT attempt_commitment_fkey FOREIGN KEY (commitment) REFERENCES commitment.commitment(id);
 ALTER TABLE ONLY commitment.commitment
     ADD CONSTRAINT commitment_repeats_fkey FOREIGN KEY (repeats) REFERENCES commitment.commitment(id);
+ALTER TABLE ONLY config.pull
+    ADD CONSTRAINT pull_title_fkey FOREIGN KEY (title) REFERENCES config.station(title) ON DELETE CASCADE;
+ALTER TABLE ONLY config.pulled
+    ADD CONSTRAINT pulled_title_fkey FOREIGN KEY (title) REFERENCES config.station(title) ON DELETE CASCADE;
 ALTER TABLE ONLY config.rule_set_activation
     ADD CONSTRAINT rule_set_activation_rule_set_fkey FOREIGN KEY (rule_set) REFERENCES config.rule_set(number);
 ALTER TABLE ONLY config.rule_set

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.admin.observation import observe
+from services.admin.pulling.pulls import pulling
 from services.admin.reconciling.nights import nightly
 from services.admin.settings import AdminSettings
 from services.dicom.profile import profile_of
@@ -23,4 +24,5 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     if not profile.xeleris:
         runtime.supervisor.spawn("nightly reconciliation", lambda: nightly(runtime, settings, profile))
+        runtime.supervisor.spawn("pulling", lambda: pulling(runtime, profile))
     yield

@@ -12,4 +12,10 @@ RECONCILE_MISSING = Gauge(
 RECONCILE_FAILING = Gauge(
     "gateway_admin_reconcile_failing", "1: the night of a station could not be done yet", ["station"]
 )
+PULL_MISSING = Gauge(
+    "gateway_admin_pull_missing",
+    "Studies of which a station has more than was ever here, although they were retrieved",
+    ["station"],
+)
+PULL_FAILING = Gauge("gateway_admin_pull_failing", "1: a station that is pulled from could not be asked", ["station"])
 DEAD_LETTERS = Gauge("gateway_admin_dead_letters", "Dead letters that nobody has replayed or discarded")

@@ -25,6 +25,7 @@ async def status(database: Database) -> dict[str, Any]:
             "jobs": {row["state"]: row["jobs"] for row in jobs},
             "destinations": await (await conn.execute(SQL.destinations)).fetchall(),
             "holds": await (await conn.execute(SQL.list_holds, {"ended": False, "limit": SHOWN_HOLDS})).fetchall(),
+            "pulls": await (await conn.execute(SQL.pulls)).fetchall(),
             "commitments": await _commitments(conn),
             "outbox": await _one(conn, SQL.count_outbox),
             "dead_letters": (await _one(conn, SQL.count_dead_letters))["parked"],

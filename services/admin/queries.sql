@@ -29,7 +29,8 @@ insert into config.station (
     retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
     instances_per_second, megabytes_per_second, idle_seconds, association_instances,
     failover, failover_seconds, balance_with, "order", schedule,
-    retention_days, reconcile, complete_on_release, skip_present
+    retention_days, reconcile, complete_on_release, skip_present,
+    pull_minutes, pull_days, pull_modalities
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
     %(pet_raw)s, %(commit_server)s, %(commit_on)s, %(addresses)s, %(revision_policy)s, %(associations)s,
@@ -40,7 +41,8 @@ insert into config.station (
     %(retry_statuses)s, %(retry_errors)s, %(retry_first_seconds)s, %(retry_factor)s, %(retry_most_seconds)s,
     %(retry_attempts)s, %(instances_per_second)s, %(megabytes_per_second)s, %(idle_seconds)s, %(association_instances)s,
     %(failover)s, %(failover_seconds)s, %(balance_with)s, %(order)s, %(schedule)s,
-    %(retention_days)s, %(reconcile)s, %(complete_on_release)s, %(skip_present)s
+    %(retention_days)s, %(reconcile)s, %(complete_on_release)s, %(skip_present)s,
+    %(pull_minutes)s, %(pull_days)s, %(pull_modalities)s
 ) returning *
 
 -- name: update_station
@@ -64,6 +66,7 @@ update config.station set
     "order" = %(order)s, schedule = %(schedule)s,
     retention_days = %(retention_days)s, reconcile = %(reconcile)s, complete_on_release = %(complete_on_release)s,
     skip_present = %(skip_present)s,
+    pull_minutes = %(pull_minutes)s, pull_days = %(pull_days)s, pull_modalities = %(pull_modalities)s,
     updated_at = now()
 where title = %(title)s returning *
 
@@ -534,3 +537,11 @@ where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late:
                   where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
 group by r.study_instance_uid, r.calling_aet, e.rule_set, e.note, l.late
 order by max(r.received_at) desc, r.study_instance_uid limit %(limit)s
+
+-- name: pulls
+-- Stations that are pulled from, with what came of their last turn.
+select s.title, s.pull_minutes as minutes, p.asked_at, coalesce(p.studies, 0) as studies, coalesce(p.pulled, 0) as pulled,
+       coalesce(p.under_way, 0) as under_way, coalesce(p.missing, 0) as missing, coalesce(p.failures, 0) as failures,
+       coalesce(p.fault, '') as fault
+from config.station s left join config.pull p on p.title = s.title
+where s.pull_minutes > 0 order by s.title

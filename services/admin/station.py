@@ -72,6 +72,14 @@ def valid_retry_status(text: str) -> str:
     return text.strip().upper().replace("X", "x")
 
 
+def valid_modality(text: str) -> str:
+    """A value of Modality (PS3.5 section 6.2, VR CS). Raises ``ValueError``."""
+    modality = text.strip(" ").upper()
+    if not re.fullmatch(r"[A-Z0-9_ ]{1,16}", modality):
+        raise ValueError("a modality has 1 to 16 letters, digits, blanks and underscores, such as NM")
+    return modality
+
+
 def _valid_description(text: str) -> str:
     if any(not letter.isprintable() for letter in text):
         raise ValueError("a description is one line of printable characters")
@@ -110,7 +118,9 @@ class Station(BaseModel):
     ``retention_days``: how long what it sends is kept (None: as the setting says; 0: for ever). ``reconcile``: what it
     was sent is compared every night with what it has. ``complete_on_release``: a series or study that it sends is
     complete once it has released each association by which it came. ``skip_present``: before it is sent anything
-    it is asked what it has already, and not sent that.
+    it is asked what it has already, and not sent that. Every ``pull_minutes``
+    (0: never) it is asked for studies of the last ``pull_days``, with one of ``pull_modalities`` (empty: any), and what
+    is not here is retrieved.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -167,6 +177,9 @@ class Station(BaseModel):
     reconcile: bool = False
     complete_on_release: bool = False
     skip_present: bool = False
+    pull_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
+    pull_days: Annotated[int, Field(ge=1, le=365)] = 1
+    pull_modalities: list[Annotated[str, AfterValidator(valid_modality)]] = Field(default_factory=list, max_length=16)
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:
@@ -176,8 +189,12 @@ class Station(BaseModel):
 
     @model_validator(mode="after")
     def _is_asked(self) -> Self:
-        if self.skip_present and not self.query_retrieve:
-            raise ValueError("--skip-present asks it what it has: add --query-retrieve, or set it --send-present")
+        for option, on, off in (
+            ("--skip-present", self.skip_present, "--send-present"),
+            ("--pull-minutes", self.pull_minutes, "--pull-minutes 0"),
+        ):
+            if on and not self.query_retrieve:
+                raise ValueError(f"{option} asks it what it has: add --query-retrieve, or set it {off}")
         return self
 
     @model_validator(mode="after")

@@ -157,6 +157,14 @@ SkipPresent = Annotated[
     typer.Option("--skip-present/--send-present", help="Ask it by C-FIND what it has, and do not send that."),
 ]
 
+PullMinutes = Annotated[
+    int | None, typer.Option(help="So often it is asked for studies that are not here, which are retrieved; 0: never.")
+]
+PullDays = Annotated[int | None, typer.Option(help="Only studies of so many days (1).")]
+PullModality = Annotated[
+    list[str] | None, typer.Option(metavar="NM", help='Only studies with it; may be repeated; "" for all.')
+]
+
 
 @app.command("add")
 def add(
@@ -208,6 +216,9 @@ def add(
     reconcile: Reconcile = None,
     complete_on_release: CompleteOnRelease = None,
     skip_present: SkipPresent = None,
+    pull_minutes: PullMinutes = None,
+    pull_days: PullDays = None,
+    pull_modality: PullModality = None,
     as_json: Json = False,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
@@ -266,6 +277,9 @@ def set_fields(
     reconcile: Reconcile = None,
     complete_on_release: CompleteOnRelease = None,
     skip_present: SkipPresent = None,
+    pull_minutes: PullMinutes = None,
+    pull_days: PullDays = None,
+    pull_modality: PullModality = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a station and leave the rest."""
@@ -360,6 +374,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         ("retry_error", "retry_errors"),
         ("balance_with", "balance_with"),
         ("schedule", "schedule"),
+        ("pull_modality", "pull_modalities"),
     ):
         if option in fields:
             fields[field] = [text for text in fields.pop(option) if text]
@@ -375,7 +390,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse_in_profile(fields: dict[str, Any]) -> None:
     """Raises ``UsageError`` for what the profile does not have."""
-    for field in ("reconcile", "skip_present"):
+    for field in ("reconcile", "skip_present", "pull_minutes"):
         if fields.get(field):
             refuse_query_by_itself(f"--{field.replace('_', '-')}")
     if fields.get("retention_days") is not None and RuntimeSettings.load().profile == "xeleris":

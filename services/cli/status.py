@@ -94,6 +94,8 @@ def _print(report: dict[str, Any]) -> None:
         }
     )
     print_table([heading for heading, _ in _DESTINATION], [_destination(each) for each in report["destinations"]])
+    if report["pulls"]:
+        print_table([heading for heading, _ in _PULL], [[pull[name] for _, name in _PULL] for pull in report["pulls"]])
     print_table(
         ("RECEIVES", "RULE SET", "CONFIGURATION", "HEARD OF", "LIVE"),
         [(r["process"], r["rule_set"], r["configuration"], r["heard_at"], r["live"]) for r in report["receiving"]],
@@ -117,6 +119,19 @@ _DESTINATION: Final = (
     ("LAST SUCCESS", "last_success_at"),
     ("FAILED AT", "last_failure_at"),
     ("LAST FAILURE", "last_failure"),
+)
+
+
+_PULL: Final = (
+    ("PULLED FROM", "title"),
+    ("EVERY (MIN)", "minutes"),
+    ("ASKED AT", "asked_at"),
+    ("STUDIES", "studies"),
+    ("ASKED FOR", "pulled"),
+    ("UNDER WAY", "under_way"),
+    ("STILL MISSING", "missing"),
+    ("FAILURES", "failures"),
+    ("LAST FAILURE", "fault"),
 )
 
 

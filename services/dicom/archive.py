@@ -9,6 +9,7 @@ from services.dicom.identifiers import Identifier, IdentifierFault, decode_ident
 from services.dicom.pending import MatchLimits
 from services.dicom.query_models import FIND, sop_classes
 from services.dicom.requestor import Requestor
+from services.dicom.uids import valid_uid
 
 STUDY_ROOT: Final = sop_classes(FIND)[1]
 CONTEXTS: Final = tuple((STUDY_ROOT, syntax) for syntax in UNCOMPRESSED)
@@ -16,6 +17,7 @@ MOST: Final = MatchLimits(200_000, 256 << 20)
 
 _STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
 _INSTANCES_OF_STUDY, _INSTANCES_OF_SERIES = 0x00201208, 0x00201209
+_STUDY_DATE, _MODALITIES_IN_STUDY = 0x00080020, 0x00080061
 
 
 class NotTold(Exception):
@@ -35,6 +37,19 @@ class AskedArchive:
     ) -> None:
         self._requestor, self._context = requestor, context
         self._limits, self._meanwhile = limits, meanwhile
+
+    def studies(self, since: str, modality: str = "") -> Mapping[str, int | None]:
+        """Studies from a Study Date (YYYYMMDD) on, with the instances that it has of each; None: it counts none.
+
+        With ``modality`` only those that have it. What it tells nevertheless, and says itself that it is not asked for,
+        is left out.
+        """
+        keys = {_STUDY: "", _STUDY_DATE: f"{since}-", _MODALITIES_IN_STUDY: modality, _INSTANCES_OF_STUDY: ""}
+        return {
+            match.keys[_STUDY]: _count(match, _INSTANCES_OF_STUDY)
+            for match in self._find("STUDY", keys)
+            if valid_uid(match.keys.get(_STUDY, "")) and _wanted(match, since, modality)
+        }
 
     def study(self, study: str) -> int | Literal["absent"] | None:
         """Instances that it has of a study; None: it does not count them."""
@@ -78,6 +93,12 @@ class AskedArchive:
             words = status.name(found.response.status, commands.C_FIND)
             raise NotTold(f"C-FIND answered with status {found.response.status:04X} ({words})")
         return matches
+
+
+def _wanted(match: Identifier, since: str, modality: str) -> bool:
+    """Whether a study is one that was asked for, as far as it says."""
+    modalities, date = match.values(_MODALITIES_IN_STUDY), match.keys.get(_STUDY_DATE, "")
+    return not (modality and modalities and modality not in modalities) and not (len(date) == 8 and date < since)
 
 
 def _count(match: Identifier, tag: int) -> int | None:

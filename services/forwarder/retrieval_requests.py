@@ -16,12 +16,12 @@ JOB_LEVELS = {"STUDY": "study", "SERIES": "series", "IMAGE": "instance"}
 
 
 async def retrieve(connection: Connection, row: DictRow, configuration: Configuration) -> dict[str, Any]:
-    """A job with a C-MOVE for each UID (R63, R65). Raises ``Refused``."""
+    """A job with a C-MOVE for each UID (R63, R65), of high priority if a person waits for it. Raises ``Refused``."""
     body = row["body"]
     _check_source(configuration, str(body["from"]))
     job = await insert(
         connection, row["id"], body["from"], body["to"], bool(body["to_us"]), body["level"], body["study"],
-        body["series"], body["uids"], "high",
+        body["series"], body["uids"], str(body.get("priority", "high")),
     )  # fmt: skip
     return {"job": str(job), "requests": len(body["uids"])}
 

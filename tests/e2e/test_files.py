@@ -31,6 +31,7 @@ NetworkTCPPort = {port}
 MaxPDUSize = 16384
 MaxAssociations = 16
 HostTable BEGIN
+gateway = (GATEWAY, localhost, {gateway})
 HostTable END
 VendorTable BEGIN
 VendorTable END
@@ -52,6 +53,7 @@ class Qrscp:
 
     home: Path
     port: int
+    gateway: int = 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -59,7 +61,7 @@ class Qrscp:
         folder = self.home / "archive"
         folder.mkdir(parents=True, exist_ok=True)
         configuration = self.home / "dcmqrscp.cfg"
-        configuration.write_text(CONFIGURATION.format(port=self.port, folder=folder))
+        configuration.write_text(CONFIGURATION.format(port=self.port, folder=folder, gateway=self.gateway))
         with subprocess.Popen(
             ["dcmqrscp", "-c", str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as server:
@@ -120,6 +122,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) 
     with socket.create_server(("127.0.0.1", 0)) as free:
         archive = Qrscp(home / "qrscp", free.getsockname()[1])
     with fresh_servers() as shared, running_gateway(home / "gateway", shared=shared) as gateway:
+        archive.gateway = gateway.dicom_port
         gateway.add_station("QRSCP", archive.port, "--store", "--query-retrieve")
         gateway.apply_rules(RULES)
         yield Site(gateway, archive)
@@ -130,6 +133,7 @@ def test_files_are_taken_as_from_a_station_delivered_reconciled_and_given_out(si
         _imported(site, tmp_path)
         until(lambda: site.delivered(*INSTANCES), limit=30, what="everything to be delivered")
         assert site.run("reconcile", "QRSCP", "--since", "1d")["gaps"] == []
+        _pulled(site, tmp_path)
         _not_sent_again(site)
     site.archive.emptied()
     with site.archive.running():
@@ -139,14 +143,31 @@ def test_files_are_taken_as_from_a_station_delivered_reconciled_and_given_out(si
     assert {"files.import", "studies.export", "request.send"} <= set(actions)
 
 
+def _pulled(site: Site, tmp_path: Path) -> None:
+    """What only the archive has comes by itself, is asked about by the rules, and does not go back."""
+    theirs = ct(20, study=20)
+    site.archive.store(tmp_path, theirs)
+    site.run("station", "set", "QRSCP", "--pull-minutes", "1", "--pull-days", "365", "--skip-present")
+    came = "select matched from routing.evaluation where sop_instance_uid = %s"
+    until(lambda: site.gateway.rows(came, theirs.sop_instance_uid), limit=30, what="the archive's study to come")
+    ((rule,),) = (row["matched"] for row in site.gateway.rows(came, theirs.sop_instance_uid))
+    assert list(rule["not_sent"]) == ["QRSCP"]
+    jobs = "select source, study_instance_uid as study, state from routing.job_view where kind = 'retrieve'"
+    pulled = {"source": "QRSCP", "study": theirs.study_instance_uid, "state": "COMPLETED"}
+    until(lambda: site.gateway.rows(jobs) == [pulled], what="its job, and no other one, to end")
+    assert site.gateway.rows("select title, studies, failures from config.pull") == [
+        {"title": "QRSCP", "studies": 4, "failures": 0}
+    ]
+
+
 def _not_sent_again(site: Site) -> None:
     """The archive says what it has; what is not sent is delivered without a status."""
     uid = INSTANCES[0].sop_instance_uid
-    for option in ("--skip-present", "--send-present"):
-        site.run("send", uid, "--to", "QRSCP", option)
-    until(lambda: site.delivered(INSTANCES[0], times=3), limit=30, what="both jobs to end")
-    asked = "select status from routing.delivery where sop_instance_uid = %s order by id desc limit 2"
+    site.run("send", uid, "--to", "QRSCP")
+    until(lambda: site.delivered(INSTANCES[0], times=2), limit=30, what="the job to end")
+    asked = "select status from routing.delivery where sop_instance_uid = %s order by id"
     assert [row["status"] for row in site.gateway.rows(asked, uid)] == [0, None]
+    site.run("station", "set", "QRSCP", "--pull-minutes", "0", "--send-present")
     open_now = "select from runtime.lease where starts_with(name, 'association/')"
     until(lambda: not site.gateway.rows(open_now), what="the archive to be let go, which could not start again")
 

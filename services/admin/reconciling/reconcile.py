@@ -10,10 +10,11 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from services.admin import requests, stations
+from services.admin.asked_station import CannotAsk
 from services.admin.echo import reason
 from services.admin.errors import Refused
 from services.admin.reconciling.comparison import Level, Sent
-from services.admin.reconciling.line import CannotAsk, Line
+from services.admin.reconciling.line import Line
 from services.admin.reconciling.outcome import Outcome, told
 from services.admin.station import Station
 from services.dicom.errors import AssociationError

@@ -38,10 +38,11 @@ def retrieve(profile: Profile) -> Section:
     return Section(
         "Activity: retrieve",
         (
-            "Started by the command gateway retrieve, for stations flagged query_retrieve: a job with a C-MOVE of the "
-            "Study Root model for each UID, one after the other on one association (R63, R65). Move Destination is the "
-            "title that was chosen, ours or a station's (R69). A job that is cancelled sends a C-CANCEL (R67) and "
-            f"waits {CANCEL_SECONDS:g} s for the last response. {_patience(profile, 'move')}",
+            f"Started by the command gateway retrieve{_or_by_itself(profile)}, for stations flagged query_retrieve: "
+            "a job with a C-MOVE of the Study Root model for each UID, one after the other on one association (R63, "
+            "R65). Move Destination is the title that was chosen, ours or a station's (R69). A job that is cancelled "
+            "sends a C-CANCEL (R67) and waits "
+            f"{CANCEL_SECONDS:g} s for the last response. {_patience(profile, 'move')}",
             Table("Final responses to C-MOVE", _COLUMNS, [_move(code) for code in (0, *status.MOVE_NAMES)]),
             "Any other failure fails the job. A refusal ends the association, and what is left is asked on another one "
             "(R68). Pending responses update the numbers that gateway jobs shows.",
@@ -64,8 +65,14 @@ def _by_itself(profile: Profile) -> str:
     return (
         " By itself the AE asks a station flagged skip_present at level IMAGE, once for each series and over the "
         f"association that sends, which instances it has, and waits {ASK_SECONDS:g} s or as find_seconds says; what "
-        "it does not tell is sent."
+        "it does not tell is sent. A station with pull_minutes is asked at level STUDY, by Study Date, Modalities in "
+        "Study and Number of Study Related Instances, on an association of its own; studies of which it has more than "
+        "was ever here are retrieved."
     )
+
+
+def _or_by_itself(profile: Profile) -> str:
+    return "" if profile.xeleris else ", and by the AE itself for stations with pull_minutes"
 
 
 def _ending(profile: Profile) -> str:

@@ -55,6 +55,10 @@ STATION: Final = {
     "complete_on_release": "a series or study that it sends is complete once it has released the associations by which "
     "it came; otherwise after the rule's quiet time",
     "skip_present": "it is asked first what it has, and not sent that (profile xeleris: never, R53)",
+    "pull_minutes": "how often it is asked for studies that are not here, to retrieve them; 0: never (profile xeleris: "
+    "never, R53)",
+    "pull_days": "only studies with a Study Date within so many days are asked for then",
+    "pull_modalities": "only studies with one of these modalities; none: all",
     "commit_downstream": "archives that must have committed what it asks the AE to commit (profile gateway)",
     "retry_statuses": "failures of a C-STORE after which it is tried again (profile xeleris: none, R46)",
     "retry_errors": "failures without an answer after which it is tried again",

@@ -396,13 +396,16 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(gateway: Gateway, 
 
 
 def test_status_names_everything(gateway: Gateway, database_url: str) -> None:
-    gateway.station("ARCHIVE1", "--store")
+    gateway.station("ARCHIVE1", "--store", "--query-retrieve", "--pull-minutes", "5")
     execute(database_url, RECORDED + DEAD)
+    execute(database_url, "insert into config.pull (title, failures, fault) values ('ARCHIVE1', 2, 'it is away')")
     found = gateway.done("status", "--json").json()
     assert (found["aet"], found["jobs"], found["dead_letters"]) == ("OURGATEWAY", {"ACTIVE": 1}, 2)
     assert [(each["title"], each["waiting"]) for each in found["destinations"]] == [("ARCHIVE1", 1)]
     assert found["configuration"]["stations"] == 1
-    assert "ARCHIVE1" in gateway.done("status").out
+    assert [(each["title"], each["minutes"], each["failures"]) for each in found["pulls"]] == [("ARCHIVE1", 5, 2)]
+    people = gateway.done("status").out
+    assert ("ARCHIVE1" in people, "it is away" in people) == (True, True)
 
 
 @pytest.mark.parametrize(
