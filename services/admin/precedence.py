@@ -33,16 +33,18 @@ async def put_first(database: Database, actor: str, jobs: Sequence[UUID]) -> req
 
 async def put_patient_first(database: Database, actor: str, patient_id: str) -> requests.Requested:
     """The same for every job that waits with something of a patient. The request, and so the audit, names the jobs and
-    never the patient. Raises ``NotFound``."""
+    never the patient. Raises ``NotFound``, and ``Refused`` for too many."""
 
     async def work(conn: Connection) -> UUID:
-        parameters = {"patient_id": patient_id, "limit": MOST_JOBS}
+        parameters = {"patient_id": patient_id, "limit": MOST_JOBS + 1}
         rows = await (await conn.execute(SQL.waiting_jobs_of_patient, parameters)).fetchall()
         if not rows:
             raise NotFound(
                 "nothing waits of a patient with the ID given; 'gateway studies list --patient-id ID' shows what is "
                 "stored, 'gateway where STUDY' what became of it"
             )
+        if len(rows) > MOST_JOBS:
+            raise Refused(f"more than {MOST_JOBS} jobs wait with something of that patient: name some of them instead")
         return await _insert(conn, actor, [row["job"] for row in rows])
 
     return await requests.carried_out(database, await database.retry(work))

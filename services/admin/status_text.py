@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from schemas.schedule import all_open_at, window
@@ -59,7 +60,7 @@ def shut(schedule: Mapping[str, Any] | None) -> str:
     of = f"{schedule['kind']} {schedule['name']}"
     both = [windows for windows in (schedule["rule_schedule"], schedule["station_schedule"]) if windows]
     try:
-        opens_at = all_open_at(both, datetime.fromisoformat(schedule["at"]))
+        opens_at = _all_open_at(tuple(map(tuple, both)), schedule["at"])
     except ValueError as fault:  # its zone was there when it was written
         return f"waits for its schedule ({of}), which cannot be read: {fault}"
     if opens_at is None:
@@ -68,6 +69,12 @@ def shut(schedule: Mapping[str, Any] | None) -> str:
     return (
         f"waits for its schedule: opens {opens_at.astimezone(window(own[0]).zone).isoformat(timespec='minutes')} ({of})"
     )
+
+
+@lru_cache(maxsize=100)
+def _all_open_at(schedules: tuple[tuple[str, ...], ...], at: str) -> datetime | None:
+    """Thousands of deliveries wait for the same."""
+    return all_open_at(schedules, datetime.fromisoformat(at))
 
 
 def _to_the_minute(at: datetime | str) -> str:
