@@ -97,7 +97,7 @@ async def record(connection: Connection, results: Sequence[Result], holder: str,
     written = await (await connection.execute(QUERIES.record_results, parameters)).fetchall()
     await _insert_attempts(connection, [result for result in results if result.tried])
     await enqueue_many(connection, [_event(row) for row in written if row["state"] in ("DELIVERED", "WARNED")])
-    reasons = {result.delivery.job: result.reason for result in results if result.reason}
+    reasons = {result.delivery.job: result.reason for result in results if result.reason and not _present(result)}
     await jobs.recompute(connection, concerned, reasons)
 
 
@@ -180,9 +180,12 @@ async def _insert_attempts(connection: Connection, results: Sequence[Result]) ->
 
 
 def _outcome(result: Result) -> str:
-    if result.state is State.DELIVERED and result.status is None:
-        return "PRESENT"
-    return _OUTCOMES.get(result.state, result.state.value)
+    return "PRESENT" if _present(result) else _OUTCOMES.get(result.state, result.state.value)
+
+
+def _present(result: Result) -> bool:
+    """It was not sent, because the station has it."""
+    return result.state is State.DELIVERED and result.status is None
 
 
 def _event(row: DictRow) -> Envelope:
