@@ -15,10 +15,10 @@ The functions below it are for who has a transaction of his own.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
@@ -95,20 +95,18 @@ async def slot(
         await _leave(database, wanted.holder)
 
 
+async def look(connection: Connection, wanted: Wanted) -> None:
+    """Raise ``NoSlot`` where ``take`` would, waiting for nobody: before work that would be in vain."""
+    for station, parameters in _rows(wanted):
+        await _find(connection, wanted, station, parameters)
+
+
 async def take(connection: Connection, wanted: Wanted) -> None:
     """Take both slots, if nobody who came before needs them. Raises ``NoSlot``, which has to leave the transaction."""
     await connection.execute(QUERIES.lock_slots)
-    for station, slots in ((wanted.station, wanted.own), ("", wanted.all_together)):
-        parameters = {
-            "prefix": f"association/{station}/",
-            "line": _line(station),
-            "slots": slots,
-            "holder": wanted.holder,
-            "lease": wanted.lease_seconds,
-            "wait": WAIT_SECONDS,
-        }
-        if await (await connection.execute(QUERIES.take_slot, parameters)).fetchone() is None:
-            raise NoSlot(wanted, station)
+    for station, parameters in _rows(wanted):
+        name = await _find(connection, wanted, station, parameters)
+        await connection.execute(QUERIES.take_slot, parameters | {"name": name})
     await connection.execute(QUERIES.leave_line, {"holder": wanted.holder})
 
 
@@ -116,15 +114,22 @@ async def stand_in_line(connection: Connection, wanted: Wanted, lacking: str) ->
     """After ``NoSlot``: wait for a slot of ``lacking``; holds for ``WAIT_SECONDS``, then ask again."""
     parameters = {"line": _line(lacking), "holder": wanted.holder, "wait": WAIT_SECONDS}
     await connection.execute(QUERIES.leave_other_lines, parameters)
-    await connection.execute(QUERIES.join_line, parameters)
+    place = await (await connection.execute(QUERIES.join_line, parameters)).fetchone()
     metrics.OUTGOING_WAITS.inc()
-    await connection.execute(QUERIES.notify_wanted, {"station": lacking})
+    if place and place["joined"]:
+        await connection.execute(QUERIES.notify_wanted, {"station": lacking})
 
 
 async def lacking(connection: Connection) -> set[str]:
     """Stations whose associations keep somebody waiting; "" among them: all associations do."""
     rows = await (await connection.execute(QUERIES.lacking, {"wait": WAIT_SECONDS})).fetchall()
     return {row["station"] for row in rows}
+
+
+async def full(connection: Connection, slots: Mapping[str, int], lease_seconds: float = LEASE_SECONDS) -> set[str]:
+    """Those of the stations (with how many associations each may have) whose slots are all taken."""
+    parameters = {"stations": list(slots), "slots": list(slots.values()), "lease": lease_seconds}
+    return {row["station"] for row in await (await connection.execute(QUERIES.full, parameters)).fetchall()}
 
 
 async def renew(connection: Connection, holder: str, lease_seconds: float = LEASE_SECONDS) -> bool:
@@ -135,8 +140,24 @@ async def renew(connection: Connection, holder: str, lease_seconds: float = LEAS
 
 async def give_back(connection: Connection, holder: str) -> None:
     """Give the slots, and a place in line, up. Again does nothing."""
-    await connection.execute(QUERIES.give_slots_back, {"holder": holder})
-    await connection.execute(QUERIES.notify_freed)
+    if await (await connection.execute(QUERIES.give_slots_back, {"holder": holder})).fetchone():
+        await connection.execute(QUERIES.notify_freed)
+
+
+def _rows(wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
+    """The two rows of slots that an association needs one of each: the station's, and "" for those of all."""
+    known = {"holder": wanted.holder, "lease": wanted.lease_seconds, "wait": WAIT_SECONDS}
+    return [
+        (station, known | {"prefix": f"association/{station}/", "line": _line(station), "slots": slots})
+        for station, slots in ((wanted.station, wanted.own), ("", wanted.all_together))
+    ]
+
+
+async def _find(connection: Connection, wanted: Wanted, station: str, parameters: Mapping[str, Any]) -> str:
+    found = await (await connection.execute(QUERIES.find_slot, parameters)).fetchone()
+    if found is None:
+        raise NoSlot(wanted, station)
+    return str(found["name"])
 
 
 def _line(station: str) -> str:

@@ -62,7 +62,7 @@ from unnest(%(received_at)s::timestamptz[], %(sop_instance_uid)s::text[], %(revi
               data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority, state, reason, collecting,
               commit, awaits, rule, source, schedule, transformation, sent_sop_instance_uid)
 on conflict (received_at, sop_instance_uid, revision, destination, request) do nothing
-returning job, state, destination
+returning job, state, destination, state = 'PENDING' and next_attempt_at < 'infinity' as due
 
 -- name: supersede
 update routing.delivery d set

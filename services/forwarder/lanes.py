@@ -8,9 +8,8 @@ import structlog
 from services.dicom import outgoing
 from services.forwarder import jobs, ledger
 from services.forwarder.configuration import Configuration, Station
-from services.forwarder.sender import Destination, Means, Session
+from services.forwarder.sender import PASSING, Destination, Means, Session
 from services.forwarder.transfer import Line, line_to
-from services.runtime.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +25,7 @@ class Lane:
         self._destination = destination
         self._line = line
         self._news = asyncio.Event()
-        destination.listeners.append(self._news)
+        destination.lanes.append(self._news)
 
     async def run(self) -> None:
         """Open associations while something is due, until the process stops."""
@@ -38,7 +37,7 @@ class Lane:
                 try:
                     while await self._session():
                         continue
-                except Unavailable as error:
+                except PASSING as error:
                     log.info("sending_waits_for_the_database", destination=self._destination.title, error=str(error))
                     await supervisor.pause(self._means.settings.poll_seconds)
 
@@ -81,11 +80,15 @@ class Lanes:
                     self._means.supervisor.spawn(f"send to {station.title} {number}", lane.run)
 
     async def ring_due(self) -> None:
-        """Ask the database which destinations have something due, and wake their lanes."""
+        """Ask the database which destinations have something due, and wake their associations, and their lanes where
+        more associations may be opened."""
+        stations, lease = self._configuration.stations, self._means.settings.lease_seconds
         async with self._means.database.transaction() as connection:
             due = await ledger.due(connection, self._configuration.not_held(), echoes=self._means.profile.echoes)
+            own = {title: stations[title].associations for title in due & stations.keys()}
+            full = await outgoing.full(connection, own, lease)
         for title in due & self._destinations.keys():
-            self._destinations[title].ring()
+            self._destinations[title].ring(room=title not in full)
 
     async def give_way(self) -> None:
         """Ask the database whether somebody waits for an association, and let ours go that keep them waiting."""

@@ -76,9 +76,14 @@ async def claim(
     return claimed
 
 
-async def renew(connection: Connection, destination: str, holder: str, lease_seconds: float) -> None:
-    """Push the leases of the holder's deliveries out."""
-    parameters = {"destination": destination, "holder": holder, "lease": lease_seconds}
+async def renew(
+    connection: Connection, destination: str, deliveries: Collection[int], holder: str, lease_seconds: float
+) -> None:
+    """Push the leases of these deliveries out, as far as the holder has them.
+
+    What was claimed in a COMMIT whose answer was lost is not among them: its lease runs out, and it is claimed again.
+    """
+    parameters = {"destination": destination, "ids": list(deliveries), "holder": holder, "lease": lease_seconds}
     await connection.execute(QUERIES.renew_leases, parameters)
 
 
@@ -175,6 +180,7 @@ async def _insert_attempts(connection: Connection, results: Sequence[Result]) ->
         "reason": ["; ".join(filter(None, (result.note, result.reason))) for result in results],
         "milliseconds": [result.milliseconds for result in results],
         "sent_sha256": [result.sent and result.sent.sha256 for result in results],
+        "claimed_at": [result.delivery.claimed_at for result in results],
     }
     await connection.execute(QUERIES.insert_attempts, parameters)
 

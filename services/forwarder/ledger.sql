@@ -101,7 +101,7 @@ returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.
 
 -- name: renew_leases
 update routing.delivery set lease_until = now() + make_interval(secs => %(lease)s)
-where destination = %(destination)s and state = 'SENDING' and lease_holder = %(holder)s
+where destination = %(destination)s and state = 'SENDING' and lease_holder = %(holder)s and id = any(%(ids)s::bigint[])
 
 -- name: record_results
 -- keep: the delivery stays where it was in the order; delay null: it waits for a person.
@@ -131,9 +131,15 @@ where d.received_at = r.received_at and d.id = r.id and j.id = d.job and d.lease
 returning d.id, d.job, d.state, d.destination, d.sop_instance_uid, d.revision, d.study_instance_uid, d.commit_on
 
 -- name: insert_attempts
+-- What was recorded in a COMMIT whose answer was lost comes again: of one claim an outcome is inserted once.
 insert into routing.attempt (delivery, association, status, outcome, reason, milliseconds, sent_sha256)
-select * from unnest(%(delivery)s::bigint[], %(association)s::text[], %(status)s::int[], %(outcome)s::text[],
-                     %(reason)s::text[], %(milliseconds)s::int[], %(sent_sha256)s::text[])
+select u.delivery, u.association, u.status, u.outcome, u.reason, u.milliseconds, u.sent_sha256
+from unnest(%(delivery)s::bigint[], %(association)s::text[], %(status)s::int[], %(outcome)s::text[],
+            %(reason)s::text[], %(milliseconds)s::int[], %(sent_sha256)s::text[], %(claimed_at)s::timestamptz[])
+         as u(delivery, association, status, outcome, reason, milliseconds, sent_sha256, claimed_at)
+where not exists (
+    select from routing.attempt a
+    where a.delivery = u.delivery and a.association = u.association and a.outcome = u.outcome and a.at > u.claimed_at)
 
 -- name: expire_leases
 -- The worker died or could not renew: nobody knows whether its instances arrived. What a person cancelled meanwhile is

@@ -44,13 +44,13 @@ async def write(connection: Connection, planned: Sequence[Planned], reopen_secon
     ended = {row["job"] for row in inserted if row["state"] == "FAILED"}
     ended |= await _supersede(connection, {each.instance.sop_instance_uid for each in planned})
     await jobs.recompute(connection, ended)
-    await jobs.notify(connection, {row["destination"] for row in inserted if row["state"] == "PENDING"})
+    await jobs.notify(connection, {row["destination"] for row in inserted if row["due"]})
 
 
 async def insert_deliveries(
     connection: Connection, planned: Sequence[Planned], job_ids: Sequence[UUID], request: UUID | None = None
 ) -> list[DictRow]:
-    """Insert what is not there yet; returns (job, state, destination) of the inserted."""
+    """Insert what is not there yet; returns (job, state, destination, due) of the inserted."""
     parameters: dict[str, Any] = {
         column: [getattr(each.instance, column) for each in planned] for column in _INSTANCE_COLUMNS
     }

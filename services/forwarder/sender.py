@@ -25,12 +25,13 @@ from services.forwarder.settings import ForwarderSettings
 from services.forwarder.states import Event
 from services.forwarder.transfer import Line, Transfer
 from services.runtime.db import Connection, Database
-from services.runtime.errors import GatewayError, Unavailable
+from services.runtime.errors import Conflict, GatewayError, Unavailable
 from services.runtime.supervise import Supervisor
 
 RENEWALS_PER_LEASE = 3
 MARGIN_FRACTION = 1 / 6  # of the lease: then the association is aborted, before anyone else may send
 DATABASE_PAUSE_SECONDS = 1.0
+PASSING = (Unavailable, Conflict)  # what the database does not take now it takes later
 UNLIMITED = 1 << 62
 SHARE_SECONDS = 5.0  # of work: then an association that keeps others waiting ends, so that each gets its turn
 
@@ -48,7 +49,8 @@ class Destination:
     station: Callable[[], Station | None]  # as configured at the moment
     holds: Callable[[], frozenset[tuple[str, str]]]  # in force at the moment, and schedules that are closed
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    listeners: list[asyncio.Event] = field(default_factory=list)
+    sessions: list[asyncio.Event] = field(default_factory=list)
+    lanes: list[asyncio.Event] = field(default_factory=list)
     presence: Presence = field(init=False)
     _timer: asyncio.TimerHandle | None = None
 
@@ -64,9 +66,9 @@ class Destination:
         self._timer = None
         self.ring()
 
-    def ring(self) -> None:
-        """Something may be due."""
-        for listener in self.listeners:
+    def ring(self, *, room: bool = True) -> None:
+        """Something may be due, and there may be ``room`` for another association."""
+        for listener in [*self.sessions, *(self.lanes if room else ())]:
             listener.set()
 
 
@@ -106,7 +108,7 @@ class Session:
         first = await self._begin()
         if not first:
             return False
-        self._destination.listeners.append(self._news)
+        self._destination.sessions.append(self._news)
         with metrics.ASSOCIATIONS.track_inprogress():
             for delivery in first:
                 self._transfer.offer(delivery)
@@ -116,7 +118,7 @@ class Session:
                 await self._feed(thread)
             finally:
                 self._transfer.stop()
-                self._destination.listeners.remove(self._news)
+                self._destination.sessions.remove(self._news)
             trouble = await self._ended(thread)
         await self._finish(trouble)
         return True
@@ -164,6 +166,7 @@ class Session:
         async with self._destination.lock:
             try:
                 async with self._means.database.transaction() as connection:
+                    await outgoing.look(connection, self._wanted())
                     await ledger.lock_destination(connection, title)
                     circuit = await destinations.circuit(connection, title)
                     most = circuit.allowance(settings.in_doubt, echoes=self._means.profile.echoes)
@@ -219,11 +222,13 @@ class Session:
             await outgoing.give_back(connection, self._holder)  # a place in line
 
     async def _stand_in_line(self, full: outgoing.NoSlot) -> None:
-        """Only for the limit of all: where the station's is reached, somebody is sending to it already."""
+        """For the limit of all, with something to send: where the station's is reached, somebody sends to it."""
         if full.lacking:
             return
+        title, echoes = self._destination.title, self._means.profile.echoes
         async with self._means.database.transaction() as connection:
-            await outgoing.stand_in_line(connection, self._wanted(), full.lacking)
+            if await ledger.due(connection, [title], echoes=echoes):
+                await outgoing.stand_in_line(connection, self._wanted(), full.lacking)
 
     async def _feed(self, thread: "asyncio.Future[Trouble | None]") -> None:
         """Record what comes and claim more, until the thread ends, the process stops, nothing is due for a while, or
@@ -277,7 +282,7 @@ class Session:
         try:
             async with self._destination.lock:
                 more = await self._means.database.retry(lambda connection: self._exchange(connection, outcomes, most))
-        except Unavailable as error:
+        except PASSING as error:
             log.warning("deliveries_not_recorded", destination=self._destination.title, error=str(error))
             await self._means.supervisor.pause(DATABASE_PAUSE_SECONDS)
             self._news.set()
@@ -351,7 +356,7 @@ class Session:
             return
         try:
             async with self._means.database.transaction() as connection:
-                await ledger.renew(connection, self._destination.title, self._holder, lease)
+                await ledger.renew(connection, self._destination.title, self._claimed, self._holder, lease)
                 await outgoing.renew(connection, self._holder, lease)
             self._leased_at = asked_at
         except GatewayError as error:
@@ -377,7 +382,7 @@ class Session:
         while True:
             try:
                 await self._means.database.retry(lambda connection: self._conclude(connection, trouble))
-            except Unavailable as error:
+            except PASSING as error:
                 log.warning("deliveries_not_recorded", destination=self._destination.title, error=str(error))
                 if await self._means.supervisor.pause(DATABASE_PAUSE_SECONDS):
                     return  # the lease runs out, and they are UNKNOWN

@@ -55,6 +55,32 @@ async def test_a_station_and_all_together_have_limits(database: Database, databa
     assert await took(database, wanted("C"), wanted("C")) == [True, False]
 
 
+async def test_which_stations_are_full(database: Database, database_url: str) -> None:
+    asked = [wanted("A"), wanted("A/1"), wanted("A/1"), wanted("B")]
+    assert await took(database, *asked) == [True] * 4
+    async with database.transaction() as connection:
+        assert await outgoing.full(connection, {"A": 2, "A/1": 2, "B": 1, "C": 1}) == {"A/1", "B"}
+    long_ago(database_url)
+    async with database.transaction() as connection:
+        assert await outgoing.full(connection, {"A/1": 2, "B": 1}) == set()
+
+
+async def test_what_was_taken_and_not_known_is_taken_again(database: Database, database_url: str) -> None:
+    """The answer to a COMMIT may be lost: the slots are the holder's own then, and it needs no others."""
+    for asked in (wanted("A", own=1, all_together=1), wanted("B")):
+        assert await took(database, asked, asked) == [True, True]
+        async with database.transaction() as connection:
+            assert await outgoing.renew(connection, asked.holder)
+            await outgoing.give_back(connection, asked.holder)
+        assert slots(database_url) == []
+    others, asked = wanted("B"), wanted("B")
+    assert await took(database, others, asked) == [True, True]
+    async with database.transaction() as connection:
+        await outgoing.give_back(connection, others.holder)
+    assert await took(database, asked) == [True]
+    assert slots(database_url) == ["association//2", "association/B/2"]
+
+
 async def test_who_finds_none_takes_none(database: Database, database_url: str) -> None:
     assert await took(database, wanted("A", all_together=1), wanted("B", all_together=1)) == [True, False]
     assert slots(database_url) == ["association//1", "association/A/1"]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from schemas.rules import RuleDocument
@@ -42,6 +43,19 @@ async def test_a_study_goes_when_its_quiet_time_lies_below_the_watermark(recorde
             recorder.watermark(now + timedelta(seconds=30))
             await ledger.until_states({"DELIVERED": 3})
     assert [(job["state"], job["total"]) for job in ledger.jobs()] == [("COMPLETED", 2), ("COMPLETED", 1)]
+
+
+async def test_what_is_collected_wakes_nobody_before_its_release(recorder: Recorder, ledger: Ledger) -> None:
+    add_station(recorder.database_url, "ARCHIVE1", 104)
+    add_rule_set(recorder.database_url, 1, study_rule())
+    async with forwarder(recorder, sending=False) as running:
+        with psycopg.connect(recorder.database_url, autocommit=True) as connection:
+            connection.execute("listen routing_work")
+            await running.evaluate(recorder.record(ct(1, study=1), received_at=LONG_AGO))
+            assert list(connection.notifies(timeout=0.1)) == []
+            recorder.watermark(datetime.now(UTC))
+            await running.clocks.release()
+            assert [each.payload for each in connection.notifies(timeout=5, stop_after=1)] == ["ARCHIVE1"]
 
 
 async def test_a_study_waits_for_what_is_recorded_and_not_evaluated(recorder: Recorder, ledger: Ledger) -> None:

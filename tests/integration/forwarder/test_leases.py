@@ -2,12 +2,19 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import psycopg
+import pytest
 from prometheus_client import REGISTRY
 
 from services.forwarder import ledger as rows
+from services.forwarder import sender
+from services.forwarder.delivery import Delivery
+from services.runtime.db import Connection, Database
+from services.runtime.errors import Conflict, GatewayError, Unavailable
 from tests.factories import ct, small_instances
 from tests.integration.forwarder.bench import GATEWAY, Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
@@ -34,6 +41,27 @@ async def test_two_forwarders_never_send_the_same(recorder: Recorder, ledger: Le
     assert len(ledger.jobs()) == len(
         {row["study_instance_uid"] for row in ledger.rows("select * from storage.receipt")}
     )
+
+
+async def test_who_finds_no_association_claims_nothing(
+    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each forwarder would write the ledger again and again, and take it back, while another one sends."""
+    claimed, claim = [], rows.claim
+
+    async def counted(*arguments: Any, **named: Any) -> list[Delivery]:
+        found = await claim(*arguments, **named)
+        claimed.append(len(found))
+        return found
+
+    monkeypatch.setattr(rows, "claim", counted)
+    with StationReceiver("ARCHIVE1", Slow(0.02)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, associations=1)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder, poll_seconds=0.05) as running, forwarder(recorder, poll_seconds=0.05):
+            await running.evaluate(recorder.record(*small_instances(60, seed=1)))
+            await ledger.until_states({"DELIVERED": 60})
+    assert sum(claimed) <= 60 + 2 * 16, "but for those who began at the same instant"
 
 
 async def test_all_associations_together_have_a_limit(recorder: Recorder, ledger: Ledger) -> None:
@@ -195,3 +223,76 @@ async def test_a_restart_does_not_move_the_time_of_the_next_attempt(recorder: Re
             await ledger.until_states({"DELIVERED": 1})
     delivered = ledger.rows("select max(at) as at from routing.attempt where outcome = 'DELIVERED'")[0]["at"]
     assert 0 <= (delivered - expected).total_seconds() < 3
+
+
+class AnswerLost:
+    """Takes the place of ``database.retry``: the COMMIT of the first exchange that claims something is done, and its
+    answer lost. ``claimed`` is what nobody knows of."""
+
+    def __init__(self, database: Database) -> None:
+        self.claimed: list[Delivery] = []
+        self._retry = database.retry
+
+    async def retry(self, work: Callable[[Connection], Awaitable[Any]], attempts: int = 5) -> Any:
+        """As the database's."""
+        answer = await self._retry(work, attempts)
+        if isinstance(answer, list) and answer and not self.claimed:
+            self.claimed = answer
+            raise Unavailable("the answer was lost")
+        return answer
+
+
+async def test_what_a_lost_commit_recorded_and_claimed(
+    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is recorded again without a second attempt; what it claimed nobody sends, so nobody keeps its lease."""
+    with StationReceiver("ARCHIVE1", Slow(0.05)) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, associations=1)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder, lease_seconds=2) as running:
+            await running.evaluate(recorder.record(*small_instances(100, seed=1)))
+            lost = AnswerLost(running.database)
+            monkeypatch.setattr(running.database, "retry", lost.retry)
+            await until_async(lambda: lost.claimed)
+            unsent = {delivery.id for delivery in lost.claimed}
+
+            async def known_lost() -> bool:
+                await running.clocks.expire()
+                return unsent <= outcomes(ledger).keys()
+
+            await until_async(known_lost)
+            assert ledger.states()["DELIVERED"] < 100 - len(unsent), "known while the association goes on"
+            archive.behave(Accept())
+            await ledger.until_states({"DELIVERED": 100})
+    assert outcomes(ledger) == {
+        row["id"]: ["UNKNOWN", "DELIVERED"] if row["id"] in unsent else ["DELIVERED"] for row in ledger.deliveries()
+    }
+    assert max(Counter(archive.uids).values()) == 1
+
+
+@pytest.mark.parametrize("error", [Unavailable("the database is away"), Conflict("others hold the lock for too long")])
+async def test_what_the_database_does_not_take_is_recorded_later(
+    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: GatewayError
+) -> None:
+    failures, record = iter([error] * 10), rows.record
+
+    async def failing(*arguments: Any, **named: Any) -> None:
+        for failure in failures:
+            raise failure
+        await record(*arguments, **named)
+
+    monkeypatch.setattr(rows, "record", failing)
+    monkeypatch.setattr(sender, "DATABASE_PAUSE_SECONDS", 0.05)
+    with StationReceiver("ARCHIVE1") as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, associations=1)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder) as running:
+            await running.evaluate(recorder.record(*small_instances(20, seed=1)))
+            await ledger.until_states({"DELIVERED": 20})
+    assert list(outcomes(ledger).values()) == [["DELIVERED"]] * 20
+
+
+def outcomes(ledger: Ledger) -> dict[int, list[str]]:
+    """What the attempts of each delivery led to, in their order."""
+    told = ledger.rows("select delivery, array_agg(outcome order by id) as outcomes from routing.attempt group by 1")
+    return {row["delivery"]: row["outcomes"] for row in told}
