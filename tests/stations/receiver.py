@@ -135,6 +135,14 @@ class StationReceiver:
         """Associations established at this moment."""
         return self._listener.active if self._listener else 0
 
+    def forget(self) -> None:
+        """What was received so far counts no more."""
+        with self._lock:
+            self.uids.clear()
+            self.requests.clear()
+            self._data_sets.clear()
+            self._received_at.clear()
+
     def digests(self, uid: str) -> set[str]:
         """SHA-256 (hex) of every data set received for this SOP Instance UID."""
         with self._lock:
