@@ -30,6 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 LONGEST_REQUEST = 1 << 20
 MOST_DESCRIPTORS = 16
 ABOVE_ALL_WANTED = 500  # descriptors that were received stand there until they are put where they are wanted
+READ_AT_START = frozenset({"LD_PRELOAD", "PYTHONIOENCODING"})
 _STATUS = struct.Struct("i")
 
 
@@ -89,11 +90,11 @@ def start(
 ) -> Process:
     """Start ``gateway`` with these arguments; descriptors that are ``inherited`` keep their numbers.
 
-    Without ``errors`` they go where the output goes. Under ``prefix``, another command, and with a library to be
-    loaded first (libfaketime) it is a Python of its own.
+    Without ``errors`` they go where the output goes. Under ``prefix``, another command, and where the environment says
+    what is read when a program starts, it is a Python of its own.
     """
     errors = errors or output
-    if prefix or "LD_PRELOAD" in environment:
+    if prefix or not READ_AT_START.isdisjoint(environment):
         return subprocess.Popen(
             [*prefix, sys.executable, "-m", "services.cli", *arguments],
             cwd=REPOSITORY,

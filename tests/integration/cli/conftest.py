@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from typer.testing import CliRunner
 
 from services.cli import command_line, exits
 from services.runtime.errors import GatewayError
+from tests import forked
 
 LIMIT_SECONDS = 60
 
@@ -42,14 +41,7 @@ class Gateway:
     def __call__(self, *arguments: str, **settings: str) -> Ran:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
         environment |= {"GATEWAY_HOME": str(self.home), **self.settings, **settings}
-        done = subprocess.run(
-            [sys.executable, "-m", "services.cli", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
+        done = forked.run(arguments, environment, LIMIT_SECONDS)
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 
