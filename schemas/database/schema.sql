@@ -1426,9 +1426,11 @@ CREATE TABLE routing.count_question (
     asked integer DEFAULT 0 NOT NULL,
     next_at timestamp with time zone DEFAULT now() NOT NULL,
     lease_until timestamp with time zone,
+    received integer,
     CONSTRAINT count_question_level_check CHECK ((level = ANY (ARRAY['series'::text, 'study'::text])))
 );
 COMMENT ON TABLE routing.count_question IS 'A series or study that jobs collect, as its source counts it. expected: what it told last; fault: why it told nothing.';
+COMMENT ON COLUMN routing.count_question.received IS 'Different instances of it that have come from the source; null: not counted yet.';
 CREATE TABLE routing.job (
     id uuid NOT NULL,
     kind text NOT NULL,
@@ -1479,7 +1481,8 @@ CREATE VIEW routing.collecting_view AS
     j.by_release,
     j.counted_at,
     q.expected,
-    COALESCE(q.fault, ''::text) AS fault
+    COALESCE(q.fault, ''::text) AS fault,
+    q.received
    FROM (routing.job j
      LEFT JOIN routing.count_question q ON (((q.source = j.counted_at) AND (q.level = j.level) AND (q.group_uid = j.group_uid))))
   WHERE ((j.released_at IS NULL) AND (j.level <> 'instance'::text));

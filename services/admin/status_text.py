@@ -28,15 +28,17 @@ def collecting(signals: Mapping[str, Any] | None) -> str:
     if signals["by_release"]:
         told.append("its source has released each association by which it came")
     if signals["counted_at"]:
-        told.append(_counted(signals["counted_at"], signals["expected"], signals["fault"]))
+        told.append(_counted(signals))
     return ", or ".join(told)
 
 
-def _counted(source: str, expected: int | None, fault: str) -> str:
+def _counted(signals: Mapping[str, Any]) -> str:
     """What a source said of how many there are, or why it said nothing."""
+    source, expected, fault = signals["counted_at"], signals["expected"], signals["fault"]
     if expected is None:
         return f"as many have come as {source} says there are ({fault or 'not asked yet'})"
-    return f"{expected} instances have come from {source}" + (f" ({fault})" if fault else "")
+    why = f"; {fault}" if fault else ""
+    return f"all {expected} have come that {source} says there are ({signals['received'] or 0} have{why})"
 
 
 def complete(level: str, by: str) -> str:

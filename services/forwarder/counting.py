@@ -22,6 +22,8 @@ MOST_AT_ONCE: Final = 4
 """Sources that one process asks side by side, each one question at a time."""
 SLOT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
+MOST_COUNTED: Final = 100
+"""Series and studies of which is counted at a time what has come."""
 LIMITS: Final = MatchLimits(1000, 1 << 20)
 
 log = structlog.get_logger(__name__)
@@ -35,7 +37,8 @@ class Counting:
         self._asking: set[str] = set()
 
     async def attend(self) -> None:
-        """Ask what is due."""
+        """Count what has come of what was answered, and ask what is due."""
+        await self._count()
         while len(self._asking) < MOST_AT_ONCE and not self._means.supervisor.stopping.is_set():
             parameters = {"busy": sorted(self._asking), "lease": self._means.settings.lease_seconds}
             async with self._means.database.transaction() as connection:
@@ -45,6 +48,12 @@ class Counting:
             question = Question(**row)
             self._asking.add(question.source)
             self._means.supervisor.spawn(f"count at {question.source}", partial(self._ask, question), restart=False)
+
+    async def _count(self) -> None:
+        async with self._means.database.transaction() as connection:
+            rows = await (await connection.execute(QUERIES.select_answered, {"most": MOST_COUNTED})).fetchall()
+            for row in rows:
+                await connection.execute(QUERIES.count_received, row)
 
     async def forget(self) -> None:
         """Delete what nobody collects any more."""

@@ -27,8 +27,29 @@ update routing.count_question set
     next_at = now() + make_interval(secs => %(wait)s)
 where source = %(source)s and level = %(level)s and group_uid = %(group_uid)s
 
+-- name: select_answered
+-- What has a number to compare with; that of which something came last comes first.
+select q.source, q.level, q.group_uid, j.study_instance_uid
+from routing.count_question q
+join routing.job j on j.counted_at = q.source and j.level = q.level and j.group_uid = q.group_uid
+where j.released_at is null and j.counted_at <> '' and q.expected is not null
+group by q.source, q.level, q.group_uid, j.study_instance_uid
+order by max(j.last_received_at) desc
+limit %(most)s
+
+-- name: count_received
+-- One at a time: within the statement that releases jobs the planner would take it for so much work that it compiles.
+update routing.count_question q set received = c.received
+from (
+    select count(distinct r.sop_instance_uid)::int as received from storage.receipt_view r
+    where r.study_instance_uid = %(study_instance_uid)s and r.calling_aet = %(source)s
+      and (%(level)s = 'study' or r.series_instance_uid = %(group_uid)s) and r.identity_state in ('STORED', 'DAMAGED')
+) as c
+where q.source = %(source)s and q.level = %(level)s and q.group_uid = %(group_uid)s
+  and q.received is distinct from c.received
+
 -- name: delete_answered
--- Those of what is not collected any more.
+-- Those of what is not collected any more: its jobs were cancelled.
 delete from routing.count_question q
 where not exists (select from routing.job j
                   where j.released_at is null and j.counted_at = q.source and j.level = q.level

@@ -89,6 +89,7 @@ async def let_go(connection: Connection, completed: Sequence[Completed]) -> int:
     parameters = {"jobs": released, "completed_by": [each.by for each in completed]}
     await connection.execute(QUERIES.release_jobs, parameters)
     await connection.execute(QUERIES.delete_associations, parameters)
+    await connection.execute(QUERIES.delete_questions, parameters)
     due = (await connection.execute(QUERIES.release_deliveries, parameters)).rowcount
     await recompute(connection, set(released))
     await notify(connection, {each.destination for each in completed})

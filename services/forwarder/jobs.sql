@@ -88,6 +88,14 @@ on conflict do nothing
 -- name: delete_associations
 delete from routing.job_association where job = any(%(jobs)s::uuid[])
 
+-- name: delete_questions
+-- What its source said of how many there are, unless another job still collects them: what comes late is asked anew.
+delete from routing.count_question q using routing.job j
+where j.id = any(%(jobs)s::uuid[]) and q.source = j.counted_at and q.level = j.level and q.group_uid = j.group_uid
+  and not exists (select from routing.job o
+                  where o.released_at is null and o.counted_at = q.source and o.level = q.level
+                    and o.group_uid = q.group_uid)
+
 -- name: select_releasable
 -- Collecting jobs that are complete: below storage's watermark (P7), and with nothing of the study that is recorded and
 -- not evaluated yet, all that is required is there, or all associations by which it came were released, or as many
@@ -103,12 +111,7 @@ cross join lateral (
                     left join routing.ended_association e on e.association = a.association
                     where a.job = j.id and (e.ended_at is null or e.ended_at > w.recorded_through)
                 ) then 'association release'
-                when q.expected <= (
-                    select count(distinct r.sop_instance_uid) from storage.receipt_view r
-                    where r.study_instance_uid = j.study_instance_uid and r.calling_aet = j.counted_at
-                      and (j.level = 'study' or r.series_instance_uid = j.group_uid)
-                      and r.identity_state in ('STORED', 'DAMAGED')
-                ) then 'expected counts: ' || q.expected
+                when q.received >= q.expected then 'expected counts: ' || q.expected
                 when j.last_received_at + j.quiet <= w.recorded_through
                 then 'quiet time' || coalesce('; ' || nullif(q.fault, ''), '') end as completed_by
 ) as s

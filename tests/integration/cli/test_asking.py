@@ -226,7 +226,8 @@ def test_jobs_say_what_they_wait_for_and_by_what_they_were_complete(gateway: Gat
         ("select", "as many have come as CT1 says there are (not asked yet)"),
         ("insert into routing.count_question (source, level, group_uid, fault) values ('CT1', 'study', '1.2.3', 'out')",
          "as many have come as CT1 says there are (out)"),
-        ("update routing.count_question set expected = 12, fault = ''", "12 instances have come from CT1"),
+        ("update routing.count_question set expected = 12, received = 5, fault = ''",
+         "all 12 have come that CT1 says there are (5 have)"),
     ):  # fmt: skip
         execute(database_url, answer)
         assert gateway.done("jobs", "list", "--json").json()[0]["reason"] == collects + said

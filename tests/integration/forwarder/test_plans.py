@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from services.forwarder import jobs, ledger, precedence
+from services.forwarder.counting import QUERIES as COUNTING
 from services.forwarder.holds import QUERIES as HOLDS
+from services.forwarder.latecomers import QUERIES as LATECOMERS
 from services.forwarder.plans import QUERIES as EVALUATION
 from services.index.store import QUERIES as INDEX
 
@@ -36,6 +38,11 @@ insert into routing.job (id, kind, destination, study_instance_uid, group_uid, r
     released_at)
 select gen_random_uuid(), 'send', 'AE' || n % 4, '1.' || n, '1.' || n, 1, 'r', 'study', now(), now()
 from generate_series(1, 20000) n;
+update routing.job set completed_by = 'quiet time';
+insert into routing.job (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, last_received_at,
+    counted_at)
+select gen_random_uuid(), 'send', destination, study_instance_uid, group_uid, 1, 'r', 'study', now(), 'CT1'
+from routing.job where right(study_instance_uid, 2) = '77';
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
     data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority, state, next_attempt_at)
 select received_at, sop_instance_uid, 1, 'AE' || right(sha256, 3)::int / 100 % 4, (select id from routing.job limit 1),
@@ -66,6 +73,7 @@ def filled(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 CLAIM = {"destination": "AE1", "most": 16, "holder": "h", "lease": 60, "unsendable": [], "unsendable_reason": ""}
+LATE = {"rule": ["r"], "destination": ["AE1"], "study_instance_uid": ["1.77"], "group_uid": ["1.77"]}
 STATEMENTS = {
     "claim": (ledger.QUERIES.claim, CLAIM | {"newest": False}),
     "claim the newest": (ledger.QUERIES.claim, CLAIM | {"newest": True}),
@@ -75,6 +83,9 @@ STATEMENTS = {
     "let go": (HOLDS.let_go, {"most": 1000}),
     "expire": (ledger.QUERIES.expire_leases, {"held": [], "lease": 60, "reason": "r"}),
     "release": (jobs.QUERIES.select_releasable, {}),
+    "came late": (LATECOMERS.select_released, LATE),
+    "again": (LATECOMERS.insert_again, LATE | {"rule_set": [1], "first": 4}),
+    "count": (COUNTING.claim, {"busy": [], "lease": 60}),
     "unevaluated": (EVALUATION.select_unevaluated, WINDOW),
     "unindexed": (INDEX.select_unindexed, WINDOW),
     "supersede": (EVALUATION.supersede, {"uids": ["1.2.3.7", "1.2.3.8"]}),
