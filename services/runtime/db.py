@@ -36,7 +36,10 @@ CHECK_SECONDS = 2.0
 PROBE_DOWN_SECONDS = 1.0
 PROBE_UP_SECONDS = 5.0
 SCHEMA_SECONDS = 60.0  # the schema is asked that often, whatever the traffic: a migration may leave this code behind
-SESSION = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s -c TimeZone=UTC"
+# jit off: statements here are short, and where the planner overestimates one, compiling it takes seconds each time.
+SESSION = (
+    "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s -c TimeZone=UTC -c jit=off"
+)
 PARAMETERS: dict[str, Any] = {
     "connect_timeout": 3,
     "keepalives": 1,
