@@ -22,6 +22,7 @@ with held as materialized (
         select w.received_at, w.id from routing.delivery w
         where w.destination = t.title and w.state in ('PENDING', 'UNKNOWN') and w.priority = p.priority
           and w.next_attempt_at < 'infinity'
+        order by w.next_attempt_at, w.id
         limit %(most)s
         for update skip locked
     ) as d

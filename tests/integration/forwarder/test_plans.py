@@ -56,7 +56,7 @@ SCHEDULED = """
 insert into routing.opening (schedule, closed_at, opens_at, closes_at) values
     ('{open}', '-infinity', '-infinity', 'infinity'),
     ('{shut}', now() - interval '1 hour', now() + interval '1 hour', 'infinity');
-insert into config.hold (kind, name, why, held_by) values ('rule', 'held', 'w', 'h');
+insert into config.hold (kind, name, why, held_by) values ('rule', 'held', 'w', 'h'), ('station', 'AE2', 'w', 'h');
 update routing.delivery set schedule = '{shut}', shut = 'rule' where state = 'PENDING' and id % 3 = 0;
 update routing.delivery set schedule = '{open}' where state = 'PENDING' and id % 3 = 1;
 analyze;
