@@ -70,7 +70,9 @@ class Retrievals:
                 # Its lease runs out and it is tried again, three times at most.
                 log.exception("retrieval_failed", job=str(claimed.job))
             finally:
-                del self._running[claimed.job]
+                # A job whose lease ran out may have been claimed anew by this very process: that one goes on.
+                if self._running.get(claimed.job) == (claimed, retrieving):
+                    del self._running[claimed.job]
                 if not self._running:
                     self._idle.set()
 

@@ -46,7 +46,7 @@ async def test_what_a_dead_worker_asked_is_asked_again(recorder: Recorder, ledge
             await running.retrievals.attend()
             assert archive.asked == []  # its lease holds
             ledger.execute("update routing.retrieval set lease_until = now() - interval '1 second'")
-        async with forwarder(recorder, lease_seconds=0.5) as running:
+        async with forwarder(recorder, lease_seconds=5) as running:
             shown = await state(ledger, job, "COMPLETED")
     assert [asked.identifier.StudyInstanceUID for asked in archive.asked] == ["1.2.3", "1.2.4"]
     assert (shown["kind"], shown["source"], shown["reason"]) == ("retrieve", "SOURCE1", "")
