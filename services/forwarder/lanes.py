@@ -8,7 +8,8 @@ import structlog
 from services.dicom import outgoing
 from services.forwarder import jobs, ledger
 from services.forwarder.configuration import Configuration, Station
-from services.forwarder.sender import PASSING, Destination, Means, Session
+from services.forwarder.means import Destination, Means
+from services.forwarder.sender import PASSING, Session
 from services.forwarder.transfer import Line, line_to
 
 log = structlog.get_logger(__name__)

@@ -25,12 +25,12 @@ from services.forwarder.handlers import Clocks, Handlers
 from services.forwarder.holds import Holds
 from services.forwarder.lanes import Lanes
 from services.forwarder.loops import spawn_loops
+from services.forwarder.means import Means
 from services.forwarder.preparation import Preparation
 from services.forwarder.probes import Probes
 from services.forwarder.requests import Requests
 from services.forwarder.retrievals import Retrievals
 from services.forwarder.retrieving import Means as RetrievingMeans
-from services.forwarder.sender import Means
 from services.forwarder.settings import ForwarderSettings
 from services.runtime import partitions, reconcile
 from services.runtime.app import Runtime

@@ -15,7 +15,8 @@ from services.dicom.status import SUCCESS, classify, name
 from services.forwarder import destinations, jobs, ledger
 from services.forwarder.classify import Trouble
 from services.forwarder.configuration import Configuration, Station
-from services.forwarder.sender import Means, fail
+from services.forwarder.means import Means
+from services.forwarder.sender import fail
 from services.forwarder.transfer import Line, trouble_of
 from services.runtime.errors import GatewayError
 
