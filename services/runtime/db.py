@@ -33,6 +33,7 @@ __all__ = ["Connection", "Database", "Queries", "load_queries"]
 
 ANSWER_SECONDS = 20.0  # longer than the server's own statement time-out, so that only a frozen server meets it
 CHECK_SECONDS = 2.0
+REACH_PAUSE_SECONDS = 0.2
 PROBE_DOWN_SECONDS = 1.0
 PROBE_UP_SECONDS = 5.0
 SCHEMA_SECONDS = 60.0  # the schema is asked that often, whatever the traffic: a migration may leave this code behind
@@ -115,6 +116,23 @@ class Database:
         """Start to connect in the background; no error if the server is away."""
         await self._pool.open(wait=False)
         self._tasks.spawn("database-probe", self._probing)
+
+    async def reach(self, seconds: float) -> None:
+        """Return when the database answers: for who does not wait for one that may come back.
+
+        Raises:
+            Unavailable: it did not within ``seconds``, tried more than once.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                await (await self._connect()).close()
+            except psycopg.Error as error:
+                if time.monotonic() >= deadline:
+                    raise translate(error) from error
+                await asyncio.sleep(REACH_PAUSE_SECONDS)
+            else:
+                return
 
     async def close(self) -> None:
         """End the probe, the listeners and the pool. Idempotent."""

@@ -131,9 +131,10 @@ async def test_a_worker_that_cannot_renew_aborts_before_its_lease_ends(recorder:
         async with forwarder(recorder, lease_seconds=3, idle_seconds=0.1) as running:
             await running.evaluate(recorder.record(ct(1)))
             await ledger.until_states({"SENDING": 1})
-            ledger.execute("alter table runtime.lease rename to lease_away")  # every renewal fails
+            rename = "alter table runtime.lease rename to lease_away"  # every renewal fails
+            await asyncio.to_thread(ledger.execute, rename)
             await until_async(lambda: not REGISTRY.get_sample_value("gateway_forwarder_associations"), what="the abort")
-            ledger.execute("alter table runtime.lease_away rename to lease")
+            await asyncio.to_thread(ledger.execute, "alter table runtime.lease_away rename to lease")
             archive.behave(Accept())
             await ledger.until_states({"DELIVERED": 1}, limit=30)
 
