@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from services.admin import requests
 from services.cli import command_line, exits
 from services.runtime.errors import GatewayError
 from tests import forked
@@ -85,6 +86,7 @@ def process(tmp_path: Path, database_url: str) -> Gateway:
 
 
 @pytest.fixture
-def gateway(process: Gateway) -> Gateway:
-    """As ``process``, in this process."""
+def gateway(process: Gateway, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """As ``process``, in this process; no forwarder runs that could answer, so nobody waits long for one."""
+    monkeypatch.setattr(requests, "ANSWER_SECONDS", 0.5)
     return InThisProcess(process.home)
