@@ -58,6 +58,8 @@ def _refused(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except ConnectionRefusedError:
         return True
+    except TimeoutError:  # it closed while the connection was being made
+        return False
     return False
 
 
