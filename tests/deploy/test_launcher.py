@@ -48,7 +48,7 @@ def closed_home(tmp_path: Path) -> Path:
     return closed / "the gateway's home"
 
 
-def test_killed_with_9_leaves_nothing_and_a_second_start_finds_its_data(closed_home: Path) -> None:
+def test_killed_with_9_leaves_nothing_and_a_second_start_finds_its_data_and_ends_when_asked(closed_home: Path) -> None:
     with launched(closed_home) as launcher:
         launcher.wait_ready()
         running = launcher.command_lines()
@@ -58,20 +58,14 @@ def test_killed_with_9_leaves_nothing_and_a_second_start_finds_its_data(closed_h
         remember(launcher)
         assert launcher.end(signal.SIGKILL) == -signal.SIGKILL
     with launched(closed_home) as launcher:
-        launcher.wait_ready()
+        ready = launcher.wait_ready()
+        assert ready["home"] == str(closed_home)
+        assert ready["dicom"].startswith("127.0.0.1:")
         assert remembers(launcher)
         after = launcher.addresses()
         assert (after["database_url"], after["amqp_url"]) == (before["database_url"], before["amqp_url"])
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_end_it_ends_everything(tmp_path: Path, how: signal.Signals) -> None:
-    with launched(tmp_path / "home") as launcher:
-        ready = launcher.wait_ready()
-        assert ready["home"] == str(tmp_path / "home")
-        assert ready["dicom"].startswith("127.0.0.1:")
         assert len(launcher.processes()) > 6
-        assert launcher.end(how) == 0
+        assert launcher.end(signal.SIGTERM) == 0
 
 
 def test_asked_to_end_while_starting_it_ends_everything(tmp_path: Path) -> None:
@@ -98,12 +92,14 @@ def test_one_process_for_each_service_and_two_that_receive(shared: Launched) -> 
     assert {card["pid"] for card in cards if card["service"] in expected} <= set(shared.processes())
 
 
-def test_taken_ports_are_replaced_and_named(shared: Launched, tmp_path: Path) -> None:
+def test_taken_ports_are_replaced_and_named_and_an_interrupt_ends_everything(shared: Launched, tmp_path: Path) -> None:
     with launched(tmp_path / "home") as second:
         ready = second.wait_ready()
         assert ready["dicom"] != shared.addresses()["dicom"]
         assert ready["http"] != shared.addresses()["http"]
         assert "DICOM port 11112 is taken" in second.errors.read_text()
+        assert len(second.processes()) > 6
+        assert second.end(signal.SIGINT) == 0
 
 
 def test_a_home_in_use_is_refused(shared: Launched) -> None:
