@@ -1,6 +1,7 @@
 """The table of tests/README.md names tests that exist, and every row names at least one."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ def table() -> str:
     return text[text.index("## Two commands") :]
 
 
+@functools.cache
 def names_in(file: str) -> set[str]:
     """Names of the test functions of a module; none when there is no such module."""
     path = TESTS / file
