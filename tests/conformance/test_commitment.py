@@ -270,7 +270,7 @@ def test_a_report_on_our_own_association_is_answered_0110(
 
 @pytest.mark.requirement("R75")
 def test_the_answer_to_a_request_is_waited_for(xeleris: WholeGateway, archive: Archive, objects: Objects) -> None:
-    """It comes only when the test lets it, longer than any limit of ours on an association lasts by default."""
+    """While none comes, the request is under way and its association stays; a report decides it all the same."""
     server = archive(Script(status=None, reports=()))
     sent = objects("NM STATIC")
     sent_to(xeleris, server.title, sent)

@@ -153,6 +153,7 @@ def test_the_modality_gets_its_report_after_the_archives_whatever_is_killed(
     with Asking(gateway.dicom_port) as asking:
         assert asking.ask(transaction_uid, wanted).status == 0
     restart(gateway)
+    looked_at_again(gateway, transaction_uid)
     assert modality.of(transaction_uid) == []
     before = time.monotonic()
     assert archive.report(everything(asked), to=asked, limit=30).status == 0
@@ -163,6 +164,18 @@ def test_the_modality_gets_its_report_after_the_archives_whatever_is_killed(
     assert all(archived(gateway, study).values())
     inbound = "select 1 from commitment.inbound where transaction_uid = %s and state = 'REPORTED'"
     until(lambda: gateway.rows(inbound, transaction_uid), limit=20, what="the report to be recorded as sent")
+
+
+def looked_at_again(gateway: RunningGateway, transaction_uid: str) -> None:
+    """Wait until the request was looked at once more, and waits on."""
+    looks = "select state, next_attempt_at from commitment.inbound where transaction_uid = %s"
+    (first,) = until(lambda: gateway.rows(looks, transaction_uid), limit=20, what="the request's row")
+    until(
+        lambda: gateway.rows(looks, transaction_uid)[0]["next_attempt_at"] > first["next_attempt_at"],
+        limit=30,
+        what="another look at the request",
+    )
+    assert gateway.rows(looks, transaction_uid)[0]["state"] == "CHECKING"
 
 
 def restart(gateway: RunningGateway) -> None:

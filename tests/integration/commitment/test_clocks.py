@@ -85,10 +85,13 @@ async def test_the_day_ends_by_the_databases_clock_and_at_once_after_a_start(
             await desk.until_states({"WAITING FOR COMMITMENT": 1})
         assert desk.states() == {"WAITING FOR COMMITMENT": 1}, "six minutes are left"
         restart(shifted, monkeypatch, "+86500")
-        async with commitment(shifted.url, tmp_path):
+        async with AsyncExitStack() as stack:
+            for number in range(3):
+                await stack.enter_async_context(commitment(shifted.url, tmp_path / str(number)))
             await desk.until_states({"FAILURE": 1}, limit=5)
     (row,) = desk.commitments()
     assert row["reason"].startswith("no report within 24:00:00 of the acceptance")
+    assert desk.told().count("FAILURE") == 1
 
 
 async def test_a_failure_with_open_instances_is_closed_at_its_deadline(desk: Desk, tmp_path: Path) -> None:
