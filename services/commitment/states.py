@@ -35,7 +35,7 @@ class Event(StrEnum):
     NARROW = "narrow"  # a report: some are committed, the others still open
     EXPIRE = "expire"  # the deadline passed (R80)
     CANCEL = "cancel"  # a person gives it up
-    REPAIR = "repair"  # all is committed, by a report heard after the deadline: in time, or late where settings believe it
+    REPAIR = "repair"  # all is committed, by a report heard after the deadline: in time, or late and believed
 
 
 _OPEN = (State.QUEUED, State.ASKING, State.UNANSWERED, State.WAITING)
