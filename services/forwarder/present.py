@@ -5,7 +5,6 @@ series. What the destination does not tell is sent as usual. A UID is all that i
 content, nobody knows.
 """
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -75,14 +74,12 @@ def known_as(delivery: Delivery) -> Sent | None:
 
 @dataclass
 class Presence:
-    """What one destination has told; its associations in this process share it."""
+    """Whether one destination can be asked; its associations in this process share it."""
 
     title: str
     why_silent: str = ""
     """Why it is not asked at the moment; read together with ``silent``."""
     _silent_until: float = 0.0
-    _told: OrderedDict[tuple[str, str], tuple[float, frozenset[str]]] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def silent(self) -> bool:
@@ -95,19 +92,25 @@ class Presence:
         metrics.PRESENCE_QUERIES.labels(self.title, "not told").inc()
         log.warning("presence_not_told", destination=self.title, reason=why)
 
+
+@dataclass
+class Answers:
+    """What one destination has told the association that sends: the next one asks again."""
+
+    title: str
+    _told: OrderedDict[tuple[str, str], tuple[float, frozenset[str]]] = field(default_factory=OrderedDict)
+
     def has(self, requestor: Requestor, delivery: Delivery, seconds: float) -> bool:
         """Whether it has the instance. Blocks; raises ``NotTold``, and the errors of the association."""
         study, series, instance = named(delivery)
-        with self._lock:
-            at, uids = self._told.get((study, series), (-FRESH_SECONDS, frozenset[str]()))
+        at, uids = self._told.get((study, series), (-FRESH_SECONDS, frozenset[str]()))
         if time.monotonic() - at >= FRESH_SECONDS:
             at, uids = time.monotonic(), _asked(requestor, study, series, seconds)
             metrics.PRESENCE_QUERIES.labels(self.title, "told").inc()
-            with self._lock:
-                self._told[study, series] = at, uids
-                self._told.move_to_end((study, series))
-                while len(self._told) > MOST_SERIES:
-                    self._told.popitem(last=False)
+            self._told[study, series] = at, uids
+            self._told.move_to_end((study, series))
+            while len(self._told) > MOST_SERIES:
+                self._told.popitem(last=False)
         return instance in uids
 
 

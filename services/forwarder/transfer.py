@@ -32,7 +32,7 @@ from services.forwarder.classify import (
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome, Sent
 from services.forwarder.preparation import Preparation
-from services.forwarder.present import PRESENT, Asking, Presence, asking, known_as, wanted
+from services.forwarder.present import PRESENT, Answers, Asking, Presence, asking, known_as, wanted
 from services.forwarder.states import Event
 from services.runtime.errors import GatewayError, ObjectMissing
 
@@ -85,6 +85,7 @@ class Transfer:
         self._line = line
         self._preparation = preparation
         self._presence = presence
+        self._told = Answers(presence.title)
         self.asks = True
         """Whether the destination may be asked what it has. Set before ``run``."""
         self._report = report
@@ -227,7 +228,7 @@ class Transfer:
         how = self._line.asking
         assert how is not None  # noqa: S101 - see _asks
         try:
-            return self._presence.has(requestor, delivery, how.seconds)
+            return self._told.has(requestor, delivery, how.seconds)
         except (NotTold, AssociationError) as fault:
             if not self._stopped.is_set():
                 self._presence.silence(str(fault))
