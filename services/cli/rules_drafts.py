@@ -37,7 +37,8 @@ def save(
         print_json(saved)
         return
     before = saved["replaced"]
-    typer.echo(f"draft {called} is saved" + (f", in the place of {_told(before)}" if isinstance(before, dict) else ""))
+    instead = f", in the place of that {_told(before)}" if isinstance(before, dict) else ""
+    typer.echo(f"draft {called} is saved{instead}")
     if saved["faults"]:
         typer.echo(f"it cannot be published yet: {saved['faults']}; 'gateway rules check {file}' tells them", err=True)
 
