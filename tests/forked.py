@@ -6,6 +6,7 @@ for. How a process starts from nothing, the tests of ``gateway up``, the launche
 """
 
 import atexit
+import ctypes
 import fcntl
 import functools
 import importlib
@@ -25,6 +26,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
+
+from services.runtime.processes import PR_SET_PDEATHSIG
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LONGEST_REQUEST = 1 << 20
@@ -213,6 +216,7 @@ def _become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
         os.dup2(number, wanted)
         os.close(number)
     os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing outlives a run that is cut off
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -20,7 +20,6 @@ from services.runtime.settings import RuntimeSettings
 from services.runtime.supervise import Supervisor
 
 BROKER_SECONDS: Final = 10.0
-DATABASE_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.05
 FOLDER: Final = "config"  # of the object store: the snapshot is there in every store that is in use
 
@@ -94,7 +93,7 @@ async def _database(settings: RuntimeSettings, place: Callable[[str], str]) -> l
 
 
 async def _answers(database: Database, where: str) -> str:
-    await database.reach(DATABASE_SECONDS)
+    await database.reach()
     async with database.transaction():
         return f"{where} answers"
 

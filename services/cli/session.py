@@ -12,8 +12,6 @@ from services.runtime.errors import Unavailable
 from services.runtime.schema import check_schema
 from services.runtime.settings import RuntimeSettings
 
-REACH_SECONDS = 1.0  # then the database is not there: a person is told soon
-
 T = TypeVar("T")
 
 
@@ -51,7 +49,7 @@ def place(url: str) -> str:
 
 async def _run(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
     database = Database(url, application="gateway-cli", pool=1, any_schema=True)
-    await database.reach(REACH_SECONDS)
+    await database.reach()
     await database.open()
     try:
         async with database.transaction() as connection:

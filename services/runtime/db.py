@@ -33,6 +33,7 @@ __all__ = ["Connection", "Database", "Queries", "load_queries"]
 
 ANSWER_SECONDS = 20.0  # longer than the server's own statement time-out, so that only a frozen server meets it
 CHECK_SECONDS = 2.0
+REACH_SECONDS = 1.0  # for a person who waits: then it is not there
 REACH_PAUSE_SECONDS = 0.2
 PROBE_DOWN_SECONDS = 1.0
 PROBE_UP_SECONDS = 5.0
@@ -117,7 +118,7 @@ class Database:
         await self._pool.open(wait=False)
         self._tasks.spawn("database-probe", self._probing)
 
-    async def reach(self, seconds: float) -> None:
+    async def reach(self, seconds: float = REACH_SECONDS) -> None:
         """Return when the database answers: for who does not wait for one that may come back.
 
         Raises:
