@@ -62,7 +62,7 @@ def test_the_healthy_one_does_not_wait(
         healthy = stations["HEALTHY"]
         until(lambda: len(set(healthy.uids)) == len(instances), limit=30, what="the healthy destination to have all")
         delays = [healthy.received_at(uid) - at for uid, at in acknowledged.items()]
-        assert statistics.median(delays) < 3.0  # behind the slow one it would be 15 s, behind the full one 30 s
+        assert statistics.median(delays) < 1.0
         assert_told_truly(gateway, instances[0])
         stations["REFUSING"].behave(Accept())
         for title in TITLES:
