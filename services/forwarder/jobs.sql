@@ -61,24 +61,29 @@ from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination
 
 -- name: collect_jobs
 -- The collecting job of each group, made or extended. A released one no longer conflicts: late arrivals make a new job.
+-- The newest rule set that has sent it something says what the job waits for.
 insert into routing.job as j (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, priority,
                               quiet, last_received_at, required, met, by_release, counted_at)
 select u.id, 'send', u.destination, u.study, u.group_uid, u.rule_set, u.rule, u.level, u.priority,
-       make_interval(secs => u.quiet), u.last_received_at, u.required,
-       array(select place::int from jsonb_array_elements_text(u.met) as place), u.by_release,
-       u.counted_at
+       make_interval(secs => u.quiet), u.last_received_at,
+       array(select jsonb_array_elements_text(u.required)), array(select jsonb_array_elements_text(u.met)),
+       u.by_release, u.counted_at
 from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study)s::text[],
             %(group_uid)s::text[], %(level)s::text[], %(priority)s::int[], %(quiet)s::double precision[],
-            %(last_received_at)s::timestamptz[], %(required)s::int[], %(met)s::jsonb[],
+            %(last_received_at)s::timestamptz[], %(required)s::jsonb[], %(met)s::jsonb[],
             %(by_release)s::boolean[], %(counted_at)s::text[])
          as u(id, rule_set, rule, destination, study, group_uid, level, priority, quiet, last_received_at, required,
               met, by_release, counted_at)
-on conflict (rule_set, rule, destination, group_uid) where released_at is null and request is null
-do update set last_received_at = greatest(j.last_received_at, excluded.last_received_at),
+on conflict (rule, level, destination, group_uid) where released_at is null and request is null
+do update set rule_set = greatest(j.rule_set, excluded.rule_set),
+              quiet = case when excluded.rule_set > j.rule_set then excluded.quiet else j.quiet end,
+              priority = case when excluded.rule_set > j.rule_set then excluded.priority else j.priority end,
+              required = case when excluded.rule_set > j.rule_set then excluded.required else j.required end,
+              last_received_at = greatest(j.last_received_at, excluded.last_received_at),
               met = array(select distinct unnest(j.met || excluded.met)),
               by_release = j.by_release and excluded.by_release,
               counted_at = case when j.counted_at = excluded.counted_at then j.counted_at else '' end
-returning id, rule_set, rule, destination, group_uid
+returning id, rule, level, destination, group_uid
 
 -- name: insert_associations
 insert into routing.job_association (job, association)
@@ -105,7 +110,7 @@ from routing.job j
 cross join storage.watermark_view w
 left join routing.count_question q on q.source = j.counted_at and q.level = j.level and q.group_uid = j.group_uid
 cross join lateral (
-    select case when j.required > 0 and cardinality(j.met) = j.required then 'required content'
+    select case when j.required <> '{}' and j.required <@ j.met then 'required content'
                 when j.by_release and not exists (
                     select from routing.job_association a
                     left join routing.ended_association e on e.association = a.association

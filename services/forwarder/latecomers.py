@@ -1,7 +1,7 @@
 """What comes after its series or study was complete. Every function runs in its caller's transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -39,7 +39,7 @@ async def sift(connection: Connection, planned: Sequence[Planned]) -> Sifted:
     released = await _released(connection, {each.job for each in heeded})
     sifted = Sifted()
     for each in planned:
-        decision = decide(each.lateness, each.instance.received_at, released.get(_whichever_rule_set(each.job)))
+        decision = decide(each.lateness, each.instance.received_at, released.get(each.job))
         if decision.course is Course.WITHHOLD:
             rules = sifted.withheld.setdefault(each.instance, {})
             rules.setdefault(each.job.rule, {})[each.job.destination] = decision.reason
@@ -53,23 +53,18 @@ async def sift(connection: Connection, planned: Sequence[Planned]) -> Sifted:
 async def send_again(connection: Connection, again: Collection[JobKey]) -> None:
     """What was sent of a series or study before goes again, with what came late: in the jobs that collect that now."""
     if again:
-        parameters = _columns(again) | {"rule_set": [job.rule_set for job in again], "first": FIRST}
-        await connection.execute(QUERIES.insert_again, parameters)
+        parameters = _columns(again)
+        await connection.execute(QUERIES.insert_again, parameters | {"first": FIRST})
+        await connection.execute(QUERIES.carry_met, parameters)
 
 
 async def _released(connection: Connection, jobs: Collection[JobKey]) -> dict[JobKey, datetime]:
     """When what each of the jobs gathers was released last. None of it is, until the transaction ends."""
-    groups = {_whichever_rule_set(job) for job in jobs}
-    parameters = _columns(groups)
+    parameters = _columns(jobs)
     await connection.execute(QUERIES.lock_collecting, parameters)
     rows = await (await connection.execute(QUERIES.select_released, parameters)).fetchall()
     found = {(row["rule"], row["destination"], row["group_uid"]): row["released_at"] for row in rows}
-    return {group: found[key] for group in groups if (key := (group.rule, group.destination, group.group_uid)) in found}
-
-
-def _whichever_rule_set(job: JobKey) -> JobKey:
-    """A rule of that name says what is late for a series or study that another rule set's released."""
-    return replace(job, rule_set=0)
+    return {job: found[key] for job in jobs if (key := (job.rule, job.destination, job.group_uid)) in found}
 
 
 def _columns(jobs: Collection[JobKey]) -> dict[str, list[Any]]:

@@ -26,11 +26,10 @@ with before as (
     select distinct on (n.id, d.sop_instance_uid)
            n.id as again, n.destination as destination_again,
            case when n.first_at is null then n.priority else %(first)s end as priority_again, d.*
-    from unnest(%(rule_set)s::int[], %(rule)s::text[], %(destination)s::text[], %(study_instance_uid)s::text[],
-                %(group_uid)s::text[])
-             as u(rule_set, rule, destination, study, group_uid)
-    join routing.job n on n.rule_set = u.rule_set and n.rule = u.rule and n.destination = u.destination
-                      and n.group_uid = u.group_uid and n.released_at is null and n.request is null
+    from unnest(%(rule)s::text[], %(destination)s::text[], %(study_instance_uid)s::text[], %(group_uid)s::text[])
+             as u(rule, destination, study, group_uid)
+    join routing.job n on n.rule = u.rule and n.destination = u.destination and n.group_uid = u.group_uid
+                      and n.released_at is null and n.request is null
     join routing.job j on j.study_instance_uid = u.study and j.destination = u.destination and j.rule = u.rule
                       and j.group_uid = u.group_uid and j.request is null
     join routing.delivery d on d.job = j.id
@@ -49,3 +48,14 @@ where b.job <> b.again and b.state not in ('CANCELED', 'SUPERSEDED')
   and exists (select from storage.identity_view i
               where i.sop_instance_uid = b.sop_instance_uid and i.revision = b.revision and i.state = 'STORED')
 on conflict (received_at, sop_instance_uid, revision, destination, request) do nothing
+
+-- name: carry_met
+-- What a job sends again it holds: what of it met the nodes that the rule requires, meets them still.
+update routing.job n set met = array(
+    select distinct unnest(n.met || j.met) from routing.job j
+    where j.study_instance_uid = n.study_instance_uid and j.destination = n.destination and j.rule = n.rule
+      and j.group_uid = n.group_uid and j.request is null and j.state <> 'CANCELED')
+from unnest(%(rule)s::text[], %(destination)s::text[], %(study_instance_uid)s::text[], %(group_uid)s::text[])
+         as u(rule, destination, study, group_uid)
+where n.rule = u.rule and n.destination = u.destination and n.group_uid = u.group_uid
+  and n.released_at is null and n.request is null

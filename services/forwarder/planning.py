@@ -17,7 +17,8 @@ PRIORITIES = {"low": 0, "normal": 1, "high": 2, "stat": 3}
 
 @dataclass(frozen=True)
 class JobKey:
-    """What one job gathers: a rule's instances of a study (or series) for one destination."""
+    """What one job gathers: a rule's instances of a study (or series) for one destination. ``rule_set``: its number; 0
+    if it collects, for then a rule of the next rule set collects on under the same name."""
 
     rule_set: int
     rule: str
@@ -66,14 +67,16 @@ class Planned:
     ``awaits``: stations that must have committed the instance before it goes. ``source``: the calling AE title it came
     from; empty where a person asked for it. ``transform``: what is changed of it, unless ``sent_as`` says that
     it goes as an earlier delivery went. ``lateness``: what the rule says of late arrivals.
-    ``required``, ``meets`` and ``schedule``: see ``Match``. ``association``: by which it came, if its release completes
-    a series or study of that source; else "". ``counts``: ``source`` says how many there are of the series or study.
+    ``rule_set``: whose rule sends it. ``required``, ``meets`` and ``schedule``: see ``Match``. ``association``: by
+    which it came, if its release completes a series or study of that source; else "". ``counts``: ``source`` says how
+    many there are of the series or study.
     """
 
     instance: Instance
     job: JobKey
     priority: int
     quiet_seconds: int
+    rule_set: int = 0
     refusal: str = ""
     commit: bool | None = None
     awaits: tuple[str, ...] = ()
@@ -81,8 +84,8 @@ class Planned:
     transform: tuple[AnyStep, ...] = ()
     sent_as: SentAs | None = None
     lateness: Lateness = AS_ANY_OTHER
-    required: int = 0
-    meets: frozenset[int] = frozenset()
+    required: frozenset[str] = frozenset()
+    meets: frozenset[str] = frozenset()
     association: str = ""
     counts: bool = False
     schedule: tuple[str, ...] = ()
@@ -115,6 +118,7 @@ def plan(
             job=_key(instance, rule_set, match, destination),
             priority=PRIORITIES[match.priority],
             quiet_seconds=match.quiet_seconds,
+            rule_set=rule_set,
             refusal=unsendable or refusals.get(destination, ""),
             commit=match.commit.get(destination),
             awaits=match.after_commitment,
@@ -176,7 +180,7 @@ def _not_sent(
 def _key(instance: Instance, rule_set: int, match: Match, destination: str) -> JobKey:
     series = match.level == "series"
     return JobKey(
-        rule_set=rule_set,
+        rule_set=rule_set if match.level == "instance" else 0,
         rule=match.rule,
         destination=destination,
         study_instance_uid=instance.study_instance_uid,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -117,33 +116,34 @@ async def _instance_jobs(
 
 
 async def _collecting_jobs(connection: Connection, planned: Sequence[Planned]) -> dict[JobKey, UUID]:
-    wanted = {each.job: each for each in planned if each.job.collects}
-    if not wanted:
-        return {}
-    last: dict[JobKey, datetime] = {}
-    met: dict[JobKey, frozenset[int]] = {}
-    by_release: dict[JobKey, bool] = {}
-    sources: dict[JobKey, set[str]] = {}
+    gathered: dict[JobKey, list[Planned]] = {}
     for each in planned:
-        last[each.job] = max(last.get(each.job, each.instance.received_at), each.instance.received_at)
-        met[each.job] = met.get(each.job, frozenset()) | each.meets
-        sources.setdefault(each.job, set()).add(each.source if each.counts else "")
-        by_release[each.job] = by_release.get(each.job, True) and bool(each.association)
-    parameters = _job_parameters(wanted) | {
-        "id": [uuid4() for _ in wanted],
-        "group_uid": [key.group_uid for key in wanted],
-        "level": [key.level for key in wanted],
-        "priority": [each.priority for each in wanted.values()],
-        "quiet": [each.quiet_seconds for each in wanted.values()],
-        "last_received_at": [last[key] for key in wanted],
-        "required": [each.required for each in wanted.values()],
-        "met": [json.dumps(sorted(met[key])) for key in wanted],
-        "by_release": [by_release[key] for key in wanted],
-        "counted_at": [min(sources[key]) if len(sources[key]) == 1 else "" for key in wanted],
+        if each.job.collects:
+            gathered.setdefault(each.job, []).append(each)
+    if not gathered:
+        return {}
+    newest = {key: max(mine, key=lambda each: each.rule_set) for key, mine in gathered.items()}
+    parameters = _job_parameters(newest) | {
+        "id": [uuid4() for _ in newest],
+        "group_uid": [key.group_uid for key in newest],
+        "level": [key.level for key in newest],
+        "priority": [each.priority for each in newest.values()],
+        "quiet": [each.quiet_seconds for each in newest.values()],
+        "required": [json.dumps(sorted(each.required)) for each in newest.values()],
+        "last_received_at": [max(each.instance.received_at for each in mine) for mine in gathered.values()],
+        "met": [json.dumps(sorted(frozenset().union(*(each.meets for each in mine)))) for mine in gathered.values()],
+        "by_release": [all(each.association for each in mine) for mine in gathered.values()],
+        "counted_at": [_counted_at(mine) for mine in gathered.values()],
     }
     rows = await (await connection.execute(jobs.QUERIES.collect_jobs, parameters)).fetchall()
-    by_identity = {(row["rule_set"], row["rule"], row["destination"], row["group_uid"]): row["id"] for row in rows}
-    return {key: by_identity[key.rule_set, key.rule, key.destination, key.group_uid] for key in wanted}
+    by_identity = {(row["rule"], row["level"], row["destination"], row["group_uid"]): row["id"] for row in rows}
+    return {key: by_identity[key.rule, key.level, key.destination, key.group_uid] for key in gathered}
+
+
+def _counted_at(gathered: Sequence[Planned]) -> str:
+    """The one source that says how many there are; "" if there is none, or several (pure)."""
+    sources = {each.source if each.counts else "" for each in gathered}
+    return sources.pop() if len(sources) == 1 else ""
 
 
 async def _supersede(connection: Connection, uids: Collection[str]) -> set[UUID]:
@@ -157,7 +157,7 @@ def _identity(key: JobKey) -> tuple[int, str, str, str]:
 
 def _job_parameters(wanted: Mapping[JobKey, Planned]) -> dict[str, Any]:
     return {
-        "rule_set": [key.rule_set for key in wanted],
+        "rule_set": [each.rule_set for each in wanted.values()],
         "rule": [key.rule for key in wanted],
         "destination": [key.destination for key in wanted],
         "study": [key.study_instance_uid for key in wanted],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Final
 
 from schemas.rules import AllOf, AnyOf, Condition, Node, Rule, RuleDocument, seconds
@@ -24,9 +25,8 @@ class Match:
     ``commit`` says by destination whether commitment is required there or unwanted, where the rule says it;
     ``after_commitment`` are the stations that must have committed the instance before it goes. ``back``: it goes also
     to the station it came from. ``transform`` says by destination what is changed of what is sent there, the rule's
-    steps before the target's. ``required`` says how many nodes instances of a series or study have to meet before it is
-    complete (0: the quiet time alone decides), ``meets`` which of them this one meets; ``counts``
-    whether its source says how many there are.
+    steps before the target's. ``required`` are digests of the nodes that instances of a series or study have to meet
+    before it is complete, ``meets`` those of them that this one meets; ``counts``: its source says how many there are.
     ``schedule`` are the windows in which it goes; empty: always.
     """
 
@@ -41,8 +41,8 @@ class Match:
     transform: Mapping[str, tuple[AnyStep, ...]] = field(default_factory=dict)
     late: str = "new"
     late_within: str | None = None
-    required: int = 0
-    meets: frozenset[int] = frozenset()
+    required: frozenset[str] = frozenset()
+    meets: frozenset[str] = frozenset()
     counts: bool = False
     schedule: tuple[str, ...] = ()
 
@@ -69,7 +69,7 @@ class _CompiledRule:
     enabled: bool
     stop: bool
     node: CompiledNode
-    required: tuple[CompiledNode, ...] = ()
+    required: Mapping[str, CompiledNode]
 
 
 class CompiledRules:
@@ -136,7 +136,7 @@ class CompiledRules:
             explanation = explain_node(rule.node, view)
             reason = "disabled" if not rule.enabled else f"not evaluated: {stopped} says stop" if stopped else ""
             matched = explanation.outcome and not reason
-            required = tuple(explain_node(node, view) for node in rule.required)
+            required = tuple(explain_node(node, view) for node in rule.required.values())
             explanations.append(RuleExplanation(rule.match.rule, matched, reason, explanation, required))
             if matched and rule.stop:
                 stopped = rule.match.rule
@@ -153,7 +153,7 @@ def compile_rules(document: RuleDocument) -> CompiledRules:
 
 
 def _compiled(rule: Rule) -> _CompiledRule:
-    required = (rule.complete and rule.complete.require) or []
+    required = {_digest(node): node for node in (rule.complete and rule.complete.require) or []}
     match = Match(
         rule.name,
         rule.level,
@@ -166,24 +166,30 @@ def _compiled(rule: Rule) -> _CompiledRule:
         {target.to: steps for target in rule.send if (steps := (*(rule.transform or ()), *(target.transform or ())))},
         rule.late or "new",
         rule.late_within,
-        len(required),
+        frozenset(required),
         counts=bool(rule.complete and rule.complete.counts),
         schedule=tuple(rule.schedule or ()),
     )
     try:
-        return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when), tuple(map(_node, required)))
+        nodes = {digest: _node(node) for digest, node in required.items()}
+        return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when), nodes)
     except (UnknownName, ImpossibleCondition) as fault:
         raise UsageError(f"rule {rule.name} cannot be compiled: {fault}") from fault
 
 
 def _names_of_required(rules: Iterable[_CompiledRule]) -> Iterator[Name]:
     for rule in rules:
-        for node in rule.required if rule.enabled else ():
+        for node in rule.required.values() if rule.enabled else ():
             yield from (name for name, _ in node.conditions())
 
 
-def _meeting(match: Match, required: tuple[CompiledNode, ...], view: View) -> Match:
-    return replace(match, meets=frozenset(place for place, node in enumerate(required) if node.test(view)))
+def _digest(node: Node) -> str:
+    """The same for the same node of another rule set."""
+    return sha256(node.model_dump_json(exclude_none=True).encode()).hexdigest()[:32]
+
+
+def _meeting(match: Match, required: Mapping[str, CompiledNode], view: View) -> Match:
+    return replace(match, meets=frozenset(digest for digest, node in required.items() if node.test(view)))
 
 
 def _node(node: Node) -> CompiledNode:

@@ -133,6 +133,58 @@ async def test_each_signal_completes_a_study(recorder: Recorder, ledger: Ledger)
         assert (name, why, total) == (name, each.completed_by, 2)
 
 
+async def test_a_study_collects_on_under_the_rule_set_published_meanwhile(recorder: Recorder, ledger: Ledger) -> None:
+    """What is required then counts for it; what met a node before meets it still. An older rule set changes nothing."""
+    lateral = ANTERIOR | {"value": "LATERAL"}
+
+    def rules(required: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+        return [
+            _rule("SAME", {"complete": {"require": [ANTERIOR, POSTERIOR]}}),
+            _rule("CHANGED", {"complete": {"require": required}}),
+        ]
+
+    with StationReceiver("ARCHIVE1") as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, rules([ANTERIOR, POSTERIOR]))
+        add_rule_set(recorder.database_url, 2, rules([lateral, ANTERIOR, POSTERIOR]))
+        async with forwarder(recorder) as running:
+
+            async def come(rule_set: int, number: int, view: str) -> None:
+                recorder.rule_set = rule_set
+                for study, name in enumerate(("SAME", "CHANGED"), 1):
+                    instances = _study(study, number, ImageComments=view)
+                    await running.evaluate(recorder.record(*instances, calling_aet=name))
+                recorder.watermark(datetime.now(UTC) + timedelta(seconds=1))
+
+            await come(1, 1, "ANTERIOR")
+            await come(2, 2, "POSTERIOR")
+            await ledger.until_states({"DELIVERED": 2, "PENDING": 2}, limit=30)
+            await come(1, 3, "OTHER")
+            await running.clocks.release()
+            told = {(job["rule"], job["rule_set"], job["total"], job["completed_by"]) for job in ledger.jobs()}
+            same = {("SAME", 2, 2, "required content"), ("SAME", 1, 1, "")}
+            assert told == {("CHANGED", 2, 3, "")} | same
+            await come(2, 4, "LATERAL")
+            await ledger.until_states({"DELIVERED": 6, "PENDING": 2}, limit=30)
+    assert {job["completed_by"] for job in ledger.jobs() if job["rule"] == "CHANGED"} == {"required content"}
+
+
+async def test_what_is_sent_again_counts_for_what_is_required(recorder: Recorder, ledger: Ledger) -> None:
+    rule = _rule("AGAIN", {"late": "all", "complete": {"require": [ANTERIOR, POSTERIOR]}})
+    with StationReceiver("ARCHIVE1") as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, [rule])
+        async with forwarder(recorder) as running:
+            for number, view in enumerate(("ANTERIOR", "POSTERIOR", "LATERAL"), 1):
+                await running.evaluate(recorder.record(*_study(1, number, ImageComments=view), calling_aet="AGAIN"))
+                recorder.watermark(datetime.now(UTC) + timedelta(seconds=1))
+                await ledger.until_states({1: {"PENDING": 1}, 2: {"DELIVERED": 2}, 3: {"DELIVERED": 5}}[number])
+    assert [(job["completed_by"], job["total"]) for job in ledger.jobs()] == [
+        ("required content", 2),
+        ("required content", 3),
+    ]
+
+
 @dataclass(frozen=True)
 class Late:
     """A rule, and one instance that comes after the two of its study were sent. ``jobs``: the instances of each, by
