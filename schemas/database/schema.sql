@@ -1451,12 +1451,12 @@ CREATE TABLE routing.job (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     completed_by text DEFAULT ''::text NOT NULL,
+    required text[] DEFAULT '{}'::text[] NOT NULL,
+    met text[] DEFAULT '{}'::text[] NOT NULL,
     first_at timestamp with time zone,
     by_release boolean DEFAULT false NOT NULL,
     skip_present boolean,
     counted_at text DEFAULT ''::text NOT NULL,
-    required text[] DEFAULT '{}'::text[] NOT NULL,
-    met text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text]))),
     CONSTRAINT job_level_check CHECK ((level = ANY (ARRAY['instance'::text, 'series'::text, 'study'::text]))),
     CONSTRAINT job_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
@@ -1466,12 +1466,12 @@ COMMENT ON COLUMN routing.job.group_uid IS 'What the job collects: the study''s 
 COMMENT ON COLUMN routing.job.priority IS '0 low, 1 normal, 2 high, 3 stat: what its rule or person gave it.';
 COMMENT ON COLUMN routing.job.released_at IS 'When its deliveries may go: at once for level instance, else when the quiet time has passed below storage''s watermark (P7).';
 COMMENT ON COLUMN routing.job.completed_by IS 'By what the series or study was complete when the job was released; empty: it collects nothing, or collects still.';
+COMMENT ON COLUMN routing.job.required IS 'Digests of the nodes that instances have to meet before what the job collects is complete; empty: none.';
+COMMENT ON COLUMN routing.job.met IS 'Digests of the nodes that instances which it has collected meet.';
 COMMENT ON COLUMN routing.job.first_at IS 'When a person put it first: what it has and gets goes before all others.';
 COMMENT ON COLUMN routing.job.by_release IS 'Everything that it has collected came from such sources; the associations are in routing.job_association.';
 COMMENT ON COLUMN routing.job.skip_present IS 'Whether the destination is asked first which instances it has; null: as the station says.';
 COMMENT ON COLUMN routing.job.counted_at IS 'The source that is asked how many instances there are of what the job collects; empty: none is.';
-COMMENT ON COLUMN routing.job.required IS 'Digests of the nodes that instances have to meet before what the job collects is complete; empty: none.';
-COMMENT ON COLUMN routing.job.met IS 'Digests of the nodes that instances which it has collected meet.';
 CREATE VIEW routing.collecting_view AS
  SELECT j.id AS job,
     j.level,
@@ -1775,12 +1775,12 @@ CREATE VIEW routing.job_view AS
     j.started_at,
     j.finished_at,
     j.completed_by,
+    j.required,
+    j.met,
     j.first_at,
     j.by_release,
     j.skip_present,
     j.counted_at,
-    j.required,
-    j.met,
     COALESCE(d.total, m.total, (0)::bigint) AS total,
     COALESCE(d.done, m.done, (0)::bigint) AS done,
     COALESCE(d.failed, m.failed, (0)::bigint) AS failed,
@@ -2890,7 +2890,7 @@ CREATE INDEX evaluation_late ON ONLY routing.evaluation USING btree (received_at
 CREATE INDEX evaluation_default_received_at_idx1 ON routing.evaluation_default USING btree (received_at) WHERE (matched @? '$[*]."not_sent".*?(@ starts with "late: ")'::jsonpath);
 CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_instance_uid);
 CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_default USING btree (sop_instance_uid);
-CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule, level, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL));
+CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule, level, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL) AND (level <> 'instance'::text));
 CREATE INDEX job_counted ON routing.job USING btree (counted_at) WHERE ((released_at IS NULL) AND (counted_at <> ''::text));
 CREATE INDEX job_created ON routing.job USING btree (created_at DESC);
 CREATE INDEX job_retrieving ON routing.job USING btree (created_at) WHERE ((kind = 'retrieve'::text) AND (finished_at IS NULL));

@@ -62,7 +62,7 @@ class Commitments:
         refusal = self._configuration.refusal(destination) or ""
         planned = [
             Planned(
-                instance(row), key, priority, 0, refusal, row["commit"],
+                instance(row), key, priority, 0, refusal=refusal, commit=row["commit"],
                 sent_as=SentAs(row["transformation"], row["sent_sop_instance_uid"]),
                 schedule=tuple(row["schedule"] or ()),
             )

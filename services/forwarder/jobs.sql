@@ -74,7 +74,7 @@ from unnest(%(id)s::uuid[], %(rule_set)s::int[], %(rule)s::text[], %(destination
             %(by_release)s::boolean[], %(counted_at)s::text[])
          as u(id, rule_set, rule, destination, study, group_uid, level, priority, quiet, last_received_at, required,
               met, by_release, counted_at)
-on conflict (rule, level, destination, group_uid) where released_at is null and request is null
+on conflict (rule, level, destination, group_uid) where released_at is null and request is null and level <> 'instance'
 do update set rule_set = greatest(j.rule_set, excluded.rule_set),
               quiet = case when excluded.rule_set > j.rule_set then excluded.quiet else j.quiet end,
               priority = case when excluded.rule_set > j.rule_set then excluded.priority else j.priority end,

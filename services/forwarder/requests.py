@@ -74,7 +74,7 @@ class Requests(CarryOut):
         by_class = self._configuration.by_class
         planned = [
             Planned(
-                instance(receipt), key, priority, 0, by_class.refusal(receipt["sop_class_uid"]),
+                instance(receipt), key, priority, 0, refusal=by_class.refusal(receipt["sop_class_uid"]),
                 sent_as=sent_as.get(receipt["sop_instance_uid"]),
             )
             for receipt in found
@@ -122,9 +122,10 @@ class Requests(CarryOut):
     async def _complete(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         job = await self._found(connection, row["body"])
         if job["released_at"] is not None:
+            done = f"and is complete already ({job['completed_by']})" if job["completed_by"] else "and collects nothing"
             raise Refused(
-                f"job {job['id']} is {job['state']} and collects nothing: only what waits for its series or study to "
-                f"be complete can be completed; 'gateway jobs show {job['id']}' says how far it is"
+                f"job {job['id']} is {job['state']} {done}: only what waits for its series or study to be complete can "
+                f"be completed; 'gateway jobs show {job['id']}' says how far it is, and what it waits for"
             )
         completed = jobs.Completed(job["id"], job["destination"], f"by {row['requested_by']}")
         due = await jobs.let_go(connection, [completed])

@@ -52,7 +52,7 @@ values (%(job)s, 'send', %(destination)s, %(study)s, %(study)s, %(why)s, 'instan
         now(), %(skip_present)s)
 
 -- name: select_job
-select id, kind, state, destination, released_at from routing.job where id = %(job)s for update
+select id, kind, state, destination, released_at, completed_by from routing.job where id = %(job)s for update
 
 -- name: retry_deliveries
 -- What failed because of a commitment waits for it again.

@@ -20,7 +20,7 @@ CONNECTION_ENDED = frozenset({"25P03", "25P04"})  # idle in transaction and tran
 def translate(error: Exception) -> GatewayError:
     """What an error of psycopg, its pool or of encoding parameters means (pure)."""
     if isinstance(error, UnicodeError):
-        return RefusedData("database: a text cannot be encoded as UTF-8")
+        return RefusedData("a text that was given is not UTF-8, and nothing else is kept: give it in UTF-8")
     state = getattr(error, "sqlstate", None)
     if state is None:
         return _of_the_client(error)

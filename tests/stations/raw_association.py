@@ -5,6 +5,7 @@ It shares no code with the gateway, so neither hides the other's mistakes (PS3.8
 
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 MAXIMUM_LENGTH, IMPLEMENTATION_CLASS, ASYNCHRONOUS, ROLES, VERSION_NAME, EXTENDED = 0x51, 0x52, 0x53, 0x54, 0x55, 0x56
 COMMON_EXTENDED, USER_IDENTITY = 0x57, 0x58
+TOO_MANY = (2, 3, 2)
+"""Transient, by the presentation layer, its local limit exceeded (PS3.8 table 9-21)."""
 _LIMIT_SECONDS = 20.0
 
 
@@ -106,9 +109,17 @@ def associated(
 
 
 def propose(port: int, contexts: Sequence[tuple[str, Sequence[str]]], **request: object) -> Items:
-    """The A-ASSOCIATE-AC to a proposal. Raises ``Rejected``."""
-    with associated(port, contexts, **request) as (_, answer):  # type: ignore[arg-type]
-        return answer
+    """The A-ASSOCIATE-AC to a proposal, made again while there are too many for the moment: the abort of the one before
+    may still be under way. Raises ``Rejected``."""
+    limit = time.monotonic() + _LIMIT_SECONDS
+    while True:
+        try:
+            with associated(port, contexts, **request) as (_, answer):  # type: ignore[arg-type]
+                return answer
+        except Rejected as rejected:
+            if rejected.codes != TOO_MANY or time.monotonic() > limit:
+                raise
+        time.sleep(0.05)
 
 
 def proposal(listener: socket.socket) -> Items:
@@ -119,7 +130,7 @@ def proposal(listener: socket.socket) -> Items:
         connection.settimeout(_LIMIT_SECONDS)
         kind, body = read_pdu(connection)
         assert kind == ASSOCIATE_RQ, f"PDU type {kind} instead of a request"
-        connection.sendall(pdu(ASSOCIATE_RJ, bytes((0, 2, 3, 2))))
+        connection.sendall(pdu(ASSOCIATE_RJ, bytes((0, *TOO_MANY))))
         return read_items(body)
 
 

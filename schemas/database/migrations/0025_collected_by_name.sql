@@ -4,7 +4,7 @@
 -- What two rule sets of one rule collect side by side becomes one job, that of the newer.
 create temporary table twin on commit drop as
     select id, first_value(id) over (partition by rule, level, destination, group_uid order by rule_set desc) as stays
-    from routing.job where released_at is null and request is null;
+    from routing.job where released_at is null and request is null and level <> 'instance';
 update routing.delivery d set job = t.stays from twin t where d.job = t.id and t.id <> t.stays;
 update routing.job j set last_received_at = o.last_received_at, by_release = false, counted_at = ''
 from (select t.stays, max(m.last_received_at) as last_received_at from twin t join routing.job m using (id)
@@ -15,16 +15,19 @@ delete from routing.job j using twin t where j.id = t.id and t.id <> t.stays;
 
 drop index routing.job_collecting;
 create unique index job_collecting on routing.job (rule, level, destination, group_uid)
-    where released_at is null and request is null;
+    where released_at is null and request is null and level <> 'instance';
 
 -- Places in the list of one rule set say nothing about that of the next; what is collected now is complete by its
 -- other signals.
 drop view routing.collecting_view;
 drop view routing.job_view;
-alter table routing.job drop required, drop met;
 alter table routing.job
-    add required text[] not null default '{}',
-    add met text[] not null default '{}';
+    alter required drop default,
+    alter required type text[] using '{}',
+    alter required set default '{}',
+    alter met drop default,
+    alter met type text[] using '{}',
+    alter met set default '{}';
 comment on column routing.job.required is
     'Digests of the nodes that instances have to meet before what the job collects is complete; empty: none.';
 comment on column routing.job.met is 'Digests of the nodes that instances which it has collected meet.';

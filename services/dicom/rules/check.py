@@ -268,7 +268,8 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
         return "this field is needed"
     if kind == "literal_error":
         choices = str(context["expected"]).replace("'", "").replace(" or ", ", ")
-        close = get_close_matches(str(error.get("input")), choices.split(", "), 1, 0.6)
+        given = error.get("input")
+        close = get_close_matches(given, choices.split(", "), 1, 0.6) if isinstance(given, str) else []
         if close:
             return f"did you mean {close[0]}?"
         return f"write one of {choices}" if "," in choices else f"write {choices}"

@@ -3,15 +3,16 @@
 Pure. That a rule never matches, or is never reached, is said only where it is proved for every instance.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from schemas.rules import AllOf, Condition, Node, Rule, RuleDocument
+from schemas.schedule import all_open_at
 from services.dicom.rules.compile import described
 from services.dicom.rules.conditions import build, named
-from services.dicom.rules.proof import Formula, Proof, formula
+from services.dicom.rules.proof import Formula, Group, Proof, formula
 from services.dicom.rules.subject import Subject, View
 
 STEPS: Final = 300_000
@@ -20,7 +21,8 @@ STEPS: Final = 300_000
 
 @dataclass(frozen=True)
 class Finding:
-    """``kind``: never, conflict, unknown-caller, shadowed, twice, unmatched or unfinished; ``rules`` by name."""
+    """``kind``: never, conflict, unknown-caller, shadowed, twice, never-complete, never-open, unmatched or unfinished;
+    ``rules`` by name."""
 
     kind: str
     rules: tuple[str, ...]
@@ -40,8 +42,11 @@ class _Enabled:
     when: Formula
 
 
-def find(document: RuleDocument, callers: Collection[str]) -> list[Finding]:
-    """All findings. ``callers``: the titles that may send to the gateway."""
+def find(
+    document: RuleDocument, callers: Collection[str], schedules: Mapping[str, Sequence[str]], at: datetime
+) -> list[Finding]:
+    """All findings. ``callers``: the titles that may send to the gateway. ``schedules``: the windows of stations that
+    are not always sent to; whether they are ever open with those of a rule is looked for from ``at``, the present."""
     always, standard = Proof(STEPS), Proof(STEPS, standard=True)
     rules = [_Enabled(rule, formula(rule.when)) for rule in document.rules if rule.enabled]
     found: list[Finding] = []
@@ -55,6 +60,9 @@ def find(document: RuleDocument, callers: Collection[str]) -> list[Finding]:
             stopping += [each] if each.rule.stop else []
         found += [finding] if finding else []
     found += _twice(alive, standard)
+    for each in alive:
+        found += _never_complete(each, always)
+        found += _never_open(each.rule, schedules, at)
     if always.exhausted or standard.exhausted:
         found.append(Finding("unfinished", (), "there are too many rules and conditions to compare them all"))
     return found
@@ -100,6 +108,24 @@ def _needed(node: Node) -> Iterator[Condition]:
 
 def _calling(title: str) -> View:
     return View(Subject({}, title, "", "", "", "", datetime.fromtimestamp(0, UTC)))
+
+
+def _never_complete(each: _Enabled, proof: Proof) -> Iterator[Finding]:
+    """What a rule requires of a series or study that no instance which it matches can have."""
+    required = (each.rule.complete and each.rule.complete.require) or []
+    for node in required:
+        if reason := proof.why_impossible(Group("all", (each.when, formula(node)))):
+            text = f"what it requires is never there, so that it waits for the quiet time: {reason}"
+            yield Finding("never-complete", (each.rule.name,), text)
+
+
+def _never_open(rule: Rule, schedules: Mapping[str, Sequence[str]], at: datetime) -> Iterator[Finding]:
+    """Stations whose schedule is never open when that of a rule is."""
+    for target in rule.send if rule.schedule else ():
+        windows = schedules.get(target.to)
+        if windows and all_open_at([rule.schedule or [], windows], at) is None:
+            why = "its schedule and that of the station are never open at once"
+            yield Finding("never-open", (rule.name,), f"nothing it sends to {target.to} ever goes: {why}")
 
 
 def _twice(rules: Sequence[_Enabled], proof: Proof) -> Iterator[Finding]:

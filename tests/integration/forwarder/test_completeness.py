@@ -39,7 +39,7 @@ async def test_a_person_says_that_a_study_is_complete(recorder: Recorder, ledger
             assert await complete(running, ledger, job["id"]) == {"job": str(job["id"]), "deliveries": 2}
             await until_async(lambda: [job["state"] for job in ledger.jobs()] == ["COMPLETED"])
             again = await complete(running, ledger, job["id"])
-            assert "is COMPLETED and collects nothing" in str(again["error"])
+            assert "is COMPLETED and is complete already (by operator)" in str(again["error"])
             await running.evaluate(recorder.record(ct(3, study=1)))
             assert [(job["completed_by"], job["total"]) for job in ledger.jobs()] == [("by operator", 2), ("", 1)]
             ledger.execute("update routing.job set last_received_at = now() - interval '2 hours'")

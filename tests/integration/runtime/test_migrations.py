@@ -244,3 +244,34 @@ async def month(connection: psycopg.AsyncConnection[dict[str, str]], ahead: int)
     ).fetchone()
     assert row is not None
     return row["month"]
+
+
+TWINS = """
+insert into routing.job (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, last_received_at)
+select ('00000000-0000-0000-0000-00000000000' || number)::uuid, 'send', 'A', '2.25.1', '2.25.1', number, 'night',
+       'study', now() - make_interval(mins => number)
+from generate_series(1, 2) as number;
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
+    data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority, next_attempt_at)
+select now(), '2.25.' || j.rule_set, 1, 'A', j.id, '2.25.1', 'key', 0, 1, '', '1.2.3', '1.2.4', 1, 'infinity'
+from routing.job j;
+insert into routing.job_association (job, association) select id, 'a' from routing.job;
+"""
+
+
+async def test_what_two_rule_sets_collected_of_one_rule_becomes_one_job(
+    postgresql: PrivatePostgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fresh_database(postgresql, "template1") as url:
+        monkeypatch.setattr(module, "migrations", lambda: migrations()[:24])
+        await migrate(url)
+        with psycopg.connect(url) as connection:
+            connection.execute(TWINS)
+        monkeypatch.undo()
+        await migrate(url)
+        with psycopg.connect(url) as connection:
+            jobs = connection.execute(
+                "select j.rule_set, now() - j.last_received_at < interval '2 minutes', count(d.*) "
+                "from routing.job j join routing.delivery d on d.job = j.id group by j.id"
+            ).fetchall()
+    assert jobs == [(2, True, 2)]

@@ -14,10 +14,16 @@ from services.dicom.rules.proof import Proof, formula
 NM = "1.2.840.10008.5.1.4.1.1.20"
 
 
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+SCHEDULES = {"D1": ["mon-fri 20:00-06:00 Europe/Berlin"], "D2": []}
+
+
 def findings(*rules: str, callers: tuple[str, ...] = ("GAMMA1",)) -> dict[str, Finding]:
     """By kind, of rules without name, destination D unless they say otherwise."""
     lines = [f"  - {{name: r{n}, send: [{{to: D{n}}}], {rule}}}" for n, rule in enumerate(rules, start=1)]
-    return {found.kind: found for found in find(parse("\n".join(["version: 1", "rules:", *lines])), callers)}
+    return {
+        found.kind: found for found in find(parse("\n".join(["version: 1", "rules:", *lines])), callers, SCHEDULES, NOW)
+    }
 
 
 @pytest.mark.parametrize(
@@ -162,6 +168,32 @@ def test_a_caller_that_no_station_fits() -> None:
         assert findings(f"when: {known}") == {}
 
 
+@pytest.mark.parametrize(
+    ("required", "reason"),
+    [
+        ("{any: []}", "an empty any is never true"),
+        (
+            "[{tag: Rows, op: exists}, {fact: calling_aet, op: equals, value: B}]",
+            "calling_aet equals A and calling_aet equals B are never both true",
+        ),
+    ],
+)
+def test_what_is_required_and_never_there(required: str, reason: str) -> None:
+    when = "when: {fact: calling_aet, op: equals, value: A}, level: study"
+    found = findings(f"{when}, complete: {{require: {required}}}", callers=("A",))
+    assert found.keys() == {"never-complete"}
+    assert found["never-complete"].text.endswith(reason)
+    assert findings(f"{when}, complete: {{require: {{tag: Rows, op: exists}}}}", callers=("A",)) == {}
+
+
+def test_schedules_that_are_never_open_together() -> None:
+    """Of the two stations the first is sent to at night, by the clocks of Berlin."""
+    found = findings('when: {all: []}, schedule: ["mon-fri 07:00-19:00 Europe/Berlin"]')
+    assert found["never-open"].text.startswith("nothing it sends to D1 ever goes")
+    assert findings('when: {all: []}, schedule: ["mon-fri 07:00-19:00 America/New_York"]') == {}
+    assert findings("when: {any: []}", 'when: {all: []}, schedule: ["sat 07:00-19:00 UTC"]').keys() == {"never"}
+
+
 def test_two_rules_that_send_to_one_station_are_both_named() -> None:
     ct, mr = "when: {tag: Modality, op: equals, value: CT}", "when: {tag: Modality, op: equals, value: MR}"
     both = read({"version": 1, "rules": [
@@ -169,11 +201,11 @@ def test_two_rules_that_send_to_one_station_are_both_named() -> None:
         {"name": "ct", "when": {"tag": "Modality", "op": "equals", "value": "CT"}, "send": [{"to": "A"}]},
         {"name": "mr", "when": {"tag": "Modality", "op": "equals", "value": "MR"}, "send": [{"to": "B"}]},
     ]})  # fmt: skip
-    found = find(both, ["GAMMA1"])
+    found = find(both, ["GAMMA1"], {}, NOW)
     assert [(each.kind, each.rules) for each in found] == [("twice", ("all", "ct")), ("twice", ("all", "mr"))]
     assert "to A: it is delivered once" in str(found[0])
     apart = parse(f"version: 1\nrules: [{{name: a, send: [{{to: A}}], {ct}}}, {{name: b, send: [{{to: A}}], {mr}}}]")
-    assert find(apart, []) == []
+    assert find(apart, [], {}, NOW) == []
 
 
 def test_very_many_rules_are_not_compared_for_ever() -> None:
@@ -182,7 +214,7 @@ def test_very_many_rules_are_not_compared_for_ever() -> None:
         | {"stop": True}
         for n in range(1200)
     ]
-    assert [each.kind for each in find(read({"version": 1, "rules": rules}), [])] == ["unfinished"]
+    assert [each.kind for each in find(read({"version": 1, "rules": rules}), [], {}, NOW)] == ["unfinished"]
 
 
 WORDS = ("CT", "ct", "MR", "C", "", "c t", "ß", "SS")
@@ -269,7 +301,7 @@ def test_never_and_shadowed_are_true_of_every_instance(
         {"name": f"r{n}", "when": node, "send": [{"to": "A"}], "stop": stops[n]} for n, node in enumerate(nodes)
     ]  # fmt: skip
     document = read({"version": 1, "rules": rules})
-    found = find(document, [])
+    found = find(document, [], {}, NOW)
     silent = {each.rules[0] for each in found if each.kind in ("never", "shadowed")}
     lawful = silent | {each.rules[0] for each in found if each.kind == "conflict"}
     together = next((set(each.rules) for each in found if each.kind == "twice"), set())
