@@ -71,9 +71,11 @@ CREATE TABLE audit.entry (
     action text NOT NULL,
     object text NOT NULL,
     before jsonb,
-    after jsonb
+    after jsonb,
+    address text
 )
 PARTITION BY RANGE (at);
+COMMENT ON COLUMN audit.entry.address IS 'Whence it was done over HTTP; null: by a command, or by the gateway itself.';
 CREATE TABLE audit.entry_default (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
@@ -81,7 +83,8 @@ CREATE TABLE audit.entry_default (
     action text NOT NULL,
     object text NOT NULL,
     before jsonb,
-    after jsonb
+    after jsonb,
+    address text
 );
 ALTER TABLE audit.entry ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME audit.entry_id_seq
@@ -98,7 +101,8 @@ CREATE VIEW audit.entry_view AS
     entry.action,
     entry.object,
     entry.before,
-    entry.after
+    entry.after,
+    entry.address
    FROM audit.entry;
 CREATE TABLE commitment.archive_history (
     at timestamp with time zone DEFAULT now() NOT NULL,
@@ -635,6 +639,30 @@ CREATE VIEW commitment.request_done_view AS
     request_done.done_at,
     request_done.result
    FROM commitment.request_done;
+CREATE TABLE config.account (
+    name text NOT NULL,
+    role text NOT NULL,
+    password_hash text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    password_set_at timestamp with time zone,
+    logged_in_at timestamp with time zone,
+    CONSTRAINT account_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+COMMENT ON TABLE config.account IS 'People who may log in.';
+COMMENT ON COLUMN config.account.password_hash IS 'Argon2id; null: cannot log in by password.';
+CREATE TABLE config.api_key (
+    id text NOT NULL,
+    secret_sha256 bytea NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    used_at timestamp with time zone,
+    CONSTRAINT api_key_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+COMMENT ON TABLE config.api_key IS 'Programs that may use the API; the secret is shown once and never kept.';
 CREATE TABLE config.called_title (
     title text NOT NULL,
     stations text[] DEFAULT '{}'::text[] NOT NULL,
@@ -780,6 +808,12 @@ CREATE VIEW config.commitment_server_view AS
         END)))
   WHERE c.commit_server;
 COMMENT ON VIEW config.commitment_server_view IS 'R71: who is asked to commit what was sent to a station: itself, or the one it commits on. Others have no row.';
+CREATE TABLE config.failed_login (
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    name text NOT NULL,
+    address text NOT NULL
+);
+COMMENT ON TABLE config.failed_login IS 'Of the last hour: names and addresses that fail often have to wait.';
 CREATE TABLE config.generation (
     only_row boolean DEFAULT true NOT NULL,
     number bigint DEFAULT 1 NOT NULL,
@@ -951,6 +985,15 @@ CREATE TABLE config.rule_test (
 );
 COMMENT ON TABLE config.rule_test IS 'What every rule set to come has to route as expected, or it is not published.';
 COMMENT ON COLUMN config.rule_test.expected IS 'Titles that the rules have to name for it, no more and no fewer.';
+CREATE TABLE config.session (
+    token_sha256 bytea NOT NULL,
+    account text NOT NULL,
+    csrf_token text NOT NULL,
+    address text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE config.session IS 'Browsers that are logged in; the token itself is kept by the browser alone.';
 CREATE VIEW config.station_view AS
  SELECT station.title,
     station.host,
@@ -2584,6 +2627,10 @@ ALTER TABLE ONLY commitment.report_default
     ADD CONSTRAINT report_default_pkey PRIMARY KEY (received_at, object_key);
 ALTER TABLE ONLY commitment.request_done
     ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
+ALTER TABLE ONLY config.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY config.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.called_title
     ADD CONSTRAINT called_title_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY config.generation
@@ -2608,6 +2655,8 @@ ALTER TABLE ONLY config.rule_set
     ADD CONSTRAINT rule_set_pkey PRIMARY KEY (number);
 ALTER TABLE ONLY config.rule_test
     ADD CONSTRAINT rule_test_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY config.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (token_sha256);
 ALTER TABLE ONLY config.station
     ADD CONSTRAINT station_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY index.instance
@@ -2821,9 +2870,13 @@ CREATE INDEX report_object_key ON ONLY commitment.report USING btree (object_key
 CREATE INDEX report_default_object_key_idx ON commitment.report_default USING btree (object_key);
 CREATE INDEX report_transaction ON ONLY commitment.report USING btree (transaction_uid);
 CREATE INDEX report_default_transaction_uid_idx ON commitment.report_default USING btree (transaction_uid);
+CREATE INDEX failed_login_address ON config.failed_login USING btree (address, at);
+CREATE INDEX failed_login_name ON config.failed_login USING btree (name, at);
 CREATE UNIQUE INDEX hold_open ON config.hold USING btree (kind, name) WHERE (ended_at IS NULL);
 CREATE INDEX reconciliation_title ON config.reconciliation USING btree (title, started_at DESC);
 CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
+CREATE INDEX session_account ON config.session USING btree (account);
+CREATE INDEX session_seen ON config.session USING btree (seen_at);
 CREATE UNIQUE INDEX station_pet_raw ON config.station USING btree (pet_raw) WHERE pet_raw;
 CREATE INDEX instance_series ON index.instance USING btree (study_instance_uid, series_instance_uid);
 CREATE INDEX patient_id_pattern ON index.patient USING btree (patient_id text_pattern_ops);
@@ -3120,6 +3173,8 @@ ALTER TABLE ONLY config.rule_set_activation
     ADD CONSTRAINT rule_set_activation_rule_set_fkey FOREIGN KEY (rule_set) REFERENCES config.rule_set(number);
 ALTER TABLE ONLY config.rule_set
     ADD CONSTRAINT rule_set_copied_from_fkey FOREIGN KEY (copied_from) REFERENCES config.rule_set(number);
+ALTER TABLE ONLY config.session
+    ADD CONSTRAINT session_account_fkey FOREIGN KEY (account) REFERENCES config.account(name) ON DELETE CASCADE;
 ALTER TABLE ONLY config.station
     ADD CONSTRAINT station_commit_on_fkey FOREIGN KEY (commit_on) REFERENCES config.station(title);
 ALTER TABLE ONLY index.instance

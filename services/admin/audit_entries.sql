@@ -1,5 +1,7 @@
 -- name: entries
-select at, actor, action, object, before, after from audit.entry_view
+select id, at, actor, address, action, object, before, after from audit.entry_view
 where (%(since)s::interval is null or at >= now() - %(since)s::interval)
   and (%(action)s::text is null or action = %(action)s or starts_with(action, %(below)s))
+  and (%(actor)s::text is null or actor = %(actor)s)
+  and (%(after_at)s::timestamptz is null or (at, id) < (%(after_at)s, %(after_key)s))
 order by at desc, id desc limit %(limit)s

@@ -1,7 +1,9 @@
 """A change of the configuration: one transaction with the next generation, its notification and the audit entry."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
 
 from psycopg.types.json import Jsonb
 
@@ -9,6 +11,17 @@ from services.admin.sql import SQL
 from services.runtime.db import Connection, Database
 
 T = TypeVar("T")
+_ADDRESS: Final[ContextVar[str | None]] = ContextVar("address", default=None)
+
+
+@contextmanager
+def acting_from(address: str) -> Iterator[None]:
+    """What is changed within the block is changed from that address: the audit says so."""
+    token = _ADDRESS.set(address)
+    try:
+        yield
+    finally:
+        _ADDRESS.reset(token)
 
 
 class Change:
@@ -44,6 +57,6 @@ async def audit(
     conn: Connection, actor: str, action: str, what: str, before: dict[str, Any] | None, after: dict[str, Any] | None
 ) -> None:
     """Write an audit entry: who did what to which thing, as it was before and is afterwards."""
-    entry = {"actor": actor, "action": action, "object": what}
+    entry = {"actor": actor, "action": action, "object": what, "address": _ADDRESS.get()}
     values = {"before": before and Jsonb(before), "after": after and Jsonb(after)}
     await conn.execute(SQL.insert_audit_entry, entry | values)

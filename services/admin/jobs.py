@@ -1,20 +1,35 @@
 """The job browser: what is sent where and how far it is."""
 
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
 from services.admin.status_text import collecting, complete, held, hexadecimal, shut, waiting
+from services.dicom.status import name
 from services.runtime.db import Database
 
 STATES: Final = ("QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED")
 
 
-async def list_jobs(database: Database, state: str | None, destination: str | None, limit: int) -> list[dict[str, Any]]:
-    """The newest jobs, by state and destination where given."""
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs; None takes all. ``after_at`` and ``after_key``: made before that job, which is listed already."""
+
+    state: str | None = None
+    destination: str | None = None
+    kind: str | None = None
+    study: str | None = None
+    after_at: datetime | None = None
+    after_key: UUID | None = None
+
+
+async def list_jobs(database: Database, wanted: Filter, limit: int) -> list[dict[str, Any]]:
+    """The newest jobs."""
     async with database.transaction() as conn:
-        cursor = await conn.execute(SQL.list_jobs, {"state": state, "destination": destination, "limit": limit})
+        cursor = await conn.execute(SQL.list_jobs, asdict(wanted) | {"limit": limit})
         return [_listed(row) for row in await cursor.fetchall()]
 
 
@@ -57,4 +72,5 @@ def _job(row: dict[str, Any]) -> dict[str, Any]:
 
 def _delivery(row: dict[str, Any]) -> dict[str, Any]:
     reason = held(row.pop("held")) or shut(row.pop("shut")) or waiting(row.pop("awaited")) or row["reason"]
-    return row | {"status": hexadecimal(row["status"]), "reason": reason}
+    words = "" if row["status"] is None else name(row["status"]) or "Success"
+    return row | {"status": hexadecimal(row["status"]), "status_name": words, "reason": reason}

@@ -1,12 +1,16 @@
-"""The service: metrics, partitions of its schemas, nights; the runtime serves health and metrics over HTTP."""
+"""The service: the web application with the API, partitions of its schemas, nights, metrics."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.admin.access.first_account import first_account
 from services.admin.observation import observe
 from services.admin.pulling.pulls import pulling
 from services.admin.reconciling.nights import nightly
 from services.admin.settings import AdminSettings
+from services.admin.web.desk import Desk
+from services.admin.web.live import Live
+from services.admin.web.site import site
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
 from services.runtime import partitions
@@ -17,12 +21,17 @@ from services.runtime.app import Runtime
 async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Run until the process drains."""
     settings = AdminSettings.load()
-    runtime.supervisor.spawn(
+    profile = profile_of(runtime.settings.profile, DicomSettings.load())
+    supervisor = runtime.supervisor
+    live = Live(runtime.db, supervisor)
+    supervisor.spawn(
         "audit partitions", lambda: partitions.maintain(runtime, "audit", {"entry": settings.audit_months})
     )
-    runtime.supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds))
-    profile = profile_of(runtime.settings.profile, DicomSettings.load())
+    supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds))
+    supervisor.spawn("first account", lambda: first_account(runtime), restart=False)
+    supervisor.spawn("live view", live.watching)
     if not profile.xeleris:
-        runtime.supervisor.spawn("nightly reconciliation", lambda: nightly(runtime, settings, profile))
-        runtime.supervisor.spawn("pulling", lambda: pulling(runtime, profile))
+        supervisor.spawn("nightly reconciliation", lambda: nightly(runtime, settings, profile))
+        supervisor.spawn("pulling", lambda: pulling(runtime, profile))
+    runtime.health.serve(site(Desk(runtime, settings, profile), live))
     yield

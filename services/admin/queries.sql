@@ -11,8 +11,8 @@ returning number
 select pg_notify('config_changed', %(number)s)
 
 -- name: insert_audit_entry
-insert into audit.entry (actor, action, object, before, after)
-values (%(actor)s, %(action)s, %(object)s, %(before)s, %(after)s)
+insert into audit.entry (actor, action, object, before, after, address)
+values (%(actor)s, %(action)s, %(object)s, %(before)s, %(after)s, %(address)s)
 
 -- name: list_stations
 select * from config.station order by title
@@ -211,7 +211,10 @@ cross join lateral (
 ) as h
 where (%(state)s::text is null or state = %(state)s)
   and (%(destination)s::text is null or destination = %(destination)s)
-order by created_at desc, id limit %(limit)s
+  and (%(kind)s::text is null or kind = %(kind)s)
+  and (%(study)s::text is null or study_instance_uid = %(study)s)
+  and (%(after_at)s::timestamptz is null or (created_at, id) < (%(after_at)s, %(after_key)s::uuid))
+order by created_at desc, id desc limit %(limit)s
 
 -- name: get_job
 select id, kind, state, source, destination, total, done, failed, remaining, warned, reason, created_at, finished_at, study_instance_uid,
@@ -387,7 +390,8 @@ where (%(study)s::text is null or s.study_instance_uid = %(study)s)
   and (%(date_to)s::text is null or s.study_date <= %(date_to)s)
   and (%(modality)s::text is null or exists (select from index.series_view e
        where e.study_instance_uid = s.study_instance_uid and e.modality = %(modality)s))
-order by s.updated_at desc, s.study_instance_uid limit %(limit)s
+  and (%(after_at)s::timestamptz is null or (s.updated_at, s.study_instance_uid) < (%(after_at)s, %(after_key)s))
+order by s.updated_at desc, s.study_instance_uid desc limit %(limit)s
 
 -- name: series_of_study
 select s.series_instance_uid, s.modality, s.series_number, s.description,
@@ -545,3 +549,20 @@ select s.title, s.pull_minutes as minutes, p.asked_at, coalesce(p.studies, 0) as
        coalesce(p.fault, '') as fault
 from config.station s left join config.pull p on p.title = s.title
 where s.pull_minutes > 0 order by s.title
+
+-- The live view.
+
+-- name: written
+-- How much was ever written to each schema, as the server counts it: what a browser shows may have changed.
+select schemaname as topic, sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint as count
+from pg_stat_user_tables where schemaname <> 'runtime' group by schemaname
+
+-- name: senders
+-- Who sent within 24 hours, and how much of it within the last hour.
+select r.calling_aet as title, s.title is not null as known, max(r.received_at) as last_received_at, count(*) as last_day,
+       count(*) filter (where r.received_at > now() - interval '1 hour') as last_hour,
+       count(*) filter (where r.received_at > now() - interval '1 minute') as last_minute,
+       sum(r.size) filter (where r.received_at > now() - interval '1 hour')::bigint as bytes_last_hour
+from storage.receipt_view r left join config.station s on s.title = r.calling_aet
+where r.received_at > now() - interval '24 hours'
+group by r.calling_aet, s.title order by max(r.received_at) desc limit 200

@@ -12,7 +12,8 @@ from services.runtime.settings import Settings
 class AdminSettings(Settings):
     """``GATEWAY_ADMIN_*``. Audit entries live ``audit_months``; the metrics are read every ``observe_seconds``.
 
-    ``reconcile_at``: when, in UTC, the nightly comparison with stations begins.
+    ``reconcile_at``: when, in UTC, the nightly comparison with stations begins. Who logged in has to do it again after
+    ``session_idle_minutes`` without a click, and after ``session_hours``.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")
@@ -20,3 +21,5 @@ class AdminSettings(Settings):
     audit_months: Annotated[int, Field(ge=1)] = 72
     observe_seconds: Annotated[float, Field(gt=0)] = 15
     reconcile_at: time = time(2)
+    session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    session_hours: Annotated[int, Field(ge=1, le=168)] = 12

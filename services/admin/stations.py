@@ -1,6 +1,6 @@
 """Stations: the remote AEs that the gateway knows. Use cases: add, change, remove, list, show."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from services.admin.changes import Change, change
@@ -14,6 +14,7 @@ from services.admin.titles import all_titles
 from services.runtime.db import Connection, Database
 
 LISTED_JOBS: Final = 20
+Judge = Callable[[Station], None]
 
 
 async def add(database: Database, actor: str, station: Station) -> Station:
@@ -31,13 +32,19 @@ async def add(database: Database, actor: str, station: Station) -> Station:
     return await change(database, actor, work)
 
 
-async def set_fields(database: Database, actor: str, title: str, fields: Mapping[str, Any]) -> Station:
-    """Change some fields of a station. Raises ``NotFound``; ``Refused`` if rules or other stations contradict."""
+async def set_fields(
+    database: Database, actor: str, title: str, fields: Mapping[str, Any], judge: Judge = lambda _: None
+) -> Station:
+    """Change some fields of a station. ``judge`` is given what it was, and may raise.
+
+    Raises ``NotFound``; ``Refused`` if rules or other stations contradict.
+    """
     wanted = title_of(title)
 
     async def work(opened: Change) -> Station:
         known = await all_stations(opened.conn)
         before = found(known, wanted)
+        judge(before)
         after = changed(before, fields)
         _refuse(_against(after, {title: other for title, other in known.items() if title != wanted}))
         if before.store and not after.store:
@@ -49,14 +56,15 @@ async def set_fields(database: Database, actor: str, title: str, fields: Mapping
     return await change(database, actor, work)
 
 
-async def remove(database: Database, actor: str, title: str) -> None:
-    """Forget a station. Raises ``Refused`` with the list of rules, stations, titles and unfinished jobs that name
-    it."""
+async def remove(database: Database, actor: str, title: str, judge: Judge = lambda _: None) -> None:
+    """Forget a station; ``judge`` as in ``set_fields``. Raises ``Refused`` with the list of rules, stations, titles and
+    unfinished jobs that name it."""
     wanted = title_of(title)
 
     async def work(opened: Change) -> None:
         known = await all_stations(opened.conn)
         before = found(known, wanted)
+        judge(before)
         _refuse(await _users(opened.conn, wanted, known.values()))
         await opened.conn.execute(SQL.delete_station, {"title": wanted})
         for kind in ("station", "source"):

@@ -1,6 +1,7 @@
 """Studies as the index knows them."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from services.admin.errors import NotFound
@@ -12,7 +13,8 @@ from services.runtime.db import Connection, Database
 
 @dataclass(frozen=True)
 class Filter:
-    """Which studies; None takes all. Dates are DICOM dates (yyyymmdd), both included."""
+    """Which studies; None takes all. Dates are DICOM dates (yyyymmdd), both included. ``after_at`` and ``after_key``:
+    changed before that study, which is listed already."""
 
     study: str | None = None
     patient_id: str | None = None
@@ -20,6 +22,8 @@ class Filter:
     modality: str | None = None
     date_from: str | None = None
     date_to: str | None = None
+    after_at: datetime | None = None
+    after_key: str | None = None
 
 
 async def list_studies(database: Database, wanted: Filter, limit: int) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "status": "status",
     "dead": "dead",
     "audit": "audit",
+    "user": "user",
     "import": "importing",
     "reconcile": "reconcile",
     "conformance-statement": "conformance_statement",

@@ -36,13 +36,15 @@ def list_entries(
 ) -> None:
     """The newest changes, requests, deletions, exports and imports, with who made them."""
     back = None if since is None else duration(since)
-    rows = with_database(lambda database: audit_entries.list_entries(database, back, action, limit))
+    rows = with_database(
+        lambda database: audit_entries.list_entries(database, audit_entries.Filter(back, action), limit)
+    )
     if as_json:
         print_json(rows)
         return
     print_table(
-        ("AT", "WHO", "ACTION", "WHAT", "DETAILS"),
-        [(row["at"], row["actor"], row["action"], row["object"], _details(row)) for row in rows],
+        ("AT", "WHO", "FROM", "ACTION", "WHAT", "DETAILS"),
+        [(row["at"], row["actor"], row["address"], row["action"], row["object"], _details(row)) for row in rows],
     )
 
 

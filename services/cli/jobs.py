@@ -43,7 +43,7 @@ def list_jobs(
     as_json: Json = False,
 ) -> None:
     """The newest jobs."""
-    rows = with_database(lambda database: jobs.list_jobs(database, state, destination, limit))
+    rows = with_database(lambda database: jobs.list_jobs(database, jobs.Filter(state, destination), limit))
     if as_json:
         print_json(rows)
     else:

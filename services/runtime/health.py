@@ -14,7 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.runtime.errors import UsageError
 from services.runtime.logs import describe
@@ -34,12 +35,17 @@ class Health:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._checks: dict[str, Check] = {}
+        self._site: ASGIApp | None = None
         self._started = False
         self._last_turn = asyncio.get_running_loop().time()
 
     def add_readiness(self, name: str, check: Check) -> None:
         """``check`` returns None when fine, else the reason why this process is not ready; the last of a name holds."""
         self._checks[name] = check
+
+    def serve(self, site: ASGIApp) -> None:
+        """Have another application answer everything that is not about the health of the process."""
+        self._site = site
 
     def started(self) -> None:
         """Every service has been entered: from here on the checks decide."""
@@ -54,10 +60,10 @@ class Health:
         """The HTTP application."""
         return Starlette(
             routes=[
-                Route("/", self._root),
                 Route("/livez", self._livez),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._metrics),
+                Mount("/", self._rest),
             ]
         )
 
@@ -76,8 +82,13 @@ class Health:
             return "draining"
         return None if self._started else "starting"
 
-    async def _root(self, request: Request) -> Response:
-        return PlainTextResponse("dicom-gateway process; see /livez /readyz /metrics\n")
+    async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._site is not None:
+            await self._site(scope, receive, send)
+            return
+        known = scope["type"] == "http" and scope["path"] == "/"
+        text = "dicom-gateway process; see /livez /readyz /metrics\n" if known else "there is nothing here\n"
+        await PlainTextResponse(text, 200 if known else 404)(scope, receive, send)
 
     async def _livez(self, request: Request) -> Response:
         late = asyncio.get_running_loop().time() - self._last_turn

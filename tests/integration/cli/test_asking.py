@@ -217,10 +217,10 @@ def test_jobs_say_what_they_wait_for_and_by_what_they_were_complete(gateway: Gat
     assert [job["reason"] for job in gateway.done("jobs", "list", "--json").json()] == [collects]
     shown = gateway.done("jobs", "show", JOB, "--json").json()
     assert (shown["reason"], shown["completed_by"], shown["released_at"]) == (collects, "", None)
-    execute(database_url, "update routing.job set required = 3, met = '{0,2}'")
+    execute(database_url, "update routing.job set required = '{a,b,c}', met = '{a,c}'")
     collects += ", or what the rule requires is there (2 of 3)"
     assert gateway.done("jobs", "show", JOB, "--json").json()["reason"] == collects
-    execute(database_url, "update routing.job set required = 0, counted_at = 'CT1', group_uid = '1.2.3'")
+    execute(database_url, "update routing.job set required = '{}', counted_at = 'CT1', group_uid = '1.2.3'")
     collects = "collects the study until nothing of it has come for 30 s, or "
     for answer, said in (
         ("select", "as many have come as CT1 says there are (not asked yet)"),

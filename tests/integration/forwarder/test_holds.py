@@ -73,7 +73,7 @@ async def test_what_is_held_waits_and_the_rest_goes(
                 found = await explanations.where(running.database, uid)
                 shown = {(uid, each["destination"]) for each in found["deliveries"] if each["reason"].startswith(told)}
                 assert shown == {each for each in held if each[0] == uid}
-            listed = await jobs.list_jobs(running.database, None, None, 10)
+            listed = await jobs.list_jobs(running.database, jobs.Filter(), 10)
             assert [job["state"] for job in listed if job["reason"].startswith(told)] == ["QUEUED", "QUEUED"]
             await ledger.until_states({"DELIVERED": 2, "PENDING": 2})
             await holds.resume(running.database, "operator", kind, name)

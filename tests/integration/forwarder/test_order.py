@@ -111,7 +111,7 @@ async def test_what_a_person_puts_first_goes_first(recorder: Recorder, ledger: L
             ledger.execute(PATIENT, sent[6].study_instance_uid)
             put = await answered(running, precedence.put_patient_first(running.database, "operator", "P-17"))
             assert put == {"jobs": 1, "deliveries": 1}
-            listed = await jobs.list_jobs(running.database, None, None, 10)
+            listed = await jobs.list_jobs(running.database, jobs.Filter(), 10)
             assert {each["id"] for each in listed if each["reason"].startswith("goes first")} == {
                 job,
                 numbers[sent[6].study_instance_uid],

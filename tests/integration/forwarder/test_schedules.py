@@ -92,7 +92,7 @@ async def test_what_is_closed_waits_without_ageing_and_the_rest_goes(recorder: R
                 ("B", f"waits for its schedule: opens {at}T12:00+00:00 (station B)"),
                 ("B", f"waits for its schedule: opens {at}T00:00+00:00 (station B)"),
             }
-            listed = await jobs.list_jobs(running.database, "QUEUED", "B", 10)
+            listed = await jobs.list_jobs(running.database, jobs.Filter("QUEUED", "B"), 10)
             assert {each["reason"].split(":")[0] for each in listed} == {"waits for its schedule"}
             await holds.hold(running.database, "operator", "rule", "night", "not this one")
             opens_now(ledger, nightly)

@@ -1,0 +1,1 @@
+"""What the API says, as models: its OpenAPI document comes from them."""

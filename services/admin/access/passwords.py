@@ -1,0 +1,41 @@
+"""Passwords: Argon2id, with the parameters that its library recommends."""
+
+import asyncio
+import secrets
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from services.runtime.errors import UsageError
+
+SHORTEST: Final = 12
+LONGEST: Final = 256
+_WORD_BYTES: Final = 15
+_HASHER: Final = PasswordHasher()
+_NOBODYS: Final = _HASHER.hash(secrets.token_urlsafe())
+"""Verified for names that do not exist, so that they take as long as others."""
+
+
+def generated() -> str:
+    """A password nobody guesses."""
+    return secrets.token_urlsafe(_WORD_BYTES)
+
+
+async def hashed(password: str) -> str:
+    """What is kept of a password. Raises ``UsageError`` for one too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise UsageError(f"password of {len(password)} characters: choose one of {SHORTEST} to {LONGEST}")
+    return await asyncio.to_thread(_HASHER.hash, password)
+
+
+async def fits(password: str, kept: str | None) -> bool:
+    """Whether it is the password that was kept; None: of nobody."""
+    return await asyncio.to_thread(_fits, password[: LONGEST + 1], kept or _NOBODYS) and kept is not None
+
+
+def _fits(password: str, kept: str) -> bool:
+    try:
+        return _HASHER.verify(kept, password)
+    except (VerificationError, InvalidHashError):
+        return False

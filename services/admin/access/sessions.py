@@ -1,0 +1,97 @@
+"""Browsers that are logged in. Use cases: log in, find who asks, log out, forget the old."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from services.admin.access import passwords, throttling
+from services.admin.access.accounts import QUERIES, name_of
+from services.admin.access.principal import Principal
+from services.admin.access.role import Role
+from services.admin.changes import audit
+from services.runtime.db import Connection, Database
+from services.runtime.errors import GatewayError, UsageError
+
+
+class LoginFailed(GatewayError):
+    """Name and password do not fit, or too many attempts did not; the text says which."""
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a session lasts: unused, and in all."""
+
+    idle_minutes: int
+    hours: int
+
+    def parameters(self) -> dict[str, int]:
+        """For the queries."""
+        return {"idle_minutes": self.idle_minutes, "hours": self.hours}
+
+
+async def log_in(database: Database, name: str, password: str, address: str) -> str:
+    """The token of a new session. Raises ``LoginFailed``."""
+    try:
+        wanted = name_of(name)
+    except UsageError:
+        wanted = ""
+    tried = {"name": wanted, "address": address, "window": throttling.WINDOW_SECONDS}
+    async with database.transaction() as conn:
+        (recent,) = await (await conn.execute(QUERIES.recent_failures, tried)).fetchall()
+        account = await (await conn.execute(QUERIES.get_account, tried)).fetchone()
+    wait = throttling.wait_seconds(recent["failures"], recent["since_last"])
+    if wait > 0:
+        raise LoginFailed(f"too many attempts failed: try again in {int(wait) + 1} s")
+    if not await passwords.fits(password, None if account is None else account["password_hash"]):
+        await database.retry(lambda conn: _failed(conn, tried))
+        raise LoginFailed("name and password do not fit")
+    token = secrets.token_urlsafe(32)
+    session = tried | {"token_sha256": _digest(token), "csrf_token": secrets.token_urlsafe(32)}
+    await database.retry(lambda conn: _succeeded(conn, session))
+    return token
+
+
+async def find(database: Database, token: str, lifetime: Lifetime) -> Principal | None:
+    """Whose session it is, if it lasts still."""
+    async with database.transaction() as conn:
+        values = {"token_sha256": _digest(token)} | lifetime.parameters()
+        row = await (await conn.execute(QUERIES.find_session, values)).fetchone()
+    if row is None:
+        return None
+    return Principal(f"user:{row['account']}", row["account"], Role(row["role"]), row["csrf_token"])
+
+
+async def log_out(database: Database, token: str) -> None:
+    """End a session, if it is there."""
+
+    async def work(conn: Connection) -> None:
+        row = await (await conn.execute(QUERIES.delete_session, {"token_sha256": _digest(token)})).fetchone()
+        if row is not None:
+            await audit(conn, f"user:{row['account']}", "session.end", row["account"], None, None)
+
+    await database.retry(work)
+
+
+async def forget(database: Database, lifetime: Lifetime) -> None:
+    """Delete the sessions that last no longer."""
+
+    async def work(conn: Connection) -> None:
+        await conn.execute(QUERIES.delete_old_sessions, lifetime.parameters())
+
+    await database.retry(work)
+
+
+async def _failed(conn: Connection, tried: dict[str, object]) -> None:
+    await conn.execute(QUERIES.insert_failure, tried)
+    await audit(conn, f"user:{tried['name']}", "session.refuse", str(tried["name"]), None, None)
+
+
+async def _succeeded(conn: Connection, session: dict[str, object]) -> None:
+    await conn.execute(QUERIES.delete_failures, session)
+    await conn.execute(QUERIES.insert_session, session)
+    await conn.execute(QUERIES.note_login, session)
+    await audit(conn, f"user:{session['name']}", "session.begin", str(session["name"]), None, None)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

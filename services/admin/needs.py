@@ -1,0 +1,58 @@
+"""What needs a person, the worst first (pure)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from services.admin.reachability import word
+
+RANKS: Final = ("bad", "warn")
+
+
+@dataclass(frozen=True)
+class Need:
+    """``link``: where it is looked into; ``since``: for how long it has been so, if that is known."""
+
+    tone: Literal["bad", "warn"]
+    text: str
+    link: str
+    since: datetime | None = None
+
+
+def needs(status: Mapping[str, Any], systems: Mapping[str, str], *, disk_low: bool) -> list[Need]:
+    """Of the overview, of what does not answer by name and why, and of the disk."""
+    found = [
+        *(Need("bad", f"{name}: {fault}", "/") for name, fault in systems.items() if fault),
+        *([Need("bad", "the disk of the objects is nearly full: what comes is refused", "/")] if disk_low else []),
+        *_destinations(status["destinations"]),
+        *_counts(status),
+    ]
+    return sorted(found, key=lambda need: RANKS.index(need.tone))
+
+
+def _destinations(destinations: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
+    for each in destinations:
+        found, link = word(each), f"/stations/{quote(each['title'])}"
+        if found.word == "failing":
+            text = f"{each['title']} cannot be sent to: {each['last_failure']}; {each['waiting']} wait"
+            yield Need("bad", text, link, each["last_success_at"])
+        elif found.word == "slow":
+            yield Need("warn", f"{each['title']} is slow: {each['waiting']} wait", link, each["oldest_waiting_at"])
+        elif found.word == "held":
+            yield Need("warn", f"{each['title']} is held: {each['held']} wait", link, each["oldest_waiting_at"])
+
+
+def _counts(status: Mapping[str, Any]) -> Iterator[Need]:
+    if failed := status["jobs"].get("FAILED", 0):
+        yield Need("bad", f"{failed} jobs of 24 hours failed", "/jobs?state=FAILED")
+    if dead := status["dead_letters"]:
+        yield Need("bad", f"{dead} messages could not be handled and wait as dead letters", "/attention")
+    if failed := status["commitments"]["failed_last_day"]:
+        yield Need("bad", f"{failed} storage commitments of 24 hours failed", "/commitments?state=FAILURE")
+    if too_often := status["received_too_often"]["instances"]:
+        stations = ", ".join(status["received_too_often"]["stations"])
+        yield Need(
+            "warn", f"{too_often} instances come again and again from {stations}: do stations send in a circle?", "/"
+        )

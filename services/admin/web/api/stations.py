@@ -1,0 +1,100 @@
+"""Stations."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Response
+from pydantic import BaseModel
+
+from services.admin import holds, stations
+from services.admin.echo import echo
+from services.admin.station import Station, build
+from services.admin.web import preconditions
+from services.admin.web.asking import Admin, Operator, Viewer
+from services.admin.web.desk import OfDesk
+from services.admin.web.preconditions import IfMatch, tag_of
+from services.admin.when import NEVER, when_of
+
+router: Final = APIRouter(prefix="/stations", tags=["stations"])
+Fields = Annotated[
+    dict[str, Any], Body(examples=[{"title": "ARCHIVE", "host": "10.0.0.7", "port": 104, "store": True}])
+]
+
+
+class Echoed(BaseModel):
+    """What came of a C-ECHO."""
+
+    title: str
+    ok: bool
+    text: str
+    milliseconds: int
+
+
+class Hold(BaseModel):
+    """Why what is sent there is to wait, and until when: a time, or a span such as 2h; null: until it is resumed."""
+
+    why: str
+    until: str | None = None
+
+
+@router.get("")
+async def list_stations(desk: OfDesk, principal: Viewer) -> list[Station]:
+    """Every station, by title."""
+    return await stations.list_all(desk.database)
+
+
+@router.post("", status_code=HTTPStatus.CREATED)
+async def add_station(desk: OfDesk, principal: Admin, fields: Fields, response: Response) -> Station:
+    """Define a station; what is left out has its default."""
+    return _tagged(response, await stations.add(desk.database, principal.actor, build(fields)))
+
+
+@router.get("/{title}")
+async def show_station(desk: OfDesk, principal: Viewer, title: str, response: Response) -> Station:
+    """One station."""
+    return _tagged(response, await stations.show(desk.database, title))
+
+
+@router.patch("/{title}")
+async def change_station(
+    desk: OfDesk, principal: Admin, title: str, fields: Fields, response: Response, if_match: IfMatch = None
+) -> Station:
+    """Change some of its fields."""
+    changed = await stations.set_fields(desk.database, principal.actor, title, fields, _as_seen(if_match))
+    return _tagged(response, changed)
+
+
+@router.delete("/{title}", status_code=HTTPStatus.NO_CONTENT)
+async def remove_station(desk: OfDesk, principal: Admin, title: str, if_match: IfMatch = None) -> None:
+    """Forget a station that nothing names."""
+    await stations.remove(desk.database, principal.actor, title, _as_seen(if_match))
+
+
+@router.post("/{title}/echo")
+async def echo_station(desk: OfDesk, principal: Operator, title: str) -> Echoed:
+    """Ask it for a C-ECHO."""
+    done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
+    return Echoed(**vars(done))
+
+
+@router.put("/{title}/hold")
+async def hold_station(desk: OfDesk, principal: Operator, title: str, hold: Hold) -> dict[str, Any]:
+    """Have what is sent there wait."""
+    until = NEVER if hold.until is None else when_of(hold.until)
+    return await holds.hold(desk.database, principal.actor, "station", title, hold.why, until)
+
+
+@router.delete("/{title}/hold")
+async def resume_station(desk: OfDesk, principal: Operator, title: str) -> dict[str, Any]:
+    """Let it go."""
+    return await holds.resume(desk.database, principal.actor, "station", title)
+
+
+def _as_seen(if_match: str | None) -> Callable[[Station], None]:
+    return lambda station: preconditions.require(if_match, station.model_dump())
+
+
+def _tagged(response: Response, station: Station) -> Station:
+    response.headers["ETag"] = tag_of(station.model_dump())
+    return station

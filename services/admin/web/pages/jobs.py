@@ -1,0 +1,84 @@
+"""The job browser."""
+
+from typing import Annotated, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from services.admin import jobs, precedence, requests, stations
+from services.admin.jobs import STATES, Filter
+from services.admin.requests import Requested
+from services.admin.web import cursors
+from services.admin.web.asking import Operator, Viewer
+from services.admin.web.desk import OfDesk
+from services.admin.web.rendering import message, page
+
+router: Final = APIRouter(prefix="/jobs")
+LISTED: Final = 50
+MOST_PARTS: Final = 1000
+Text = Annotated[str, Query(max_length=500)]
+
+
+@router.get("")
+async def list_jobs(
+    request: Request, desk: OfDesk, principal: Viewer, state: Text = "", kind: Text = "", destination: Text = "",
+    study: Text = "", cursor: Text = "",
+) -> Response:  # fmt: skip
+    """The newest first, those that the filter in the address fits."""
+    asked = {"state": state, "kind": kind, "destination": destination.strip(), "study": study.strip()}
+    chosen = {name: value for name, value in asked.items() if value}
+    after = cursors.read(cursor or None, UUID)
+    wanted = Filter(state or None, chosen.get("destination"), kind or None, chosen.get("study"), **after)
+    rows = await jobs.list_jobs(desk.database, wanted, LISTED + 1)
+    found = cursors.page_of(rows, LISTED, lambda job: (job["created_at"], str(job["id"])))
+    return page(
+        request,
+        "jobs.html",
+        rows=found.items,
+        wanted=wanted,
+        states=STATES,
+        titles=[station.title for station in await stations.list_all(desk.database)],
+        here=f"/jobs?{urlencode(chosen | ({'cursor': cursor} if cursor else {}))}",
+        next=found.next and f"/jobs?{urlencode(chosen | {'cursor': found.next})}",
+    )
+
+
+@router.get("/{job}")
+async def show_job(request: Request, desk: OfDesk, principal: Viewer, job: UUID) -> Response:
+    """One, with what it consists of."""
+    found = await jobs.show(desk.database, job, MOST_PARTS)
+    collects = found["released_at"] is None and found["level"] != "instance" and found["kind"] == "send"
+    return page(request, "job.html", job=found, collects=collects)
+
+
+@router.post("/{job}/cancel")
+async def cancel_job(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
+    """Give up what of it waits."""
+    return _told(request, await requests.cancel(desk.database, principal.actor, job), "canceled")
+
+
+@router.post("/{job}/retry")
+async def retry_job(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
+    """Try again what failed or is in doubt."""
+    return _told(request, await requests.retry(desk.database, principal.actor, job), "tried again")
+
+
+@router.post("/{job}/complete")
+async def complete_job(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
+    """Send what it has collected."""
+    return _told(request, await requests.complete(desk.database, principal.actor, job), "let go")
+
+
+@router.post("/{job}/first")
+async def put_job_first(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
+    """Send what it has waiting before everything else."""
+    return _told(request, await precedence.put_first(desk.database, principal.actor, [job]), "put first")
+
+
+def _told(request: Request, requested: Requested, done: str) -> Response:
+    if requested.result is None:
+        return message(request, "It is kept and will be done: the service that does it does not answer now.")
+    parts = requested.result.get("deliveries", requested.result.get("requests", 0))
+    return message(request, f"{done}: {parts}")

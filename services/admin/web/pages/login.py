@@ -1,0 +1,68 @@
+"""Log in and out."""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from services.admin.access import sessions
+from services.admin.access.sessions import LoginFailed
+from services.admin.web.asking import COOKIE, Viewer, require_same_site
+from services.admin.web.desk import OfDesk
+from services.admin.web.rendering import THEME_COOKIE, page
+
+router: Final = APIRouter()
+YEAR_SECONDS: Final = 31_536_000
+
+
+@router.get("/login")
+async def form(request: Request, next: str = "/") -> Response:
+    """The form."""
+    return page(request, "login.html", next=_inside(next), name="", fault="")
+
+
+@router.post("/login")
+async def log_in(
+    request: Request,
+    desk: OfDesk,
+    name: Annotated[str, Form(max_length=200)],
+    password: Annotated[str, Form(max_length=1000)],
+    next: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """Begin a session."""
+    require_same_site(request)
+    address = request.client.host if request.client else ""
+    try:
+        token = await sessions.log_in(desk.database, name, password, address)
+    except LoginFailed as error:
+        return page(request, "login.html", code=HTTPStatus.FORBIDDEN, next=_inside(next), name=name, fault=str(error))
+    response = RedirectResponse(_inside(next), HTTPStatus.SEE_OTHER)
+    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    return response
+
+
+@router.post("/logout")
+async def log_out(request: Request, desk: OfDesk, principal: Viewer) -> Response:
+    """End the session."""
+    await sessions.log_out(desk.database, request.cookies.get(COOKIE, ""))
+    response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@router.post("/theme")
+async def choose_theme(
+    request: Request, principal: Viewer, theme: Annotated[str, Form(pattern="^(light|dark|)$")] = ""
+) -> Response:
+    """Light, dark, or as the system is (empty)."""
+    response = Response(status_code=HTTPStatus.NO_CONTENT, headers={"HX-Refresh": "true"})
+    response.set_cookie(
+        THEME_COOKIE, theme, max_age=YEAR_SECONDS, httponly=True, samesite="lax", secure=request.url.scheme == "https"
+    )
+    return response
+
+
+def _inside(target: str) -> str:
+    """Where to go next, never to another site."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"

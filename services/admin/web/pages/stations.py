@@ -1,0 +1,124 @@
+"""Stations: the list, and one with its form."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from services.admin import holds, overview, stations
+from services.admin.echo import echo
+from services.admin.reachability import word
+from services.admin.station import Station, build
+from services.admin.web import preconditions
+from services.admin.web.asking import Admin, Operator, Viewer
+from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.preconditions import tag_of
+from services.admin.web.rendering import message, page
+from services.admin.web.station_fields import given, groups
+from services.admin.when import NEVER, when_of
+
+router: Final = APIRouter(prefix="/stations")
+NOT_SENT_TO: Final = {"waiting": 0, "last_success_at": None, "word": "may call", "tone": "off"}
+
+
+@router.get("")
+async def list_stations(request: Request, desk: OfDesk, principal: Viewer, q: str = "") -> Response:
+    """All of them, or those that a text fits."""
+    known = await stations.list_all(desk.database)
+    destinations = {each["title"]: each for each in (await overview.status(desk.database))["destinations"]}
+    rows = [_row(station, destinations) for station in known if _fits(station, q)]
+    return page(request, "stations.html", rows=rows, q=q)
+
+
+@router.get("/new")
+async def new_station(request: Request, desk: OfDesk, principal: Admin) -> Response:
+    """The form of a new one."""
+    return page(request, "station.html", station=None, groups=groups(None), tag="", hold=None)
+
+
+@router.get("/{title}")
+async def show_station(request: Request, desk: OfDesk, principal: Viewer, title: str) -> Response:
+    """One with its form."""
+    station = await stations.show(desk.database, title)
+    hold = await _hold(desk, station.title)
+    return page(
+        request, "station.html", station=station, groups=groups(station), tag=tag_of(station.model_dump()), hold=hold
+    )
+
+
+@router.post("")
+async def add_station(request: Request, desk: OfDesk, principal: Admin) -> Response:
+    """Define one."""
+    fields = given(await request.form(), known=False)
+    added = await stations.add(desk.database, principal.actor, build(fields))
+    return _to(added.title)
+
+
+@router.post("/{title}")
+async def change_station(request: Request, desk: OfDesk, principal: Admin, title: str) -> Response:
+    """Change it, unless somebody else has since it was shown."""
+    form = await request.form()
+    seen = str(form.get("seen", ""))
+    await stations.set_fields(
+        desk.database, principal.actor, title, given(form, known=True),
+        lambda station: preconditions.require(seen, station.model_dump()),
+    )  # fmt: skip
+    return _to(title)
+
+
+@router.post("/{title}/remove")
+async def remove_station(
+    request: Request, desk: OfDesk, principal: Admin, title: str, seen: Annotated[str, Form()]
+) -> Response:
+    """Forget it."""
+    await stations.remove(
+        desk.database, principal.actor, title, lambda station: preconditions.require(seen, station.model_dump())
+    )
+    return Response(headers={"HX-Redirect": "/stations"})
+
+
+@router.post("/{title}/echo")
+async def echo_station(request: Request, desk: OfDesk, principal: Operator, title: str) -> Response:
+    """Ask it for a C-ECHO."""
+    done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
+    return message(request, done.text, bad=not done.ok)
+
+
+@router.post("/{title}/hold")
+async def hold_station(
+    request: Request, desk: OfDesk, principal: Operator, title: str, why: Annotated[str, Form()],
+    until: Annotated[str, Form()] = "",
+) -> Response:  # fmt: skip
+    """Have what is sent there wait."""
+    end = when_of(until) if until.strip() else NEVER
+    await holds.hold(desk.database, principal.actor, "station", title, why, end)
+    return _to(title)
+
+
+@router.post("/{title}/resume")
+async def resume_station(request: Request, desk: OfDesk, principal: Operator, title: str) -> Response:
+    """Let it go."""
+    await holds.resume(desk.database, principal.actor, "station", title)
+    return _to(title)
+
+
+async def _hold(desk: Desk, title: str) -> dict[str, Any] | None:
+    found = (await overview.status(desk.database))["holds"]
+    return next((each for each in found if each["kind"] == "station" and each["name"] == title), None)
+
+
+def _row(station: Station, destinations: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    destination = destinations.get(station.title)
+    if destination is None:
+        return {"station": station} | NOT_SENT_TO
+    return {"station": station, **destination, **word(destination)._asdict()}
+
+
+def _fits(station: Station, text: str) -> bool:
+    return text.casefold() in f"{station.title} {station.host}:{station.port} {station.description}".casefold()
+
+
+def _to(title: str) -> Response:
+    return Response(headers={"HX-Redirect": f"/stations/{quote(title.strip())}"})

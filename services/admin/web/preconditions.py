@@ -1,0 +1,35 @@
+"""Edits of what somebody else may edit too: an entity tag tells what was seen, If-Match what is to be changed."""
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from fastapi import Header
+
+from services.runtime.errors import GatewayError
+
+IfMatch = Annotated[
+    str | None, Header(description="The ETag of what you saw: the edit is refused if it has changed since.")
+]
+
+
+class Changed(GatewayError):
+    """Somebody changed it meanwhile."""
+
+
+class NoPrecondition(GatewayError):
+    """An edit has to say what it was based on."""
+
+
+def tag_of(document: Any) -> str:
+    """The entity tag of a thing (pure)."""
+    text = json.dumps(document, sort_keys=True, default=str)
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def require(given: str | None, document: Any) -> None:
+    """Raises ``NoPrecondition``, or ``Changed`` if the thing is another than was seen."""
+    if given is None:
+        raise NoPrecondition("send the ETag of what you saw as If-Match, so that no one's change is lost")
+    if given not in ("*", tag_of(document)):
+        raise Changed("it was changed meanwhile: load it again and repeat your edit")

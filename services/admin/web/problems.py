@@ -1,0 +1,105 @@
+"""Errors as people and programs read them: RFC 9457 problems from the API, a page or a message from the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from services.admin.access.sessions import LoginFailed
+from services.admin.errors import NotFound, Refused
+from services.admin.faults import FaultyRules
+from services.admin.web.asking import NotAllowed, NotLoggedIn
+from services.admin.web.preconditions import Changed, NoPrecondition
+from services.admin.web.rendering import in_part, message, page
+from services.dicom.outgoing import NoSlot
+from services.runtime.errors import Conflict, GatewayError, RefusedData, Unavailable, UsageError
+
+API: Final = "/api/"
+PROBLEM: Final = "application/problem+json"
+STATUSES: Final[Sequence[tuple[type[GatewayError], HTTPStatus]]] = (
+    (NotLoggedIn, HTTPStatus.UNAUTHORIZED),
+    (NotAllowed, HTTPStatus.FORBIDDEN),
+    (LoginFailed, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Refused, HTTPStatus.CONFLICT),
+    (Changed, HTTPStatus.PRECONDITION_FAILED),
+    (NoPrecondition, HTTPStatus.PRECONDITION_REQUIRED),
+    (FaultyRules, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (RefusedData, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (NoSlot, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Conflict, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong. ``errors``: each fault with its place."""
+
+    status: HTTPStatus
+    detail: str
+    errors: Sequence[dict[str, Any]] = ()
+
+    def document(self) -> dict[str, Any]:
+        """RFC 9457."""
+        told = {"type": "about:blank", "title": self.status.phrase, "status": int(self.status), "detail": self.detail}
+        return told | ({"errors": list(self.errors)} if self.errors else {})
+
+
+def register(app: FastAPI) -> None:
+    """Have every error answered."""
+    app.add_exception_handler(GatewayError, _refused)
+    app.add_exception_handler(RequestValidationError, _impossible)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def problem_of(error: GatewayError) -> Problem:
+    """The problem that tells an error (pure)."""
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return Problem(status, str(error))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GatewayError)  # noqa: S101 - it is registered for that
+    if isinstance(error, NotLoggedIn) and not request.url.path.startswith(API):
+        return _to_login(request)
+    return _told(request, problem_of(error))
+
+
+async def _impossible(request: Request, error: Exception) -> Response:
+    """Without the values: they may be patient data."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for that
+    faults = [{"place": ".".join(map(str, each["loc"])), "fault": each["msg"]} for each in error.errors()]
+    detail = "; ".join(f"{each['place']}: {each['fault']}" for each in faults)
+    return _told(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for that
+    response = _told(request, Problem(HTTPStatus(error.status_code), str(error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _told(request: Request, problem: Problem) -> Response:
+    if request.url.path.startswith(API):
+        headers = {"WWW-Authenticate": "Bearer"} if problem.status == HTTPStatus.UNAUTHORIZED else {}
+        return JSONResponse(problem.document(), problem.status, headers, PROBLEM)
+    if in_part(request):
+        return message(request, problem.detail, bad=True, code=problem.status)
+    return page(request, "problem.html", code=problem.status, problem=problem)
+
+
+def _to_login(request: Request) -> Response:
+    """To the login page and back again; a part of a page cannot follow, so its browser is told."""
+    if in_part(request):
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/login"})
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(asked)}", HTTPStatus.SEE_OTHER)

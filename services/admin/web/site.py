@@ -1,0 +1,56 @@
+"""The whole application."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from services.admin.web import problems
+from services.admin.web.api import audit, jobs, keys, stations, status, studies, users
+from services.admin.web.asking import Viewer
+from services.admin.web.desk import Desk
+from services.admin.web.headers import Headers
+from services.admin.web.live import Live
+from services.admin.web.pages import events, login, now
+from services.admin.web.pages import jobs as jobs_page
+from services.admin.web.pages import stations as stations_page
+from services.admin.web.rendering import STATIC_FOLDER
+
+API: Final = (status, stations, jobs, studies, users, keys, audit)
+PAGES: Final = (login, now, events, stations_page, jobs_page)
+
+
+def site(desk: Desk, live: Live) -> FastAPI:
+    """Everything that admin answers over HTTP beside its health."""
+    app = FastAPI(
+        title="dicom-gateway",
+        version="1",
+        summary="Stations, rules, jobs, studies and commitments of a DICOM routing gateway",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.desk, app.state.live = desk, live
+    app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
+    app.add_middleware(Headers)
+    problems.register(app)
+    api = APIRouter(prefix="/api/v1")
+    for module in API:
+        api.include_router(module.router)
+    app.include_router(api)
+    for module in PAGES:
+        app.include_router(module.router, include_in_schema=module is events)
+    app.add_api_route("/api/v1/openapi.json", _openapi, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
+    app.add_api_route("/{path:path}", _nothing, methods=["GET"], include_in_schema=False)
+    return app
+
+
+async def _openapi(request: Request, principal: Viewer) -> JSONResponse:
+    return JSONResponse(request.app.openapi())
+
+
+async def _nothing(request: Request, path: str, principal: Viewer) -> Response:
+    raise HTTPException(404, "there is no such page")

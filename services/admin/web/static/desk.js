@@ -1,0 +1,54 @@
+"use strict";
+// One stream of events for the page that is looked at; parts of it ask again on hx-trigger="live:TOPIC".
+(() => {
+  const source = document.body.dataset.live;
+  const topics = ["storage", "routing", "commitment", "config", "audit", "query", "index", "tick"];
+  let stream = null;
+  const tell = (topic) => {
+    const open = document.querySelector("dialog[open]");
+    for (const part of document.querySelectorAll(`[hx-trigger*="live:${topic}"]`)) {
+      const busy = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+      if (!busy && !open) htmx.trigger(part, `live:${topic}`);
+    }
+  };
+  const listen = () => {
+    if (document.hidden) { stream?.close(); stream = null; return; }
+    if (stream !== null || source === undefined) return;
+    stream = new EventSource(source);
+    for (const topic of topics) stream.addEventListener(topic, () => tell(topic));
+    stream.addEventListener("open", () => document.documentElement.dataset.live = "on");
+    stream.addEventListener("error", () => document.documentElement.dataset.live = "off");
+    tell("tick");
+  };
+  document.addEventListener("visibilitychange", listen);
+  document.addEventListener("DOMContentLoaded", listen);
+  window.addEventListener("pagehide", () => { stream?.close(); stream = null; });
+})();
+// Questions in a dialog of the page instead of the browser's.
+document.addEventListener("htmx:confirm", (event) => {
+  if (!event.detail.question) return;
+  event.preventDefault();
+  const dialog = document.getElementById("confirm");
+  dialog.querySelector("p").textContent = event.detail.question;
+  dialog.returnValue = "no";
+  dialog.onclose = () => { if (dialog.returnValue === "yes") event.detail.issueRequest(true); };
+  dialog.showModal();
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  const dialog = button?.closest("dialog#confirm");
+  if (dialog) dialog.close(button.value);
+  if (button?.matches("[data-dismiss]")) button.parentElement.remove();
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
+});
+// What is told in passing goes away by itself; what went wrong stays.
+document.addEventListener("htmx:afterSettle", () => {
+  for (const told of document.querySelectorAll("#messages .message:not(.bad):not([data-seen])")) {
+    told.dataset.seen = "";
+    setTimeout(() => told.remove(), 8000);
+  }
+});
