@@ -9,10 +9,11 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -24,6 +25,9 @@ from services.runtime import migrate as migrations
 from tests.bench import figures
 from tests.conformance import table
 from tests.running_gateway import FreshServers, Servers
+
+if TYPE_CHECKING:
+    from tests.desk import Desk
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _TEMPLATE = "template_migrated"
@@ -159,6 +163,15 @@ def module_database_url(postgresql: PrivatePostgresql, migrated_template: str) -
     """A fresh migrated database for one test module."""
     with fresh_database(postgresql, migrated_template) as url:
         yield url
+
+
+@pytest.fixture
+async def desk(database_url: str, tmp_path: Path) -> AsyncIterator["Desk"]:
+    """The admin's desk over a fresh migrated database, with a browser of each role that is logged in."""
+    from tests.desk import opened_desk  # no other test needs the whole web application
+
+    async with opened_desk(database_url, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
