@@ -11,6 +11,7 @@ from services.cli import exits, holds
 from services.cli import station_options as option
 from services.cli.output import Json, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
+from services.runtime.db import Database
 from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings
 
@@ -21,7 +22,7 @@ EMPTIED_BY_ZERO = (
 )  # fmt: skip
 EMPTIED_BY_MINUS_ONE = ("commit_quiet_seconds", "idle_seconds", "retention_days")
 
-app = typer.Typer(help="Remote AEs: add, set, list, show, remove, hold, resume, echo.", no_args_is_help=True)
+app = typer.Typer(help="Remote AEs: add, set, list, show, remove, hold, resume, echo, test.", no_args_is_help=True)
 
 
 def register(whole: typer.Typer) -> None:
@@ -223,6 +224,38 @@ def echo(title: option.Title, as_json: Json = False) -> None:
     else:
         typer.echo(outcome.text)
     raise typer.Exit(exits.DONE if outcome.ok else exits.FAILED)
+
+
+@app.command("test")
+def commission(
+    title: option.Title,
+    store_sample: Annotated[
+        bool, typer.Option("--store-sample", help="Store a made instance there, and ask for its commitment.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Try a station step by step: name, TCP, C-ECHO, queries, which classes it takes, and a sample."""
+    # Imported here: the other commands need nothing of the Upper Layer.
+    from services.admin.commissioning.step import Step, passed
+    from services.admin.commissioning.trial import trial
+    from services.dicom.profile import profile_of
+    from services.dicom.settings import DicomSettings
+
+    settings = RuntimeSettings.load()
+    profile = profile_of(settings.profile, DicomSettings.load())
+
+    async def all_steps(database: Database) -> list[Step]:
+        done = []
+        async for step in trial(database, actor(), profile, settings.aet, title, store=store_sample):
+            done.append(step)
+            if not as_json:
+                typer.echo(f"{step.name}: {step.verdict}: {step.text} ({step.milliseconds} ms)")
+        return done
+
+    done = with_database(all_steps)
+    if as_json:
+        print_json([asdict(step) for step in done])
+    raise typer.Exit(exits.DONE if passed(done) else exits.FAILED)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

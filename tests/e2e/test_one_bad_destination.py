@@ -42,10 +42,9 @@ def send_steadily(
     for start in range(0, len(instances), 5):
         group = instances[start : start + 5]
         Traffic(gateway.dicom_port, ledger).send(group, associations=1)
-        acknowledged |= dict.fromkeys((instance.sop_instance_uid for instance in group), time.monotonic())
-        until(
-            lambda: set(healthy.uids) >= set(acknowledged), limit=30, what="the healthy destination to have the group"
-        )
+        sent = {instance.sop_instance_uid for instance in group}
+        acknowledged |= dict.fromkeys(sent, time.monotonic())
+        until(lambda sent=sent: sent <= set(healthy.uids), limit=30, what="the healthy one to have the group")  # type: ignore[misc]
     return acknowledged
 
 

@@ -9,17 +9,18 @@ from starlette.staticfiles import StaticFiles
 
 from services.admin.web import problems
 from services.admin.web.api import audit, jobs, keys, stations, status, studies, users
+from services.admin.web.api import remote as remote_api
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk
 from services.admin.web.headers import Headers
 from services.admin.web.live import Live
-from services.admin.web.pages import events, login, now
+from services.admin.web.pages import events, login, now, remote
 from services.admin.web.pages import jobs as jobs_page
 from services.admin.web.pages import stations as stations_page
 from services.admin.web.rendering import STATIC_FOLDER
 
-API: Final = (status, stations, jobs, studies, users, keys, audit)
-PAGES: Final = (login, now, events, stations_page, jobs_page)
+API: Final = (status, stations, remote_api, jobs, studies, users, keys, audit)
+PAGES: Final = (login, now, events, stations_page, jobs_page, remote)
 
 
 def site(desk: Desk, live: Live) -> FastAPI:

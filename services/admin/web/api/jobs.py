@@ -44,26 +44,27 @@ async def show_job(desk: OfDesk, principal: Viewer, job: UUID) -> Job:
 @router.post("/{job}/cancel")
 async def cancel_job(desk: OfDesk, principal: Operator, job: UUID) -> Asked:
     """Give up what of it waits."""
-    return _asked(await requests.cancel(desk.database, principal.actor, job))
+    return asked(await requests.cancel(desk.database, principal.actor, job))
 
 
 @router.post("/{job}/retry")
 async def retry_job(desk: OfDesk, principal: Operator, job: UUID) -> Asked:
     """Try again at once what failed or is in doubt."""
-    return _asked(await requests.retry(desk.database, principal.actor, job))
+    return asked(await requests.retry(desk.database, principal.actor, job))
 
 
 @router.post("/{job}/complete")
 async def complete_job(desk: OfDesk, principal: Operator, job: UUID) -> Asked:
     """Send what it has collected."""
-    return _asked(await requests.complete(desk.database, principal.actor, job))
+    return asked(await requests.complete(desk.database, principal.actor, job))
 
 
 @router.post("/{job}/first")
 async def put_job_first(desk: OfDesk, principal: Operator, job: UUID) -> Asked:
     """Send what it has waiting before everything else."""
-    return _asked(await precedence.put_first(desk.database, principal.actor, [job]))
+    return asked(await precedence.put_first(desk.database, principal.actor, [job]))
 
 
-def _asked(requested: Requested) -> Asked:
+def asked(requested: Requested) -> Asked:
+    """What a request came to (pure)."""
     return Asked(id=requested.id, done=requested.result is not None, result=requested.result)

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel
 
 from services.admin import holds, stations
+from services.admin.commissioning.step import Step, passed
+from services.admin.commissioning.trial import trial
 from services.admin.echo import echo
 from services.admin.station import Station, build
 from services.admin.web import preconditions
@@ -29,6 +31,19 @@ class Echoed(BaseModel):
     ok: bool
     text: str
     milliseconds: int
+
+
+class Trial(BaseModel):
+    """``store``: a sample may be stored there, and its commitment asked for."""
+
+    store: bool = False
+
+
+class Tried(BaseModel):
+    """What came of each step."""
+
+    passed: bool
+    steps: list[Step]
 
 
 class Hold(BaseModel):
@@ -76,6 +91,14 @@ async def echo_station(desk: OfDesk, principal: Operator, title: str) -> Echoed:
     """Ask it for a C-ECHO."""
     done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
     return Echoed(**vars(done))
+
+
+@router.post("/{title}/test")
+async def test_station(desk: OfDesk, principal: Admin, title: str, wanted: Trial) -> Tried:
+    """Try it step by step: name, TCP, C-ECHO, queries, classes, and as wished a sample with its commitment."""
+    aet = desk.runtime.settings.aet
+    done = [step async for step in trial(desk.database, principal.actor, desk.profile, aet, title, store=wanted.store)]
+    return Tried(passed=passed(done), steps=done)
 
 
 @router.put("/{title}/hold")

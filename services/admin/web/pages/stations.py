@@ -8,6 +8,8 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from services.admin import holds, overview, stations
+from services.admin.commissioning.step import passed
+from services.admin.commissioning.trial import trial
 from services.admin.echo import echo
 from services.admin.reachability import word
 from services.admin.station import Station, build
@@ -84,6 +86,16 @@ async def echo_station(request: Request, desk: OfDesk, principal: Operator, titl
     """Ask it for a C-ECHO."""
     done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
     return message(request, done.text, bad=not done.ok)
+
+
+@router.post("/{title}/test")
+async def try_station(
+    request: Request, desk: OfDesk, principal: Admin, title: str, store: Annotated[bool, Form()] = False
+) -> Response:
+    """Try it step by step."""
+    aet = desk.runtime.settings.aet
+    done = [step async for step in trial(desk.database, principal.actor, desk.profile, aet, title, store=store)]
+    return page(request, "trial.html", steps=done, passed=passed(done), title=title)
 
 
 @router.post("/{title}/hold")
