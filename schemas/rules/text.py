@@ -6,7 +6,7 @@ and deep nesting are refused.
 """
 
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol
 
 import yaml
@@ -72,11 +72,21 @@ def load(text: str) -> Any:
     Raises:
         RuleTextError: too large, not YAML, or YAML with aliases, tags, repeated keys or deep nesting.
     """
+    return _read(text, yaml.load)
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The nodes of a rule file, which know where they stand. Raises ``RuleTextError``."""
+    found: yaml.Node | None = _read(text, yaml.compose)
+    return found
+
+
+def _read(text: str, reading: Callable[..., Any]) -> Any:
     if len(text.encode(errors="surrogatepass")) > MAX_TEXT_BYTES:
         raise RuleTextError(f"larger than {MAX_TEXT_BYTES >> 20} MiB")
     try:
         _refuse_traps(text)
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        return reading(text, _Loader)
     except yaml.MarkedYAMLError as fault:
         raise RuleTextError(_with_cure(text, fault), fault.problem_mark) from fault
     except yaml.YAMLError as fault:

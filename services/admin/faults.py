@@ -3,17 +3,28 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from schemas.rules.places import Places
 from services.admin.station import Station
 from services.dicom.rules import RuleFault
 from services.runtime.errors import GatewayError
 
 
 class FaultyRules(GatewayError):
-    """A rule file has faults; ``faults`` holds every one as rule, field, value and cure."""
+    """A rule file has faults; ``faults`` holds every one as rule, field, value and cure. ``text``: the file."""
 
-    def __init__(self, faults: Sequence[RuleFault], known: Mapping[str, Station]) -> None:
+    def __init__(self, faults: Sequence[RuleFault], known: Mapping[str, Station], text: str = "") -> None:
         self.faults = [describe(fault, known) for fault in faults]
+        self._text = text
         super().__init__("\n".join(line(fault) for fault in self.faults))
+
+    def placed(self) -> list[dict[str, Any]]:
+        """Every fault with ``line`` and ``column`` besides, counted from 1; None where they are not known."""
+        places = Places(self._text)
+        found = [places.of(fault["rule"], fault["field"]) for fault in self.faults]
+        return [
+            fault | {"line": place and place.line, "column": place and place.column}
+            for fault, place in zip(self.faults, found, strict=True)
+        ]
 
 
 def describe(fault: RuleFault, known: Mapping[str, Station]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Drafts of rule files: worked on under a name until one is published. Use cases: save, show, list, discard."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from services.admin.changes import audit
@@ -12,18 +13,29 @@ from services.runtime.errors import UsageError
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-async def save(database: Database, actor: str, name: str, text: str, comment: str) -> dict[str, Any]:
+Seen = Callable[[dict[str, Any] | None], None]
+"""Is shown the draft there is (None: none is) and raises to refuse what is to be done with it."""
+
+
+def whatever(draft: dict[str, Any] | None) -> None:
+    """Whatever there is may be changed."""
+
+
+async def save(
+    database: Database, actor: str, name: str, text: str, comment: str, seen: Seen = whatever
+) -> dict[str, Any]:
     """Store a rule file as it is, faults and all; ``replaced`` is the draft of that name it takes the place of.
 
-    Raises ``UsageError``: no such name can be, or the text cannot be stored.
+    Raises ``UsageError``: no such name can be, or the text cannot be stored; and what ``seen`` raises.
     """
     valid_name("draft", name)
     if "\0" in text:
         raise UsageError(f"draft {name}: the text holds the character \\0; remove it")
 
     async def work(conn: Connection) -> dict[str, Any]:
-        cursor = await conn.execute(SQL.get_draft, {"name": name})
-        before = _told(await cursor.fetchone())
+        row = await (await conn.execute(SQL.get_draft, {"name": name})).fetchone()
+        seen(row)
+        before = _told(row)
         await conn.execute(SQL.put_draft, {"name": name, "source": text, "comment": comment, "actor": actor})
         cursor = await conn.execute(SQL.get_draft, {"name": name})
         after = _told(await cursor.fetchone())
@@ -45,11 +57,13 @@ async def list_all(database: Database) -> list[dict[str, Any]]:
         return await (await conn.execute(SQL.list_drafts)).fetchall()
 
 
-async def discard(database: Database, actor: str, name: str) -> None:
-    """Forget a draft. Raises ``NotFound``."""
+async def discard(database: Database, actor: str, name: str, seen: Seen = whatever) -> None:
+    """Forget a draft. Raises ``NotFound``, and what ``seen`` raises."""
 
     async def work(conn: Connection) -> None:
-        before = _told(await found(conn, name))
+        row = await found(conn, name)
+        seen(row)
+        before = _told(row)
         await conn.execute(SQL.delete_draft, {"name": name})
         await audit(conn, actor, "rules.draft.discard", name, _plain(before), None)
 

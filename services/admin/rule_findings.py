@@ -1,5 +1,6 @@
 """What is worth knowing of rules before and after they are published: warnings, no faults."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,8 @@ async def of(database: Database, document: RuleDocument, days: int) -> list[dict
     async with database.transaction() as conn:
         stations = await all_stations(conn)
     callers = [title for title, station in stations.items() if station.enabled]
-    found = find(document, callers, {title: station.schedule for title, station in stations.items()}, datetime.now(UTC))
+    schedules = {title: station.schedule for title, station in stations.items()}
+    found = await asyncio.to_thread(find, document, callers, schedules, datetime.now(UTC))
     dead = {finding.rules[0] for finding in found if finding.kind in ("never", "conflict", "shadowed")}
     rules = [rule for rule in document.rules if rule.enabled and rule.name not in dead]
     if days and rules:

@@ -4,6 +4,7 @@ Use cases: check, apply, publish, roll back, show, history. Each change says who
 cases: one that fails blocks it.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -92,14 +93,16 @@ async def publish(
     commitment: bool = True,
     transforming: bool = True,
     by_class: ByClass = NO_CLASSES,
+    seen: rule_drafts.Seen = rule_drafts.whatever,
 ) -> dict[str, Any]:
     """Make a draft the live rule set, as ``apply`` does; the draft is gone then. Without a comment it has the draft's.
 
-    Raises ``NotFound``, ``FaultyRules``, ``FailedTests``.
+    Raises ``NotFound``, ``FaultyRules``, ``FailedTests``, and what ``seen`` raises of the draft there is.
     """
 
     async def work(opened: Change) -> dict[str, Any]:
         row = await rule_drafts.found(opened.conn, draft)
+        seen(row)
         document = await _accepted(opened.conn, row["source"], commitment=commitment, transforming=transforming)
         version = Version(row["source"], document, comment or row["comment"], "rules.publish", by_class)
         published = await _make_live(opened, version)
@@ -205,9 +208,12 @@ async def _found(conn: Connection, number: int | None) -> dict[str, Any]:
 async def _accepted(conn: Connection, text: str, *, commitment: bool, transforming: bool) -> RuleDocument:
     known = await all_stations(conn)
     try:
-        return parse(text, _targets(known), committing(known, possible=commitment), transforming=transforming)
+        # In a thread: a large file takes its time, and the process may have others to serve.
+        return await asyncio.to_thread(
+            parse, text, _targets(known), committing(known, possible=commitment), transforming=transforming
+        )
     except RuleFaults as error:
-        raise FaultyRules(error.faults, known) from None
+        raise FaultyRules(error.faults, known, text) from None
 
 
 def _targets(known: Mapping[str, Station]) -> set[str]:

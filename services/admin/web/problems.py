@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from services.admin.access.sessions import LoginFailed
 from services.admin.errors import NotFound, Refused
 from services.admin.faults import FaultyRules
+from services.admin.rule_tests import FailedTests
 from services.admin.web.asking import NotAllowed, NotLoggedIn
 from services.admin.web.preconditions import Changed, NoPrecondition
 from services.admin.web.rendering import in_part, message, page
@@ -31,6 +32,7 @@ STATUSES: Final[Sequence[tuple[type[GatewayError], HTTPStatus]]] = (
     (Changed, HTTPStatus.PRECONDITION_FAILED),
     (NoPrecondition, HTTPStatus.PRECONDITION_REQUIRED),
     (FaultyRules, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (FailedTests, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (RefusedData, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NoSlot, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -63,7 +65,14 @@ def register(app: FastAPI) -> None:
 def problem_of(error: GatewayError) -> Problem:
     """The problem that tells an error (pure)."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return Problem(status, str(error))
+    return Problem(status, str(error), _errors(error))
+
+
+def _errors(error: GatewayError) -> Sequence[dict[str, Any]]:
+    """What several faults are told as: those of a rule file with their places, and test cases that failed."""
+    if isinstance(error, FaultyRules):
+        return error.placed()
+    return error.outcomes if isinstance(error, FailedTests) else ()
 
 
 async def _refused(request: Request, error: Exception) -> Response:

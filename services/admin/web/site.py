@@ -7,8 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from services.admin.rule_hits import RuleHits
 from services.admin.web import problems
-from services.admin.web.api import audit, jobs, keys, stations, status, studies, users
+from services.admin.web.api import audit, jobs, keys, rules, stations, status, studies, users
 from services.admin.web.api import remote as remote_api
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk
@@ -16,11 +17,13 @@ from services.admin.web.headers import Headers
 from services.admin.web.live import Live
 from services.admin.web.pages import events, login, now, remote
 from services.admin.web.pages import jobs as jobs_page
+from services.admin.web.pages import rule_versions as rule_versions_page
+from services.admin.web.pages import rules as rules_page
 from services.admin.web.pages import stations as stations_page
 from services.admin.web.rendering import STATIC_FOLDER
 
-API: Final = (status, stations, remote_api, jobs, studies, users, keys, audit)
-PAGES: Final = (login, now, events, stations_page, jobs_page, remote)
+API: Final = (status, stations, remote_api, jobs, studies, users, keys, audit, rules)
+PAGES: Final = (login, now, events, stations_page, jobs_page, remote, rule_versions_page, rules_page)
 
 
 def site(desk: Desk, live: Live) -> FastAPI:
@@ -34,6 +37,7 @@ def site(desk: Desk, live: Live) -> FastAPI:
         redoc_url=None,
     )
     app.state.desk, app.state.live = desk, live
+    app.state.rule_hits = RuleHits()
     app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
     app.add_middleware(Headers)
     problems.register(app)
