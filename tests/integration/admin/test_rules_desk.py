@@ -1,0 +1,107 @@
+"""Rules on the admin's desk: what pages show and the API answers, over a real database."""
+
+from typing import Any
+
+import pytest
+
+from services.admin import stations
+from services.admin.station import build
+from tests.desk import Desk
+
+RULES = """version: 1
+rules:
+  # the first
+  - name: nm
+    when: {all: [{tag: Modality, op: in, value: [NM, PT]}]}
+    send: [{to: XELERIS2}]
+  - name: archive
+    when: {all: []}
+    send: [{to: ARCHIVE}]
+"""
+
+
+@pytest.fixture(autouse=True)
+async def two_stations(desk: Desk) -> None:
+    for title in ("ARCHIVE", "XELERIS2"):
+        fields = {"title": title, "host": "127.0.0.1", "port": 104, "store": True}
+        await stations.add(desk.database, "cli:tests", build(fields))
+
+
+async def publish(desk: Desk, text: str, comment: str = "") -> dict[str, Any]:
+    answer = await desk.admin.post("/api/v1/rules/publish", json={"source": text, "comment": comment, "wait": 0})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_published_listed_compared_and_rolled_back(desk: Desk) -> None:
+    assert "No rules are live yet" in (await desk.viewer.get("/rules")).text
+    assert (await publish(desk, RULES, "one"))["changed"]
+    second = await publish(desk, RULES.replace("PT", "CT"), "<b>two</b>")
+    assert (second["number"], second["rules"]) == (2, 2)
+
+    shown = (await desk.viewer.get("/rules")).text
+    assert "Modality is NM or CT" in shown
+    assert "&lt;b&gt;two&lt;/b&gt;" in shown
+    assert "<b>two</b>" not in shown
+
+    listed = (await desk.viewer.get("/api/v1/rules/sets?limit=1")).json()
+    assert ([each["number"] for each in listed["items"]], listed["next"]) == ([2], 2)
+    assert (await desk.viewer.get("/api/v1/rules/sets?before=2")).json()["next"] is None
+    assert (await desk.viewer.get("/api/v1/rules/sets/1/text")).text == RULES
+
+    changes = (await desk.viewer.get("/api/v1/rules/sets/2/changes?since=1")).json()
+    assert [line["kind"] for line in changes if line["kind"] in ("removed", "added")] == ["removed", "added"]
+    assert "value: [NM, CT]" in (await desk.viewer.get("/rules/versions/compare?old=1&new=2")).text
+
+    rolled = await desk.admin.post("/rules/versions/1/roll-back", data={"comment": "back"})
+    assert "Rule set 3 is live, a copy of 1" in rolled.text
+    live = (await desk.viewer.get("/api/v1/rules/live")).json()
+    assert (live["number"], live["copied_from"], live["source"]) == (3, 1, RULES)
+    entries = await desk.rows("select actor, action from audit.entry where action like 'rules.%%' order by at, id")
+    assert [(each["actor"], each["action"]) for each in entries][-1] == ("user:admin", "rules.rollback")
+
+
+async def test_faults_are_told_with_their_places(desk: Desk) -> None:
+    faulty = RULES.replace("op: in", "op: among").replace("to: ARCHIVE", "to: NOWHERE")
+    problem = await desk.operator.post("/api/v1/rules/check", json={"source": faulty})
+    assert (problem.status_code, problem.headers["Content-Type"]) == (422, "application/problem+json")
+    places = [(each["rule"], each["field"], each["line"]) for each in problem.json()["errors"]]
+    assert places == [("nm", "when.all[1].op", 5), ("archive", "send[1].to", 9)]
+
+    unreadable = await desk.operator.post("/api/v1/rules/check", json={"source": "version: 1\nrules: [\n"})
+    assert unreadable.json()["errors"][0]["line"] == 3
+    sound = await desk.operator.post("/api/v1/rules/check", json={"source": RULES})
+    assert sound.json()["rules"] == 2
+
+
+async def test_drafts_are_edited_by_one_at_a_time(desk: Desk) -> None:
+    path = "/api/v1/rules/drafts/next"
+    made = await desk.admin.put(path, json={"source": RULES})
+    assert (made.status_code, (await desk.admin.put(path, json={"source": ""})).status_code) == (200, 428)
+    changed = await desk.admin.put(path, json={"source": RULES + "#\n"}, headers={"If-Match": made.headers["ETag"]})
+    late = await desk.admin.put(path, json={"source": ""}, headers={"If-Match": made.headers["ETag"]})
+    assert (changed.status_code, late.status_code) == (200, 412)
+    wanted = {"draft": "next", "wait": 0}
+    stale = await desk.admin.post("/api/v1/rules/publish", json=wanted, headers={"If-Match": made.headers["ETag"]})
+    fresh = await desk.admin.post("/api/v1/rules/publish", json=wanted, headers={"If-Match": changed.headers["ETag"]})
+    assert (stale.status_code, fresh.status_code) == (412, 200)
+    assert (await desk.viewer.get(path)).status_code == 404
+
+
+async def test_a_rule_is_held_and_resumed(desk: Desk) -> None:
+    await publish(desk, RULES)
+    held = await desk.operator.post("/rules/hold", data={"rule": "archive", "why": "disk full", "until": "2h"})
+    assert held.headers["HX-Redirect"] == "/rules"
+    (archive,) = [each for each in (await desk.viewer.get("/api/v1/rules")).json()["rules"] if each["hold"]]
+    assert (archive["name"], archive["hold"]["why"]) == ("archive", "disk full")
+    assert (await desk.operator.post("/api/v1/rules/resume", json={"rule": "archive"})).status_code == 200
+    assert (await desk.operator.post("/api/v1/rules/resume", json={"rule": "archive"})).status_code == 409
+
+
+async def test_who_may_what(desk: Desk) -> None:
+    body = {"source": RULES, "wait": 0}
+    for client in (desk.viewer, desk.operator):
+        assert (await client.post("/api/v1/rules/publish", json=body)).status_code == 403
+        assert (await client.post("/rules/versions/1/roll-back", data={"comment": ""})).status_code == 403
+    assert (await desk.viewer.post("/api/v1/rules/check", json={"source": RULES})).status_code == 403
+    assert (await desk.viewer.post("/rules/hold", data={"rule": "nm", "why": "x"})).status_code == 403
