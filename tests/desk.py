@@ -113,12 +113,14 @@ async def csrf_token(client: httpx.AsyncClient) -> str:
 
 
 @asynccontextmanager
-async def opened_desk(database_url: str, home: Path, roles: Sequence[Role] = tuple(Role)) -> AsyncIterator[Desk]:
+async def opened_desk(
+    database_url: str, home: Path, roles: Sequence[Role] = tuple(Role), settings: AdminSettings | None = None
+) -> AsyncIterator[Desk]:
     """A desk with a user of each role, named as the role is, all with the same password."""
     async with AsyncExitStack() as stack:
         runtime = await _runtime(database_url, home, stack)
         profile = profile_of("gateway", DicomSettings())
-        app = site(web.Desk(runtime, AdminSettings(), profile), Live(runtime.db, runtime.supervisor))
+        app = site(web.Desk(runtime, settings or AdminSettings(), profile), Live(runtime.db, runtime.supervisor))
         desk = Desk(app, runtime, stack)
         for role in roles:
             await accounts.add(runtime.db, "cli:tests", role, role, PASSWORD)

@@ -1279,6 +1279,27 @@ CREATE TABLE index.reconciled (
     through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     CONSTRAINT reconciled_only_row_check CHECK (only_row)
 );
+CREATE VIEW index.search_view AS
+ SELECT s.study_instance_uid,
+    p.patient_id,
+    p.issuer,
+    p.name AS patient_name,
+    p.name_whole,
+    p.name_ideographic,
+    p.name_phonetic,
+    p.birth_date,
+    p.sex,
+    s.study_date,
+    s.study_time,
+    s.accession_number,
+    s.study_id,
+    s.description AS study_description,
+    s.referring_physician,
+    s.patient_conflict,
+    s.updated_at
+   FROM (index.study s
+     JOIN index.patient p ON ((p.id = s.patient)));
+COMMENT ON VIEW index.search_view IS 'For searching studies by people: the columns that conditions of queries name.';
 CREATE VIEW index.series_view AS
  SELECT series.series_instance_uid,
     series.study_instance_uid,
@@ -2890,6 +2911,7 @@ CREATE INDEX study_date ON index.study USING btree (study_date);
 CREATE INDEX study_description ON index.study USING btree (description text_pattern_ops);
 CREATE INDEX study_id_pattern ON index.study USING btree (study_id text_pattern_ops);
 CREATE INDEX study_patient ON index.study USING btree (patient);
+CREATE INDEX study_updated ON index.study USING btree (updated_at, study_instance_uid);
 CREATE INDEX retrieval_unfinished ON ONLY query.retrieval USING btree (renewed_at) WHERE (finished_at IS NULL);
 CREATE INDEX retrieval_default_renewed_at_idx ON query.retrieval_default USING btree (renewed_at) WHERE (finished_at IS NULL);
 CREATE INDEX suboperation_instance ON ONLY query.suboperation USING btree (sop_instance_uid);

@@ -1,13 +1,19 @@
 """Looks at patient data, for the audit."""
 
-from collections.abc import Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from services.admin.changes import audit
 from services.runtime.db import Connection, Database
 
-Look = Literal["studies.search", "studies.view", "studies.header", "studies.download", "station.query"]
+Look = Literal[
+    "studies.search", "studies.view", "studies.header", "studies.picture", "studies.download", "station.query",
+]  # fmt: skip
 MOST_NAMED: Final = 1000
+SAME_LOOK_SECONDS: Final = 3600.0
+MOST_REMEMBERED: Final = 100_000
 
 
 async def looked(database: Database, actor: str, how: Look, uids: Sequence[str]) -> None:
@@ -19,3 +25,31 @@ async def looked(database: Database, actor: str, how: Look, uids: Sequence[str])
         await audit(conn, actor, how, uids[0] if len(uids) == 1 else "", None, seen)
 
     await database.retry(work)
+
+
+class Lately:
+    """Who saw what within the last hour: a page that brings itself up to date, and the pictures of a series, are one
+    look. What is forgotten is written down once more, never once less."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: OrderedDict[tuple[str, Look, str], float] = OrderedDict()
+
+    def fresh(self, actor: str, how: Look, uids: Sequence[str]) -> list[str]:
+        """Those that this actor did not see lately; from now on he did."""
+        now, found = self._clock(), []
+        for uid in uids:
+            key = (actor, how, uid)
+            if now - self._seen.get(key, -SAME_LOOK_SECONDS) >= SAME_LOOK_SECONDS:
+                found.append(uid)
+                self._seen[key] = now
+                self._seen.move_to_end(key)
+        while len(self._seen) > MOST_REMEMBERED:
+            self._seen.popitem(last=False)
+        return found
+
+
+async def looked_again(database: Database, lately: Lately, actor: str, how: Look, uids: Sequence[str]) -> None:
+    """As ``looked``, but only for what this actor did not see lately."""
+    if fresh := lately.fresh(actor, how, uids):
+        await looked(database, actor, how, fresh)

@@ -13,7 +13,8 @@ class AdminSettings(Settings):
     """``GATEWAY_ADMIN_*``. Audit entries live ``audit_months``; the metrics are read every ``observe_seconds``.
 
     ``reconcile_at``: when, in UTC, the nightly comparison with stations begins. Who logged in has to do it again after
-    ``session_idle_minutes`` without a click, and after ``session_hours``.
+    ``session_idle_minutes`` without a click, and after ``session_hours``. ``hide_names_from_viewers``: who has the role
+    viewer sees no patient's name, ID or birth date, nor anything else that names a person.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")
@@ -23,3 +24,4 @@ class AdminSettings(Settings):
     reconcile_at: time = time(2)
     session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12
+    hide_names_from_viewers: bool = False

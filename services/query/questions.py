@@ -6,8 +6,8 @@ from typing import Final
 
 from schemas.dicom.query_keys import Kind, Level, QueryAttribute, query_keys
 from services.dicom.identifiers import Identifier, IdentifierFault
+from services.dicom.matching import Condition, conditions
 from services.dicom.query_models import UNIQUE, Model
-from services.query.matching import Condition, conditions
 
 RETRIEVE_AE_TITLE: Final = 0x00080054
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from services.query.matching import Condition
+from services.dicom.statements import composed
 from services.query.questions import Question
 from services.query.settings import QuerySettings
 from services.runtime.db import Database, load_queries
@@ -87,16 +87,8 @@ def statement_of(question: Question) -> tuple[sql.Composed, dict[str, Any]]:
     """The statement and the values that are bound to it."""
     template: Any = getattr(QUERIES, f"find_{question.level.lower()}")
     columns = sql.SQL(", ").join(sql.Identifier("v", each.column) for each in question.returned)
-    named = [(f"value_{place}", condition) for place, condition in enumerate(question.conditions)]
-    conditions = sql.SQL(" and ").join([_composed(name, each) for name, each in named] or [sql.SQL("true").format()])
-    return sql.SQL(template).format(columns=columns, conditions=conditions), {
-        name: condition.value for name, condition in named
-    }
-
-
-def _composed(name: str, condition: Condition) -> sql.Composed:
-    template: Any = getattr(QUERIES, condition.form)
-    return sql.SQL(template).format(column=sql.Identifier("v", condition.column), value=sql.Placeholder(name))
+    conditions, values = composed(question.conditions)
+    return sql.SQL(template).format(columns=columns, conditions=conditions), values
 
 
 async def _next(stream: AsyncGenerator[list[Row], None]) -> list[Row] | None:

@@ -1,10 +1,11 @@
 """What pages and the API stand on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from services.admin.looks import Lately
 from services.admin.settings import AdminSettings
 from services.dicom.profile import Profile
 from services.runtime.app import Runtime
@@ -18,6 +19,7 @@ class Desk:
     runtime: Runtime
     settings: AdminSettings
     profile: Profile
+    lately: Lately = field(default_factory=Lately)
 
     @property
     def database(self) -> Database:

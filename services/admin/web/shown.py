@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pydicom.uid import UID
+
 NOTHING: Final = "–"  # noqa: RUF001 - it is meant for people
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -72,6 +74,12 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def uid_name(uid: str) -> str:
+    """What the standard calls a UID of its own; the others as they are."""
+    return UID(uid).name if uid.startswith("1.2.840.10008.") else uid
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "time": time, "ago": ago, "age": age, "span": span, "size": size, "dicom_date": date, "person": name, "cell": cell,
+    "uid_name": uid_name,
 }  # fmt: skip

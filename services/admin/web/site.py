@@ -9,21 +9,33 @@ from starlette.staticfiles import StaticFiles
 
 from services.admin.rule_hits import RuleHits
 from services.admin.web import problems
-from services.admin.web.api import audit, jobs, keys, rules, stations, status, studies, users
+from services.admin.web.api import audit, instances, jobs, keys, rules, stations, status, studies, users
 from services.admin.web.api import remote as remote_api
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk
 from services.admin.web.headers import Headers
 from services.admin.web.live import Live
-from services.admin.web.pages import events, login, now, remote
+from services.admin.web.pages import events, login, now, patient_actions, remote
 from services.admin.web.pages import jobs as jobs_page
+from services.admin.web.pages import patients as patients_page
 from services.admin.web.pages import rule_versions as rule_versions_page
 from services.admin.web.pages import rules as rules_page
 from services.admin.web.pages import stations as stations_page
 from services.admin.web.rendering import STATIC_FOLDER
 
-API: Final = (status, stations, remote_api, jobs, studies, users, keys, audit, rules)
-PAGES: Final = (login, now, events, stations_page, jobs_page, remote, rule_versions_page, rules_page)
+API: Final = (status, stations, remote_api, jobs, studies, instances, users, keys, audit, rules)
+PAGES: Final = (
+    login,
+    now,
+    events,
+    stations_page,
+    jobs_page,
+    patients_page,
+    patient_actions,
+    remote,
+    rule_versions_page,
+    rules_page,
+)
 
 
 def site(desk: Desk, live: Live) -> FastAPI:

@@ -4,8 +4,8 @@ import pytest
 
 from schemas.dicom.query_keys import Level, Root
 from services.dicom.identifiers import Identifier
+from services.dicom.matching import Condition
 from services.dicom.query_models import FIND, GET, MOVE, Model, model_of
-from services.query.matching import Condition
 from services.query.questions import Mismatch, keys_of, question
 
 NAME, PATIENT_ID, STUDY, SERIES, INSTANCE = 0x00100010, 0x00100020, 0x0020000D, 0x0020000E, 0x00080018

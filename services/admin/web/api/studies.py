@@ -1,22 +1,31 @@
-"""Studies. Every look at them is audited."""
+"""Studies, their series and instances. Every look at them is audited."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, Body, Query
+from pydantic import BaseModel, Field
+from starlette.responses import Response
 
-from services.admin import studies
+from schemas.api.jobs import Asked
+from services.admin import corrections, explanations, requests
 from services.admin.looks import looked
-from services.admin.studies import Filter
+from services.admin.patients import journey, search
+from services.admin.patients.search import Search
+from services.admin.requests import Requested
 from services.admin.web import cursors
-from services.admin.web.asking import Viewer
+from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.web.files import whole_zip
+from services.admin.web.names import refuse_names, seen_by
+from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/studies", tags=["studies"])
+MOST_INSTANCES: Final = 20_000
 DicomDate = Annotated[str | None, Query(pattern="^[0-9]{8}$", examples=["20261129"])]
-Text = Annotated[str | None, Query(max_length=64)]
+Text = Annotated[str | None, Query(max_length=256)]
+Uids = Annotated[list[str], Field(min_length=1, max_length=requests.MOST_UIDS, examples=[["1.2.840.10008.1"]])]
 
 
 class ListedStudy(BaseModel):
@@ -24,10 +33,16 @@ class ListedStudy(BaseModel):
 
     study_instance_uid: str
     patient_id: str
+    issuer: str
     patient_name: str
+    birth_date: str
+    sex: str
     study_date: str
+    study_time: str
     accession_number: str
+    study_id: str
     description: str
+    referring_physician: str
     modalities: list[str]
     series: int
     instances: int
@@ -37,28 +52,120 @@ class ListedStudy(BaseModel):
     updated_at: datetime
 
 
+class Series(BaseModel):
+    """A series of a study; ``with_findings``: instances about which something was remarkable."""
+
+    series_instance_uid: str
+    modality: str
+    series_number: str
+    description: str
+    instances: int
+    superseded: int
+    with_findings: int
+
+
 class Study(ListedStudy):
     """A study with its series."""
 
-    series_list: list[dict[str, Any]]
+    series_list: list[Series]
+
+
+class Instance(BaseModel):
+    """One revision of an instance; ``latest``: the one that queries answer with, ``damaged``: its object is."""
+
+    sop_instance_uid: str
+    revision: int
+    series_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    instance_number: str
+    image_type: str
+    row_count: int | None
+    column_count: int | None
+    frame_count: int | None
+    latest: bool
+    received_at: datetime
+    size: int
+    sha256: str
+    damaged: bool
+    archived: bool
+
+
+class Event(BaseModel):
+    """What happened to ``count`` instances alike; ``instances`` are the first of them."""
+
+    kind: journey.Kind
+    text: str
+    tone: str
+    detail: str
+    link: str
+    at: datetime | None
+    until: datetime | None
+    count: int
+    instances: list[str]
+
+
+class Journey(BaseModel):
+    """``cut_at``: of more instances only so many are told."""
+
+    study: str
+    events: list[Event]
+    cut_at: int | None = None
+
+
+class Chosen(BaseModel):
+    """Studies, series or instances."""
+
+    uids: Uids
+
+
+class Sending(Chosen):
+    """``skip_present``: only what the station has not got; null: as the station says."""
+
+    to: Annotated[str, Field(max_length=16, examples=["ARCHIVE"])]
+    skip_present: bool | None = None
+
+
+class Deleting(Chosen):
+    """``even_uncommitted``: also what is to be committed and is not yet."""
+
+    even_uncommitted: bool = False
+
+
+class Correcting(Chosen):
+    """What is to be said instead, null leaves what is there; ``to``: null: as the live rules say."""
+
+    patient_id: Annotated[str | None, Field(max_length=64)] = None
+    patient_name: Annotated[str | None, Field(max_length=324)] = None
+    accession: Annotated[str | None, Field(max_length=16)] = None
+    charset: Annotated[str | None, Field(max_length=64)] = None
+    why: Annotated[str, Field(min_length=1, max_length=corrections.LONGEST_WHY)]
+    to: Annotated[str | None, Field(max_length=16)] = None
+
+    def correction(self) -> corrections.Correction:
+        """For the use case."""
+        return corrections.Correction(self.patient_id, self.patient_name, self.accession, self.charset)
 
 
 @router.get("")
 async def list_studies(
-    desk: OfDesk,
-    principal: Viewer,
-    patient_id: Text = None,
-    accession: Text = None,
-    modality: Annotated[str | None, Query(max_length=16)] = None,
-    date_from: DicomDate = None,
-    date_to: DicomDate = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Listed[ListedStudy]:
-    """The one that changed last first."""
-    wanted = Filter(None, patient_id, accession, modality, date_from, date_to, **cursors.read(cursor, str))
-    rows = [ListedStudy(**row) for row in await studies.list_studies(desk.database, wanted, limit + 1)]
-    found = cursors.page_of(rows, limit, lambda study: (study.updated_at, study.study_instance_uid))
+    desk: OfDesk, principal: Viewer, patient_name: Text = None, patient_id: Text = None, issuer: Text = None,
+    birth_date: Annotated[str | None, Query(max_length=32, examples=["19650203", "19600101-19691231"])] = None,
+    sex: Text = None, study_id: Text = None, accession: Text = None, description: Text = None,
+    referring_physician: Text = None, modality: Text = None, study: Text = None,
+    date_from: DicomDate = None, date_to: DicomDate = None, limit: Limit = 100, cursor: Cursor = None,
+) -> Listed[ListedStudy]:  # fmt: skip
+    """The one that changed last first. Texts match as in C-FIND: * and ? are wildcards, names in any case."""
+    asked = {
+        "patient_name": patient_name, "patient_id": patient_id, "issuer": issuer, "birth_date": birth_date, "sex": sex,
+        "study_id": study_id, "accession": accession, "description": description, "study": study,
+        "referring_physician": referring_physician, "modality": modality, "study_date": search.days(date_from, date_to),
+    }  # fmt: skip
+    keys = {name: value for name, value in asked.items() if value}
+    refuse_names(desk, principal, keys)
+    rows = await search.search(desk.database, Search(keys, **cursors.read(cursor, str)), limit + 1)
+    shown = [ListedStudy(**seen_by(desk, principal, row)) for row in rows]
+    found = cursors.page_of(shown, limit, lambda each: (each.updated_at, each.study_instance_uid))
     await looked(desk.database, principal.actor, "studies.search", [each.study_instance_uid for each in found.items])
     return found
 
@@ -66,6 +173,93 @@ async def list_studies(
 @router.get("/{uid}")
 async def show_study(desk: OfDesk, principal: Viewer, uid: str) -> Study:
     """One study with its series."""
-    found = await studies.show(desk.database, uid)
+    found = await search.show(desk.database, uid)
     await looked(desk.database, principal.actor, "studies.view", [found["study_instance_uid"]])
-    return Study(**found | {"series": len(found["series"]), "series_list": found["series"]})
+    return Study(**seen_by(desk, principal, found))
+
+
+@router.get("/{uid}/instances")
+async def list_instances(
+    desk: OfDesk, principal: Viewer, uid: str, series: Text = None, limit: Limit = 1000, cursor: Cursor = None
+) -> Listed[Instance]:
+    """The instances of a study, or of one of its series, by UID and revision."""
+    found = await search.show(desk.database, uid)
+    after = cursors.read(cursor, _revision)["after_key"]
+    rows = await search.instances(
+        desk.database, found["study_instance_uid"], series, limit + 1, after, by_number=False
+    )  # fmt: skip
+    listed = cursors.page_of(
+        [Instance(**row) for row in rows],
+        limit,
+        lambda each: (each.received_at, f"{each.sop_instance_uid} {each.revision}"),
+    )
+    await looked(desk.database, principal.actor, "studies.view", [found["study_instance_uid"]])
+    return listed
+
+
+@router.get("/{uid}/journey")
+async def show_journey(desk: OfDesk, principal: Viewer, uid: str) -> Journey:
+    """What happened to a study, series or instance, from its receipt on."""
+    found = await explanations.where(desk.database, uid, MOST_INSTANCES)
+    await looked(desk.database, principal.actor, "studies.view", [found["study"]])
+    told = [Event(**event.document()) for event in journey.events(found)]
+    return Journey(study=found["study"], events=told, cut_at=found.get("cut_at"))
+
+
+@router.get("/{uid}/download", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+async def download_study(desk: OfDesk, principal: Viewer, uid: str, series: Text = None) -> Response:
+    """A study, or one series of it, as a ZIP of Part 10 files; their data sets are bit for bit as received."""
+    return await whole_zip(desk, principal, [uid], series)
+
+
+@router.post("/send")
+async def send(desk: OfDesk, principal: Operator, wanted: Sending) -> Asked:
+    """Send studies, series or instances to a station, whether they were sent before or not."""
+    how = {"skip_present": wanted.skip_present}
+    return _asked(await requests.send(desk.database, principal.actor, wanted.uids, wanted.to, **how))
+
+
+@router.post("/route")
+async def route(desk: OfDesk, principal: Operator, wanted: Chosen) -> Asked:
+    """Evaluate them by the rules that are live now; what was sent is not sent again."""
+    return _asked(await requests.route(desk.database, principal.actor, wanted.uids))
+
+
+@router.post("/delete")
+async def delete(desk: OfDesk, principal: Operator, wanted: Deleting) -> Asked:
+    """Delete them, all revisions. Nothing is deleted if one instance has to stay."""
+    even = wanted.even_uncommitted
+    return _asked(await requests.delete(desk.database, principal.actor, wanted.uids, even_uncommitted=even))
+
+
+@router.post("/correct")
+async def correct(desk: OfDesk, principal: Operator, wanted: Correcting) -> Asked:
+    """Store corrected revisions of them and send these; the originals stay."""
+    done = corrections.correct(
+        desk.database, principal.actor, wanted.uids, wanted.correction(), wanted.why, wanted.to
+    )  # fmt: skip
+    return _asked(await done)
+
+
+@router.post("/correct/preview")
+async def preview_correction(
+    desk: OfDesk, principal: Operator, wanted: Annotated[Correcting, Body()]
+) -> dict[str, Any]:
+    """What a correction would change in the first instance of what is named first. Changes nothing."""
+    largest = desk.runtime.settings.max_object_bytes
+    found = await corrections.preview(
+        desk.database, desk.runtime.objects, wanted.uids[0], wanted.correction(), largest
+    )  # fmt: skip
+    await looked(desk.database, principal.actor, "studies.header", [found["instance"]])
+    return found
+
+
+def _asked(requested: Requested) -> Asked:
+    return Asked(id=requested.id, done=requested.result is not None, result=requested.result)
+
+
+def _revision(key: str) -> tuple[str, int]:
+    uid, _, revision = key.partition(" ")
+    if not revision.isdigit():
+        raise UsageError("cursor: it is none of ours; begin again without one")
+    return uid, int(revision)

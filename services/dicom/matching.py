@@ -14,7 +14,7 @@ Form = Literal[
     "equal", "one_of", "like", "like_any", "at_least", "at_most", "number", "name_equal", "name_one_of", "name_like",
     "modality_one_of", "modality_like_any",
 ]  # fmt: skip
-"""The conditions of ``queries.sql``."""
+"""The conditions of ``conditions.sql``."""
 
 LONGEST_PATTERN: Final = 256
 MOST_PATTERNS: Final = 100

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.dicom.query_keys import Kind, query_keys
 from services.dicom.identifiers import IdentifierFault
-from services.query.matching import Condition, conditions
+from services.dicom.matching import Condition, conditions
 
 NAME, PATIENT_ID, DATE, TIME, STUDY, MODALITIES, NUMBER = (
     0x00100010, 0x00100020, 0x00080020, 0x00080030, 0x0020000D, 0x00080061, 0x00200013,

@@ -1,0 +1,1 @@
+"""What is stored, as people look at it: search, studies with their journey, headers, pictures, downloads."""

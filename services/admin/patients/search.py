@@ -1,0 +1,149 @@
+"""Studies by every key of the index, their series and instances."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import sql
+
+from schemas.dicom.query_keys import QueryAttribute, query_keys
+from services.admin.errors import NotFound
+from services.admin.sql import SQL
+from services.admin.uids import uid_of
+from services.dicom.identifiers import IdentifierFault
+from services.dicom.matching import LONGEST_PATTERN, Condition, conditions
+from services.dicom.statements import composed
+from services.runtime.db import Database, load_queries
+from services.runtime.errors import UsageError
+
+QUERIES = load_queries(__package__, "search.sql")
+SECONDS: Final = 10
+"""After that a search is given up: what no index answers must not keep the database busy."""
+KEYS: Final[Mapping[str, int]] = {
+    "patient_name": 0x00100010,
+    "patient_id": 0x00100020,
+    "issuer": 0x00100021,
+    "birth_date": 0x00100030,
+    "sex": 0x00100040,
+    "study_date": 0x00080020,
+    "study_id": 0x00200010,
+    "accession": 0x00080050,
+    "description": 0x00081030,
+    "referring_physician": 0x00080090,
+    "modality": 0x00080061,
+    "study": 0x0020000D,
+}
+"""What may be searched for, with its element."""
+WITHOUT_CASE: Final = frozenset({"description", "referring_physician"})
+"""Texts that people wrote: they are found in capitals or not."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which studies. ``keys``: values by name of ``KEYS``, matched as C-FIND does, with * and ?, a date also as a range
+    (20261101-20261130), several values with a backslash between them. ``after_at`` and ``after_key``: changed before
+    that study, which is listed already."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    after_at: datetime | None = None
+    after_key: str | None = None
+
+
+async def search(database: Database, wanted: Search, limit: int) -> list[dict[str, Any]]:
+    """The studies that changed last. Raises ``UsageError`` for a key that cannot be matched."""
+    statement, values = _statement(wanted.keys)
+    values |= {"after_at": wanted.after_at, "after_key": wanted.after_key, "limit": limit}
+    async with database.transaction() as conn:
+        await conn.execute(QUERIES.limit_statement, {"milliseconds": str(SECONDS * 1000)})
+        # Planned for these very values: a plan for any values could use no index for the beginning of a text.
+        return await (await conn.execute(statement, values, prepare=False)).fetchall()
+
+
+async def show(database: Database, text: str) -> dict[str, Any]:
+    """A study with its series. Raises ``NotFound``, ``UsageError`` for what is no UID."""
+    study = uid_of(text)
+    found = await search(database, Search({"study": study}), 1)
+    if not found:
+        raise NotFound(f"study {study} is not in the index: it was deleted, or is recorded within seconds")
+    async with database.transaction() as conn:
+        series = await (await conn.execute(SQL.series_of_study, {"study": study})).fetchall()
+    return found[0] | {"series_list": series}
+
+
+async def instances(
+    database: Database, study: str, series: str | None, limit: int, after: tuple[str, int] | None = None,
+    *, by_number: bool,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The instances of a study, or of one of its series: ``by_number`` for people, else by UID, after the one named.
+
+    Raises ``UsageError`` for what is no UID.
+    """
+    asked = {
+        "study": uid_of(study),
+        "series": None if series is None else uid_of(series),
+        "after_key": after and after[0],
+        "after_revision": after and after[1],
+        "by_number": by_number,
+        "limit": limit,
+    }
+    async with database.transaction() as conn:
+        return await (await conn.execute(QUERIES.list_instances, asked)).fetchall()
+
+
+async def instance(database: Database, text: str, revision: int | None = None) -> dict[str, Any]:
+    """One stored instance, its newest revision or the one named. Raises ``NotFound``, ``UsageError``."""
+    uid = uid_of(text)
+    async with database.transaction() as conn:
+        found = await (await conn.execute(QUERIES.get_instance, {"uid": uid, "revision": revision})).fetchone()
+    if found is None:
+        which = "" if revision is None else f" in revision {revision}"
+        raise NotFound(f"no instance {uid} is stored{which}: it was deleted, or never received")
+    return found
+
+
+def _statement(keys: Mapping[str, str]) -> tuple[sql.Composed, dict[str, Any]]:
+    exact = [each for name, text in keys.items() if name not in WITHOUT_CASE for each in _conditions(name, text)]
+    clause, values = composed(exact)
+    parts: list[sql.Composable] = [clause]
+    for name in sorted(WITHOUT_CASE & keys.keys()):
+        for place, each in enumerate(_conditions(name, keys[name])):
+            bound = f"{name}_{place}"
+            patterns = list(map(_ascii, [each.value] if isinstance(each.value, str) else each.value))
+            values |= {f"{bound}_{number}": pattern for number, pattern in enumerate(patterns)}
+            template: Any = QUERIES.like_without_case
+            alternatives = [
+                sql.SQL(template).format(
+                    column=sql.Identifier("v", each.column), value=sql.Placeholder(f"{bound}_{number}")
+                )
+                for number in range(len(patterns))
+            ]
+            parts.append(sql.SQL("({})").format(sql.SQL(" or ").join(alternatives)))
+    whole: Any = QUERIES.search
+    return sql.SQL(whole).format(conditions=sql.SQL(" and ").join(parts)), values
+
+
+def _ascii(pattern: str) -> str:
+    """Any character stands for a letter that has no other case in ASCII."""
+    return "".join(character if character.isascii() else "_" for character in pattern)
+
+
+def _conditions(name: str, text: str) -> Iterator[Condition]:
+    if name not in KEYS:
+        raise UsageError(f"{name}: studies are not searched by that; these are the keys: {', '.join(KEYS)}")
+    attribute = query_keys().by_tag[KEYS[name]]
+    try:
+        yield from conditions(attribute, text.strip(), attribute.matching)
+    except IdentifierFault:
+        raise UsageError(f"{name}: {_cure(attribute)}") from None
+
+
+def _cure(attribute: QueryAttribute) -> str:
+    if attribute.compare == "date":
+        return "write a day of the calendar as 20261129, or a range as 20261101-20261130"
+    return f"write at most {LONGEST_PATTERN} characters"
+
+
+def days(first: str | None, last: str | None) -> str:
+    """Two days, both included, as the range that a date key takes; "" for none (pure)."""
+    return f"{first or ''}-{last or ''}" if first or last else ""

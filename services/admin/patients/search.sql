@@ -1,0 +1,65 @@
+-- name: search
+-- The studies that changed last. archived: R111.
+with found as materialized (
+    select v.* from index.search_view v
+    where {conditions}
+      and (%(after_at)s::timestamptz is null or (v.updated_at, v.study_instance_uid) < (%(after_at)s, %(after_key)s))
+    order by v.updated_at desc, v.study_instance_uid desc limit %(limit)s
+)
+select s.study_instance_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex, s.study_date, s.study_time,
+       s.accession_number, s.study_id, s.study_description as description, s.referring_physician, s.patient_conflict,
+       s.updated_at, counted.modalities, counted.series, held.instances, held.superseded,
+       coalesce((select true from commitment.archived_view a
+                 join storage.identity_view h on h.sop_instance_uid = a.sop_instance_uid and h.revision = a.revision
+                 where a.study_instance_uid = s.study_instance_uid and h.state in ('STORED', 'DAMAGED') limit 1), false)
+           as archived
+from found s
+cross join lateral (
+    select count(*) as series,
+           coalesce(array_agg(distinct e.modality) filter (where e.modality <> ''), '{{}}') as modalities
+    from index.series_view e where e.study_instance_uid = s.study_instance_uid
+) counted
+cross join lateral (
+    select count(distinct i.sop_instance_uid) as instances,
+           count(distinct i.sop_instance_uid) - count(*) filter (where i.latest) as superseded
+    from index.instance_view i where i.study_instance_uid = s.study_instance_uid
+) held
+order by s.updated_at desc, s.study_instance_uid desc
+
+-- name: like_without_case
+-- Of letters A to Z, which is many times faster than of all; the pattern has any character where it had another letter.
+lower({column} collate "C") like lower({value} collate "C")
+
+-- name: limit_statement
+-- Workers would take longer to start than most searches last.
+select set_config('statement_timeout', %(milliseconds)s, true), set_config('max_parallel_workers_per_gather', '0', true)
+
+-- name: list_instances
+-- In the order of their numbers; what was sent again under another study or series stays visible where it lies.
+select i.sop_instance_uid, i.revision, i.series_instance_uid, i.sop_class_uid, i.transfer_syntax_uid,
+       i.instance_number, i.image_type, i.row_count, i.column_count, i.frame_count, i.latest, h.received_at,
+       h.size, h.sha256, h.state = 'DAMAGED' as damaged,
+       exists (select from commitment.archived_view a
+               where a.sop_instance_uid = i.sop_instance_uid and a.revision = i.revision) as archived
+from index.instance_view i
+join storage.identity_view h on h.sop_instance_uid = i.sop_instance_uid and h.revision = i.revision
+where i.study_instance_uid = %(study)s and (%(series)s::text is null or i.series_instance_uid = %(series)s)
+  and (%(after_key)s::text is null or (i.sop_instance_uid, i.revision) > (%(after_key)s, %(after_revision)s))
+order by case when %(by_number)s then i.series_instance_uid end,
+         case when %(by_number)s then lpad(ltrim(i.instance_number, '+0'), 12, '0') end,
+         i.sop_instance_uid, i.revision
+limit %(limit)s
+
+-- name: get_instance
+-- The newest stored revision, or the one that is named.
+select i.sop_instance_uid, i.revision, i.study_instance_uid, i.series_instance_uid, i.sop_class_uid,
+       i.transfer_syntax_uid, i.object_key, i.data_set_offset, i.size, i.sha256, i.received_at, i.state,
+       n.instance_number, n.row_count, n.column_count, n.frame_count, coalesce(n.latest, false) as latest,
+       r.calling_aet as source
+from storage.identity_view i
+join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
+left join index.instance_view n on n.sop_instance_uid = i.sop_instance_uid and n.revision = i.revision
+where i.sop_instance_uid = %(uid)s and i.state in ('STORED', 'DAMAGED')
+  and (%(revision)s::int is null or i.revision = %(revision)s)
+order by i.revision desc limit 1
+

@@ -1,0 +1,119 @@
+"""What is done to chosen studies, series and instances."""
+
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.responses import Response
+
+from services.admin import corrections, requests
+from services.admin.corrections import Correction
+from services.admin.looks import looked_again
+from services.admin.requests import Requested
+from services.admin.web.asking import Operator
+from services.admin.web.desk import OfDesk
+from services.admin.web.rendering import message, page
+from services.runtime.errors import UsageError
+
+router: Final = APIRouter(prefix="/patients")
+MOST_CORRECTED: Final = 50
+"""Named in the address of the form; studies and series may have any number of instances."""
+Field = Annotated[str, Form(max_length=324)]
+
+
+async def _marked(
+    uid: Annotated[list[str] | None, Form(max_length=requests.MOST_UIDS)] = None, study: Field = ""
+) -> list[str]:
+    """What was marked, or else the study on whose page it is done. Raises ``UsageError`` if that is nothing."""
+    if not uid and not study:
+        raise UsageError("nothing is chosen: mark studies, series or instances first")
+    return requests.wanted_of(uid or [study])
+
+
+Marked = Annotated[list[str], Depends(_marked)]
+
+
+@router.post("/send")
+async def send(
+    request: Request, desk: OfDesk, principal: Operator, marked: Marked, to: Field = "",
+    skip_present: Annotated[bool, Form()] = False,
+) -> Response:  # fmt: skip
+    """Send them to a station."""
+    done = await requests.send(desk.database, principal.actor, marked, to, skip_present=skip_present or None)
+    return _told(request, done, f"Sent to {to}")
+
+
+@router.post("/route")
+async def route(request: Request, desk: OfDesk, principal: Operator, marked: Marked) -> Response:
+    """Have the live rules look at them."""
+    return _told(request, await requests.route(desk.database, principal.actor, marked), "Routed")
+
+
+@router.post("/delete")
+async def delete(
+    request: Request, desk: OfDesk, principal: Operator, marked: Marked,
+    even_uncommitted: Annotated[bool, Form()] = False,
+) -> Response:  # fmt: skip
+    """Delete them."""
+    done = await requests.delete(desk.database, principal.actor, marked, even_uncommitted=even_uncommitted)
+    return _told(request, done, "Deleted")
+
+
+@router.post("/correct/begin")
+async def begin_correction(request: Request, desk: OfDesk, principal: Operator, marked: Marked) -> Response:
+    """To the form, with what was chosen."""
+    if len(marked) > MOST_CORRECTED:
+        raise UsageError(
+            f"{len(marked)} chosen: correct at most {MOST_CORRECTED} at a time, studies or series as a whole"
+        )
+    return Response(headers={"HX-Redirect": f"/patients/correct?{urlencode([('uid', each) for each in marked])}"})
+
+
+@router.get("/correct")
+async def show_correction(
+    request: Request, desk: OfDesk, principal: Operator, uid: Annotated[list[str], Query(max_length=MOST_CORRECTED)]
+) -> Response:
+    """The form."""
+    return page(request, "correct.html", uids=requests.wanted_of(uid), longest_why=corrections.LONGEST_WHY)
+
+
+@router.post("/correct/preview")
+async def preview_correction(
+    request: Request, desk: OfDesk, principal: Operator, marked: Marked, patient_id: Field = "",
+    patient_name: Field = "", accession: Field = "", charset: Field = "",
+) -> Response:  # fmt: skip
+    """What would change in the first instance."""
+    wanted = _correction(patient_id, patient_name, accession, charset)
+    largest = desk.runtime.settings.max_object_bytes
+    found = await corrections.preview(desk.database, desk.runtime.objects, marked[0], wanted, largest)
+    await looked_again(desk.database, desk.lately, principal.actor, "studies.header", [found["instance"]])
+    return page(request, "correct_part.html", found=found)
+
+
+@router.post("/correct")
+async def correct(
+    request: Request, desk: OfDesk, principal: Operator, marked: Marked,
+    why: Annotated[str, Form(max_length=2000)] = "", patient_id: Field = "", patient_name: Field = "",
+    accession: Field = "", charset: Field = "", to: Field = "",
+) -> Response:  # fmt: skip
+    """Store corrected revisions and send them."""
+    wanted = _correction(patient_id, patient_name, accession, charset)
+    if not why.strip():
+        raise UsageError("Why: say why it is corrected; it is kept in the audit")
+    done = await corrections.correct(desk.database, principal.actor, marked, wanted, why, to.strip() or None)
+    return _told(request, done, "Corrected")
+
+
+def _correction(patient_id: str, patient_name: str, accession: str, charset: str) -> Correction:
+    """What was left empty stays as it is."""
+    given = [text.strip() or None for text in (patient_id, patient_name, accession, charset)]
+    if not any(given[:3]):
+        raise UsageError("nothing is corrected: give a patient ID, a name or an accession number")
+    return Correction(*given)
+
+
+def _told(request: Request, requested: Requested, done: str) -> Response:
+    if requested.result is None:
+        return message(request, "It is kept and will be done: the service that does it does not answer now.")
+    counts = [f"{count} {name}" for name, count in requested.result.items() if isinstance(count, int)]
+    return message(request, f"{done}: {', '.join(counts)}" if counts else f"{done}.")

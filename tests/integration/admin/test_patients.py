@@ -1,0 +1,175 @@
+"""Patients in the browser and by the API: searched, looked at, taken away, and hidden from viewers."""
+
+import asyncio
+import io
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pydicom
+import pytest
+
+from services.admin.settings import AdminSettings
+from services.index.store import ReceiptKey, index_receipts
+from tests.desk import Desk, opened_desk
+from tests.factories import Instance, ct, nm_gated_tomo, nm_static
+from tests.recorded import Recorder
+
+NAME = "Müller^Änne"
+HOSTILE = "<script>alert(1)</script>"
+
+
+async def stored(desk: Desk, *instances: Instance) -> None:
+    """Recorded and indexed, as by the services."""
+    recorder = Recorder(desk.runtime.settings.database_url, desk.runtime.settings.home / "objects")
+    async with desk.database.transaction() as conn:
+        await index_receipts(conn, [ReceiptKey(r.received_at, r.object_key) for r in recorder.record(*instances)])
+
+
+def named(seed: int, name: str, patient_id: str, **elements: Any) -> Instance:
+    return nm_static(
+        seed, study=seed, SpecificCharacterSet="ISO_IR 192", PatientName=name, PatientID=patient_id, **elements
+    )
+
+
+async def looks(desk: Desk) -> list[tuple[str, str, int]]:
+    rows = await desk.rows("select actor, action, after from audit.entry where action like 'studies.%%' order by id")
+    return [(row["actor"], row["action"], row["after"]["found"]) for row in rows]
+
+
+def texts(answer: httpx.Response) -> str:
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+@pytest.fixture
+async def hiding(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with opened_desk(database_url, tmp_path, settings=AdminSettings(hide_names_from_viewers=True)) as desk:
+        yield desk
+
+
+async def test_a_study_is_found_by_every_key_and_each_search_is_audited(desk: Desk) -> None:
+    wanted = named(
+        1, NAME, "P1", StudyID="S-17", AccessionNumber="ACC9", StudyDescription="Bone Scan", StudyDate="20260413",
+        PatientBirthDate="19650203", PatientSex="F", ReferringPhysicianName="Adler^Claudia", IssuerOfPatientID="HOSP",
+    )  # fmt: skip
+    other = ct(2, PatientName="Smith^John", PatientID="P2", StudyDate="20200101", StudyDescription="Thorax")
+    await stored(desk, wanted, other)
+    keys = {
+        "patient_name": "muller*", "patient_id": "P1", "issuer": "HOSP", "birth_date": "19650203", "sex": "F",
+        "study_id": "S-1?", "accession": "ACC9", "description": "*bone s*", "referring_physician": "adler*",
+        "modality": "NM", "study": wanted.study_instance_uid, "date_from": "20260401",
+    }  # fmt: skip
+    for name, value in keys.items():
+        found = (await desk.viewer.get("/api/v1/studies", params={name: value})).json()["items"]
+        assert [each["study_instance_uid"] for each in found] == [wanted.study_instance_uid], name
+    assert await looks(desk) == [("user:viewer", "studies.search", 1)] * len(keys)
+    refused = await desk.viewer.get("/api/v1/studies", params={"birth_date": "1965"})
+    assert refused.status_code == 422
+    assert "birth_date: write a day" in refused.json()["detail"]
+    page = texts(await desk.viewer.get("/patients", params={"patient_name": "Müller, Ä", "date_to": "2026-12-31"}))
+    assert "Müller, Änne" in page
+    assert "Smith" not in page
+
+
+async def test_pages_lead_from_the_patient_to_the_header_and_never_render_what_dicom_says(desk: Desk) -> None:
+    instance = named(3, HOSTILE, HOSTILE, StudyDescription=HOSTILE, SeriesDescription=HOSTILE, InstanceNumber=7)
+    await stored(desk, instance)
+    study, series = instance.study_instance_uid, instance.series_instance_uid
+    pages = [
+        texts(await desk.operator.get(path))
+        for path in (
+            "/patients", f"/patients/studies/{study}", f"/patients/studies/{study}/series",
+            f"/patients/studies/{study}/series/{series}", f"/patients/studies/{study}/instances",
+            f"/patients/studies/{study}/rules", f"/patients/instances/{instance.sop_instance_uid}",
+            f"/patients/correct?uid={study}",
+        )
+    ]  # fmt: skip
+    assert not any(HOSTILE in page for page in pages)
+    assert "&lt;script&gt;" in pages[0]
+    assert "Received from SCANNER1" in pages[1]
+    assert "No rule matched" in pages[1]
+    assert instance.sop_instance_uid in pages[3]
+    assert "PatientName" in pages[6]
+    filtered = texts(await desk.operator.get(f"/patients/instances/{instance.sop_instance_uid}?q=radiopharm"))
+    assert "Radiopharmaceutical" in filtered
+    assert "PatientName" not in filtered
+
+
+async def test_the_header_names_private_elements_and_tells_what_codes_mean(desk: Desk) -> None:
+    instance = nm_gated_tomo(4)
+    await stored(desk, instance)
+    rows = (await desk.viewer.get(f"/api/v1/instances/{instance.sop_instance_uid}/header")).json()["rows"]
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["SOPClassUID"]["value"] == "1.2.840.10008.5.1.4.1.1.20 (Nuclear Medicine Image Storage)"
+    assert by_name["PixelData"]["value"] == f"{by_name['PixelData']['bytes']} bytes"
+    private = [row for row in rows if row["creator"]]
+    assert private
+    assert all(row["name"] for row in private)
+    assert any(row["name"].startswith("Item") and row["value"].endswith(", SRT)") for row in rows)
+    assert await looks(desk) == [("user:viewer", "studies.header", 1)]
+
+
+async def test_files_are_the_stored_data_sets_and_a_zip_has_each_of_them(desk: Desk) -> None:
+    made = [named(seed, NAME, "P1") for seed in (5, 6)]
+    await stored(desk, *made)
+    one = await desk.viewer.get(f"/patients/instances/{made[0].sop_instance_uid}/download")
+    assert one.content.endswith(made[0].data_set)
+    assert pydicom.dcmread(io.BytesIO(one.content)).PatientName == NAME
+    whole = await desk.viewer.get(f"/api/v1/studies/{made[1].study_instance_uid}/download")
+    with zipfile.ZipFile(io.BytesIO(whole.content)) as zipped:
+        (name,) = zipped.namelist()
+        assert name.endswith(f"{made[1].sop_instance_uid}.dcm")
+        assert zipped.read(name).endswith(made[1].data_set)
+    assert await looks(desk) == [("user:viewer", "studies.download", 1)] * 2
+    missing = await desk.viewer.get("/api/v1/studies/1.2.3/download")
+    assert missing.status_code == 404
+
+
+async def test_names_are_hidden_from_viewers_everywhere_if_that_is_set(hiding: Desk) -> None:
+    instance = named(
+        7, "Secret^Person", "SECRET-ID", PatientBirthDate="19010203", ReferringPhysicianName="Secret^Doctor",
+        PatientComments="Secret told", StudyDescription="Bone scan",
+    )  # fmt: skip
+    await stored(hiding, instance)
+    study, uid = instance.study_instance_uid, instance.sop_instance_uid
+    for path in (
+        "/patients", f"/patients/studies/{study}", f"/patients/studies/{study}/series", f"/patients/instances/{uid}",
+        f"/patients/studies/{study}/rules", f"/patients/studies/{study}/instances", "/api/v1/studies",
+        f"/api/v1/studies/{study}", f"/api/v1/instances/{uid}/header", f"/api/v1/studies/{study}/journey",
+    ):  # fmt: skip
+        told = texts(await hiding.viewer.get(path))
+        assert not any(word in told for word in ("Secret", "SECRET", "19010203", "1901-02-03")), path
+        if path in ("/patients", "/api/v1/studies", f"/patients/instances/{uid}"):
+            assert "Bone scan" in told
+            shown = texts(await hiding.operator.get(path))
+            assert "SECRET-ID" in shown, path
+    for path in (
+        f"/api/v1/studies/{study}/download", f"/api/v1/instances/{uid}/download", "/api/v1/studies?patient_name=s*",
+        "/patients?patient_id=SECRET", f"/patients/instances/{uid}/download",
+    ):  # fmt: skip
+        assert (await hiding.viewer.get(path)).status_code == 403, path
+
+
+async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: Desk) -> None:
+    instance = named(8, NAME, "P1")
+    await stored(desk, instance)
+    await desk.rows(
+        "insert into config.station (title, host, port, store) values ('WS', '127.0.0.1', 1, true) returning title"
+    )
+    chosen = {"uid": instance.study_instance_uid}
+    refused = await desk.viewer.post("/patients/delete", data=chosen)
+    assert refused.status_code == 403
+    nothing = await desk.operator.post("/patients/send", data={"to": "WS"}, headers={"HX-Request": "true"})
+    assert "nothing is chosen" in nothing.text
+    sending = desk.operator.post("/patients/send", data=chosen | {"to": "WS"})
+    sent, _ = await asyncio.gather(sending, desk.answering({"deliveries": 1}))
+    assert "Sent to WS: 1 deliveries" in texts(sent)
+    correction = chosen | {"patient_id": "P2", "why": "wrong patient"}
+    preview = texts(await desk.operator.post("/patients/correct/preview", data=correction))
+    assert "P1" in preview
+    assert "P2" in preview
+    begun = await desk.operator.post("/patients/correct/begin", data={"study": instance.study_instance_uid})
+    assert begun.headers["HX-Redirect"].endswith(instance.study_instance_uid)
