@@ -41,12 +41,14 @@ async def dry_run(
     commitment: bool = True,
     transforming: bool = True,
     by_class: ByClass = rule_sets.NO_CLASSES,
+    progress: Callable[["Progress"], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Evaluate a draft against the stored facts of what was received within ``since``, as docs/rules.md documents it.
 
     ``open_objects`` is asked only where rules need elements that the facts do not hold; these instances are reported
     apart, at most ``most_objects`` of them. ``commitment``: whether the profile asks for storage commitment,
     ``transforming``: whether it lets rules change what they send, ``by_class``: the classes that it tells apart.
+    ``progress`` is told after each page.
 
     Raises:
         FaultyRules: the draft has faults.
@@ -61,7 +63,7 @@ async def dry_run(
     outcomes = Outcomes(compile_rules(draft), compile_rules(live), by_class)
     looking = Looking(outcomes, Objects(open_objects, most_objects))
     started = time.monotonic()
-    await _look_through(database, looking, window)
+    await _look_through(database, looking, window, progress)
     return {
         **window,
         "compared_with": None if row is None else row["number"],
@@ -76,7 +78,17 @@ def _sends(document: RuleDocument, by_class: ByClass) -> Iterator[Send]:
         yield PET_RAW_RULE, by_class.pet_raw_station
 
 
-async def _look_through(database: Database, looking: "Looking", window: Mapping[str, datetime]) -> None:
+@dataclass(frozen=True)
+class Progress:
+    """How far a dry-run is. ``share``: of the time that it looks back on, from 0 to 1."""
+
+    instances: int
+    share: float
+
+
+async def _look_through(
+    database: Database, looking: "Looking", window: Mapping[str, datetime], progress: Callable[[Progress], None]
+) -> None:
     """Take in page after page; the next one is read meanwhile."""
     keys = looking.outcomes.keys
     place = {"since": window["since"], "received_at": window["until"], "object_key": ""}
@@ -85,6 +97,8 @@ async def _look_through(database: Database, looking: "Looking", window: Mapping[
         last = page[-1]
         place |= {"received_at": last.received_at, "object_key": last.object_key}
         page, _ = await asyncio.gather(_page(database, place | {"keys": keys}), asyncio.to_thread(looking.take, page))
+        back = (window["until"] - last.received_at) / (window["until"] - window["since"])
+        progress(Progress(looking.instances, min(1.0, max(0.0, back))))
     await asyncio.to_thread(looking.take, page)
 
 
@@ -146,6 +160,11 @@ class Looking:
 
     def __post_init__(self) -> None:
         self.by_facts, self.by_objects = Tally(self.studies), Tally(self.studies)
+
+    @property
+    def instances(self) -> int:
+        """How many were evaluated."""
+        return self.by_facts.all.instances + self.by_objects.all.instances
 
     def take(self, page: Sequence[Received]) -> None:
         """Take in receipts; blocks where objects are read."""

@@ -11,12 +11,13 @@ from services.runtime.db import Connection, Database
 Look = Literal[
     "studies.search", "studies.view", "studies.header", "studies.picture", "studies.download", "station.query",
 ]  # fmt: skip
+RulesLook = Literal["rules.try", "rules.explain", "rules.values", "rules.test"]
 MOST_NAMED: Final = 1000
 SAME_LOOK_SECONDS: Final = 3600.0
 MOST_REMEMBERED: Final = 100_000
 
 
-async def looked(database: Database, actor: str, how: Look, uids: Sequence[str]) -> None:
+async def looked(database: Database, actor: str, how: Look | RulesLook, uids: Sequence[str]) -> None:
     """Write down who saw which studies, series or instances, by their UIDs; what was searched for may name people and
     is not kept."""
 

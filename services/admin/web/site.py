@@ -7,9 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from services.admin.dry_runs import DryRuns
 from services.admin.rule_hits import RuleHits
 from services.admin.web import problems
-from services.admin.web.api import audit, instances, jobs, keys, rules, stations, status, studies, users
+from services.admin.web.api import audit, instances, jobs, keys, rule_trials, rules, stations, status, studies, users
 from services.admin.web.api import remote as remote_api
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk
@@ -18,24 +19,17 @@ from services.admin.web.live import Live
 from services.admin.web.pages import events, login, now, patient_actions, remote
 from services.admin.web.pages import jobs as jobs_page
 from services.admin.web.pages import patients as patients_page
+from services.admin.web.pages import rule_drafts as rule_drafts_page
+from services.admin.web.pages import rule_dry_runs as rule_dry_runs_page
+from services.admin.web.pages import rule_tests as rule_tests_page
 from services.admin.web.pages import rule_versions as rule_versions_page
 from services.admin.web.pages import rules as rules_page
 from services.admin.web.pages import stations as stations_page
 from services.admin.web.rendering import STATIC_FOLDER
 
-API: Final = (status, stations, remote_api, jobs, studies, instances, users, keys, audit, rules)
-PAGES: Final = (
-    login,
-    now,
-    events,
-    stations_page,
-    jobs_page,
-    patients_page,
-    patient_actions,
-    remote,
-    rule_versions_page,
-    rules_page,
-)
+API: Final = (status, stations, remote_api, jobs, studies, instances, users, keys, audit, rule_trials, rules)
+RULES: Final = (rule_versions_page, rule_tests_page, rule_dry_runs_page, rule_drafts_page, rules_page)
+PAGES: Final = (login, now, events, stations_page, jobs_page, patients_page, patient_actions, remote, *RULES)
 
 
 def site(desk: Desk, live: Live) -> FastAPI:
@@ -49,7 +43,7 @@ def site(desk: Desk, live: Live) -> FastAPI:
         redoc_url=None,
     )
     app.state.desk, app.state.live = desk, live
-    app.state.rule_hits = RuleHits()
+    app.state.rule_hits, app.state.dry_runs = RuleHits(), DryRuns()
     app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
     app.add_middleware(Headers)
     problems.register(app)

@@ -1,0 +1,163 @@
+"""The editor of a draft: its text, faults and findings while typing, a file to try it on, saving and publishing."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Path, Query, Request
+from starlette.responses import Response
+
+from services.admin import publishing, rule_drafts, rule_findings, rule_sets, rule_trials, rule_values, stations
+from services.admin.errors import NotFound, Refused
+from services.admin.faults import FaultyRules
+from services.admin.rule_tests import FailedTests
+from services.admin.rules_allowed import allowed, by_class, judged
+from services.admin.web import preconditions, uploads
+from services.admin.web.asking import Admin, Operator
+from services.admin.web.desk import OfDesk
+from services.admin.web.preconditions import tag_of
+from services.admin.web.rendering import page
+from services.admin.web.rules_told import told_published
+from services.dicom.rules.names import FACTS
+from services.runtime.errors import UsageError
+
+router: Final = APIRouter(prefix="/rules")
+EMPTY: Final = "version: 1\nrules: []\n"
+MOST_CHARACTERS: Final = 1 << 20
+Name = Annotated[str, Path(max_length=64, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Text = Annotated[str, Form(max_length=MOST_CHARACTERS)]
+Comment = Annotated[str, Form(max_length=1000)]
+Seen = Annotated[str, Form(max_length=100)]
+
+
+@router.post("/drafts")
+async def begin(
+    request: Request, desk: OfDesk, principal: Admin, name: Annotated[str, Form(max_length=64)],
+    number: Annotated[int | None, Form(ge=1)] = None,
+) -> Response:  # fmt: skip
+    """A new one: a copy of the live rules, or of the version of that number."""
+    try:
+        text = (await rule_sets.show(desk.database, number))["source"]
+    except NotFound:
+        text = EMPTY
+    wanted = name.strip()
+
+    def seen(draft: dict[str, Any] | None) -> None:
+        if draft is not None:
+            raise Refused(f"there is a draft {wanted} already: open it, or choose another name")
+
+    await rule_drafts.save(desk.database, principal.actor, wanted, text, "", seen)
+    return Response(headers={"HX-Redirect": f"/rules/drafts/{quote(wanted)}"})
+
+
+@router.get("/drafts/{name}")
+async def edit(request: Request, desk: OfDesk, principal: Operator, name: Name) -> Response:
+    """The editor."""
+    draft = await rule_drafts.show(desk.database, name)
+    known = await stations.list_all(desk.database)
+    return page(
+        request, "rule_draft.html", draft=draft, tag=tag_of(draft), titles=[station.title for station in known],
+        targets=[station.title for station in known if station.store and station.enabled],
+    )  # fmt: skip
+
+
+@router.post("/drafts/{name}")
+async def save(
+    request: Request, desk: OfDesk, principal: Admin, name: Name, seen: Seen, text: Text = "", comment: Comment = ""
+) -> Response:
+    """Keep what was written, faults and all."""
+    await _save(desk, principal.actor, name, text, comment, seen)
+    return page(request, "rule_saved.html", tag=tag_of(await rule_drafts.show(desk.database, name)), name=name)
+
+
+@router.post("/drafts/{name}/publish")
+async def publish(
+    request: Request, desk: OfDesk, principal: Admin, name: Name, seen: Seen, text: Text = "", comment: Comment = ""
+) -> Response:
+    """Save it and make it live."""
+    await rule_sets.check(desk.database, _lines(text), **judged(desk.profile))
+    await _save(desk, principal.actor, name, text, comment, seen)
+    saved = tag_of(await rule_drafts.show(desk.database, name))
+    work = rule_sets.publish(
+        desk.database, principal.actor, name, comment, seen=_unchanged(saved), **judged(desk.profile)
+    )
+    published = await publishing.published(desk.database, work)
+    told, bad = told_published(published)
+    shown = page(request, "rule_published.html", published=published, told=told, bad=bad, name=name)
+    shown.headers.update({"HX-Retarget": "#editor", "HX-Reswap": "outerHTML show:top"})
+    return shown
+
+
+@router.post("/drafts/{name}/discard")
+async def discard(request: Request, desk: OfDesk, principal: Admin, name: Name, seen: Seen) -> Response:
+    """Forget it."""
+    await rule_drafts.discard(desk.database, principal.actor, name, _unchanged(seen))
+    return Response(headers={"HX-Redirect": "/rules"})
+
+
+@router.post("/check")
+async def check(request: Request, desk: OfDesk, principal: Operator, text: Text = "") -> Response:
+    """What is wrong with a text, or worth knowing of it."""
+    told: dict[str, Any] = {"faults": [], "failed": [], "findings": [], "rules": None}
+    try:
+        document = await rule_sets.check(desk.database, _lines(text), **judged(desk.profile))
+        told |= {"rules": len(document.rules), "findings": await rule_findings.of(desk.database, document, 0)}
+    except FaultyRules as error:
+        told["faults"] = error.placed()
+    except FailedTests as error:
+        told["failed"] = error.outcomes
+    return page(request, "rule_findings.html", **told)
+
+
+@router.post("/try")
+async def try_file(
+    request: Request, desk: OfDesk, principal: Operator, text_bytes: Annotated[int, Query(ge=0)] = 0,
+    calling_aet: Annotated[str, Query(max_length=16)] = "", peer_address: Annotated[str, Query(max_length=45)] = "",
+) -> Response:  # fmt: skip
+    """Try a file on a text. The body is the text, so many bytes of UTF-8, and behind it the beginning of the file; both
+    stay in memory."""
+    data = await uploads.body(request)
+    try:
+        text = data[:text_bytes].decode()
+    except UnicodeDecodeError as fault:
+        raise UsageError("the text of the rules is not UTF-8") from fault
+    facts = {"calling_aet": calling_aet, "peer_address": peer_address}
+    upload = uploads.uploaded(desk, data[text_bytes:], facts)
+    trial = await rule_trials.tried(
+        desk.database, principal.actor, upload, text if text_bytes else None, by_class(desk.profile),
+        allowed(desk.profile),
+    )  # fmt: skip
+    return page(request, "rule_trial.html", trial=trial)
+
+
+@router.get("/names")
+async def names(request: Request, desk: OfDesk, principal: Operator, q: str = "") -> Response:
+    """What a condition may name, for a list of choices."""
+    return page(request, "rule_names.html", names=rule_values.names_like(q[:100]))
+
+
+@router.get("/values")
+async def values(request: Request, desk: OfDesk, principal: Operator, subject: str = "") -> Response:
+    """Values that were seen lately, for a list of choices."""
+    name = subject.strip()[:300]
+    fact = name in FACTS
+    found = await rule_values.values_seen(desk.database, principal.actor, name, fact=fact) if name else []
+    return page(request, "rule_values.html", values=found)
+
+
+async def _save(desk: OfDesk, actor: str, name: str, text: str, comment: str, seen: str) -> None:
+    await rule_drafts.save(desk.database, actor, name, _lines(text), comment, _unchanged(seen))
+
+
+def _unchanged(seen: str) -> Callable[[dict[str, Any] | None], None]:
+    def judge(draft: dict[str, Any] | None) -> None:
+        if draft is None:
+            raise preconditions.Changed("the draft is gone: somebody published or discarded it meanwhile")
+        preconditions.require(seen, draft)
+
+    return judge
+
+
+def _lines(text: str) -> str:
+    """Browsers end lines of forms with two characters."""
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,80 @@
+"""Test cases of the rules: the list with how each goes, one more, one less."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Path, Query, Request
+from starlette.responses import Response
+
+from schemas.rules import from_stored
+from services.admin import rule_sets, rule_subjects, rule_tests, stations
+from services.admin.errors import NotFound
+from services.admin.rules_allowed import by_class
+from services.admin.web import uploads
+from services.admin.web.asking import Admin, Viewer
+from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.rendering import page
+from services.dicom.rules import Defaults
+from services.runtime.clock import now
+from services.runtime.errors import UsageError
+
+router: Final = APIRouter(prefix="/rules/tests")
+EXAMPLE: Final = "elements: {Modality: NM, StudyDescription: Bone}\nfacts: {calling_aet: GAMMA1}\n"
+Name = Annotated[str, Path(max_length=64, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+@router.get("")
+async def list_tests(request: Request, desk: OfDesk, principal: Viewer) -> Response:
+    """All of them, run on the live rules."""
+    rows = await rule_tests.list_all(desk.database)
+    outcomes = {each["case"]: each for each in await _outcomes(desk)} if rows else {}
+    titles = [station.title for station in await stations.list_all(desk.database) if station.store]
+    return page(request, "rule_tests.html", rows=rows, outcomes=outcomes, titles=titles, example=EXAMPLE)
+
+
+@router.post("")
+async def add(
+    request: Request, desk: OfDesk, principal: Admin, name: Annotated[str, Form(max_length=64)],
+    header: Annotated[str, Form(max_length=100_000)], expected: Annotated[str, Form(max_length=2000)] = "",
+    comment: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:  # fmt: skip
+    """One from a header that was written down."""
+    defaults = Defaults(desk.runtime.settings.aet, now())
+    subject = rule_subjects.of_header(header.replace("\r\n", "\n"), {}, defaults)
+    await rule_tests.add(desk.database, principal.actor, name.strip(), subject, _titles(expected), comment)
+    return Response(headers={"HX-Redirect": "/rules/tests"})
+
+
+@router.post("/file")
+async def add_file(
+    request: Request, desk: OfDesk, principal: Admin, name: Annotated[str, Query(max_length=64)],
+    expected: Annotated[str, Query(max_length=2000)] = "", calling_aet: Annotated[str, Query(max_length=16)] = "",
+    comment: Annotated[str, Query(max_length=1000)] = "",
+) -> Response:  # fmt: skip
+    """One from a DICOM file, the body, of which the header facts are kept and nothing else."""
+    upload = uploads.uploaded(desk, await uploads.body(request), {"calling_aet": calling_aet})
+    wanted = _titles(expected)
+    await rule_tests.add(desk.database, principal.actor, name.strip(), upload.subject, wanted, comment)
+    return Response(headers={"HX-Redirect": "/rules/tests"})
+
+
+@router.post("/{name}/remove")
+async def remove(request: Request, desk: OfDesk, principal: Admin, name: Name) -> Response:
+    """Forget it."""
+    await rule_tests.remove(desk.database, principal.actor, name)
+    return Response(headers={"HX-Redirect": "/rules/tests"})
+
+
+async def _outcomes(desk: Desk) -> list[dict[str, Any]]:
+    try:
+        live = await rule_sets.show(desk.database, None)
+    except NotFound:
+        return []
+    return await rule_tests.run(desk.database, from_stored(live["document"]), by_class(desk.profile))
+
+
+def _titles(text: str) -> list[str]:
+    """Those that a person wrote, with commas between; "nowhere" is none (pure)."""
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found:
+        raise UsageError("goes to: say where it has to go: titles with commas between, or nowhere")
+    return [] if [each.casefold() for each in found] == ["nowhere"] else found
