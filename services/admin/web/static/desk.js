@@ -4,13 +4,30 @@
   const source = document.body.dataset.live;
   const topics = ["storage", "routing", "commitment", "config", "audit", "query", "index", "tick"];
   let stream = null;
+  const parts = (topic) => document.querySelectorAll(`[hx-trigger*="live:${topic}"]`);
+  // A part in which somebody writes, or whose button waits for its answer, is not taken away from under him.
+  const inUse = (part) => document.querySelector("dialog[open]") !== null || part.querySelector(".htmx-request") !== null
+    || (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
   const tell = (topic) => {
-    const open = document.querySelector("dialog[open]");
-    for (const part of document.querySelectorAll(`[hx-trigger*="live:${topic}"]`)) {
-      const busy = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
-      if (!busy && !open) htmx.trigger(part, `live:${topic}`);
+    for (const part of parts(topic)) {
+      if (inUse(part)) part.dataset.stale = topic;
+      else htmx.trigger(part, `live:${topic}`);
     }
   };
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const part = event.detail.target;
+    if (!part.matches('[hx-trigger*="live:"]') || event.detail.requestConfig.elt !== part || !inUse(part)) return;
+    event.detail.shouldSwap = false;
+    part.dataset.stale = part.getAttribute("hx-trigger").match(/live:(\w+)/)[1];
+  });
+  document.addEventListener("htmx:afterRequest", () => setTimeout(() => {
+    for (const part of document.querySelectorAll("[data-stale]")) {
+      if (inUse(part)) continue;
+      const topic = part.dataset.stale;
+      delete part.dataset.stale;
+      htmx.trigger(part, `live:${topic}`);
+    }
+  }));
   const listen = () => {
     if (document.hidden) { stream?.close(); stream = null; return; }
     if (stream !== null || source === undefined) return;

@@ -1,0 +1,180 @@
+"""A day at the desk: an admin drives the gateway with Chromium, from the first login on."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.factories import ct
+from tests.faults.ledger import Ledger
+from tests.faults.traffic import Traffic
+from tests.running_gateway import FreshServers, RunningGateway, running_gateway
+from tests.stations import Accept, Refuse, StationReceiver
+from tests.ui.window import Window, browser, window
+from tests.waiting import until
+
+pytestmark = pytest.mark.timeout(240)
+RULES = """
+version: 1
+rules:
+  - name: archive
+    when: {all: []}
+    send: [{to: ARCHIVE}]
+"""
+
+
+@dataclass
+class Site:
+    """A gateway with an archive, and the window of its admin."""
+
+    gateway: RunningGateway
+    archive: StationReceiver
+    window: Window
+    password: str
+
+    def send(self, *numbers: int) -> None:
+        """Have SCANNER1 send instances, each of a study of its own."""
+        instances = [ct(number, study=number, PatientName=f"WALK^{number}") for number in numbers]
+        Traffic(self.gateway.dicom_port, Ledger()).send(instances, associations=1)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) -> Iterator[Site]:
+    """One for the whole walk."""
+    with ExitStack() as stack:
+        archive = stack.enter_context(StationReceiver("ARCHIVE"))
+        shared = stack.enter_context(fresh_servers())
+        gateway = stack.enter_context(running_gateway(tmp_path_factory.mktemp("desk"), shared=shared))
+        until(lambda: "first login: " in log_of(gateway), limit=30, what="the first password to be printed")
+        told = re.search(r"first login: admin (\S+)", log_of(gateway))
+        assert told is not None
+        opened = stack.enter_context(browser())
+        url = gateway.http_address("admin")
+        assert url is not None
+        yield Site(gateway, archive, stack.enter_context(window(opened, url)), told[1])
+
+
+def log_of(gateway: RunningGateway) -> str:
+    """What the admin process printed."""
+    return (gateway.home / "admin.log").read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_wrong(site: Site) -> Iterator[None]:
+    """After each part: no script failed, nothing was asked of another host, and nothing keeps people out."""
+    yield
+    assert site.window.faults == []
+    assert site.window.elsewhere == []
+    assert site.window.issues() == []
+
+
+def test_the_first_login(site: Site) -> None:
+    page = site.window.page
+    site.window.open("/jobs?state=FAILED")
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill("a guess of somebody")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_have_text("name and password do not fit")
+    assert site.window.faults.pop().startswith("Failed to load resource")  # the browser tells of the 403
+    page.get_by_label("Password").fill(site.password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(re.compile(r"/jobs\?state=FAILED$"))
+    site.window.open("/")
+    expect(page.get_by_text("Nothing: everything flows.")).to_be_visible()
+
+
+def test_a_station_is_added_and_echoed(site: Site) -> None:
+    page = site.window.page
+    page.get_by_role("link", name="Stations").click()
+    for title, port, store in (("ARCHIVE", site.archive.port, True), ("SCANNER1", 104, False)):
+        page.get_by_role("link", name="Add a station").click()
+        page.get_by_label("AE title", exact=True).fill(title)
+        page.get_by_label("Host", exact=True).fill("127.0.0.1")
+        page.get_by_label("Port", exact=True).fill(str(port))
+        if store:
+            page.get_by_label("May be sent to").check()
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
+        if store:
+            page.get_by_role("button", name="Echo").click()
+            expect(page.locator("#messages")).to_contain_text("C-ECHO answered with success")
+        page.get_by_role("link", name="Stations").click()
+    expect(page.get_by_role("row", name=re.compile("ARCHIVE")).get_by_text("up")).to_be_visible()
+
+
+def test_what_comes_is_seen_on_the_way(site: Site) -> None:
+    site.gateway.apply_rules(RULES)
+    page = site.window.page
+    site.window.open("/")
+    site.send(1)
+    expect(page.get_by_role("row", name=re.compile("SCANNER1"))).to_be_visible()
+    until(lambda: len(site.archive.uids) == 1, limit=15, what="the archive to have it")
+    page.get_by_role("link", name="Jobs").click()
+    expect(page.get_by_text("COMPLETED").last).to_be_visible()
+
+
+def test_a_station_is_held_and_resumed(site: Site) -> None:
+    page = site.window.page
+    site.window.open("/stations/ARCHIVE")
+    page.get_by_text("Hold…").click()
+    page.get_by_label("Why").fill("maintenance")
+    page.get_by_role("button", name="Hold").click()
+    expect(page.get_by_text("maintenance")).to_be_visible()
+    site.send(2)
+    site.window.open("/")
+    expect(page.get_by_role("link", name=re.compile("ARCHIVE is held"))).to_be_visible()
+    page.get_by_role("link", name=re.compile("ARCHIVE is held")).click()
+    page.get_by_role("button", name="Resume").click()
+    until(lambda: len(site.archive.uids) == 2, limit=15, what="the archive to have what was held")
+
+
+def test_a_job_is_cancelled_and_retried(site: Site) -> None:
+    page = site.window.page
+    site.archive.behave(Refuse())
+    site.send(3)
+    site.window.open("/jobs")
+    page.get_by_role("row").filter(has_text="0/1").get_by_role("link").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Yes").click()
+    expect(page.get_by_text("CANCELED").first).to_be_visible()
+    site.archive.behave(Accept())
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("COMPLETED").first).to_be_visible()
+    assert len(site.archive.uids) == 3
+
+
+def test_a_remote_station_is_asked_and_retrieved_from(site: Site) -> None:
+    """The gateway asks itself, which has what was sent, and has it sent to the archive."""
+    page = site.window.page
+    site.gateway.add_station("GATEWAY", site.gateway.dicom_port, "--query-retrieve")
+    site.gateway.wait_configured()
+    page.get_by_role("link", name="Remote").click()
+    page.get_by_label("Patient name").fill("WALK^1")
+    page.get_by_role("button", name="Ask GATEWAY").click()
+    row = page.get_by_role("row", name=re.compile("WALK"))
+    expect(row).to_have_count(1)
+    row.get_by_role("button", name="Series").click()
+    expect(page.get_by_role("button", name="Images")).to_be_visible()
+    row.get_by_role("checkbox").first.check()
+    page.get_by_label("Send to").last.select_option("ARCHIVE")
+    page.get_by_role("button", name="Retrieve").last.click()
+    expect(page.get_by_role("heading", name="Retrieve to ARCHIVE")).to_be_visible()
+    until(lambda: len(site.archive.uids) == 4, limit=20, what="the archive to have it again")
+    expect(page.get_by_text("COMPLETED").first).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1024, 400])
+def test_every_page_is_for_everybody(site: Site, theme: str, width: int) -> None:
+    """In both themes, on a small screen and a phone: nothing is wider than the window, axe finds nothing serious."""
+    page = site.window.page
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in ("/", "/stations", "/stations/ARCHIVE", "/stations/new", "/remote", "/jobs", "/nothing"):
+        site.window.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert site.window.issues() == []
+    site.window.faults.clear()  # the browser tells of the 404
