@@ -173,7 +173,17 @@ def test_every_page_is_for_everybody(site: Site, theme: str, width: int) -> None
     page = site.window.page
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 800})
-    for path in ("/", "/stations", "/stations/ARCHIVE", "/stations/new", "/remote", "/jobs", "/nothing"):
+    for path in (
+        "/",
+        "/patients",
+        "/remote",
+        "/jobs",
+        "/stations",
+        "/stations/ARCHIVE",
+        "/stations/new",
+        "/rules",
+        "/nothing",
+    ):
         site.window.open(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert site.window.issues() == []
