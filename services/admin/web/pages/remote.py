@@ -74,7 +74,10 @@ async def query(
     request: Request, desk: OfDesk, principal: Operator, title: str, level: Level = "STUDY",
     study: Annotated[str, Query(max_length=64)] = "", series: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:  # fmt: skip
-    """The matches of a level, below the first one of a study or series. Criteria come in the body: they name people, and addresses are kept by browsers."""
+    """The matches of a level, below the first one of a study or series.
+
+    Criteria come in the body: they name people, and addresses are kept by browsers.
+    """
     form = await request.form()
     given = {name: str(form.get(name, "")).strip() for name in FILTER} if level == "STUDY" else {}
     given |= {"StudyInstanceUID": study.strip(), "SeriesInstanceUID": series.strip()}
