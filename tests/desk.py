@@ -86,7 +86,7 @@ class Desk:
         """What a query of the database finds; a statement that finds nothing gives []."""
         async with self.database.transaction() as conn:
             cursor = await conn.execute(query.encode(), values or None)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall() if cursor.description is not None else []
 
     async def answering(self, *results: dict[str, Any]) -> None:
         """Stand in for the services: give the next requests that are made these results, in order."""

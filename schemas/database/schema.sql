@@ -650,6 +650,17 @@ CREATE TABLE config.account (
 );
 COMMENT ON TABLE config.account IS 'People who may log in.';
 COMMENT ON COLUMN config.account.password_hash IS 'Argon2id; null: cannot log in by password.';
+CREATE TABLE config.action (
+    actor text NOT NULL,
+    key text NOT NULL,
+    request_sha256 bytea NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    status integer,
+    headers jsonb,
+    body bytea
+);
+COMMENT ON TABLE config.action IS 'Actions by the key that who asked gave them (Idempotency-Key), kept for 24 hours.';
+COMMENT ON COLUMN config.action.status IS 'What was answered; null: nothing yet, or its process ended before.';
 CREATE TABLE config.api_key (
     id text NOT NULL,
     secret_sha256 bytea NOT NULL,
@@ -2650,6 +2661,8 @@ ALTER TABLE ONLY commitment.request_done
     ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
 ALTER TABLE ONLY config.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY config.action
+    ADD CONSTRAINT action_pkey PRIMARY KEY (actor, key);
 ALTER TABLE ONLY config.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.called_title
@@ -2891,6 +2904,7 @@ CREATE INDEX report_object_key ON ONLY commitment.report USING btree (object_key
 CREATE INDEX report_default_object_key_idx ON commitment.report_default USING btree (object_key);
 CREATE INDEX report_transaction ON ONLY commitment.report USING btree (transaction_uid);
 CREATE INDEX report_default_transaction_uid_idx ON commitment.report_default USING btree (transaction_uid);
+CREATE INDEX action_begun ON config.action USING btree (begun_at);
 CREATE INDEX failed_login_address ON config.failed_login USING btree (address, at);
 CREATE INDEX failed_login_name ON config.failed_login USING btree (name, at);
 CREATE UNIQUE INDEX hold_open ON config.hold USING btree (kind, name) WHERE (ended_at IS NULL);

@@ -13,6 +13,9 @@ from services.runtime.errors import UsageError
 
 QUERIES: Final = load_queries("services.admin", "commitments.sql")
 
+After = Mapping[str, Any]
+"""``after_at`` and ``after_key``: made before that one, which is listed already."""
+BEGINNING: Final[After] = {"after_at": None, "after_key": None}
 STATES: Final = (
     "COLLECTING", "QUEUED", "ASKING", "UNANSWERED", "WAITING FOR COMMITMENT", "SUCCESS", "FAILURE",
 )  # fmt: skip
@@ -24,19 +27,19 @@ NEVER_REPORTED: Final = "this station never reported anything to us: does it kno
 
 
 async def list_commitments(
-    database: Database, state: str | None, station: str | None, study: str | None, limit: int
+    database: Database, state: str | None, station: str | None, study: str | None, limit: int, after: After = BEGINNING
 ) -> list[dict[str, Any]]:
     """What we asked for, the newest first; ``station`` is the destination or who is asked. Raises ``UsageError``."""
-    wanted = {"state": _state(state, STATES), "station": station, "study": study, "limit": limit}
+    wanted = {"state": _state(state, STATES), "station": station, "study": study, "limit": limit, **after}
     async with database.transaction() as conn:
         return await _rows(conn, QUERIES.list_commitments, wanted)
 
 
 async def list_received(
-    database: Database, state: str | None, station: str | None, study: str | None, limit: int
+    database: Database, state: str | None, station: str | None, study: str | None, limit: int, after: After = BEGINNING
 ) -> list[dict[str, Any]]:
     """What peers asked us to commit, the newest first; ``station`` is the peer. Raises ``UsageError``."""
-    wanted = {"state": _state(state, RECEIVED_STATES), "station": station, "study": study, "limit": limit}
+    wanted = {"state": _state(state, RECEIVED_STATES), "station": station, "study": study, "limit": limit, **after}
     async with database.transaction() as conn:
         return await _rows(conn, QUERIES.list_received, wanted)
 

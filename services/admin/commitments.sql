@@ -5,7 +5,8 @@ from commitment.commitment_view
 where (%(state)s::text is null or state = %(state)s)
   and (%(station)s::text is null or %(station)s in (destination, server))
   and (%(study)s::text is null or study_instance_uid = %(study)s)
-order by created_at desc, id limit %(limit)s
+  and (%(after_at)s::timestamptz is null or (created_at, id) < (%(after_at)s, %(after_key)s))
+order by created_at desc, id desc limit %(limit)s
 
 -- name: get_commitment
 select id, study_instance_uid as study, destination, server, state, total, committed, failed, pending, deadline,
@@ -60,7 +61,8 @@ where (%(state)s::text is null or state = %(state)s)
        select i.inbound from storage.identity_view s
        join commitment.inbound_item_view i on i.sop_instance_uid = s.sop_instance_uid
        where s.study_instance_uid = %(study)s)))
-order by received_at desc, id limit %(limit)s
+  and (%(after_at)s::timestamptz is null or (received_at, id) < (%(after_at)s, %(after_key)s))
+order by received_at desc, id desc limit %(limit)s
 
 -- name: get_received
 select id, calling_aet as "from", transaction_uid as transaction, state, total, committed, failed, received_at,

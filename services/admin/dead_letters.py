@@ -1,7 +1,7 @@
 """Messages that no consumer could take: list, show, replay to the queue they died in, discard."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from services.admin.changes import audit
 from services.admin.errors import Refused
@@ -9,13 +9,27 @@ from services.runtime import dead_letters as letters
 from services.runtime.db import Connection, Database
 from services.runtime.errors import UsageError
 
+MOST_REASON: Final = 500
 Resolve = Callable[[Connection, int, str], Awaitable[None]]
 
 
-async def list_letters(database: Database, state: str | None, limit: int) -> list[dict[str, Any]]:
-    """The newest dead letters, without their bodies."""
+async def list_letters(
+    database: Database, state: str | None, limit: int, before: int | None = None
+) -> list[dict[str, Any]]:
+    """The newest dead letters, without their bodies; ``before``: only those with a lower number."""
     async with database.transaction() as conn:
-        return await letters.listed(conn, state, limit)
+        return await letters.listed(conn, state, limit, before)
+
+
+async def seen(database: Database, actor: str, number: int) -> dict[str, Any]:
+    """As ``show``, for who looks at it over HTTP: a body may hold patient data, so that is audited."""
+    found = await show(database, number)
+
+    async def work(conn: Connection) -> None:
+        await audit(conn, actor, "dead-letter.view", str(number), None, None)
+
+    await database.retry(work)
+    return found
 
 
 async def show(database: Database, number: int) -> dict[str, Any]:
@@ -32,18 +46,21 @@ async def replay(database: Database, actor: str, numbers: Sequence[int]) -> int:
     return await _resolve(database, actor, "dead-letter.replay", letters.replay, numbers)
 
 
-async def discard(database: Database, actor: str, numbers: Sequence[int]) -> int:
-    """Give dead letters up; their rows stay. Raises ``Refused``, and then none was."""
-    return await _resolve(database, actor, "dead-letter.discard", letters.discard, numbers)
+async def discard(database: Database, actor: str, numbers: Sequence[int], reason: str = "") -> int:
+    """Give dead letters up; their rows stay, and the audit keeps why. Raises ``Refused``, and then none was."""
+    why = reason.strip()[:MOST_REASON]
+    return await _resolve(database, actor, "dead-letter.discard", letters.discard, numbers, why)
 
 
-async def _resolve(database: Database, actor: str, action: str, resolve: Resolve, numbers: Sequence[int]) -> int:
+async def _resolve(
+    database: Database, actor: str, action: str, resolve: Resolve, numbers: Sequence[int], why: str = ""
+) -> int:
     wanted = sorted(set(numbers))
 
     async def work(conn: Connection) -> int:
         for number in wanted:
             await _known(resolve(conn, number, actor))
-            await audit(conn, actor, action, str(number), None, None)
+            await audit(conn, actor, action, str(number), None, {"reason": why} if why else None)
         return len(wanted)
 
     return await database.retry(work)

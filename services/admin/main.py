@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.admin.access.first_account import first_account
+from services.admin.access.sessions import Lifetime
+from services.admin.access.tidying import tidying
 from services.admin.observation import observe
 from services.admin.pulling.pulls import pulling
 from services.admin.reconciling.nights import nightly
@@ -30,6 +32,8 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds))
     supervisor.spawn("first account", lambda: first_account(runtime), restart=False)
     supervisor.spawn("live view", live.watching)
+    lifetime = Lifetime(settings.session_idle_minutes, settings.session_hours)
+    supervisor.spawn("old sessions", lambda: tidying(runtime, lifetime))
     if not profile.xeleris:
         supervisor.spawn("nightly reconciliation", lambda: nightly(runtime, settings, profile))
         supervisor.spawn("pulling", lambda: pulling(runtime, profile))

@@ -535,12 +535,20 @@ cross join lateral (
 join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
 where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")')
   and e.received_at
-      >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::int), '-infinity')
+      >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::double precision),
+                  '-infinity')
   and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
   and not exists (select from routing.delivery_view d
                   where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
 group by r.study_instance_uid, r.calling_aet, e.rule_set, e.note, l.late
-order by max(r.received_at) desc, r.study_instance_uid limit %(limit)s
+having %(after_at)s::timestamptz is null
+    or (max(r.received_at), concat_ws(' ', r.study_instance_uid, r.calling_aet, nullif(e.rule_set, 0),
+                                      coalesce(nullif(e.note, ''), l.late, 'no rule matched')))
+       < (%(after_at)s, %(after_key)s)
+order by max(r.received_at) desc,
+         concat_ws(' ', r.study_instance_uid, r.calling_aet, nullif(e.rule_set, 0),
+                   coalesce(nullif(e.note, ''), l.late, 'no rule matched')) desc
+limit %(limit)s
 
 -- name: pulls
 -- Stations that are pulled from, with what came of their last turn.

@@ -1,14 +1,17 @@
 """Studies as the index knows them."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
 from services.admin.uids import uid_of
 from services.admin.when import When
 from services.runtime.db import Connection, Database
+
+BEGINNING: Final[Mapping[str, Any]] = {"after_at": None, "after_key": None}
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,19 @@ async def list_studies(database: Database, wanted: Filter, limit: int) -> list[d
         return await _studies(conn, wanted, limit)
 
 
-async def unmatched(database: Database, since: When, limit: int) -> list[dict[str, Any]]:
+async def unmatched(
+    database: Database, since: When, limit: int, after: Mapping[str, Any] = BEGINNING
+) -> list[dict[str, Any]]:
     """What is stored and was never to be sent anywhere: by study, from whom and why, the newest first."""
     async with database.transaction() as conn:
-        cursor = await conn.execute(SQL.list_unmatched, since.parameters("since") | {"limit": limit})
+        cursor = await conn.execute(SQL.list_unmatched, since.parameters("since") | {"limit": limit, **after})
         return await cursor.fetchall()
+
+
+def unmatched_key(row: Mapping[str, Any]) -> str:
+    """What tells a row of ``unmatched`` from others of the same time, as its query orders them (pure)."""
+    parts = (row["study_instance_uid"], row["source"], row["rule_set"], row["why"])
+    return " ".join(str(part) for part in parts if part is not None)
 
 
 async def show(database: Database, text: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Titles the gateway answers to besides its main one. Use cases: add, change, remove, list, show."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.admin.changes import Change, change
@@ -9,6 +9,8 @@ from services.admin.sql import SQL
 from services.admin.station_rows import all_stations, title_of
 from services.admin.title import OwnTitle, build, contradictions
 from services.runtime.db import Connection, Database
+
+Judge = Callable[[OwnTitle], None]
 
 
 async def add(database: Database, actor: str, title: OwnTitle, profile: str) -> OwnTitle:
@@ -24,12 +26,18 @@ async def add(database: Database, actor: str, title: OwnTitle, profile: str) -> 
     return await change(database, actor, work)
 
 
-async def set_fields(database: Database, actor: str, title: str, fields: Mapping[str, Any], profile: str) -> OwnTitle:
-    """Change what is given of a title. Raises ``NotFound``, ``Refused``."""
+async def set_fields(
+    database: Database, actor: str, title: str, fields: Mapping[str, Any], profile: str, judge: Judge = lambda _: None
+) -> OwnTitle:
+    """Change what is given of a title; ``judge`` is given what it was, and may raise.
+
+    Raises ``NotFound``, ``Refused``.
+    """
     wanted = title_of(title)
 
     async def work(opened: Change) -> OwnTitle:
         before = _found(await all_titles(opened.conn), wanted)
+        judge(before)
         after = build(before.model_dump() | dict(fields))
         await _put(opened, after, profile)
         await opened.record("title.set", wanted, before.model_dump(), after.model_dump())
@@ -38,12 +46,13 @@ async def set_fields(database: Database, actor: str, title: str, fields: Mapping
     return await change(database, actor, work)
 
 
-async def remove(database: Database, actor: str, title: str) -> None:
-    """Answer to a title no longer. Raises ``NotFound``."""
+async def remove(database: Database, actor: str, title: str, judge: Judge = lambda _: None) -> None:
+    """Answer to a title no longer; ``judge`` as in ``set_fields``. Raises ``NotFound``."""
     wanted = title_of(title)
 
     async def work(opened: Change) -> None:
         before = _found(await all_titles(opened.conn), wanted)
+        judge(before)
         await opened.conn.execute(SQL.delete_title, {"title": wanted})
         await opened.record("title.remove", wanted, before.model_dump(), None)
 

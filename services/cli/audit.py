@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from services.admin import audit_entries
+from services.admin.when import NEVER, When
 from services.cli.duration import duration
 from services.cli.output import Json, Limit, print_json, print_table
 from services.cli.session import with_database
@@ -35,9 +36,9 @@ def list_entries(
     as_json: Json = False,
 ) -> None:
     """The newest changes, requests, deletions, exports and imports, with who made them."""
-    back = None if since is None else duration(since)
+    beginning = NEVER if since is None else When(int(duration(since).total_seconds()), None)
     rows = with_database(
-        lambda database: audit_entries.list_entries(database, audit_entries.Filter(back, action), limit)
+        lambda database: audit_entries.list_entries(database, audit_entries.Filter(beginning, action), limit)
     )
     if as_json:
         print_json(rows)

@@ -59,9 +59,14 @@ def replay(numbers: Numbers, as_json: Json = False) -> None:
 
 
 @app.command("discard")
-def discard(numbers: Numbers, as_json: Json = False) -> None:
+def discard(
+    numbers: Numbers,
+    reason: Annotated[str, typer.Option(help="Why; the audit keeps it.")] = "",
+    as_json: Json = False,
+) -> None:
     """Give dead letters up; they stay listed as discarded."""
-    _print_count("discarded", with_database(lambda database: dead_letters.discard(database, actor(), numbers)), as_json)
+    count = with_database(lambda database: dead_letters.discard(database, actor(), numbers, reason))
+    _print_count("discarded", count, as_json)
 
 
 def _print_count(verb: str, count: int, as_json: bool) -> None:

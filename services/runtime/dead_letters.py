@@ -68,9 +68,12 @@ def fingerprint(queue: str, body: bytes) -> bytes:
     return hashlib.sha256(queue.encode() + b"\0" + body).digest()
 
 
-async def listed(connection: AsyncConnection[DictRow], state: str | None = "PARKED", limit: int = 100) -> list[DictRow]:
-    """Newest first, without headers and body."""
-    return await (await connection.execute(QUERIES.list_dead_letters, {"state": state, "limit": limit})).fetchall()
+async def listed(
+    connection: AsyncConnection[DictRow], state: str | None = "PARKED", limit: int = 100, before: int | None = None
+) -> list[DictRow]:
+    """Newest first, without headers and body; ``before``: only those with a lower number."""
+    wanted = {"state": state, "limit": limit, "before": before}
+    return await (await connection.execute(QUERIES.list_dead_letters, wanted)).fetchall()
 
 
 async def shown(connection: AsyncConnection[DictRow], number: int) -> DictRow:

@@ -9,7 +9,7 @@ on conflict do nothing;
 -- name: list_dead_letters
 select id, died_at, queue, reason, event_id, message_type, state, resolved_at, resolved_by
 from runtime.dead_letter
-where %(state)s::text is null or state = %(state)s
+where (%(state)s::text is null or state = %(state)s) and (%(before)s::bigint is null or id < %(before)s)
 order by id desc
 limit %(limit)s;
 

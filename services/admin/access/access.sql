@@ -50,6 +50,9 @@ insert into config.failed_login (name, address) values (%(name)s, %(address)s)
 -- name: delete_failures
 delete from config.failed_login where name = %(name)s or at < now() - make_interval(secs => %(window)s)
 
+-- name: delete_old_failures
+delete from config.failed_login where at < now() - make_interval(secs => %(window)s)
+
 -- name: insert_session
 insert into config.session (token_sha256, account, csrf_token, address)
 values (%(token_sha256)s, %(name)s, %(csrf_token)s, %(address)s)

@@ -15,6 +15,7 @@ from services.admin.changes import audit
 from services.admin.errors import NotFound
 from services.runtime.db import Connection, Database
 
+MOST_DAYS: Final = 3660
 _KEY: Final = re.compile(r"gw_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
@@ -25,7 +26,7 @@ class NewApiKey(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100, examples=["ris-interface"])]
     role: Role = Role.VIEWER
-    days: Annotated[int, Field(ge=1, le=3660)] | None = None
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = None
 
 
 class ApiKey(BaseModel):

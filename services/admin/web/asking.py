@@ -36,7 +36,7 @@ def at_least(role: Role) -> Callable[[Request, Desk], Awaitable[Principal]]:
     """The dependency that finds who asks. Raises ``NotLoggedIn``, ``NotAllowed``."""
 
     async def found(request: Request, desk: OfDesk) -> Principal:
-        principal = await _principal(request, desk)
+        principal = await principal_of(request, desk)
         if not principal.role.includes(role):
             raise NotAllowed(f"{principal.name} is {principal.role}: only {_those(role)} may do that")
         if principal.csrf_token and request.method not in SAFE:
@@ -71,7 +71,8 @@ def require_same_site(request: Request) -> None:
         raise NotAllowed("the request comes from another site")
 
 
-async def _principal(request: Request, desk: Desk) -> Principal:
+async def principal_of(request: Request, desk: Desk) -> Principal:
+    """Who asks. Raises ``NotLoggedIn``."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme:
         found = await api_keys.find(desk.database, key.strip()) if scheme.lower() == "bearer" else None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Header
@@ -23,8 +24,17 @@ class NoPrecondition(GatewayError):
 
 def tag_of(document: Any) -> str:
     """The entity tag of a thing (pure)."""
-    text = json.dumps(document, sort_keys=True, default=str)
+    text = json.dumps(_alike(document), sort_keys=True, default=str)
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def _alike(value: Any) -> Any:
+    """Numbers that are equal written alike: a default is 2 where the database says 2.0."""
+    if isinstance(value, Mapping):
+        return {name: _alike(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_alike(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def require(given: str | None, document: Any) -> None:

@@ -79,7 +79,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)  # noqa: S101 - it is registered for that
     if isinstance(error, NotLoggedIn) and not request.url.path.startswith(API):
         return _to_login(request)
-    return _told(request, problem_of(error))
+    return told(request, problem_of(error))
 
 
 async def _impossible(request: Request, error: Exception) -> Response:
@@ -87,17 +87,18 @@ async def _impossible(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for that
     faults = [{"place": ".".join(map(str, each["loc"])), "fault": each["msg"]} for each in error.errors()]
     detail = "; ".join(f"{each['place']}: {each['fault']}" for each in faults)
-    return _told(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults))
+    return told(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults))
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for that
-    response = _told(request, Problem(HTTPStatus(error.status_code), str(error.detail)))
+    response = told(request, Problem(HTTPStatus(error.status_code), str(error.detail)))
     response.headers.update(error.headers or {})
     return response
 
 
-def _told(request: Request, problem: Problem) -> Response:
+def told(request: Request, problem: Problem) -> Response:
+    """A problem as who asked reads it: a document, a page or a message beside one."""
     if request.url.path.startswith(API):
         headers = {"WWW-Authenticate": "Bearer"} if problem.status == HTTPStatus.UNAUTHORIZED else {}
         return JSONResponse(problem.document(), problem.status, headers, PROBLEM)

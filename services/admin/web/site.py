@@ -10,13 +10,32 @@ from starlette.staticfiles import StaticFiles
 from services.admin.dry_runs import DryRuns
 from services.admin.rule_hits import RuleHits
 from services.admin.web import problems
-from services.admin.web.api import audit, instances, jobs, keys, rule_trials, rules, stations, status, studies, users
+from services.admin.web.api import (
+    audit,
+    commitments,
+    dead_letters,
+    instances,
+    jobs,
+    keys,
+    rule_trials,
+    rules,
+    settings,
+    stations,
+    status,
+    studies,
+    titles,
+    unmatched,
+    users,
+)
 from services.admin.web.api import remote as remote_api
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk
 from services.admin.web.headers import Headers
 from services.admin.web.live import Live
-from services.admin.web.pages import events, login, now, patient_actions, remote
+from services.admin.web.openapi import described
+from services.admin.web.pages import attention, events, login, now, patient_actions, reference, remote
+from services.admin.web.pages import audit as audit_page
+from services.admin.web.pages import commitments as commitments_page
 from services.admin.web.pages import jobs as jobs_page
 from services.admin.web.pages import patients as patients_page
 from services.admin.web.pages import rule_drafts as rule_drafts_page
@@ -24,12 +43,49 @@ from services.admin.web.pages import rule_dry_runs as rule_dry_runs_page
 from services.admin.web.pages import rule_tests as rule_tests_page
 from services.admin.web.pages import rule_versions as rule_versions_page
 from services.admin.web.pages import rules as rules_page
+from services.admin.web.pages import settings as settings_page
 from services.admin.web.pages import stations as stations_page
+from services.admin.web.pages import users as users_page
 from services.admin.web.rendering import STATIC_FOLDER
+from services.admin.web.repeats import Repeats
+from services.admin.web.unexpected import Unexpected
 
-API: Final = (status, stations, remote_api, jobs, studies, instances, users, keys, audit, rule_trials, rules)
+API: Final = (
+    status,
+    stations,
+    remote_api,
+    jobs,
+    studies,
+    instances,
+    users,
+    keys,
+    audit,
+    rule_trials,
+    rules,
+    commitments,
+    dead_letters,
+    unmatched,
+    titles,
+    settings,
+)
 RULES: Final = (rule_versions_page, rule_tests_page, rule_dry_runs_page, rule_drafts_page, rules_page)
-PAGES: Final = (login, now, events, stations_page, jobs_page, patients_page, patient_actions, remote, *RULES)
+PAGES: Final = (
+    login,
+    now,
+    events,
+    stations_page,
+    jobs_page,
+    patients_page,
+    patient_actions,
+    remote,
+    *RULES,
+    commitments_page,
+    attention,
+    audit_page,
+    users_page,
+    settings_page,
+    reference,
+)
 
 
 def site(desk: Desk, live: Live) -> FastAPI:
@@ -45,6 +101,8 @@ def site(desk: Desk, live: Live) -> FastAPI:
     app.state.desk, app.state.live = desk, live
     app.state.rule_hits, app.state.dry_runs = RuleHits(), DryRuns()
     app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
+    app.add_middleware(Unexpected)
+    app.add_middleware(Repeats)
     app.add_middleware(Headers)
     problems.register(app)
     api = APIRouter(prefix="/api/v1")
@@ -60,7 +118,7 @@ def site(desk: Desk, live: Live) -> FastAPI:
 
 
 async def _openapi(request: Request, principal: Viewer) -> JSONResponse:
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(described(request.app))
 
 
 async def _nothing(request: Request, path: str, principal: Viewer) -> Response:

@@ -1,6 +1,18 @@
 """Who gets in: log in and out, sessions that end, throttling, requests that another site made a browser send."""
 
-from tests.desk import PASSWORD, URL, Desk
+import asyncio
+
+import pytest
+
+from services.admin.access import accounts, sessions, tidying
+from services.admin.access.role import Role
+from services.admin.access.sessions import Lifetime
+from services.admin.access.throttling import FREE_FAILURES
+from tests.desk import ADDRESS, PASSWORD, URL, Desk
+
+OTHER_PLACES = [
+    "//evil.test/", "https://evil.test/", "/\\evil.test", "/\t/evil.test", "javascript:alert(1)", "\\\\evil.test",
+]  # fmt: skip
 
 
 async def test_who_is_not_logged_in_is_sent_to_the_form_and_back(desk: Desk) -> None:
@@ -16,3 +28,120 @@ async def test_who_is_not_logged_in_is_sent_to_the_form_and_back(desk: Desk) -> 
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert (await nobody.get("/jobs")).status_code == 200
+    part = await (await desk.client()).get("/jobs", headers={"HX-Request": "true"})
+    assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/login")
+
+
+async def test_after_logging_in_nobody_is_led_to_another_site(desk: Desk) -> None:
+    for place in OTHER_PLACES:
+        client = await desk.client()
+        assert f'value="{place}"' not in (await client.get("/login", params={"next": place})).text
+        told = {"name": "viewer", "password": PASSWORD, "next": place}
+        answer = await client.post("/login", data=told, headers={"Origin": URL})
+        assert answer.headers["Location"] == "/", place
+
+
+async def test_log_out_ends_the_session_for_whoever_has_its_cookie(desk: Desk) -> None:
+    copied = await desk.client(cookies=dict(desk.viewer.cookies))
+    assert (await copied.get("/jobs")).status_code == 200
+    answer = await desk.viewer.post("/logout")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+    assert (await copied.get("/jobs")).status_code == 303
+
+
+@pytest.mark.parametrize("column", ["seen_at", "created_at"])
+async def test_a_session_ends_when_it_is_idle_or_old(desk: Desk, column: str) -> None:
+    hours = {"seen_at": 1, "created_at": 12}[column]
+    age = f"update config.session set {column} = now() - interval"  # noqa: S608 - one of the two above
+    await desk.rows(f"{age} '{hours} hours' + interval '30 seconds'")
+    assert (await desk.viewer.get("/jobs")).status_code == 200
+    await desk.rows(f"{age} '{hours} hours 1 second'")
+    assert (await desk.viewer.get("/jobs")).status_code == 303
+    await tidying.tidy(desk.database, Lifetime(60, 12))
+    assert await desk.rows("select from config.session") == []
+
+
+async def test_who_fails_often_has_to_wait_by_name_and_by_address(desk: Desk) -> None:
+    async def tried(name: str, password: str, address: str) -> tuple[int, str]:
+        client = await desk.client(address)
+        answer = await client.post("/login", data={"name": name, "password": password})
+        return answer.status_code, answer.text
+
+    for number in range(FREE_FAILURES):
+        status, text = await tried("viewer", "wrong password", f"10.0.0.{number}")
+        assert (status, "do not fit" in text) == (403, True)
+    assert "too many attempts" in (await tried("viewer", PASSWORD, "10.0.0.9"))[1]
+    assert (await tried("operator", PASSWORD, "10.0.0.9"))[0] == 303
+    await desk.rows("update config.failed_login set at = at - interval '2 minutes'")
+    assert (await tried("viewer", PASSWORD, "10.0.0.9"))[0] == 303, "who knows the password gets in after a while"
+    assert await desk.rows("select from config.failed_login where name = 'viewer'") == []
+    for number in range(FREE_FAILURES):
+        assert "do not fit" in (await tried(f"nobody{number}", "wrong password", ADDRESS))[1]
+    assert "too many attempts" in (await tried("admin", PASSWORD, ADDRESS))[1]
+    await desk.rows("update config.failed_login set at = at - interval '61 minutes'")
+    await tidying.tidy(desk.database, Lifetime(60, 12))
+    assert await desk.rows("select from config.failed_login") == []
+
+
+async def test_what_another_site_makes_a_browser_send_is_refused(desk: Desk) -> None:
+    browser = await desk.client(cookies=dict(desk.operator.cookies))
+    token = desk.operator.headers["X-CSRF-Token"]
+    path = "/stations/CT1/resume"
+    evil = {"Origin": "https://evil.test"}
+    refused = [
+        await browser.post(path),
+        await browser.post(path, headers={"X-CSRF-Token": "guessed", "Origin": URL}),
+        await browser.post(path, headers={"X-CSRF-Token": token} | evil),
+        await browser.post(path, headers={"X-CSRF-Token": token, "Origin": "null"}),
+        await browser.post(path, headers={"X-CSRF-Token": desk.admin.headers["X-CSRF-Token"], "Origin": URL}),
+        await browser.post(path, data={"csrf_token": "guessed"}),
+        await browser.post("/api/v1/jobs/11111111-1111-1111-1111-111111111111/cancel", headers={"Origin": URL}),
+        await browser.post("/logout", headers=evil),
+        await browser.post("/login", data={"name": "viewer", "password": PASSWORD}, headers=evil),
+    ]
+    assert [answer.status_code for answer in refused] == [403] * len(refused)
+    assert (await browser.post(path, data={"csrf_token": token})).status_code != 403
+    assert (await browser.post(path, headers={"X-CSRF-Token": token, "Origin": URL})).status_code != 403
+
+
+async def test_another_password_and_removal_end_the_sessions_of_that_user_alone(desk: Desk) -> None:
+    await accounts.set_password(desk.database, "cli:tests", "viewer", "another good password")
+    assert (await desk.viewer.get("/jobs")).status_code == 303
+    assert (await desk.operator.get("/jobs")).status_code == 200
+    again = await desk.logged_in("viewer", "another good password")
+    await accounts.remove(desk.database, "cli:tests", "viewer")
+    assert (await again.get("/jobs")).status_code == 303
+
+
+async def test_another_role_counts_from_the_next_click_on(desk: Desk) -> None:
+    assert (await desk.operator.get("/audit")).status_code == 403
+    await accounts.set_role(desk.database, "cli:tests", "operator", Role.ADMIN)
+    assert (await desk.operator.get("/audit")).status_code == 200
+    await accounts.set_role(desk.database, "cli:tests", "operator", Role.VIEWER)
+    assert (await desk.operator.post("/stations/CT1/resume")).status_code == 403
+
+
+async def test_there_is_always_an_admin(desk: Desk) -> None:
+    refused = [
+        await desk.admin.post("/users/role", data={"name": "admin", "role": "viewer"}),
+        await desk.admin.post("/users/remove", data={"name": "admin"}),
+        await desk.admin.delete("/api/v1/users/admin"),
+        await desk.admin.put("/api/v1/users/admin/role", json={"role": "operator"}),
+    ]
+    assert [(answer.status_code, "the last admin" in answer.text) for answer in refused] == [(409, True)] * 4
+    await accounts.set_role(desk.database, "cli:tests", "operator", Role.ADMIN)
+    outcomes = await asyncio.gather(
+        desk.admin.delete("/api/v1/users/operator"), desk.operator.delete("/api/v1/users/admin")
+    )
+    assert len(await desk.rows("select from config.account where role = 'admin'")) == 1, outcomes
+
+
+async def test_the_first_account_is_made_once_however_many_processes_start(desk: Desk) -> None:
+    assert await accounts.add_first(desk.database) is None
+    await desk.rows("delete from config.account")
+    made = await asyncio.gather(*(accounts.add_first(desk.database) for _ in range(5)))
+    (password,) = [each for each in made if each is not None]
+    token = await sessions.log_in(desk.database, "admin", password, ADDRESS)
+    found = await sessions.find(desk.database, token, Lifetime(60, 12))
+    assert found is not None
+    assert found.role == Role.ADMIN

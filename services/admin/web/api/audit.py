@@ -11,6 +11,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Admin
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.when import NEVER, when_of
 
 router: Final = APIRouter(prefix="/audit", tags=["audit"])
 Text = Annotated[str | None, Query(max_length=200)]
@@ -31,9 +32,19 @@ class Entry(BaseModel):
 
 @router.get("")
 async def list_entries(
-    desk: OfDesk, principal: Admin, action: Text = None, actor: Text = None, limit: Limit = 100, cursor: Cursor = None
+    desk: OfDesk,
+    principal: Admin,
+    action: Text = None,
+    actor: Text = None,
+    object: Text = None,
+    since: Text = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Listed[Entry]:
-    """The newest first. ``action``: exactly it, or all that begin with it and a dot: station for station.add."""
-    wanted = audit_entries.Filter(None, action, actor, **cursors.read(cursor, int))
+    """The newest first. ``action``: exactly it, or all that begin with it and a dot: station for station.add.
+    ``since``: a span such as 7d, or a time."""
+    wanted = audit_entries.Filter(
+        NEVER if since is None else when_of(since), action, actor, object, **cursors.read(cursor, int)
+    )
     rows = [Entry(**row) for row in await audit_entries.list_entries(desk.database, wanted, limit + 1)]
     return cursors.page_of(rows, limit, lambda entry: (entry.at, str(entry.id)))

@@ -64,5 +64,6 @@ async def choose_theme(
 
 
 def _inside(target: str) -> str:
-    """Where to go next, never to another site."""
-    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
+    """Where to go next, never to another site: browsers leave control characters out, and read \\ as /."""
+    plain = target.isprintable() and "\\" not in target
+    return target if plain and target.startswith("/") and not target.startswith("//") else "/"

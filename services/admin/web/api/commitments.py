@@ -1,0 +1,97 @@
+"""Storage commitment: what we asked of others, and what others asked of us."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from schemas.api.jobs import Asked
+from services.admin import commitment_requests, commitments
+from services.admin.web import cursors
+from services.admin.web.asking import Operator, Viewer
+from services.admin.web.cursors import Cursor, Limit, Listed
+from services.admin.web.desk import OfDesk
+from services.admin.web.told import asked
+
+router: Final = APIRouter(prefix="/commitments", tags=["commitments"])
+MOST_PARTS: Final = 1000
+State = Annotated[str | None, Query(max_length=64)]
+Station = Annotated[str | None, Query(max_length=16, description="The destination, or who is asked.")]
+Uid = Annotated[str | None, Query(max_length=64)]
+
+
+class Commitment(BaseModel):
+    """What we asked a server for. Counts are of instances."""
+
+    id: UUID
+    study: str
+    destination: str
+    server: str
+    state: str
+    total: int
+    committed: int
+    failed: int
+    pending: int
+    deadline: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    reason: str
+
+
+class ReceivedCommitment(BaseModel):
+    """What a peer (``source``) asked us to commit."""
+
+    id: UUID
+    source: str
+    transaction: str
+    state: str
+    total: int
+    committed: int
+    failed: int
+    received_at: datetime
+    reported_at: datetime | None
+    reason: str
+
+
+@router.get("")
+async def list_commitments(
+    desk: OfDesk, principal: Viewer, state: State = None, station: Station = None, study: Uid = None,
+    limit: Limit = 100, cursor: Cursor = None,
+) -> Listed[Commitment]:  # fmt: skip
+    """What we asked for, the newest first."""
+    after = cursors.read(cursor, UUID)
+    found = await commitments.list_commitments(desk.database, state, station, study, limit + 1, after)
+    return cursors.page_of([Commitment(**row) for row in found], limit, lambda row: (row.created_at, str(row.id)))
+
+
+@router.get("/received")
+async def list_received(
+    desk: OfDesk, principal: Viewer, state: State = None,
+    station: Annotated[str | None, Query(max_length=16, description="The peer that asked.")] = None,
+    study: Uid = None, limit: Limit = 100, cursor: Cursor = None,
+) -> Listed[ReceivedCommitment]:  # fmt: skip
+    """What peers asked us for, the newest first."""
+    after = cursors.read(cursor, UUID)
+    found = await commitments.list_received(desk.database, state, station, study, limit + 1, after)
+    rows = [ReceivedCommitment(**row | {"source": row["from"]}) for row in found]
+    return cursors.page_of(rows, limit, lambda row: (row.received_at, str(row.id)))
+
+
+@router.get("/{commitment}")
+async def show_commitment(desk: OfDesk, principal: Viewer, commitment: UUID) -> dict[str, Any]:
+    """One, of either kind, with at most 1000 of its instances and their failure reasons by name."""
+    return await commitments.show(desk.database, commitment, MOST_PARTS)
+
+
+@router.post("/{commitment}/retry")
+async def retry_commitment(desk: OfDesk, principal: Operator, commitment: UUID) -> Asked:
+    """Ask again, as a new commitment, for what a FAILURE left without commitment."""
+    return asked(await commitment_requests.retry(desk.database, principal.actor, commitment))
+
+
+@router.post("/{commitment}/cancel")
+async def cancel_commitment(desk: OfDesk, principal: Operator, commitment: UUID) -> Asked:
+    """Give it up: it becomes FAILURE."""
+    return asked(await commitment_requests.cancel(desk.database, principal.actor, commitment))

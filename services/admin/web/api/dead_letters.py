@@ -1,0 +1,84 @@
+"""Messages that no consumer could take."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+
+from services.admin import dead_letters
+from services.admin.dead_letters import MOST_REASON
+from services.admin.web import cursors
+from services.admin.web.asking import Operator, Viewer
+from services.admin.web.cursors import Cursor, Limit, Listed
+from services.admin.web.desk import OfDesk
+
+router: Final = APIRouter(prefix="/dead-letters", tags=["dead letters"])
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+LetterState = Literal["PARKED", "REPLAYED", "DISCARDED"]
+
+
+class ListedLetter(BaseModel):
+    """A message that died in a queue, and why; PARKED until somebody replays or discards it."""
+
+    id: int
+    died_at: datetime
+    queue: str
+    reason: str
+    event_id: UUID | None
+    message_type: str | None
+    state: LetterState
+    resolved_at: datetime | None
+    resolved_by: str | None
+
+
+class Letter(ListedLetter):
+    """With its headers and body, as text; bytes that are none are replaced."""
+
+    headers: dict[str, Any]
+    body: str
+
+
+class Why(BaseModel):
+    """Why it is given up; the audit keeps it."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=MOST_REASON, examples=["sent again by hand"])]
+
+
+class Resolved(BaseModel):
+    """Its number, and what it is now."""
+
+    id: int
+    state: LetterState
+
+
+@router.get("")
+async def list_letters(
+    desk: OfDesk, principal: Viewer, state: Annotated[LetterState | None, Query()] = None, limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Listed[ListedLetter]:  # fmt: skip
+    """The newest first, without their bodies."""
+    before = cursors.read(cursor, int)["after_key"]
+    rows = await dead_letters.list_letters(desk.database, state, limit + 1, before)
+    return cursors.page_of([ListedLetter(**row) for row in rows], limit, lambda row: (row.died_at, str(row.id)))
+
+
+@router.get("/{number}")
+async def show_letter(desk: OfDesk, principal: Operator, number: Number) -> Letter:
+    """One with its body, which may hold patient data: the look is audited."""
+    return Letter(**await dead_letters.seen(desk.database, principal.actor, number))
+
+
+@router.post("/{number}/replay")
+async def replay_letter(desk: OfDesk, principal: Operator, number: Number) -> Resolved:
+    """Send it to its queue again."""
+    await dead_letters.replay(desk.database, principal.actor, [number])
+    return Resolved(id=number, state="REPLAYED")
+
+
+@router.post("/{number}/discard")
+async def discard_letter(desk: OfDesk, principal: Operator, number: Number, why: Why) -> Resolved:
+    """Give it up; it stays listed."""
+    await dead_letters.discard(desk.database, principal.actor, [number], why.reason)
+    return Resolved(id=number, state="DISCARDED")

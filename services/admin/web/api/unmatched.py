@@ -1,0 +1,63 @@
+"""Studies that are stored and were never to be sent anywhere."""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from schemas.api.jobs import Asked
+from services.admin import requests, studies
+from services.admin.studies import unmatched_key
+from services.admin.web import cursors
+from services.admin.web.asking import Operator, Viewer
+from services.admin.web.cursors import Cursor, Limit, Listed
+from services.admin.web.desk import OfDesk
+from services.admin.web.told import asked
+from services.admin.when import NEVER, when_of
+
+router: Final = APIRouter(prefix="/unmatched", tags=["unmatched"])
+Since = Annotated[
+    str | None, Query(max_length=64, description="Not received before: a span such as 7d, or a time.", examples=["7d"])
+]
+
+
+class Unmatched(BaseModel):
+    """What of a study came from one station and was to be sent nowhere for one reason."""
+
+    study_instance_uid: str
+    source: str
+    instances: int
+    first_received_at: datetime
+    last_received_at: datetime
+    rule_set: int | None
+    why: str
+
+
+class To(BaseModel):
+    """A station that may be sent to."""
+
+    to: Annotated[str, Field(min_length=1, max_length=16, examples=["ARCHIVE"])]
+
+
+@router.get("")
+async def list_unmatched(
+    desk: OfDesk, principal: Viewer, since: Since = None, limit: Limit = 100, cursor: Cursor = None
+) -> Listed[Unmatched]:
+    """What came last first."""
+    beginning = NEVER if since is None else when_of(since)
+    rows = await studies.unmatched(desk.database, beginning, limit + 1, cursors.read(cursor, str))
+    found = [Unmatched(**row) for row in rows]
+    return cursors.page_of(found, limit, lambda row: (row.last_received_at, unmatched_key(row.model_dump())))
+
+
+@router.post("/{study}/route")
+async def route_unmatched(desk: OfDesk, principal: Operator, study: str) -> Asked:
+    """Have the live rule set decide again."""
+    return asked(await requests.route(desk.database, principal.actor, [study]))
+
+
+@router.post("/{study}/send")
+async def send_unmatched(desk: OfDesk, principal: Operator, study: str, wanted: To) -> Asked:
+    """Have the whole study sent to a station."""
+    return asked(await requests.send(desk.database, principal.actor, [study], wanted.to))

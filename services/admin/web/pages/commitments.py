@@ -1,0 +1,76 @@
+"""Storage commitment: what we asked of others, and what others asked of us."""
+
+from typing import Annotated, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from services.admin import commitment_requests, commitments
+from services.admin.commitments import RECEIVED_STATES, STATES
+from services.admin.web import cursors
+from services.admin.web.asking import Operator, Viewer
+from services.admin.web.desk import OfDesk
+from services.admin.web.rendering import message, page
+from services.admin.web.told import sentence
+
+router: Final = APIRouter(prefix="/commitments")
+LISTED: Final = 50
+MOST_PARTS: Final = 1000
+RECEIVED: Final = "received"
+Text = Annotated[str, Query(max_length=500)]
+
+
+@router.get("")
+async def list_commitments(
+    request: Request, desk: OfDesk, principal: Viewer, side: Text = "", state: Text = "", station: Text = "",
+    study: Text = "", cursor: Text = "",
+) -> Response:  # fmt: skip
+    """The newest first, those that the filter in the address fits; ``side``: received for what others asked."""
+    received = side == RECEIVED
+    states = RECEIVED_STATES if received else STATES
+    asked = {"side": side, "state": state, "station": station.strip(), "study": study.strip()}
+    chosen = {name: value for name, value in asked.items() if value}
+    known = chosen.get("state") if state in states else None  # each side has states of its own
+    list_them = commitments.list_received if received else commitments.list_commitments
+    after = cursors.read(cursor or None, UUID)
+    rows = await list_them(desk.database, known, chosen.get("station"), chosen.get("study"), LISTED + 1, after)
+    at = "received_at" if received else "created_at"
+    found = cursors.page_of(rows, LISTED, lambda row: (row[at], str(row["id"])))
+    return page(
+        request,
+        "commitments.html",
+        rows=found.items,
+        received=received,
+        wanted=asked,
+        states=states,
+        here=f"/commitments?{urlencode(chosen | ({'cursor': cursor} if cursor else {}))}",
+        next=found.next and f"/commitments?{urlencode(chosen | {'cursor': found.next})}",
+    )
+
+
+@router.get("/{commitment}")
+async def show_commitment(request: Request, desk: OfDesk, principal: Viewer, commitment: UUID) -> Response:
+    """One, of either kind, with its instances."""
+    found = await commitments.show(desk.database, commitment, MOST_PARTS)
+    received = "from" in found
+    may = {kind: not received and not commitment_requests.refusal(kind, found) for kind in KINDS}
+    return page(request, "commitment.html", found=found, received=received, may=may, most=MOST_PARTS)
+
+
+KINDS: Final[tuple[commitment_requests.Kind, ...]] = ("retry-commitment", "cancel-commitment")
+
+
+@router.post("/{commitment}/retry")
+async def retry_commitment(request: Request, desk: OfDesk, principal: Operator, commitment: UUID) -> Response:
+    """Ask again for what is not committed."""
+    requested = await commitment_requests.retry(desk.database, principal.actor, commitment)
+    return message(request, sentence(requested, "It is asked for again, as a new commitment."))
+
+
+@router.post("/{commitment}/cancel")
+async def cancel_commitment(request: Request, desk: OfDesk, principal: Operator, commitment: UUID) -> Response:
+    """Give it up."""
+    requested = await commitment_requests.cancel(desk.database, principal.actor, commitment)
+    return message(request, sentence(requested, "It is given up."))

@@ -1,0 +1,16 @@
+"""What is told of an action that another service carries out (pure)."""
+
+from schemas.api.jobs import Asked
+from services.admin.requests import Requested
+
+
+def asked(requested: Requested) -> Asked:
+    """For the API."""
+    return Asked(id=requested.id, done=requested.result is not None, result=requested.result)
+
+
+def sentence(requested: Requested, done: str) -> str:
+    """For a person; ``done``: what is said once it is."""
+    if requested.result is None:
+        return "It is kept and will be done: the service that does it does not answer now."
+    return done

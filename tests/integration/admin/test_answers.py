@@ -1,0 +1,251 @@
+"""What holds for everything the desk answers: problems, headers, entity tags, lists, hostile text, the audit."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from services.admin.changes import audit
+from tests.desk import ADDRESS, Desk
+from tests.integration.cli.test_asking import DEAD, JOB, RECORDED
+from tests.integration.cli.test_commitments import ASKED, IDS, INBOUND, OURS, RECEIVED, REPORTED
+
+HOSTILE = "\"><script>alert(1)</script>' onload=x {{7*7}}"
+STATION = {"title": "CT1", "host": "127.0.0.1", "port": 104}
+
+
+async def recorded(desk: Desk) -> None:
+    """A study that was sent and committed in part, a commitment that others asked for, dead letters."""
+    await desk.rows("insert into config.station (title, host, port) values ('ARCHIVE1', '127.0.0.1', 105)")
+    for name in (RECORDED, ASKED, REPORTED, RECEIVED, DEAD):
+        text = name
+        for placeholder, value in IDS.items():
+            text = text.replace(placeholder, value)
+        for statement in filter(str.strip, text.split(";\n")):
+            await desk.rows(statement.replace("%", "%%"))
+
+
+def problem(answer: httpx.Response, status: int) -> str:
+    """The detail of a problem, RFC 9457."""
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json"), answer.text
+    document = answer.json()
+    assert (document["type"], document["status"]) == ("about:blank", status)
+    assert document["title"]
+    detail: str = document["detail"]
+    assert detail
+    return detail
+
+
+async def test_every_kind_of_error_is_a_problem(desk: Desk) -> None:
+    admin, nobody = desk.admin, await desk.client()
+    assert "log in" in problem(await nobody.get("/api/v1/jobs"), 401)
+    assert "only admins" in problem(await desk.viewer.get("/api/v1/users"), 403)
+    assert "ABSENT" in problem(await admin.get("/api/v1/stations/ABSENT"), 404)
+    problem(await admin.get("/api/v1/nothing"), 404)
+    problem(await admin.put("/api/v1/jobs"), 405)
+    assert "already" in problem(await twice(admin), 409)
+    problem(await admin.patch("/api/v1/stations/CT1", json={}, headers={"If-Match": '"x"'}), 412)
+    problem(await admin.patch("/api/v1/stations/CT1", json={}), 428)
+    wrong = await admin.post("/api/v1/stations", json={"title": "A" * 17, "host": "x", "port": 1})
+    assert "A" * 17 in problem(wrong, 422)
+    faulty = await admin.get("/api/v1/jobs?limit=0&state=lost")
+    assert {each["place"] for each in faulty.json()["errors"]} == {"query.limit", "query.state"}
+    assert "begin again" in problem(await admin.get("/api/v1/jobs?cursor=bad"), 422)
+    problem(await admin.post("/api/v1/stations", content=b"{", headers={"Content-Type": "application/json"}), 422)
+    await desk.database.close()
+    problem(await admin.get("/api/v1/jobs"), 503)
+    page = await admin.get("/jobs")
+    assert (page.status_code, "<h1>" in page.text) == (503, True)
+
+
+async def test_a_fault_of_the_gateways_own_is_a_problem_too_and_tells_no_data(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*given: object) -> None:
+        raise ValueError("DOE^JOHN")
+
+    monkeypatch.setattr("services.admin.jobs.list_jobs", broken)
+    with capture_logs() as logs:
+        assert "DOE" not in problem(await desk.admin.get("/api/v1/jobs"), 500)
+        page = await desk.admin.get("/jobs")
+    assert [each["event"] for each in logs] == ["request_failed"] * 2
+    assert (page.status_code, "DOE" in page.text, "<h1>" in page.text) == (500, False, True)
+    assert "Content-Security-Policy" in page.headers
+
+
+async def twice(client: httpx.AsyncClient) -> httpx.Response:
+    await client.post("/api/v1/stations", json=STATION)
+    return await client.post("/api/v1/stations", json=STATION)
+
+
+async def test_every_answer_says_what_a_browser_may_do_with_it(desk: Desk) -> None:
+    paths = ("/", "/login", "/nothing", "/static/desk.css", "/api/v1/jobs", "/api/v1/nothing", "/audit/export.csv")
+    answers = [await desk.admin.get(path) for path in (*paths, "/")] + [await (await desk.client()).get("/jobs")]
+    nonces = []
+    for answer in answers:
+        headers = answer.headers
+        policy = headers["Content-Security-Policy"]
+        nonces += re.findall(r"script-src 'nonce-([^']+)'", policy)
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
+        assert headers["Cache-Control"] == ("max-age=3600" if "/static/" in str(answer.url) else "no-store")
+    assert len(set(nonces)) == len(answers)
+    for script in re.findall(r"<script[^>]*>", answers[0].text):
+        assert f'nonce="{nonces[0]}"' in script
+        assert " src=" in script
+
+
+async def test_an_edit_is_refused_if_the_station_was_changed_since_it_was_seen(desk: Desk) -> None:
+    made = await desk.admin.post("/api/v1/stations", json=STATION)
+    seen = {"If-Match": made.headers["ETag"]}
+    assert (await desk.viewer.get("/api/v1/stations/CT1")).headers["ETag"] == seen["If-Match"]
+    first = await desk.admin.patch("/api/v1/stations/CT1", json={"port": 105}, headers=seen)
+    assert (first.status_code, first.json()["port"]) == (200, 105)
+    assert first.headers["ETag"] != seen["If-Match"]
+    late = await desk.admin.patch("/api/v1/stations/CT1", json={"description": "lost?"}, headers=seen)
+    assert "load it again" in problem(late, 412)
+    assert "changed meanwhile" in problem(await desk.admin.delete("/api/v1/stations/CT1", headers=seen), 412)
+    form = await desk.admin.post("/stations/CT1", data={"host": "127.0.0.1", "port": "106", "seen": seen["If-Match"]})
+    assert form.status_code == 412
+    now = (await desk.admin.get("/api/v1/stations/CT1")).json()
+    assert (now["port"], now["description"]) == (105, "")
+    gone = await desk.admin.delete("/api/v1/stations/CT1", headers={"If-Match": first.headers["ETag"]})
+    assert gone.status_code == 204
+
+
+async def test_a_title_is_edited_as_it_was_seen(desk: Desk) -> None:
+    made = await desk.admin.post("/api/v1/titles", json={"title": "DESK2", "associations": 4})
+    assert made.status_code == 201
+    tag = {"If-Match": made.headers["ETag"]}
+    assert (await desk.admin.patch("/api/v1/titles/DESK2", json={"associations": 5}, headers=tag)).is_success
+    problem(await desk.admin.patch("/api/v1/titles/DESK2", json={"associations": 6}, headers=tag), 412)
+    assert [each["associations"] for each in (await desk.viewer.get("/api/v1/titles")).json()] == [5]
+
+
+LISTS = {
+    "jobs": "insert into routing.job (id, kind, state, destination, study_instance_uid, created_at)"
+    " select gen_random_uuid(), 'send', 'COMPLETED', 'A', '1.2.3', now() - (n / 3) * interval '1 s'"
+    " from generate_series(1, 25) n",
+    "commitments": "insert into commitment.commitment (id, study_instance_uid, destination, server, state, created_at)"
+    " select gen_random_uuid(), '1.2.' || n, 'A', 'V', 'COLLECTING', now() - (n / 3) * interval '1 s'"
+    " from generate_series(1, 25) n",
+    "dead-letters": "insert into runtime.dead_letter (queue, reason, headers, body, fingerprint)"
+    " select 'q', 'r', '{}', 'b', n::text::bytea from generate_series(1, 25) n",
+    "audit": "insert into audit.entry (at, actor, action, object)"
+    " select now() - (n / 3) * interval '1 s', 'cli:x', 'y', n from generate_series(1, 25) n",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_is_walked_from_page_to_page_and_everything_is_seen_once(desk: Desk, name: str) -> None:
+    await desk.rows(LISTS[name])
+    query = {"limit": "4"} | ({"action": "y"} if name == "audit" else {})
+    ids: list[Any] = []
+    cursor = None
+    while True:
+        found = (await desk.admin.get(f"/api/v1/{name}", params=query | ({"cursor": cursor} if cursor else {}))).json()
+        ids += [each["id"] for each in found["items"]]
+        cursor = found["next"]
+        if cursor is None:
+            break
+    assert (len(ids), len(set(ids))) == (25, 25)
+    whole = (await desk.admin.get(f"/api/v1/{name}", params=query | {"limit": "1000"})).json()
+    assert [each["id"] for each in whole["items"]] == ids
+
+
+async def test_hostile_text_is_escaped_on_every_page(desk: Desk) -> None:
+    await recorded(desk)
+    await desk.rows("update config.station set description = %s", HOSTILE)
+    await desk.rows("update routing.job set reason = %s, rule = %s", HOSTILE, HOSTILE)
+    await desk.rows("update routing.delivery set reason = %s", HOSTILE)
+    await desk.rows("update commitment.commitment set reason = %s", HOSTILE)
+    await desk.rows("update commitment.inbound set reason = %s", HOSTILE)
+    await desk.rows("update runtime.dead_letter set reason = %s, body = %s", HOSTILE, HOSTILE.encode())
+    async with desk.database.transaction() as conn:
+        await audit(conn, HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, {HOSTILE: 1})
+    (letter, *_) = await desk.rows("select id from runtime.dead_letter")
+    pages = [
+        "/", "/stations", "/stations/ARCHIVE1", "/jobs", f"/jobs/{JOB}", "/commitments", f"/commitments/{OURS}",
+        "/commitments?side=received", f"/commitments/{INBOUND}", "/attention?since=365d",
+        f"/attention/letters/{letter['id']}", "/audit", "/users", "/settings", "/api",
+    ]  # fmt: skip
+    pages += [f"{page}?{name}={httpx.QueryParams({'x': HOSTILE})['x']}" for page, name in QUERIES]
+    shown = ""
+    for page in pages:
+        answer = await desk.admin.get(page)
+        assert answer.status_code in (200, 404, 422), (page, answer.text)
+        assert "<script>alert" not in answer.text, page
+        assert "' onload=x" not in answer.text, page
+        shown += answer.text
+    assert shown.count("&lt;script&gt;alert(1)") > 10
+
+
+QUERIES = [
+    ("/stations", "q"), ("/jobs", "study"), ("/commitments", "station"), ("/commitments", "side"), ("/audit", "actor"),
+    ("/audit", "since"), ("/attention", "state"), ("/attention", "since"), ("/settings", "q"), ("/login", "next"),
+]  # fmt: skip
+
+
+async def test_the_audit_tells_who_did_what_from_where_and_what_changed(desk: Desk) -> None:
+    made = await desk.admin.post("/api/v1/stations", json=STATION)
+    tag = {"If-Match": made.headers["ETag"]}
+    await desk.admin.patch("/api/v1/stations/CT1", json={"port": 105, "description": "new"}, headers=tag)
+    (entry,) = (await desk.admin.get("/api/v1/audit?action=station.set&object=CT1")).json()["items"]
+    assert (entry["actor"], entry["address"], entry["object"]) == ("user:admin", ADDRESS, "CT1")
+    assert (entry["before"]["port"], entry["after"]["port"]) == (104, 105)
+    page = (await desk.admin.get("/audit?object=CT1&since=1h")).text
+    assert "<dt>port</dt><dd><del>104</del> <ins>105</ins>" in page
+    assert "station.add" in page
+    assert "session.begin" not in page
+    assert "session.begin" in (await desk.admin.get("/audit?action=session")).text
+    assert (await desk.admin.get("/audit?since=soon")).status_code == 422
+
+
+async def test_the_audit_is_exported_whole_and_no_cell_is_a_formula(desk: Desk) -> None:
+    await desk.rows(
+        "insert into audit.entry (actor, action, object) select '=cmd()', 'y', n from generate_series(1, 2500) n"
+    )
+    answer = await desk.admin.get("/audit/export.csv?action=y")
+    lines = answer.text.splitlines()
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert (len(lines), lines[0]) == (2501, "at,actor,address,action,object,before,after")
+    assert all(",'=cmd()," in line for line in lines[1:])
+    (entry,) = (await desk.admin.get("/api/v1/audit?action=audit.export")).json()["items"]
+    assert entry["actor"] == "user:admin"
+
+
+async def test_a_setting_that_is_secret_is_never_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_NOTICES_SMTP_PASSWORD", "hidden-one")
+    monkeypatch.setenv("GATEWAY_INGEST_LIMIT", "17")
+    password = desk.runtime.settings.database_url.split("@")[0].rpartition(":")[2]
+    page, document = await desk.admin.get("/settings"), await desk.admin.get("/api/v1/settings")
+    for answer in (page, document):
+        assert "hidden-one" not in answer.text
+        assert password not in answer.text
+        assert "guest:guest" not in answer.text
+        assert "GATEWAY_INGEST_LIMIT" in answer.text
+    told = {each["variable"]: each for each in document.json()}
+    assert told["GATEWAY_AET"] == {"variable": "GATEWAY_AET", "value": "DESK", "source": "home"}
+    assert told["GATEWAY_NOTICES_SMTP_PASSWORD"]["value"] == "set, not shown"
+    assert told["GATEWAY_ADMIN_SESSION_HOURS"]["source"] == "default"
+
+
+async def test_the_api_describes_itself_and_every_operation_declares_its_problems(desk: Desk) -> None:
+    document = (await desk.viewer.get("/api/v1/openapi.json")).json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            told = operation["responses"]
+            assert {"401", "403", "503"} <= set(told), (method, path)
+            for status in set(told) - {"200", "201", "204"}:
+                assert list(told[status]["content"]) == ["application/problem+json"], (method, path)
+            named = {each["name"] for each in operation["parameters"]}
+            secret = path.startswith(("/api/v1/users", "/api/v1/keys"))
+            assert ("Idempotency-Key" in named) == (method != "get" and not secret), (method, path)
+    assert "examples" in json.dumps(document)
+    page = (await desk.viewer.get("/api")).text
+    assert all(f"<code>{path}</code>" in page for path in document["paths"])

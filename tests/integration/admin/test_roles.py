@@ -1,0 +1,226 @@
+"""Every route of the application with the least role that may use it: nobody else gets in."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from services.admin.access.role import Role
+from tests.desk import URL, Desk
+
+NOBODY: Final = "nobody"
+_KIND: Final = re.compile(":[a-z]+}")
+ROUTES: Final = """
+nobody    GET   /login
+nobody    POST  /login
+viewer    POST  /logout
+viewer    POST  /theme
+viewer    GET   /
+viewer    GET   /now
+viewer    GET   /events
+viewer    GET   /{path}
+viewer    GET   /stations
+admin     GET   /stations/new
+viewer    GET   /stations/{title}
+admin     POST  /stations
+admin     POST  /stations/{title}
+admin     POST  /stations/{title}/remove
+operator  POST  /stations/{title}/echo
+operator  POST  /stations/{title}/hold
+operator  POST  /stations/{title}/resume
+admin     POST  /stations/{title}/test
+operator  GET   /remote
+operator  POST  /remote/{title}/query
+operator  POST  /remote/{title}/retrieve
+admin     POST  /api/v1/stations/{title}/test
+operator  POST  /api/v1/stations/{title}/query
+operator  POST  /api/v1/stations/{title}/retrieve
+viewer    GET   /patients
+viewer    GET   /patients/studies/{uid}
+viewer    GET   /patients/studies/{uid}/series
+viewer    GET   /patients/studies/{uid}/series/{series}
+viewer    GET   /patients/studies/{uid}/instances
+viewer    GET   /patients/studies/{uid}/rules
+viewer    GET   /patients/studies/{uid}/download
+viewer    GET   /patients/instances/{uid}
+viewer    GET   /patients/instances/{uid}/download
+operator  POST  /patients/send
+operator  POST  /patients/route
+operator  POST  /patients/delete
+operator  POST  /patients/correct/begin
+operator  GET   /patients/correct
+operator  POST  /patients/correct/preview
+operator  POST  /patients/correct
+viewer    GET   /api/v1/studies/{uid}/instances
+viewer    GET   /api/v1/studies/{uid}/journey
+viewer    GET   /api/v1/studies/{uid}/download
+operator  POST  /api/v1/studies/send
+operator  POST  /api/v1/studies/route
+operator  POST  /api/v1/studies/delete
+operator  POST  /api/v1/studies/correct
+operator  POST  /api/v1/studies/correct/preview
+viewer    GET   /api/v1/instances/{uid}/header
+viewer    GET   /api/v1/instances/{uid}/download
+viewer    GET   /rules
+operator  POST  /rules/hold
+operator  POST  /rules/resume
+viewer    GET   /rules/versions
+viewer    GET   /rules/versions/compare
+viewer    GET   /rules/versions/{number}
+admin     POST  /rules/versions/{number}/roll-back
+viewer    GET   /api/v1/rules
+viewer    GET   /api/v1/rules/live
+viewer    GET   /api/v1/rules/sets
+viewer    GET   /api/v1/rules/sets/{number}
+viewer    GET   /api/v1/rules/sets/{number}/text
+viewer    GET   /api/v1/rules/sets/{number}/changes
+admin     POST  /api/v1/rules/sets/{number}/roll-back
+operator  POST  /api/v1/rules/check
+admin     POST  /api/v1/rules/publish
+viewer    GET   /api/v1/rules/drafts
+viewer    GET   /api/v1/rules/drafts/{name}
+admin     PUT   /api/v1/rules/drafts/{name}
+admin     DELETE /api/v1/rules/drafts/{name}
+operator  POST  /api/v1/rules/hold
+operator  POST  /api/v1/rules/resume
+viewer    GET   /jobs
+viewer    GET   /jobs/{job}
+operator  POST  /jobs/{job}/cancel
+operator  POST  /jobs/{job}/retry
+operator  POST  /jobs/{job}/complete
+operator  POST  /jobs/{job}/first
+viewer    GET   /commitments
+viewer    GET   /commitments/{commitment}
+operator  POST  /commitments/{commitment}/retry
+operator  POST  /commitments/{commitment}/cancel
+viewer    GET   /attention
+operator  GET   /attention/letters/{number}
+operator  POST  /attention/letters/{number}/replay
+operator  POST  /attention/letters/{number}/discard
+operator  POST  /attention/studies/route
+operator  POST  /attention/studies/send
+admin     GET   /audit
+admin     GET   /audit/export.csv
+admin     GET   /users
+admin     POST  /users
+admin     POST  /users/role
+admin     POST  /users/password
+admin     POST  /users/remove
+admin     POST  /users/keys
+admin     POST  /users/keys/{key_id}/revoke
+admin     GET   /settings
+viewer    GET   /api
+viewer    GET   /api/v1/openapi.json
+viewer    GET   /api/v1/status
+viewer    GET   /api/v1/stations
+admin     POST  /api/v1/stations
+viewer    GET   /api/v1/stations/{title}
+admin     PATCH /api/v1/stations/{title}
+admin     DELETE /api/v1/stations/{title}
+operator  POST  /api/v1/stations/{title}/echo
+operator  PUT   /api/v1/stations/{title}/hold
+operator  DELETE /api/v1/stations/{title}/hold
+viewer    GET   /api/v1/jobs
+viewer    GET   /api/v1/jobs/{job}
+operator  POST  /api/v1/jobs/{job}/cancel
+operator  POST  /api/v1/jobs/{job}/retry
+operator  POST  /api/v1/jobs/{job}/complete
+operator  POST  /api/v1/jobs/{job}/first
+viewer    GET   /api/v1/studies
+viewer    GET   /api/v1/studies/{uid}
+viewer    GET   /api/v1/commitments
+viewer    GET   /api/v1/commitments/received
+viewer    GET   /api/v1/commitments/{commitment}
+operator  POST  /api/v1/commitments/{commitment}/retry
+operator  POST  /api/v1/commitments/{commitment}/cancel
+viewer    GET   /api/v1/dead-letters
+operator  GET   /api/v1/dead-letters/{number}
+operator  POST  /api/v1/dead-letters/{number}/replay
+operator  POST  /api/v1/dead-letters/{number}/discard
+viewer    GET   /api/v1/unmatched
+operator  POST  /api/v1/unmatched/{study}/route
+operator  POST  /api/v1/unmatched/{study}/send
+viewer    GET   /api/v1/titles
+admin     POST  /api/v1/titles
+viewer    GET   /api/v1/titles/{title}
+admin     PATCH /api/v1/titles/{title}
+admin     DELETE /api/v1/titles/{title}
+admin     GET   /api/v1/users
+admin     POST  /api/v1/users
+admin     PUT   /api/v1/users/{name}/role
+admin     PUT   /api/v1/users/{name}/password
+admin     DELETE /api/v1/users/{name}
+admin     GET   /api/v1/keys
+admin     POST  /api/v1/keys
+admin     DELETE /api/v1/keys/{key_id}
+admin     GET   /api/v1/audit
+admin     GET   /api/v1/settings
+"""
+"""Method and path as the application has them; the role is the least that may."""
+SAMPLES: Final = {"job": "11111111-1111-1111-1111-111111111111", "number": "1", "key_id": "0123456789ab"}
+
+
+def table() -> dict[tuple[str, str], str]:
+    """Who may do what, from the text above."""
+    rows = [line.split() for line in ROUTES.strip().splitlines()]
+    return {(method, path): role for role, method, path in rows}
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """Method and path of every route the application has, without the kinds of their parameters."""
+    for route in iter_route_contexts(app.routes):
+        for method in route.methods or ():
+            yield method, _KIND.sub("}", str(route.path))
+
+
+async def test_every_route_is_in_the_table(desk: Desk) -> None:
+    there, listed = set(routes(desk.app)), set(table())
+    assert sorted(there - listed) == [], "routes without a role here"
+    assert sorted(listed - there) == [], "roles of routes that are not there"
+
+
+async def test_nobody_uses_a_route_whose_role_is_not_enough(desk: Desk) -> None:
+    order = [NOBODY, *Role]
+    nobody = await desk.client(headers={"Origin": URL})
+    clients = [nobody, desk.viewer, desk.operator]
+    for (method, path), least in table().items():
+        for client, role in zip(clients, order, strict=False):
+            answer = None
+            if order.index(role) < order.index(least):
+                answer = await client.request(method, sample(path))
+                assert refused(answer, role), (method, path, role, answer.status_code)
+
+
+async def test_who_may_use_a_route_gets_in(desk: Desk) -> None:
+    """Each with its least role: what comes of it differs, but it is no refusal."""
+    clients = {Role.VIEWER: desk.viewer, Role.OPERATOR: desk.operator, Role.ADMIN: desk.admin}
+    for (method, path), least in table().items():
+        if least == NOBODY or path in ("/logout", "/events"):
+            continue
+        answer = await clients[Role(least)].request(method, sample(path))
+        assert answer.status_code not in (401, 403), (method, path, answer.text)
+        assert answer.status_code != 500, (method, path, answer.text)
+
+
+def sample(path: str) -> str:
+    """A path with something in place of its parameters."""
+    for name, value in SAMPLES.items():
+        path = path.replace(f"{{{name}}}", value)
+    for name in ("commitment", "draft", "id"):
+        path = path.replace(f"{{{name}}}", SAMPLES["job"])
+    while "{" in path:
+        before, _, rest = path.partition("{")
+        path = f"{before}1.2.3{rest.partition('}')[2]}"
+    return path
+
+
+def refused(answer: httpx.Response, role: str) -> bool:
+    """Nobody is told to log in, others that they may not."""
+    if role != NOBODY:
+        return answer.status_code == 403
+    if answer.status_code == 303:
+        return answer.headers["Location"].startswith("/login?next=")
+    return answer.status_code == 401
