@@ -46,6 +46,7 @@ def message(request: Request, text: str, *, bad: bool = False, code: HTTPStatus 
     response = page(request, "message.html", code=code, text=text, bad=bad)
     response.headers["HX-Retarget"] = "#messages"
     response.headers["HX-Reswap"] = "beforeend"
+    response.headers["HX-Reselect"] = "unset"  # the page around a button may select parts of itself
     return response
 
 

@@ -86,6 +86,35 @@ admin     PUT   /api/v1/rules/drafts/{name}
 admin     DELETE /api/v1/rules/drafts/{name}
 operator  POST  /api/v1/rules/hold
 operator  POST  /api/v1/rules/resume
+operator  POST  /api/v1/rules/explanations
+operator  POST  /api/v1/rules/try
+operator  POST  /api/v1/rules/dry-runs
+operator  GET   /api/v1/rules/dry-runs/{run}
+operator  DELETE /api/v1/rules/dry-runs/{run}
+operator  GET   /api/v1/rules/names
+operator  GET   /api/v1/rules/values
+viewer    GET   /api/v1/rules/tests
+operator  GET   /api/v1/rules/tests/{name}
+admin     PUT   /api/v1/rules/tests/{name}
+admin     PUT   /api/v1/rules/tests/{name}/file
+admin     DELETE /api/v1/rules/tests/{name}
+operator  POST  /api/v1/rules/tests/run
+viewer    GET   /rules/tests
+admin     POST  /rules/tests
+admin     POST  /rules/tests/file
+admin     POST  /rules/tests/{name}/remove
+operator  POST  /rules/dry-runs
+operator  GET   /rules/dry-runs/{run}
+operator  POST  /rules/dry-runs/{run}/cancel
+admin     POST  /rules/drafts
+operator  GET   /rules/drafts/{name}
+admin     POST  /rules/drafts/{name}
+admin     POST  /rules/drafts/{name}/publish
+admin     POST  /rules/drafts/{name}/discard
+operator  POST  /rules/check
+operator  POST  /rules/try
+operator  GET   /rules/names
+operator  GET   /rules/values
 viewer    GET   /jobs
 viewer    GET   /jobs/{job}
 operator  POST  /jobs/{job}/cancel
@@ -209,7 +238,7 @@ def sample(path: str) -> str:
     """A path with something in place of its parameters."""
     for name, value in SAMPLES.items():
         path = path.replace(f"{{{name}}}", value)
-    for name in ("commitment", "draft", "id"):
+    for name in ("commitment", "run"):
         path = path.replace(f"{{{name}}}", SAMPLES["job"])
     while "{" in path:
         before, _, rest = path.partition("{")
