@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
+import pydicom.data
 import pytest
 from playwright.sync_api import expect
 
@@ -28,10 +30,11 @@ rules:
 
 @dataclass
 class Site:
-    """A gateway with an archive, and the window of its admin."""
+    """A gateway with an archive and a workstation, and the window of its admin."""
 
     gateway: RunningGateway
     archive: StationReceiver
+    workstation: StationReceiver
     window: Window
     password: str
 
@@ -46,6 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) 
     """One for the whole walk."""
     with ExitStack() as stack:
         archive = stack.enter_context(StationReceiver("ARCHIVE"))
+        workstation = stack.enter_context(StationReceiver("WORKSTATION"))
         shared = stack.enter_context(fresh_servers())
         gateway = stack.enter_context(running_gateway(tmp_path_factory.mktemp("desk"), shared=shared))
         until(lambda: "first login: " in log_of(gateway), limit=30, what="the first password to be printed")
@@ -54,7 +58,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) 
         opened = stack.enter_context(browser())
         url = gateway.http_address("admin")
         assert url is not None
-        yield Site(gateway, archive, stack.enter_context(window(opened, url)), told[1])
+        yield Site(gateway, archive, workstation, stack.enter_context(window(opened, url)), told[1])
 
 
 def log_of(gateway: RunningGateway) -> str:
@@ -164,6 +168,53 @@ def test_a_remote_station_is_asked_and_retrieved_from(site: Site) -> None:
     expect(page.get_by_role("heading", name="Retrieve to ARCHIVE")).to_be_visible()
     until(lambda: len(site.archive.uids) == 4, limit=20, what="the archive to have it again")
     expect(page.get_by_text("COMPLETED").first).to_be_visible()
+
+
+WITH_WORKSTATION = """version: 1
+rules:
+  - name: archive
+    when: {all: []}
+    send: [{to: ARCHIVE}]
+  - name: reading room
+    when: {tag: Modality, op: equals, value: CT}
+    send: [{to: WORKSTATION}]
+"""
+
+
+CT_FILE = Path(str(pydicom.data.get_testdata_file("CT_small.dcm")))
+
+
+def test_a_rule_is_built_tried_and_published(site: Site) -> None:
+    """With a file that is dropped, on what was received, and then for real; rolled back it sends no longer."""
+    page = site.window.page
+    site.gateway.add_station("WORKSTATION", site.workstation.port, "--store")
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Rules").click()
+    page.get_by_text("Change the rules…").click()
+    page.get_by_role("button", name="Begin").click()
+    editor = page.get_by_label("Rules as YAML")
+    editor.fill(WITH_WORKSTATION.replace("WORKSTATION", "NOBODY"))
+    expect(page.locator("#findings")).to_contain_text("NOBODY")
+    editor.fill(WITH_WORKSTATION)
+    expect(page.locator("#findings")).to_contain_text("2 rules, no faults")
+    page.locator("#file").set_input_files(CT_FILE)
+    expect(page.locator("#tried")).to_contain_text("WORKSTATION by reading room")
+    page.get_by_role("button", name="Compare with the live rules").click()
+    row = page.locator("#dry-run").get_by_role("row").filter(has_text="WORKSTATION")
+    expect(row).to_contain_text("3 of 3 studies")
+    page.get_by_text("Publish…").click()
+    page.get_by_label("Why").fill("agreed with the reading room")
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(page.get_by_role("heading", name="Published")).to_be_visible()
+    site.send(11)
+    until(lambda: len(site.workstation.uids) == 1, limit=15, what="the new rule to send")
+    site.window.open("/rules/versions/1")
+    page.get_by_text("Roll back to it…").click()
+    page.get_by_label("Why").fill("not yet")
+    page.get_by_role("button", name="Roll back", exact=True).click()
+    expect(page.get_by_role("cell", name="3 live copy of 1")).to_be_visible()
+    site.send(12)
+    until(lambda: ct(12, study=12).sop_instance_uid in site.archive.uids, limit=15, what="the archive to have it")
+    assert len(site.workstation.uids) == 1
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
