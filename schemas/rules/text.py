@@ -123,6 +123,14 @@ def dump(document: RuleDocument) -> str:
     return yaml.dump({"version": document.version, **plain}, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
+def inline(value: Any) -> str:
+    """Plain data on one line, as ``load`` reads it back."""
+    written: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=1 << 30
+    )
+    return written.removesuffix("...\n").strip()
+
+
 def _refuse_traps(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, _Loader):

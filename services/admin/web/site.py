@@ -38,6 +38,7 @@ from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
 from services.admin.web.pages import jobs as jobs_page
 from services.admin.web.pages import patients as patients_page
+from services.admin.web.pages import rule_builder as rule_builder_page
 from services.admin.web.pages import rule_drafts as rule_drafts_page
 from services.admin.web.pages import rule_dry_runs as rule_dry_runs_page
 from services.admin.web.pages import rule_tests as rule_tests_page
@@ -68,7 +69,9 @@ API: Final = (
     titles,
     settings,
 )
-RULES: Final = (rule_versions_page, rule_tests_page, rule_dry_runs_page, rule_drafts_page, rules_page)
+RULES: Final = (
+    rule_versions_page, rule_tests_page, rule_dry_runs_page, rule_builder_page, rule_drafts_page, rules_page,
+)  # fmt: skip
 PAGES: Final = (
     login,
     now,

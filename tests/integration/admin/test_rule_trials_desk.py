@@ -140,7 +140,7 @@ async def test_names_and_values_for_conditions(desk: Desk, database_url: str, tm
     Recorder(database_url, tmp_path / "objects").record(ct(1), ct(2), nm_gated_tomo(3), calling_aet="CT1")
     named = (await desk.operator.get("/api/v1/rules/names?q=modal")).json()
     assert named[0] == {"written": "Modality", "told": "(0008,0060) CS"}
-    assert 'value="Modality"' in (await desk.operator.get("/rules/names?q=0008,0060")).text
+    assert 'value="Modality"' in (await desk.operator.get("/rules/names?subject=0008,0060")).text
     seen = (await desk.operator.get("/api/v1/rules/values?name=Modality")).json()
     assert seen == [{"value": "CT", "instances": 2}, {"value": "NM", "instances": 1}]
     assert 'value="CT1"' in (await desk.operator.get("/rules/values?subject=calling_aet")).text

@@ -131,9 +131,9 @@ async def try_file(
 
 
 @router.get("/names")
-async def names(request: Request, desk: OfDesk, principal: Operator, q: str = "") -> Response:
+async def names(request: Request, desk: OfDesk, principal: Operator, subject: str = "") -> Response:
     """What a condition may name, for a list of choices."""
-    return page(request, "rule_names.html", names=rule_values.names_like(q[:100]))
+    return page(request, "rule_names.html", names=rule_values.names_like(subject[:100]))
 
 
 @router.get("/values")

@@ -59,3 +59,54 @@ document.addEventListener("click", (event) => {
     });
   }
 })();
+// What the builder changed goes into the text; who moved a rule by its buttons can go on doing so.
+document.addEventListener("htmx:afterSettle", () => {
+  const rewritten = document.getElementById("rewritten");
+  const text = document.getElementById("text");
+  if (!rewritten || !text) return;
+  const value = rewritten.value;
+  rewritten.remove();
+  if (text.value !== value) {
+    text.value = value;
+    htmx.trigger(text, "rewritten");
+  }
+  const buttons = [...document.querySelectorAll("#builder [data-focus]:not(:disabled)")];
+  (buttons.find((each) => each.textContent === document.body.dataset.moved) ?? buttons[0])?.focus();
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("#builder button.quiet");
+  if (button) document.body.dataset.moved = button.textContent;
+});
+// Rules are dragged to another place.
+(() => {
+  let dragged = null;
+  const over = (event) => (dragged ? event.target.closest?.("#builder li[data-position]") : null);
+  document.addEventListener("dragstart", (event) => {
+    const rule = event.target.closest?.("#builder li[data-position]");
+    if (!rule || event.target !== rule) return;
+    dragged = rule;
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", "");
+    rule.classList.add("dragged");
+  });
+  document.addEventListener("dragover", (event) => {
+    const rule = over(event);
+    for (const each of document.querySelectorAll("#builder li.target")) each.classList.toggle("target", each === rule);
+    if (!rule) return;
+    event.preventDefault();
+    rule.classList.add("target");
+  });
+  document.addEventListener("drop", (event) => {
+    const rule = over(event);
+    if (!rule || rule === dragged) return;
+    event.preventDefault();
+    const form = document.getElementById("move");
+    form.elements.position.value = dragged.dataset.position;
+    form.elements.to.value = rule.dataset.position;
+    htmx.trigger(form, "submit");
+  });
+  document.addEventListener("dragend", () => {
+    for (const each of document.querySelectorAll("#builder li")) each.classList.remove("dragged", "target");
+    dragged = null;
+  });
+})();
