@@ -111,6 +111,11 @@ operator  GET   /rules/drafts/{name}
 admin     POST  /rules/drafts/{name}
 admin     POST  /rules/drafts/{name}/publish
 admin     POST  /rules/drafts/{name}/discard
+operator  POST  /rules/builder
+operator  POST  /rules/builder/move
+operator  POST  /rules/builder/remove
+operator  POST  /rules/builder/add
+operator  POST  /rules/builder/put
 operator  POST  /rules/check
 operator  POST  /rules/try
 operator  GET   /rules/names
