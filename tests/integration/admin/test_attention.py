@@ -1,0 +1,116 @@
+"""Commitments, dead letters and unmatched studies: looked at, and acted on, in the browser and by programs."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from tests.desk import Desk
+from tests.integration.admin.test_answers import recorded
+from tests.integration.cli.test_commitments import EXPIRED, INBOUND, OURS
+
+UNMATCHED = """
+insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
+    sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
+    association, configuration, rule_set, status, findings)
+select now() - (n / 3) * interval '1 minute', 'objects/u' || n, '1.9.' || n, 1, 'NEW', repeat('cd', 32), 10, '1.2.840',
+    '1.9.' || n || '.1', '1.9', '1.2.840.10008.1.2.1', '10.0.0.1', 'CT1', 'GATEWAY', 'a', 5, 3, 0, '[]'
+from generate_series(1, 25) n;
+insert into storage.identity
+select sop_instance_uid, 1, sha256, received_at, object_key, 10, 100, sop_class_uid, study_instance_uid, '1.9',
+    transfer_syntax_uid from storage.receipt where object_key like 'objects/u%';
+insert into routing.evaluation
+select received_at, object_key, sop_instance_uid, 1, study_instance_uid, 3, '[]' from storage.receipt
+where object_key like 'objects/u%'
+"""
+
+
+async def stored_unmatched(desk: Desk) -> None:
+    for statement in UNMATCHED.split(";"):
+        await desk.rows(statement.replace("%", "%%"))
+
+
+async def asked(desk: Desk, request: Any, result: dict[str, Any]) -> tuple[httpx.Response, dict[str, Any]]:
+    """What an action answers while a service gives that result, and the request that it made of it."""
+    answer, _ = await asyncio.gather(request, desk.answering(result))
+    (made,) = await desk.rows("select kind, body, requested_by from config.request order by requested_at desc limit 1")
+    return answer, made
+
+
+async def test_commitments_are_filtered_by_the_address_and_failures_have_their_names(desk: Desk) -> None:
+    await recorded(desk)
+    for query, ids in {
+        "": {OURS, EXPIRED}, "?state=FAILURE&study=1.2.3": {OURS}, "?station=VNA": {OURS, EXPIRED},
+        "?station=CT1": set(), "?side=received": {INBOUND}, "?side=received&station=CT1": {INBOUND},
+        "?side=received&state=READY": set(),
+    }.items():  # fmt: skip
+        page = (await desk.viewer.get(f"/commitments{query}")).text
+        assert {each for each in (OURS, EXPIRED, INBOUND) if f'href="/commitments/{each}"' in page} == ids, query
+        assert ("No commitment fits." in page) == (not ids)
+    for path in (f"/commitments/{OURS}", f"/commitments/{INBOUND}"):
+        assert "No such object instance" in (await desk.viewer.get(path)).text
+    found = (await desk.viewer.get(f"/api/v1/commitments/{OURS}")).json()
+    assert {each["failure"] for each in found["instances"]} == {"No such object instance", None}
+    received = (await desk.viewer.get("/api/v1/commitments/received")).json()["items"]
+    assert [(each["id"], each["source"]) for each in received] == [(INBOUND, "CT1")]
+
+
+async def test_a_commitment_is_asked_for_again(desk: Desk) -> None:
+    await recorded(desk)
+    answer, made = await asked(desk, desk.operator.post(f"/commitments/{OURS}/retry"), {"commitment": EXPIRED})
+    assert (answer.status_code, "asked for again" in answer.text) == (200, True)
+    assert (made["kind"], made["body"], made["requested_by"]) == (
+        "retry-commitment", {"commitment": OURS}, "user:operator",
+    )  # fmt: skip
+    over = await desk.operator.post(f"/api/v1/commitments/{OURS}/cancel")
+    assert (over.status_code, "FAILURE already" in over.json()["detail"]) == (409, True)
+    theirs = await desk.operator.post(f"/api/v1/commitments/{INBOUND}/retry")
+    assert "only the peer can ask again" in theirs.json()["detail"]
+
+
+async def test_a_dead_letter_is_looked_at_replayed_or_given_up_with_a_reason(desk: Desk) -> None:
+    await recorded(desk)
+    second, first = (await desk.viewer.get("/api/v1/dead-letters?state=PARKED")).json()["items"]
+    assert "body" not in first
+    assert "nonsense" not in (await desk.viewer.get("/attention")).text
+    assert (await desk.viewer.get(f"/attention/letters/{first['id']}")).status_code == 403
+    assert "nonsense" in (await desk.operator.get(f"/attention/letters/{first['id']}")).text
+    assert (await desk.operator.get(f"/api/v1/dead-letters/{first['id']}")).json()["body"] == "nonsense"
+    assert (await desk.operator.get("/api/v1/dead-letters/999")).status_code == 409
+    told = await desk.operator.post(f"/attention/letters/{first['id']}/replay")
+    assert (told.status_code, told.headers["HX-Trigger"]) == (200, "attention-changed")
+    (message,) = await desk.rows("select body from runtime.outbox where routing_key = 'index.instance-stored'")
+    assert message["body"] == "nonsense"
+    for silent in ({}, {"reason": " "}):
+        assert (await desk.operator.post(f"/attention/letters/{second['id']}/discard", data=silent)).status_code == 422
+    program = await desk.program()
+    gone = await program.post(f"/api/v1/dead-letters/{second['id']}/discard", json={"reason": "sent by hand"})
+    assert gone.json() == {"id": second["id"], "state": "DISCARDED"}
+    assert (await desk.operator.post(f"/attention/letters/{second['id']}/replay")).status_code == 409
+    entries = (await desk.admin.get("/api/v1/audit?action=dead-letter")).json()["items"]
+    assert [(each["action"], each["after"]) for each in entries] == [
+        ("dead-letter.discard", {"reason": "sent by hand"}), ("dead-letter.replay", None),
+        ("dead-letter.view", None), ("dead-letter.view", None),
+    ]  # fmt: skip
+    assert "None: every message was handled." in (await desk.viewer.get("/attention")).text
+
+
+async def test_unmatched_studies_are_walked_once_routed_and_sent(desk: Desk) -> None:
+    await stored_unmatched(desk)
+    await desk.rows("insert into config.station (title, host, port, store) values ('ARCHIVE1', '127.0.0.1', 105, true)")
+    seen: list[str] = []
+    query: dict[str, str] | None = {"since": "1d", "limit": "4"}
+    while query:
+        found = (await desk.viewer.get("/api/v1/unmatched", params=query)).json()
+        seen += [each["study_instance_uid"] for each in found["items"]]
+        query = found["next"] and query | {"cursor": found["next"]}
+    assert (len(seen), len(set(seen))) == (25, 25)
+    assert "no rule matched" in (await desk.viewer.get("/attention?since=1d")).text
+    data = {"study": seen[0]}
+    answer, made = await asked(desk, desk.operator.post("/attention/studies/route", data=data), {"instances": 1})
+    assert (answer.status_code, made["kind"], made["body"]["uids"]) == (200, "route", [seen[0]])
+    send = desk.operator.post("/attention/studies/send", data=data | {"to": "ARCHIVE1"})
+    answer, made = await asked(desk, send, {"jobs": []})
+    assert (answer.status_code, made["kind"], made["body"]) == (200, "send", {"uids": [seen[0]], "to": "ARCHIVE1"})
+    nowhere = await desk.operator.post(f"/api/v1/unmatched/{seen[0]}/send", json={"to": "NOWHERE"})
+    assert (nowhere.status_code, "NOWHERE" in nowhere.json()["detail"]) == (404, True)
