@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--storm", type=seconds, default=None, metavar="T", help="mixed load, random faults")
     group.addoption("--soak", type=seconds, default=None, metavar="T", help="long traffic")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements too; a name: that one alone")
+    group.addoption("--walk", action="store_true", help="write docs/walk.md and its pictures from the walk at the desk")
     group.addoption("--failed-checks", default="", help="static checks that failed before, for the summary")
 
 

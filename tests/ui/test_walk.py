@@ -10,11 +10,13 @@ import pydicom.data
 import pytest
 from playwright.sync_api import expect
 
+from tests.conftest import CHECKOUT
 from tests.factories import ct
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import Accept, Refuse, StationReceiver
+from tests.ui.walk import Walk
 from tests.ui.window import Window, browser, window
 from tests.waiting import until
 
@@ -37,6 +39,11 @@ class Site:
     workstation: StationReceiver
     window: Window
     password: str
+    walk: Walk
+
+    def tell(self, name: str) -> None:
+        """A step of the walk, as it is seen now."""
+        self.walk.tell(self.window.page, name)
 
     def send(self, *numbers: int) -> None:
         """Have SCANNER1 send instances, each of a study of its own."""
@@ -45,8 +52,11 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) -> Iterator[Site]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers, pytestconfig: pytest.Config
+) -> Iterator[Site]:
     """One for the whole walk."""
+    walk = Walk(CHECKOUT if pytestconfig.getoption("--walk") else None)
     with ExitStack() as stack:
         archive = stack.enter_context(StationReceiver("ARCHIVE"))
         workstation = stack.enter_context(StationReceiver("WORKSTATION"))
@@ -58,7 +68,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers) 
         opened = stack.enter_context(browser())
         url = gateway.http_address("admin")
         assert url is not None
-        yield Site(gateway, archive, workstation, stack.enter_context(window(opened, url)), told[1])
+        yield Site(gateway, archive, workstation, stack.enter_context(window(opened, url)), told[1], walk)
+        walk.write()
 
 
 def log_of(gateway: RunningGateway) -> str:
@@ -88,6 +99,7 @@ def test_the_first_login(site: Site) -> None:
     expect(page).to_have_url(re.compile(r"/jobs\?state=FAILED$"))
     site.window.open("/")
     expect(page.get_by_text("Nothing: everything flows.")).to_be_visible()
+    site.tell("The first login")
 
 
 def test_a_station_is_added_and_echoed(site: Site) -> None:
@@ -105,6 +117,7 @@ def test_a_station_is_added_and_echoed(site: Site) -> None:
         if store:
             page.get_by_role("button", name="Echo").click()
             expect(page.locator("#messages")).to_contain_text("C-ECHO answered with success")
+            site.tell("A station")
         page.get_by_role("link", name="Stations").click()
     expect(page.get_by_role("row", name=re.compile("ARCHIVE")).get_by_text("up")).to_be_visible()
 
@@ -118,6 +131,7 @@ def test_what_comes_is_seen_on_the_way(site: Site) -> None:
     until(lambda: len(site.archive.uids) == 1, limit=15, what="the archive to have it")
     page.get_by_role("link", name="Jobs").click()
     expect(page.get_by_text("COMPLETED").last).to_be_visible()
+    site.tell("What comes and goes")
 
 
 def test_a_station_is_held_and_resumed(site: Site) -> None:
@@ -130,6 +144,7 @@ def test_a_station_is_held_and_resumed(site: Site) -> None:
     site.send(2)
     site.window.open("/")
     expect(page.get_by_role("link", name=re.compile("ARCHIVE is held"))).to_be_visible()
+    site.tell("Hold and resume")
     page.get_by_role("link", name=re.compile("ARCHIVE is held")).click()
     page.get_by_role("button", name="Resume").click()
     until(lambda: len(site.archive.uids) == 2, limit=15, what="the archive to have what was held")
@@ -144,6 +159,7 @@ def test_a_job_is_cancelled_and_retried(site: Site) -> None:
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("dialog").get_by_role("button", name="Yes").click()
     expect(page.get_by_text("CANCELED").first).to_be_visible()
+    site.tell("A job")
     site.archive.behave(Accept())
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("COMPLETED").first).to_be_visible()
@@ -162,6 +178,7 @@ def test_a_remote_station_is_asked_and_retrieved_from(site: Site) -> None:
     expect(row).to_have_count(1)
     row.get_by_role("button", name="Series").click()
     expect(page.get_by_role("button", name="Images")).to_be_visible()
+    site.tell("A remote station")
     row.get_by_role("checkbox").first.check()
     page.get_by_label("Send to").last.select_option("ARCHIVE")
     page.get_by_role("button", name="Retrieve").last.click()
@@ -201,6 +218,7 @@ def test_a_rule_is_built_tried_and_published(site: Site) -> None:
     page.get_by_role("button", name="Compare with the live rules").click()
     row = page.locator("#dry-run").get_by_role("row").filter(has_text="WORKSTATION")
     expect(row).to_contain_text("3 of 3 studies")
+    site.tell("A rule")
     page.get_by_text("Publish…").click()
     page.get_by_label("Why").fill("agreed with the reading room")
     page.get_by_role("button", name="Publish", exact=True).click()
@@ -214,6 +232,7 @@ def test_a_rule_is_built_tried_and_published(site: Site) -> None:
     expect(page.locator("#messages")).to_contain_text("rule set 3", ignore_case=True, timeout=15_000)
     page.get_by_role("link", name="Versions").click()
     expect(page.get_by_role("cell", name="3 live copy of 1")).to_be_visible()
+    site.tell("Published and rolled back")
     site.send(12)
     until(lambda: ct(12, study=12).sop_instance_uid in site.archive.uids, limit=15, what="the archive to have it")
     assert len(site.workstation.uids) == 1

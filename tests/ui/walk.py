@@ -1,0 +1,73 @@
+"""docs/walk.md: ten minutes at the desk, told and pictured by the run that tests it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Page
+
+PAGE = Path("docs/walk.md")
+PICTURES = Path("docs/walk")
+HEAD = """# Ten minutes at the desk
+
+Written by `tests/run --walk tests/ui`, which does all of it with a browser on a gateway of its own.
+"""
+
+TEXTS: Final = {
+    "The first login": (
+        "Open the address that `deploy/local/up` prints and log in with the name and password that it prints "
+        "once. Now says what flows, and what needs a person: nothing yet."
+    ),
+    "A station": (
+        "Stations, Add a station: title, host and port are enough, and *May be sent to* for an archive. Echo "
+        "asks it whether it is there and knows us; Test… tries everything it is configured for, in plain "
+        "words."
+    ),
+    "What comes and goes": (
+        "A rule sends everything to the archive. What a scanner sends is seen on Now as it comes, and on Jobs "
+        "as it goes: to whom, how far, and why not. The filter is in the address, so that it can be kept."
+    ),
+    "Hold and resume": (
+        "Hold… at a station makes what is sent there wait, with a reason and, if wanted, an end. Now says so "
+        "among what needs a person; Resume lets it go."
+    ),
+    "A job": (
+        "A job tells each instance with its state, attempts and the status that came back, by name. It can be "
+        "cancelled, retried, and put before all others."
+    ),
+    "A remote station": (
+        "Remote asks a station what it has: studies by the usual fields, then series, then images. What is "
+        "marked it sends to us, or to another station; that is a job like any other."
+    ),
+    "A rule": (
+        "Rules, Change the rules… begins a draft. Faults are told while typing; a file that is dropped says "
+        "which rules it would take; *Compare with the live rules* says what would have been sent otherwise, "
+        "of what was received."
+    ),
+    "Published and rolled back": (
+        "Publish… makes the draft the live rules, for what is received from then on. Each version stays with "
+        "who, when and why; Roll back to it… makes a copy of an earlier one live."
+    ),
+}
+"""What to do in each step, and what is seen then."""
+
+
+@dataclass
+class Walk:
+    """What is told of each step, and its picture. Without a ``checkout`` nothing is written."""
+
+    checkout: Path | None
+    steps: list[str] = field(default_factory=list)
+
+    def tell(self, page: Page, name: str) -> None:
+        """A step that is done, by its name in ``TEXTS``."""
+        if self.checkout is None:
+            return
+        picture = f"{name.lower().replace(' ', '-')}.png"
+        page.screenshot(path=self.checkout / PICTURES / picture)
+        self.steps.append(f"## {name}\n\n{TEXTS[name]}\n\n![{name}]({PICTURES.name}/{picture})\n")
+
+    def write(self) -> None:
+        """The page, when all is told."""
+        if self.checkout is not None:
+            (self.checkout / PAGE).write_text("\n".join((HEAD, *self.steps)), encoding="utf-8")
