@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from services.dicom.status import name
 
-Kind = Literal["received", "matched", "not sent", "sent", "committed", "retrieved"]
+Kind = Literal["received", "matched", "not sent", "delivery", "commitment", "retrieval"]
 MOST_NAMED: Final = 20
 _BAD: Final = frozenset({"FAILED", "FAILURE", "UNANSWERED"})
 _GOOD: Final = frozenset({"DELIVERED", "COMPLETED", "SUCCESS"})
@@ -119,16 +119,16 @@ def _sent(delivery: Mapping[str, Any]) -> Iterator[Event]:
         outcome = state if number == len(attempts) and state in _ATTEMPTED else "FAILED"
         text = f"{changed}{_ATTEMPTED[outcome]} to {to}"
         detail = _joined(_status(each["status"]), each["reason"])
-        yield _event("sent", uid, each["at"], _capital(text), _tone(outcome), detail=detail, link=link)
+        yield _event("delivery", uid, each["at"], _capital(text), _tone(outcome), detail=detail, link=link)
     if state in _STANDING or not attempts:
         text = f"{_STANDING.get(state, state.lower())} {to}"
-        yield _event("sent", uid, None, _capital(text), _tone(state), detail=delivery["reason"] or "", link=link)
+        yield _event("delivery", uid, None, _capital(text), _tone(state), detail=delivery["reason"] or "", link=link)
     asked = delivery["commitment"]
     if asked is not None:
         text = f"Commitment by {asked['server']}: {asked['state'].lower()}"
         detail = _joined(asked["status"], asked["failure_reason"])
         where = f"/commitments/{asked['id']}"
-        yield _event("committed", uid, asked["archived_at"], text, _tone(asked["state"]), detail=detail, link=where)
+        yield _event("commitment", uid, asked["archived_at"], text, _tone(asked["state"]), detail=detail, link=where)
 
 
 def _capital(text: str) -> str:
@@ -139,7 +139,7 @@ def _retrieved(retrieval: Mapping[str, Any]) -> Iterator[Event]:
     state = retrieval["state"]
     text = f"{retrieval['operation']} by {retrieval['requester']} to {retrieval['destination']}: {state.lower()}"
     detail = _joined(_status(retrieval["status"]), retrieval["reason"])
-    yield _event("retrieved", retrieval["instance"], retrieval["at"], text, _tone(state), detail=detail)
+    yield _event("retrieval", retrieval["instance"], retrieval["at"], text, _tone(state), detail=detail)
 
 
 def _status(code: str | None) -> str:

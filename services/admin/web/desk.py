@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from services.admin.looks import Lately
+from services.admin.pictures.maker import Pictures
 from services.admin.settings import AdminSettings
 from services.dicom.profile import Profile
 from services.runtime.app import Runtime
@@ -20,6 +21,7 @@ class Desk:
     settings: AdminSettings
     profile: Profile
     lately: Lately = field(default_factory=Lately)
+    pictures: Pictures = field(default_factory=Pictures)
 
     @property
     def database(self) -> Database:

@@ -173,3 +173,31 @@ async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: D
     assert "P2" in preview
     begun = await desk.operator.post("/patients/correct/begin", data={"study": instance.study_instance_uid})
     assert begun.headers["HX-Redirect"].endswith(instance.study_instance_uid)
+
+
+async def test_pictures_are_made_of_every_frame_and_what_has_none_says_so(desk: Desk) -> None:
+    tomo, hollow = nm_gated_tomo(9), ct(10, Rows=60000, Columns=60000)
+    await stored(desk, tomo, hollow)
+    path = f"/api/v1/instances/{tomo.sop_instance_uid}/frames"
+    first, other = [await desk.viewer.get(f"{path}/{frame}") for frame in (1, 9)]
+    assert first.headers["Content-Type"] == "image/png"
+    assert first.content.startswith(b"\x89PNG")
+    assert first.content != other.content
+    beyond = await desk.viewer.get(f"{path}/33")
+    assert (beyond.status_code, "it has 32 frames" in beyond.json()["detail"]) == (409, True)
+    large = await desk.viewer.get(f"/patients/instances/{hollow.sop_instance_uid}/picture")
+    assert large.headers["Content-Type"] == "image/svg+xml"
+    assert "too large" in large.text.replace('</tspan><tspan x="80" dy="17">', " ")
+    assert await looks(desk) == [("user:viewer", "studies.picture", 1)]
+
+
+async def test_a_decoder_that_dies_costs_one_picture(desk: Desk) -> None:
+    tomo = nm_gated_tomo(11)
+    await stored(desk, tomo)
+    path = f"/api/v1/instances/{tomo.sop_instance_uid}/frames"
+    assert (await desk.viewer.get(f"{path}/1")).status_code == 200
+    process = desk.app.state.desk.pictures._process
+    process.kill()
+    process.wait()
+    assert (await desk.viewer.get(f"{path}/2")).status_code == 409
+    assert (await desk.viewer.get(f"{path}/2")).status_code == 200

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -13,6 +13,7 @@ from services.admin.web.asking import Viewer
 from services.admin.web.desk import OfDesk
 from services.admin.web.files import instance_file
 from services.admin.web.names import hides
+from services.admin.web.pictures import MOST_FRAMES, Size, picture
 
 router: Final = APIRouter(prefix="/instances", tags=["studies"])
 Revision = Annotated[int | None, Query(ge=1, le=1_000_000, description="Left out: the newest.")]
@@ -49,6 +50,15 @@ async def show_header(desk: OfDesk, principal: Viewer, uid: str, revision: Revis
     read = await header(desk.runtime.objects, found, hide_names=hides(desk, principal))
     rows = [Row(**vars(row)) for row in read.rows]
     return Header(sop_instance_uid=found["sop_instance_uid"], revision=found["revision"], rows=rows, more=read.more)
+
+
+@router.get("/{uid}/frames/{frame}", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+async def show_frame(
+    desk: OfDesk, principal: Viewer, uid: str, frame: Annotated[int, Path(ge=1, le=MOST_FRAMES)], size: Size = 512,
+    revision: Revision = None,
+) -> Response:  # fmt: skip
+    """A frame, the first is 1, as a PNG in the window that the image names. 409 where there is no picture."""
+    return await picture(desk, principal, uid, frame, size, revision)
 
 
 @router.get("/{uid}/download", response_class=Response, responses={200: {"content": {"application/dicom": {}}}})

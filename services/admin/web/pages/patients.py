@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.admin import explanations, rule_explanations, stations
+from services.admin.errors import Refused
 from services.admin.looks import Look, looked, looked_again
 from services.admin.patients import journey, search
 from services.admin.patients.header import header
@@ -18,7 +19,9 @@ from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.files import instance_file, whole_zip
 from services.admin.web.names import hides, refuse_names, seen_by
 from services.admin.web.patient_keys import FIRST, MORE, keys_of
+from services.admin.web.pictures import MOST_FRAMES, Size, picture, placeholder
 from services.admin.web.rendering import page
+from services.runtime.errors import Unavailable
 
 router: Final = APIRouter(prefix="/patients")
 LISTED: Final = 50
@@ -27,6 +30,11 @@ MOST_INSTANCES: Final = 2000
 MOST_SHOWN: Final = 500
 """Instances of a series in one part of a page."""
 MOST_EXPLAINED: Final = 200
+MOST_PICTURES: Final = 24
+MOST_LOOKED_AT: Final = 100
+"""Instances of a study among which those with pictures are sought."""
+MOST_PLAYED: Final = 1000
+"""Frames: each is a picture that the browser keeps."""
 Text = Annotated[str, Query(max_length=256)]
 Again = Annotated[bool, Query(description="The page brings itself up to date: what was seen before is no new look.")]
 
@@ -62,12 +70,14 @@ async def show_study(request: Request, desk: OfDesk, principal: Viewer, uid: str
     """A study with its series and its journey."""
     study = await search.show(desk.database, uid)
     found = await explanations.where(desk.database, study["study_instance_uid"], MOST_INSTANCES)
+    rows = await search.instances(desk.database, study["study_instance_uid"], None, MOST_LOOKED_AT, by_number=True)
     await _seen(desk, principal.actor, "studies.view", [study["study_instance_uid"]], again)
     return page(
         request,
         "study.html",
         study=seen_by(desk, principal, study),
         hidden=hides(desk, principal),
+        pictures=[row for row in rows if row["row_count"] and row["latest"]][:MOST_PICTURES],
         events=journey.events(found),
         cut_at=found.get("cut_at"),
         targets=await _targets(desk),
@@ -140,7 +150,20 @@ async def show_instance(
         more=read.more,
         q=q,
         hidden=hidden,
+        most_played=MOST_PLAYED,
     )
+
+
+@router.get("/instances/{uid}/picture")
+async def show_picture(
+    request: Request, desk: OfDesk, principal: Viewer, uid: str, revision: int | None = None,
+    frame: Annotated[int, Query(ge=1, le=MOST_FRAMES)] = 1, size: Size = 128,
+) -> Response:  # fmt: skip
+    """A frame as a picture; where there is none, a picture that says why."""
+    try:
+        return await picture(desk, principal, uid, frame, size, revision)
+    except (Refused, Unavailable) as why:
+        return placeholder(str(why))
 
 
 @router.get("/studies/{uid}/download")
