@@ -11,6 +11,7 @@ import httpx
 import pydicom
 import pytest
 
+from services.admin import rule_sets
 from services.admin.settings import AdminSettings
 from services.index.store import ReceiptKey, index_receipts
 from tests.desk import Desk, opened_desk
@@ -18,6 +19,12 @@ from tests.factories import Instance, ct, nm_gated_tomo, nm_static
 from tests.recorded import Recorder
 
 NAME = "Müller^Änne"
+RULES = """
+version: 1
+rules:
+  - {name: heads, when: {all: [{tag: StudyDescription, op: contains, value: head}]}, send: [{to: WS}]}
+"""
+STATION = "insert into config.station (title, host, port, store) values ('WS', '127.0.0.1', 1, true)"
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -75,6 +82,8 @@ async def test_a_study_is_found_by_every_key_and_each_search_is_audited(desk: De
 
 
 async def test_pages_lead_from_the_patient_to_the_header_and_never_render_what_dicom_says(desk: Desk) -> None:
+    await desk.rows(STATION)
+    await rule_sets.apply(desk.database, "cli:tests", RULES, "")
     instance = named(3, HOSTILE, HOSTILE, StudyDescription=HOSTILE, SeriesDescription=HOSTILE, InstanceNumber=7)
     await stored(desk, instance)
     study, series = instance.study_instance_uid, instance.series_instance_uid
@@ -92,6 +101,8 @@ async def test_pages_lead_from_the_patient_to_the_header_and_never_render_what_d
     assert "Received from SCANNER1" in pages[1]
     assert "No rule matched" in pages[1]
     assert instance.sop_instance_uid in pages[3]
+    assert "heads" in pages[5]
+    assert "found" in pages[5]
     assert "PatientName" in pages[6]
     filtered = texts(await desk.operator.get(f"/patients/instances/{instance.sop_instance_uid}?q=radiopharm"))
     assert "Radiopharmaceutical" in filtered
@@ -156,9 +167,7 @@ async def test_names_are_hidden_from_viewers_everywhere_if_that_is_set(hiding: D
 async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: Desk) -> None:
     instance = named(8, NAME, "P1")
     await stored(desk, instance)
-    await desk.rows(
-        "insert into config.station (title, host, port, store) values ('WS', '127.0.0.1', 1, true) returning title"
-    )
+    await desk.rows(STATION)
     chosen = {"uid": instance.study_instance_uid}
     refused = await desk.viewer.post("/patients/delete", data=chosen)
     assert refused.status_code == 403

@@ -46,6 +46,7 @@ viewer    GET   /patients/studies/{uid}/instances
 viewer    GET   /patients/studies/{uid}/rules
 viewer    GET   /patients/studies/{uid}/download
 viewer    GET   /patients/instances/{uid}
+viewer    GET   /patients/instances/{uid}/picture
 viewer    GET   /patients/instances/{uid}/download
 operator  POST  /patients/send
 operator  POST  /patients/route
@@ -63,6 +64,7 @@ operator  POST  /api/v1/studies/delete
 operator  POST  /api/v1/studies/correct
 operator  POST  /api/v1/studies/correct/preview
 viewer    GET   /api/v1/instances/{uid}/header
+viewer    GET   /api/v1/instances/{uid}/frames/{number}
 viewer    GET   /api/v1/instances/{uid}/download
 viewer    GET   /rules
 operator  POST  /rules/hold

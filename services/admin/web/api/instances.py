@@ -52,13 +52,13 @@ async def show_header(desk: OfDesk, principal: Viewer, uid: str, revision: Revis
     return Header(sop_instance_uid=found["sop_instance_uid"], revision=found["revision"], rows=rows, more=read.more)
 
 
-@router.get("/{uid}/frames/{frame}", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+@router.get("/{uid}/frames/{number}", response_class=Response, responses={200: {"content": {"image/png": {}}}})
 async def show_frame(
-    desk: OfDesk, principal: Viewer, uid: str, frame: Annotated[int, Path(ge=1, le=MOST_FRAMES)], size: Size = 512,
+    desk: OfDesk, principal: Viewer, uid: str, number: Annotated[int, Path(ge=1, le=MOST_FRAMES)], size: Size = 512,
     revision: Revision = None,
 ) -> Response:  # fmt: skip
     """A frame, the first is 1, as a PNG in the window that the image names. 409 where there is no picture."""
-    return await picture(desk, principal, uid, frame, size, revision)
+    return await picture(desk, principal, uid, number, size, revision)
 
 
 @router.get("/{uid}/download", response_class=Response, responses={200: {"content": {"application/dicom": {}}}})
