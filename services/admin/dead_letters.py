@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from services.admin.changes import audit
-from services.admin.errors import Refused
+from services.admin.errors import NotFound, Refused
 from services.runtime import dead_letters as letters
 from services.runtime.db import Connection, Database
 from services.runtime.errors import UsageError
@@ -33,21 +33,24 @@ async def seen(database: Database, actor: str, number: int) -> dict[str, Any]:
 
 
 async def show(database: Database, number: int) -> dict[str, Any]:
-    """A dead letter with headers and body (text, undecodable bytes replaced). Raises ``Refused`` if there is none."""
+    """A dead letter with headers and body (text, undecodable bytes replaced). Raises ``NotFound``."""
     async with database.transaction() as conn:
-        row = await _known(letters.shown(conn, number))
+        row = await _there(conn, number)
     return {name: value for name, value in row.items() if name != "fingerprint"} | {
         "body": bytes(row["body"]).decode(errors="replace")
     }
 
 
 async def replay(database: Database, actor: str, numbers: Sequence[int]) -> int:
-    """Send dead letters to their queues again; how many. Raises ``Refused``, and then none was."""
+    """Send dead letters to their queues again; how many. Raises ``NotFound``, ``Refused``, and then none was."""
     return await _resolve(database, actor, "dead-letter.replay", letters.replay, numbers)
 
 
 async def discard(database: Database, actor: str, numbers: Sequence[int], reason: str = "") -> int:
-    """Give dead letters up; their rows stay, and the audit keeps why. Raises ``Refused``, and then none was."""
+    """Give dead letters up; their rows stay, and the audit keeps why.
+
+    Raises ``NotFound``, ``Refused``, and then none was.
+    """
     why = reason.strip()[:MOST_REASON]
     return await _resolve(database, actor, "dead-letter.discard", letters.discard, numbers, why)
 
@@ -59,16 +62,24 @@ async def _resolve(
 
     async def work(conn: Connection) -> int:
         for number in wanted:
-            await _known(resolve(conn, number, actor))
+            await _there(conn, number)
+            await _open(resolve(conn, number, actor))
             await audit(conn, actor, action, str(number), None, {"reason": why} if why else None)
         return len(wanted)
 
     return await database.retry(work)
 
 
-async def _known(asked: Awaitable[Any]) -> Any:
-    """What was asked for; that a number is not (or no longer) there depends on what the gateway holds."""
+async def _there(conn: Connection, number: int) -> dict[str, Any]:
     try:
-        return await asked
+        return await letters.shown(conn, number)
+    except UsageError as error:
+        raise NotFound(str(error)) from None
+
+
+async def _open(resolved: Awaitable[None]) -> None:
+    """That it is resolved already depends on what the gateway holds."""
+    try:
+        await resolved
     except UsageError as error:
         raise Refused(str(error)) from None

@@ -76,7 +76,7 @@ async def test_a_dead_letter_is_looked_at_replayed_or_given_up_with_a_reason(des
     assert (await desk.viewer.get(f"/attention/letters/{first['id']}")).status_code == 403
     assert "nonsense" in (await desk.operator.get(f"/attention/letters/{first['id']}")).text
     assert (await desk.operator.get(f"/api/v1/dead-letters/{first['id']}")).json()["body"] == "nonsense"
-    assert (await desk.operator.get("/api/v1/dead-letters/999")).status_code == 409
+    assert (await desk.operator.get("/api/v1/dead-letters/999")).status_code == 404
     told = await desk.operator.post(f"/attention/letters/{first['id']}/replay")
     assert (told.status_code, told.headers["HX-Trigger"]) == (200, "attention-changed")
     (message,) = await desk.rows("select body from runtime.outbox where routing_key = 'index.instance-stored'")
