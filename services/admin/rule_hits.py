@@ -1,16 +1,18 @@
 """The use case *hits*: how often each rule matched lately, by its name."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from services.runtime.db import Database, load_queries
+from services.runtime.errors import GatewayError
 
 QUERIES: Final = load_queries(__package__, "rule_hits.sql")
 DAYS: Final = 7
 MOST: Final = 200_000
-KEPT_SECONDS: Final = 10.0
+KEPT_SECONDS: Final = 20.0
 _SECONDS: Final = 15.0
 
 
@@ -24,11 +26,13 @@ class Hit:
 
 @dataclass(frozen=True)
 class Hits:
-    """``looked_at``: instances; ``since``: where these are not all of the days, when the first of them came."""
+    """``looked_at``: instances; ``since``: where these are not all of the days, when the first of them came.
+    ``fault``: why nothing could be counted."""
 
     rules: dict[str, Hit]
     looked_at: int
     since: datetime | None
+    fault: str = ""
 
 
 class RuleHits:
@@ -36,12 +40,21 @@ class RuleHits:
 
     def __init__(self) -> None:
         self._kept: tuple[float, Hits] | None = None
+        self._counting = asyncio.Lock()
 
     async def of(self, database: Database) -> Hits:
-        """The hits of the last days, at most ``KEPT_SECONDS`` old."""
-        if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
-            self._kept = time.monotonic(), await hits(database)
-        return self._kept[1]
+        """The hits of the last days, at most ``KEPT_SECONDS`` old. Raises nothing: rules are shown without, too."""
+        async with self._counting:
+            if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
+                self._kept = time.monotonic(), await _counted(database)
+            return self._kept[1]
+
+
+async def _counted(database: Database) -> Hits:
+    try:
+        return await hits(database)
+    except GatewayError as error:
+        return Hits({}, 0, None, str(error))
 
 
 async def hits(database: Database, days: int = DAYS, most: int = MOST) -> Hits:

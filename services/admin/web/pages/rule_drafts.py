@@ -33,12 +33,14 @@ Seen = Annotated[str, Form(max_length=100)]
 @router.post("/drafts")
 async def begin(
     request: Request, desk: OfDesk, principal: Admin, name: Annotated[str, Form(max_length=64)],
-    number: Annotated[int | None, Form(ge=1)] = None,
+    number: Annotated[int | None, Form(ge=1, le=2_147_483_647)] = None,
 ) -> Response:  # fmt: skip
     """A new one: a copy of the live rules, or of the version of that number."""
     try:
         text = (await rule_sets.show(desk.database, number))["source"]
     except NotFound:
+        if number is not None:
+            raise
         text = EMPTY
     wanted = name.strip()
 
