@@ -1,11 +1,14 @@
 """A day at the desk: an admin drives the gateway with Chromium, from the first login on."""
 
+import asyncio
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import aio_pika
 import pydicom.data
 import pytest
 from playwright.sync_api import expect
@@ -238,6 +241,47 @@ def test_a_rule_is_built_tried_and_published(site: Site) -> None:
     assert len(site.workstation.uids) == 1
 
 
+UNKNOWN = b'{"type": "instance.stored", "version": 99, "body": {}}'
+
+
+def test_a_dead_letter_is_replayed_and_discarded(site: Site) -> None:
+    """Nobody can read it; replayed it comes back under another number, discarded it does not."""
+    page = site.window.page
+    with ThreadPoolExecutor(1) as thread:  # this one has the browser's loop
+        thread.submit(asyncio.run, put(site.gateway.amqp_url, "index.instance-stored", UNKNOWN)).result(20)
+    site.window.open("/")
+    page.get_by_role("link", name=re.compile("1 messages? could not be handled")).click()
+    first = page.get_by_role("row").filter(has_text="unknown message type 'instance.stored' version 99")
+    number = first.get_by_role("link").first.inner_text()
+    site.tell("A dead letter")
+    page.get_by_role("button", name=f"Replay dead letter {number}").click()
+    again = page.get_by_role("button", name=re.compile("Replay dead letter")).and_(
+        page.locator(f":not([aria-label='Replay dead letter {number}'])")
+    )
+    expect(again).to_be_visible(timeout=20_000)
+    page.get_by_role("link", name="Discard…").click()
+    page.locator("summary").filter(has_text="Discard…").click()
+    page.get_by_label("Why").fill("a program of another version sent it")
+    page.get_by_role("button", name="Discard", exact=True).click()
+    site.window.open("/attention")
+    expect(page.get_by_text("None: every message was handled.")).to_be_visible()
+
+
+async def put(url: str, queue: str, body: bytes) -> None:
+    """Send these bytes to a queue, as any program with an account could."""
+    connection = await aio_pika.connect(url)
+    async with connection, connection.channel() as channel:
+        await channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue)
+
+
+def pages(site: Site) -> list[str]:
+    """Every page, with something on it; and one that does not exist."""
+    (row,) = site.gateway.rows("select id, study_instance_uid from routing.job where kind = 'send' limit 1")
+    of_one = [f"/jobs/{row['id']}", f"/patients/studies/{row['study_instance_uid']}", "/stations/ARCHIVE"]
+    lists = ["/", "/patients", "/remote", "/jobs", "/stations", "/stations/new", "/rules", "/rules/versions"]
+    return [*lists, *of_one, "/commitments", "/attention", "/audit", "/users", "/settings", "/nothing"]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1024, 400])
 def test_every_page_is_for_everybody(site: Site, theme: str, width: int) -> None:
@@ -245,17 +289,7 @@ def test_every_page_is_for_everybody(site: Site, theme: str, width: int) -> None
     page = site.window.page
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 800})
-    for path in (
-        "/",
-        "/patients",
-        "/remote",
-        "/jobs",
-        "/stations",
-        "/stations/ARCHIVE",
-        "/stations/new",
-        "/rules",
-        "/nothing",
-    ):
+    for path in pages(site):
         site.window.open(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert site.window.issues() == []

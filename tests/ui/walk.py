@@ -48,6 +48,10 @@ TEXTS: Final = {
         "Publish… makes the draft the live rules, for what is received from then on. Each version stays with "
         "who, when and why; Roll back to it… makes a copy of an earlier one live."
     ),
+    "A dead letter": (
+        "What no service could handle waits under Attention with the reason, and so do studies that no rule sent "
+        "anywhere. A letter is looked at, replayed, or discarded with a reason; a study is routed again or sent."
+    ),
 }
 """What to do in each step, and what is seen then."""
 

@@ -69,3 +69,14 @@ document.addEventListener("htmx:afterSettle", () => {
     setTimeout(() => told.remove(), 8000);
   }
 });
+// Tables that are wider than the window are reached and moved by the keyboard too.
+(() => {
+  const reach = () => {
+    for (const table of document.querySelectorAll(".scroll")) {
+      const wide = table.scrollWidth > table.clientWidth && table.querySelector("a, button, input, select, summary") === null;
+      if (wide) table.tabIndex = 0; else table.removeAttribute("tabindex");
+    }
+  };
+  for (const event of ["DOMContentLoaded", "htmx:afterSettle"]) document.addEventListener(event, reach);
+  window.addEventListener("resize", reach);
+})();
