@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from services.admin import stations
 from services.admin.station import build
@@ -96,6 +97,24 @@ async def test_a_rule_is_held_and_resumed(desk: Desk) -> None:
     assert (archive["name"], archive["hold"]["why"]) == ("archive", "disk full")
     assert (await desk.operator.post("/api/v1/rules/resume", json={"rule": "archive"})).status_code == 200
     assert (await desk.operator.post("/api/v1/rules/resume", json={"rule": "archive"})).status_code == 409
+
+
+async def test_hits_are_counted_by_rule(desk: Desk) -> None:
+    await publish(desk, RULES)
+    for number, rules in enumerate((["nm", "archive"], ["archive"], ["archive"], ["gone"], [])):
+        days = 8 if number == 2 else 1
+        await desk.rows(_EVALUATION, days, Jsonb([{"rule": rule} for rule in rules]), number)
+    listed = (await desk.viewer.get("/api/v1/rules")).json()["rules"]
+    assert [(rule["name"], rule["hits"], rule["last_hit_at"] is None) for rule in listed] == [
+        ("nm", 1, False),
+        ("archive", 2, False),
+    ]
+
+
+_EVALUATION = """
+insert into routing.evaluation
+    (received_at, object_key, sop_instance_uid, revision, study_instance_uid, rule_set, matched)
+select now() - make_interval(days => %s), n.n::text, '1.2.' || n.n, 1, '1.2', 1, %s from (select %s::int as n) n"""
 
 
 async def test_who_may_what(desk: Desk) -> None:

@@ -5,8 +5,8 @@
   const topics = ["storage", "routing", "commitment", "config", "audit", "query", "index", "tick"];
   let stream = null;
   const parts = (topic) => document.querySelectorAll(`[hx-trigger*="live:${topic}"]`);
-  // A part in which somebody writes, or whose button waits for its answer, is not taken away from under him.
-  const inUse = (part) => document.querySelector("dialog[open]") !== null || part.querySelector(".htmx-request") !== null
+  // A part in which somebody writes, has a menu open or waits for the answer of a button, is not taken away from under him.
+  const inUse = (part) => document.querySelector("dialog[open]") !== null || part.querySelector(".htmx-request, details.menu[open]") !== null
     || (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
   const tell = (topic) => {
     for (const part of parts(topic)) {

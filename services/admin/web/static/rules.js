@@ -26,6 +26,7 @@ document.addEventListener("click", (event) => {
     target.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(`${zone.dataset.try}?${asked}`, { method: "POST", headers: headers(), body: new Blob([text, file.slice(0, MOST)]) });
+      if (answer.headers.get("HX-Redirect")) location.assign(answer.headers.get("HX-Redirect"));
       target.innerHTML = await answer.text(); // made and escaped by our own templates
     } catch {
       target.textContent = "The gateway does not answer: try again.";
@@ -108,5 +109,18 @@ document.addEventListener("click", (event) => {
   document.addEventListener("dragend", () => {
     for (const each of document.querySelectorAll("#builder li")) each.classList.remove("dragged", "target");
     dragged = null;
+  });
+})();
+// Who leaves with a text that is not saved is asked.
+(() => {
+  let saved = null;
+  document.addEventListener("DOMContentLoaded", () => saved = document.getElementById("text")?.value ?? null);
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const path = event.detail.pathInfo?.requestPath ?? "";
+    if (event.detail.successful && path.startsWith("/rules/drafts/")) saved = document.getElementById("text")?.value ?? null;
+  });
+  window.addEventListener("beforeunload", (event) => {
+    const text = document.getElementById("text");
+    if (text && saved !== null && text.value !== saved) event.preventDefault();
   });
 })();
