@@ -21,6 +21,7 @@ ALWAYS: Final[Mapping[HTTPStatus, str]] = {
 ACTING: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.CONFLICT: "What the gateway holds forbids it, or the same request is being carried out.",
 }
+SENT: Final[Mapping[HTTPStatus, str]] = {HTTPStatus.BAD_REQUEST: "The body cannot be read: it is no JSON, or no UTF-8."}
 TAGGED: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.PRECONDITION_FAILED: "It was changed meanwhile: load it again.",
     HTTPStatus.PRECONDITION_REQUIRED: "Send the ETag of what you saw as If-Match.",
@@ -90,6 +91,8 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     parameters = operation.setdefault("parameters", [])
     told = {**ALWAYS, **(ACTING if method in WRITING else {})}
+    if "requestBody" in operation:
+        told.update(SENT)
     if any(each["name"].lower() == "if-match" for each in parameters):
         told.update(TAGGED)
     if method in WRITING and keeps(path):
