@@ -279,7 +279,7 @@ def pages(site: Site) -> list[str]:
     (row,) = site.gateway.rows("select id, study_instance_uid from routing.job where kind = 'send' limit 1")
     of_one = [f"/jobs/{row['id']}", f"/patients/studies/{row['study_instance_uid']}", "/stations/ARCHIVE"]
     lists = ["/", "/patients", "/remote", "/jobs", "/stations", "/stations/new", "/rules", "/rules/versions"]
-    return [*lists, *of_one, "/commitments", "/attention", "/audit", "/users", "/settings", "/nothing"]
+    return [*lists, *of_one, "/commitments", "/attention", "/audit", "/users", "/settings", "/account", "/nothing"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -31,11 +31,21 @@ class Lifetime:
 
 async def log_in(database: Database, name: str, password: str, address: str) -> str:
     """The token of a new session. Raises ``LoginFailed``."""
+    verified = await verify(database, name, password, address)
+    token = secrets.token_urlsafe(32)
+    kept = {"token_sha256": _digest(token), "csrf_token": secrets.token_urlsafe(32)}
+    session = _tried(verified, address) | kept
+    await database.retry(lambda conn: _succeeded(conn, session))
+    return token
+
+
+async def verify(database: Database, name: str, password: str, address: str) -> str:
+    """The name of the user whose password it is. Raises ``LoginFailed``, also while too many attempts failed."""
     try:
         wanted = name_of(name)
     except UsageError:
         wanted = ""
-    tried = {"name": wanted, "address": address, "window": throttling.WINDOW_SECONDS}
+    tried = _tried(wanted, address)
     async with database.transaction() as conn:
         (recent,) = await (await conn.execute(QUERIES.recent_failures, tried)).fetchall()
         account = await (await conn.execute(QUERIES.get_account, tried)).fetchone()
@@ -45,10 +55,11 @@ async def log_in(database: Database, name: str, password: str, address: str) -> 
     if not await passwords.fits(password, None if account is None else account["password_hash"]):
         await database.retry(lambda conn: _failed(conn, tried))
         raise LoginFailed("name and password do not fit")
-    token = secrets.token_urlsafe(32)
-    session = tried | {"token_sha256": _digest(token), "csrf_token": secrets.token_urlsafe(32)}
-    await database.retry(lambda conn: _succeeded(conn, session))
-    return token
+    return wanted
+
+
+def _tried(name: str, address: str) -> dict[str, object]:
+    return {"name": name, "address": address, "window": throttling.WINDOW_SECONDS}
 
 
 async def find(database: Database, token: str, lifetime: Lifetime) -> Principal | None:

@@ -33,7 +33,7 @@ from services.admin.web.desk import Desk
 from services.admin.web.headers import Headers
 from services.admin.web.live import Live
 from services.admin.web.openapi import described
-from services.admin.web.pages import attention, events, login, now, patient_actions, reference, remote
+from services.admin.web.pages import account, attention, events, login, now, patient_actions, reference, remote
 from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
 from services.admin.web.pages import jobs as jobs_page
@@ -74,6 +74,7 @@ RULES: Final = (
 )  # fmt: skip
 PAGES: Final = (
     login,
+    account,
     now,
     events,
     stations_page,

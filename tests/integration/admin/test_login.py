@@ -145,3 +145,18 @@ async def test_the_first_account_is_made_once_however_many_processes_start(desk:
     found = await sessions.find(desk.database, token, Lifetime(60, 12))
     assert found is not None
     assert found.role == Role.ADMIN
+
+
+async def test_people_change_their_own_password_with_the_one_they_have(desk: Desk) -> None:
+    """It is theirs to know: guesses wait as at the form; afterwards every browser logs in again."""
+    other = "another horse battery"
+    guess = {"current": "a guess of somebody", "wanted": other}
+    assert (await desk.viewer.post("/account/password", data=guess)).status_code == 403
+    short = {"current": PASSWORD, "wanted": "short"}
+    assert (await desk.viewer.post("/account/password", data=short)).status_code == 422
+    changed = await desk.viewer.post("/account/password", data={"current": PASSWORD, "wanted": other})
+    assert changed.headers["HX-Redirect"] == "/login"
+    assert (await desk.viewer.get("/account")).status_code == 303
+    assert await sessions.verify(desk.database, "viewer", other, ADDRESS) == "viewer"
+    with pytest.raises(sessions.LoginFailed):
+        await sessions.verify(desk.database, "viewer", PASSWORD, ADDRESS)

@@ -18,6 +18,8 @@ nobody    GET   /login
 nobody    POST  /login
 viewer    POST  /logout
 viewer    POST  /theme
+viewer    GET   /account
+viewer    POST  /account/password
 viewer    GET   /
 viewer    GET   /now
 viewer    GET   /events

@@ -56,29 +56,29 @@ async def show_job(request: Request, desk: OfDesk, principal: Viewer, job: UUID)
 @router.post("/{job}/cancel")
 async def cancel_job(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
     """Give up what of it waits."""
-    return _told(request, await requests.cancel(desk.database, principal.actor, job), "canceled")
+    return _told(request, await requests.cancel(desk.database, principal.actor, job), "Cancelled")
 
 
 @router.post("/{job}/retry")
 async def retry_job(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
     """Try again what failed or is in doubt."""
-    return _told(request, await requests.retry(desk.database, principal.actor, job), "tried again")
+    return _told(request, await requests.retry(desk.database, principal.actor, job), "Tried again")
 
 
 @router.post("/{job}/complete")
 async def complete_job(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
     """Send what it has collected."""
-    return _told(request, await requests.complete(desk.database, principal.actor, job), "let go")
+    return _told(request, await requests.complete(desk.database, principal.actor, job), "Let go")
 
 
 @router.post("/{job}/first")
 async def put_job_first(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
     """Send what it has waiting before everything else."""
-    return _told(request, await precedence.put_first(desk.database, principal.actor, [job]), "put first")
+    return _told(request, await precedence.put_first(desk.database, principal.actor, [job]), "Put first")
 
 
 def _told(request: Request, requested: Requested, done: str) -> Response:
     if requested.result is None:
         return message(request, "It is kept and will be done: the service that does it does not answer now.")
     parts = requested.result.get("deliveries", requested.result.get("requests", 0))
-    return message(request, f"{done}: {parts}")
+    return message(request, f"{done}: {parts} {'instance' if parts == 1 else 'instances'}")
