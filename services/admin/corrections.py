@@ -10,8 +10,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from schemas.rules.steps import AnyStep, CharsetStep, SetStep
-from services.admin import previews
 from services.admin.requests import Requested, carried_out, insert, refuse_unknown, target, wanted_of
+from services.admin.rules import previews
 from services.admin.sql import SQL
 from services.admin.station_rows import all_stations
 from services.dicom.transforming.checking import fault_of

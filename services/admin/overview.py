@@ -2,7 +2,7 @@
 
 from typing import Any, Final, LiteralString
 
-from services.admin import taken
+from services.admin.rules import taken
 from services.admin.sql import SQL
 from services.runtime.db import Connection, Database
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from services.admin.changes import Change, change
 from services.admin.errors import Refused
-from services.admin.live_rules import rules_naming
+from services.admin.rules.live_rules import rules_naming
 from services.admin.sql import SQL
 from services.admin.stand_ins import impossible, naming
 from services.admin.station import Station, changed, contradictions, titles_pointing_at, titles_upstream_of

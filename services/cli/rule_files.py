@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from services.admin.faults import FaultyRules, line
-from services.admin.rule_tests import FailedTests
+from services.admin.rules.faults import FaultyRules, line
+from services.admin.rules.rule_tests import FailedTests
 from services.cli import exits
 from services.cli.output import print_json
 from services.dicom.contexts import COMMITMENT_PUSH

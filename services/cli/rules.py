@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from schemas.rules import dump, from_stored
-from services.admin import rule_findings, rule_sets, taken
-from services.admin.faults import FaultyRules
-from services.admin.rule_tests import FailedTests
+from services.admin.rules import rule_findings, rule_sets, taken
+from services.admin.rules.faults import FaultyRules
+from services.admin.rules.rule_tests import FailedTests
 from services.cli import exits, holds, rules_drafts, rules_dry_run, rules_explain, rules_preview, rules_tests
 from services.cli.output import Json, cell, print_json, print_table
 from services.cli.rule_files import (

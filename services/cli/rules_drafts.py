@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from services.admin import rule_drafts, rule_sets
-from services.admin.faults import FaultyRules
-from services.admin.rule_tests import FailedTests
+from services.admin.rules import rule_drafts, rule_sets
+from services.admin.rules.faults import FaultyRules
+from services.admin.rules.rule_tests import FailedTests
 from services.cli.output import Json, cell, print_json, print_table
 from services.cli.rule_files import Comment, RuleFile, counted, judged, read
 from services.cli.session import actor, with_database

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from services.admin import dry_run as dry_runs
-from services.admin.faults import FaultyRules
+from services.admin.rules import dry_run as dry_runs
+from services.admin.rules.faults import FaultyRules
 from services.cli.duration import duration
 from services.cli.output import Json, cell, print_json, print_table
 from services.cli.rule_files import RuleFile, counted, faults, judged, read

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from services.admin import rule_explanations
-from services.admin.faults import FaultyRules
+from services.admin.rules import rule_explanations
+from services.admin.rules.faults import FaultyRules
 from services.cli.output import Json, Limit, print_json, print_table
 from services.cli.rule_files import allowed, counted, faults, read
 from services.cli.session import with_database

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.admin.faults import FaultyRules
+from services.admin.rules.faults import FaultyRules
 from services.cli.output import Json, print_json
 from services.cli.rule_files import faults, read, transforming
 
@@ -26,7 +26,7 @@ def preview(
 ) -> None:
     """What a rule's transformation makes of a stored instance, before and after; changes and sends nothing."""
     # Imported here: no other command of the rules needs the object store.
-    from services.admin import previews
+    from services.admin.rules import previews
     from services.cli.changed_elements import print_changed, with_objects
     from services.dicom.rules import RuleFaults, parse
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from schemas.rules import from_stored
-from services.admin import rule_sets, rule_subjects, rule_tests
+from services.admin.rules import rule_sets, rule_subjects, rule_tests
 from services.cli import exits
 from services.cli.output import Json, cell, print_json, print_table
 from services.cli.rule_files import Comment, RuleFileOrLive, by_class, counted, read

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from services.admin.access.sessions import LoginFailed
 from services.admin.errors import NotFound, Refused
-from services.admin.faults import FaultyRules
-from services.admin.rule_tests import FailedTests
+from services.admin.rules.faults import FaultyRules
+from services.admin.rules.rule_tests import FailedTests
 from services.admin.web.asking import NotAllowed, NotLoggedIn
 from services.admin.web.preconditions import Changed, NoPrecondition
 from services.admin.web.rendering import in_part, message, page

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.rules import Node, RuleTextError, load
-from services.admin import rule_words
+from services.admin.rules import rule_words
 from services.dicom.rules.names import FACTS
 from services.runtime.errors import UsageError
 

@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from services.admin.dry_runs import DryRuns
-from services.admin.rule_hits import RuleHits
+from services.admin.rules.dry_runs import DryRuns
+from services.admin.rules.rule_hits import RuleHits
 from services.admin.web import problems
 from services.admin.web.api import (
     audit,

@@ -5,7 +5,7 @@ from typing import Final
 
 from fastapi import Request
 
-from services.admin.rule_subjects import Uploaded, of_upload
+from services.admin.rules.rule_subjects import Uploaded, of_upload
 from services.admin.web.desk import Desk
 from services.dicom.rules import Defaults
 from services.runtime.clock import now

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from services.admin import rule_sets, stations
+from services.admin import stations
 from services.admin.errors import Refused
-from services.admin.faults import FaultyRules
+from services.admin.rules import rule_sets
+from services.admin.rules.faults import FaultyRules
 from services.admin.station import build
 from services.runtime.db import Database
 

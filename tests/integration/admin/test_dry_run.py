@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from services.admin import dry_run as dry_runs
-from services.admin.dry_run import dry_run
 from services.admin.errors import NotFound
-from services.admin.faults import FaultyRules
-from services.admin.rule_explanations import Asked, explain
+from services.admin.rules import dry_run as dry_runs
+from services.admin.rules.dry_run import dry_run
+from services.admin.rules.faults import FaultyRules
+from services.admin.rules.rule_explanations import Asked, explain
 from services.dicom.rules import ByClass, dump, read
 from services.runtime.db import Database
 from tests.factories import ct, nm_gated_tomo

@@ -11,7 +11,7 @@ import httpx
 import pydicom
 import pytest
 
-from services.admin import rule_sets
+from services.admin.rules import rule_sets
 from services.admin.settings import AdminSettings
 from services.index.store import ReceiptKey, index_receipts
 from tests.desk import Desk, opened_desk

@@ -9,7 +9,7 @@ import pydicom.data
 import pytest
 
 from services.admin import stations
-from services.admin.dry_runs import DryRuns
+from services.admin.rules.dry_runs import DryRuns
 from services.admin.station import build
 from tests.desk import Desk
 from tests.factories import ct, nm_gated_tomo

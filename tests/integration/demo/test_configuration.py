@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deploy.local.demo import configuration as demo
-from services.admin import rule_sets, stations
+from services.admin import stations
+from services.admin.rules import rule_sets
 from services.admin.station import build
 from services.runtime.db import Database
 

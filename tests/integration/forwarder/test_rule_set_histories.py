@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from services.admin import rule_sets
+from services.admin.rules import rule_sets
 from services.dicom.rules import dump, read
 from services.forwarder.evaluation import ReceiptKey
 from tests.integration.forwarder.bench import Forwarder, Ledger, forwarder

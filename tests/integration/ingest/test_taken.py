@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from services.admin import taken
+from services.admin.rules import taken
 from services.runtime.db import Database
 from tests.conftest import execute
 from tests.ingest_process import IngestProcess, snapshot

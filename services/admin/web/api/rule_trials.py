@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from schemas.rules import from_stored
-from services.admin import rule_explanations, rule_sets, rule_subjects, rule_tests, rule_trials, rule_values
-from services.admin.dry_runs import DryRuns
 from services.admin.looks import looked
-from services.admin.rule_trials import Trial, dry_run_of
-from services.admin.rules_allowed import allowed, by_class, judged
+from services.admin.rules import rule_explanations, rule_sets, rule_subjects, rule_tests, rule_trials, rule_values
+from services.admin.rules.dry_runs import DryRuns
+from services.admin.rules.rule_trials import Trial, dry_run_of
+from services.admin.rules.rules_allowed import allowed, by_class, judged
 from services.admin.web import uploads
 from services.admin.web.api.rules import MOST_CHARACTERS, Comment, Name, Text
 from services.admin.web.asking import Admin, Operator, Viewer

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
-from services.admin import holds, publishing, rule_drafts, rule_findings, rule_sets, rule_versions
-from services.admin.rule_hits import RuleHits
-from services.admin.rule_list import LiveRules, live_rules
-from services.admin.rules_allowed import judged
+from services.admin import holds
+from services.admin.rules import publishing, rule_drafts, rule_findings, rule_sets, rule_versions
+from services.admin.rules.rule_hits import RuleHits
+from services.admin.rules.rule_list import LiveRules, live_rules
+from services.admin.rules.rules_allowed import judged
 from services.admin.web import preconditions
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.cursors import Limit

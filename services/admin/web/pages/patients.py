@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from services.admin import explanations, rule_explanations, stations
+from services.admin import explanations, stations
 from services.admin.errors import Refused
 from services.admin.looks import Look, looked, looked_again
 from services.admin.patients import journey, search
 from services.admin.patients.header import header
 from services.admin.patients.search import Search
+from services.admin.rules import rule_explanations
 from services.admin.web import cursors
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk, OfDesk

@@ -7,11 +7,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import Response
 
-from services.admin import publishing, rule_drafts, rule_findings, rule_sets, rule_trials, rule_values, stations
+from services.admin import stations
 from services.admin.errors import NotFound, Refused
-from services.admin.faults import FaultyRules
-from services.admin.rule_tests import FailedTests
-from services.admin.rules_allowed import allowed, by_class, judged
+from services.admin.rules import publishing, rule_drafts, rule_findings, rule_sets, rule_trials, rule_values
+from services.admin.rules.faults import FaultyRules
+from services.admin.rules.rule_tests import FailedTests
+from services.admin.rules.rules_allowed import allowed, by_class, judged
 from services.admin.web import preconditions, uploads
 from services.admin.web.asking import Admin, Operator
 from services.admin.web.desk import OfDesk

@@ -6,11 +6,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Path, Request
 from starlette.responses import Response
 
-from services.admin.dry_run import MOST_OBJECTS
-from services.admin.dry_runs import DryRuns
 from services.admin.errors import NotFound
-from services.admin.rule_trials import dry_run_of
-from services.admin.rules_allowed import judged
+from services.admin.rules.dry_run import MOST_OBJECTS
+from services.admin.rules.dry_runs import DryRuns
+from services.admin.rules.rule_trials import dry_run_of
+from services.admin.rules.rules_allowed import judged
 from services.admin.web.asking import Operator
 from services.admin.web.desk import OfDesk
 from services.admin.web.rendering import page

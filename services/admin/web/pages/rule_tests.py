@@ -6,9 +6,10 @@ from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import Response
 
 from schemas.rules import from_stored
-from services.admin import rule_sets, rule_subjects, rule_tests, stations
+from services.admin import stations
 from services.admin.errors import NotFound
-from services.admin.rules_allowed import by_class
+from services.admin.rules import rule_sets, rule_subjects, rule_tests
+from services.admin.rules.rules_allowed import by_class
 from services.admin.web import uploads
 from services.admin.web.asking import Admin, Viewer
 from services.admin.web.desk import Desk, OfDesk

@@ -5,8 +5,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import Response
 
-from services.admin import publishing, rule_sets, rule_versions
-from services.admin.rules_allowed import judged
+from services.admin.rules import publishing, rule_sets, rule_versions
+from services.admin.rules.rules_allowed import judged
 from services.admin.web.asking import Admin, Viewer
 from services.admin.web.desk import OfDesk
 from services.admin.web.rendering import message, page

@@ -5,9 +5,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from services.admin import holds, rule_drafts
-from services.admin.rule_hits import DAYS, RuleHits
-from services.admin.rule_list import live_rules
+from services.admin import holds
+from services.admin.rules import rule_drafts
+from services.admin.rules.rule_hits import DAYS, RuleHits
+from services.admin.rules.rule_list import live_rules
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
 from services.admin.web.rendering import page

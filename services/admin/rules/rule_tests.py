@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
-from services.admin.by_class import with_stations
 from services.admin.changes import audit
 from services.admin.errors import NotFound
-from services.admin.rule_drafts import valid_name
+from services.admin.rules.by_class import with_stations
+from services.admin.rules.rule_drafts import valid_name
 from services.admin.sql import SQL
 from services.admin.station import valid_title
 from services.dicom.rules import (

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from services.admin.dry_run import Progress
 from services.admin.errors import NotFound
-from services.admin.faults import FaultyRules
+from services.admin.rules.dry_run import Progress
+from services.admin.rules.faults import FaultyRules
 from services.runtime.errors import GatewayError, Unavailable
 from services.runtime.supervise import Supervisor
 

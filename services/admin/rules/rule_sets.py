@@ -12,10 +12,10 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from schemas.rules import from_stored, to_stored
-from services.admin import rule_drafts, rule_tests
 from services.admin.changes import Change, change
 from services.admin.errors import NotFound
-from services.admin.faults import FaultyRules
+from services.admin.rules import rule_drafts, rule_tests
+from services.admin.rules.faults import FaultyRules
 from services.admin.sql import SQL
 from services.admin.station import Station
 from services.admin.station_rows import all_stations

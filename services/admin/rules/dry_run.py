@@ -14,10 +14,10 @@ from typing import Any, Final
 from psycopg.rows import args_row
 
 from schemas.rules import RuleDocument, from_stored
-from services.admin import rule_sets
-from services.admin.by_class import with_stations
-from services.admin.dry_run_outcomes import Outcome, Outcomes, Received, Send
-from services.admin.dry_run_report import StudyNumbers, Tally
+from services.admin.rules import rule_sets
+from services.admin.rules.by_class import with_stations
+from services.admin.rules.dry_run_outcomes import Outcome, Outcomes, Received, Send
+from services.admin.rules.dry_run_report import StudyNumbers, Tally
 from services.admin.sql import SQL
 from services.dicom.beyond_facts import completed
 from services.dicom.rules import PET_RAW_RULE, ByClass, compile_rules
@@ -25,7 +25,7 @@ from services.runtime.db import Database, load_queries
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore
 
-QUERIES = load_queries("services.admin", "dry_run.sql")
+QUERIES = load_queries("services.admin.rules", "dry_run.sql")
 PAGE: Final = 5000
 MOST_OBJECTS: Final = 1000
 NOTHING_LIVE: Final = RuleDocument(version=1, rules=[])

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.admin.dry_run_outcomes import Outcome, Received, Send
+from services.admin.rules.dry_run_outcomes import Outcome, Received, Send
 
 EXAMPLES: Final = 3
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from services.admin import rule_sets
+from services.admin.rules import rule_sets
 from services.runtime.db import Database, load_queries
 from services.runtime.errors import UsageError
 

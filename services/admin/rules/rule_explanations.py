@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from schemas.rules import from_stored
-from services.admin import rule_sets
 from services.admin.errors import NotFound
+from services.admin.rules import rule_sets
 from services.admin.sql import SQL
 from services.admin.uids import uid_of
 from services.dicom.beyond_facts import completed
@@ -16,7 +16,7 @@ from services.runtime.db import Connection, Database, load_queries
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore
 
-QUERIES = load_queries("services.admin", "rule_explanations.sql")
+QUERIES = load_queries("services.admin.rules", "rule_explanations.sql")
 MOST_INSTANCES: Final = 2000
 MOST_VALUES: Final = 5
 _NO_RULES: Final = "no rule set was live at receipt"

@@ -14,8 +14,8 @@ from psycopg.rows import DictRow
 
 from schemas.rules import Rule, RuleDocument, from_stored
 from schemas.rules.steps import AnyStep
-from services.admin import rule_sets
 from services.admin.errors import NotFound, Refused
+from services.admin.rules import rule_sets
 from services.admin.uids import uid_of
 from services.dicom.transcoding import NotConvertible
 from services.dicom.transforming.apply import Content, plain_syntax, transformed

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from schemas.rules import from_stored
-from services.admin import rule_findings, rule_sets, taken
+from services.admin.rules import rule_findings, rule_sets, taken
 from services.runtime.db import Database
 
 WAIT_SECONDS: Final = 5.0

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from schemas.rules import RuleDocument, from_stored
-from services.admin import rule_drafts, rule_sets
-from services.admin.by_class import with_stations
-from services.admin.dry_run import Progress, dry_run
-from services.admin.dry_runs import Work
 from services.admin.looks import looked
-from services.admin.rule_subjects import Uploaded
+from services.admin.rules import rule_drafts, rule_sets
+from services.admin.rules.by_class import with_stations
+from services.admin.rules.dry_run import Progress, dry_run
+from services.admin.rules.dry_runs import Work
+from services.admin.rules.rule_subjects import Uploaded
 from services.dicom.rules import ByClass, CompiledRules, compile_rules, sends
 from services.runtime.db import Database
 from services.runtime.objects import ObjectStore

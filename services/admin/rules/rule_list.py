@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from schemas.rules import Rule, from_stored
-from services.admin import holds, rule_words
+from services.admin import holds
 from services.admin.errors import NotFound
-from services.admin.rule_hits import Hit, Hits
-from services.admin.rule_sets import show
+from services.admin.rules import rule_words
+from services.admin.rules.rule_hits import Hit, Hits
+from services.admin.rules.rule_sets import show
 from services.runtime.db import Database
 
 _MOST_HOLDS: Final = 1000
