@@ -166,6 +166,7 @@ def test_a_bare_environment_is_made_from_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("ready AET=GATEWAY dicom=127.0.0.1:")
+    assert re.fullmatch(r"ready AET=GATEWAY dicom=127\.0\.0\.1:.*\n", done.stdout)
+    assert re.search(r"first login: admin \S{20}", done.stderr)
     assert (clone / ".venv" / "bin" / "gateway").exists()
     assert not Path("/nowhere").exists()

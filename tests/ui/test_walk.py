@@ -282,8 +282,7 @@ def pages(site: Site) -> list[str]:
     return [*lists, *of_one, "/commitments", "/attention", "/audit", "/users", "/settings", "/account", "/nothing"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1024, 400])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1024), ("dark", 400)])
 def test_every_page_is_for_everybody(site: Site, theme: str, width: int) -> None:
     """In both themes, on a small screen and a phone: nothing is wider than the window, axe finds nothing serious."""
     page = site.window.page

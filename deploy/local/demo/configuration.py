@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from services.admin import rule_sets, stations
+from services.admin import stations
+from services.admin.rules import rule_sets
 from services.admin.station import Station, build
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError

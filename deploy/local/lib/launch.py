@@ -176,9 +176,14 @@ class Launcher:
         threading.Thread(target=self._pass_on, args=(self.gateway,), name="gateway-output", daemon=True).start()
 
     def _pass_on(self, gateway: "subprocess.Popen[bytes]") -> None:
-        """What the gateway prints is our output; the line that says ready is noticed."""
+        """What the gateway prints is our output, one line that says ready; the first password is for the person at the
+        terminal alone."""
         for line in gateway.stdout or ():
-            sys.stdout.write(line.decode("utf-8", "replace"))
+            text = line.decode("utf-8", "replace")
+            if line.startswith(b"first login: "):
+                say(text.rstrip("\n"))
+                continue
+            sys.stdout.write(text)
             sys.stdout.flush()
             if line.startswith(b"ready "):
                 self._ready.set()
