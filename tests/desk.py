@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from services.runtime.objects import open_store
 from services.runtime.outbox import Outbox
 from services.runtime.settings import RuntimeSettings
 from services.runtime.supervise import Supervisor
+from tests.waiting import until_async
 
 URL = "http://desk.test"
 PASSWORD = "correct horse battery"
@@ -91,9 +93,7 @@ class Desk:
     async def answering(self, *results: dict[str, Any]) -> None:
         """Stand in for the services: give the next requests that are made these results, in order."""
         for result in results:
-            async with asyncio.timeout(10):
-                while not await self.rows(_ANSWER, Jsonb(result)):  # noqa: ASYNC110 - the request is a row
-                    await asyncio.sleep(0.02)
+            await until_async(partial(self.rows, _ANSWER, Jsonb(result)), what="a request to be made")
 
 
 _ANSWER = """

@@ -5,13 +5,13 @@ It shares no code with the gateway, so neither hides the other's mistakes (PS3.8
 
 import socket
 import struct
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.stations.raw_sender import item, pdu
+from tests.waiting import until
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
@@ -111,15 +111,19 @@ def associated(
 def propose(port: int, contexts: Sequence[tuple[str, Sequence[str]]], **request: object) -> Items:
     """The A-ASSOCIATE-AC to a proposal, made again while there are too many for the moment: the abort of the one before
     may still be under way. Raises ``Rejected``."""
-    limit = time.monotonic() + _LIMIT_SECONDS
-    while True:
+
+    def answer() -> Items | None:
         try:
-            with associated(port, contexts, **request) as (_, answer):  # type: ignore[arg-type]
-                return answer
+            with associated(port, contexts, **request) as (_, found):  # type: ignore[arg-type]
+                return found
         except Rejected as rejected:
-            if rejected.codes != TOO_MANY or time.monotonic() > limit:
+            if rejected.codes != TOO_MANY:
                 raise
-        time.sleep(0.05)
+            return None
+
+    found = until(answer, limit=_LIMIT_SECONDS, what="an association to be free")
+    assert found is not None
+    return found
 
 
 def proposal(listener: socket.socket) -> Items:
