@@ -186,7 +186,7 @@ def amqp_url(rabbitmq: PrivateRabbitmq) -> Iterator[str]:
     """A fresh virtual host for one test module."""
     name = f"tests-{next(_numbers)}"
     yield rabbitmq.add_virtual_host(name)
-    rabbitmq.control("delete_vhost", name)
+    rabbitmq.delete_virtual_host(name)
 
 
 @pytest.fixture(scope="session")
@@ -198,7 +198,7 @@ def fresh_servers(postgresql: PrivatePostgresql, migrated_template: str, rabbitm
         name = f"gateway-{next(_numbers)}"
         with fresh_database(postgresql, migrated_template) as database_url:
             yield Servers(database_url, rabbitmq.add_virtual_host(name))
-        rabbitmq.control("delete_vhost", name)
+        rabbitmq.delete_virtual_host(name)
 
     return made
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
@@ -25,7 +25,7 @@ TRUNCATED_SAMPLES = frozenset({"MR_truncated.dcm", "rtplan_truncated.dcm"})
 WITHOUT_PIXELS = "TINY_ALPHA"
 """Folder of sample files that are headers of CT images only."""
 
-_INSTANCES_OF_A_STUDY = 10
+_INSTANCES_OF_A_STUDY = 30
 
 
 @dataclass(frozen=True)
@@ -115,15 +115,31 @@ def nm_gated_tomo(
 
 
 def small_instances(count: int, seed: int, one_study: bool = False) -> list[Instance]:
-    """Instances of a few kB: CT, MR and NM, explicit and implicit VR, in studies of ten unless all are of one."""
+    """Instances of a few kB: CT, MR and NM, explicit and implicit VR, in studies of thirty unless all are of one.
+
+    Those of one kind and study differ in their SOP Instance UIDs alone: encoding takes longer than all that follows.
+    """
     makers: tuple[Callable[..., Instance], ...] = (ct, mr, nm_static)
-    syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    kinds = [(maker, syntax) for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian) for maker in makers]
+    firsts: dict[tuple[int, int], Instance] = {}
     made = []
     for number in range(count):
         study = seed * 100_003 + (0 if one_study else number // _INSTANCES_OF_A_STUDY)
-        maker, syntax = makers[number % len(makers)], syntaxes[number % len(syntaxes)]
-        made.append(maker(seed * 1_000_003 + number, transfer_syntax=syntax, study=study, InstanceNumber=number + 1))
+        kind = number % len(kinds)
+        if (study, kind) not in firsts:
+            maker, syntax = kinds[kind]
+            firsts[study, kind] = maker(seed * 1_000_003 + number, transfer_syntax=syntax, study=study)
+        first = firsts[study, kind]
+        made.append(named(first, f"{first.sop_instance_uid[:-6]}{number:06}"))
     return made
+
+
+def named(instance: Instance, uid: str) -> Instance:
+    """The same under another SOP Instance UID of the same length. Raises ValueError for one of another length."""
+    if len(uid) != len(instance.sop_instance_uid):
+        raise ValueError(f"{uid} is not as long as {instance.sop_instance_uid}")
+    data_set = instance.data_set.replace(instance.sop_instance_uid.encode(), uid.encode())
+    return replace(instance, sop_instance_uid=uid, data_set=data_set)
 
 
 def nuclear_medicine_instances(count: int, seed: int) -> list[Instance]:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from services.runtime.processes import PR_SET_PDEATHSIG
+from services.runtime.forking import PR_SET_PDEATHSIG
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LONGEST_REQUEST = 1 << 20

@@ -4,8 +4,9 @@ import json
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ class RunningGateway:
         self.rabbitmq = PrivateRabbitmq(self.home / "rabbitmq")
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.parts: dict[str, Part] = {}
+        self._asking = threading.Lock()
+        self._connection: psycopg.Connection[dict[str, Any]] | None = None
 
     # ------------------------------------------------------------------------------------------- life
 
@@ -192,6 +195,8 @@ class RunningGateway:
         """Kill what is left, in no order worth keeping."""
         for name in list(self.parts):
             self.kill(name)
+        if self._connection is not None:
+            self._connection.close()
         if self.shared is None:
             self.rabbitmq.kill()
             self.postgresql.stop()
@@ -241,8 +246,13 @@ class RunningGateway:
 
     def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         """What the database answers."""
-        with psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True) as connection:
-            return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+        with self._asking:
+            if self._connection is not None:
+                with suppress(psycopg.OperationalError):  # the database has been away since
+                    return self._connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+                self._connection.close()
+            self._connection = psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True)
+            return self._connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
 
 
 def _http_status(url: str) -> int:

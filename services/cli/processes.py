@@ -1,6 +1,5 @@
 """``gateway run`` and ``gateway up``: the processes of the gateway."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,8 +8,6 @@ from services.cli.names import LISTENING, SERVICES, WITH_PUBLIC_HTTP, chosen, en
 
 if TYPE_CHECKING:
     from services.runtime.processes import Plan
-
-COMMAND = (sys.executable, "-m", "services.cli", "run")
 
 
 def register(app: typer.Typer) -> None:
@@ -37,11 +34,13 @@ def up(
     """Run the whole gateway as supervised processes until SIGTERM or SIGINT; SIGHUP replaces the receiving ones."""
     from services.dicom.profile import profile_for
     from services.dicom.settings import DicomSettings
-    from services.runtime import processes
+    from services.runtime import app, processes
     from services.runtime.settings import RuntimeSettings
 
     profile_for(RuntimeSettings.load(), DicomSettings.load())  # what is wrong is said once, before anything starts
-    raise typer.Exit(processes.up(plans(ingest_processes), COMMAND))
+    for name in SERVICES:
+        app.resolve(entry_point(name))  # loaded once, for every process
+    raise typer.Exit(processes.up(plans(ingest_processes), lambda names: app.run([entry_point(n) for n in names])))
 
 
 def plans(ingest_processes: int) -> list["Plan"]:

@@ -5,27 +5,28 @@ each of them: a process is replaced (SIGHUP) by starting its successor, waiting 
 SIGTERM and SIGINT drain all, the second one kills. Children die with this process, however it ends.
 """
 
-import ctypes
 import fcntl
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import structlog
 
 from services.runtime import logs
 from services.runtime.errors import UsageError
+from services.runtime.forking import ForkedProcess, forked, keep_shared
 from services.runtime.settings import HOME_FILE, RuntimeSettings
 from services.runtime.supervise import restart_delay
 
@@ -36,10 +37,11 @@ START_SECONDS = 60.0  # for a successor to become ready; then the replacement is
 DRAIN_MARGIN_SECONDS = 5.0
 STEADY_SECONDS = 30.0  # a process that lived so long starts again without the back-off of earlier deaths
 BACKLOG = 1024
-PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger(__name__)
-_libc = ctypes.CDLL(None, use_errno=True)
+
+Run = Callable[[Sequence[str]], int]
+"""Runs a process of these services to its end; the exit status."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,23 @@ class Plan:
         return "-".join(self.services)
 
 
-def up(plans: Sequence[Plan], command: Sequence[str]) -> int:
-    """Run ``command SERVICE…`` for every plan until a signal; the exit status. Raises ``UsageError``."""
+def up(plans: Sequence[Plan], run: Run) -> int:
+    """Run a process for every plan until a signal; the exit status. Raises ``UsageError``.
+
+    Load what the processes need before, and start no thread: each begins as a copy of this one.
+    """
     settings = RuntimeSettings.load()
     logs.configure("up", settings.log_level)
     os.umask(0o077)
-    return Processes(settings, plans, command).run()
+    keep_shared()
+    return Processes(settings, plans, run).run()
 
 
 @dataclass
 class Child:
     """A running process of a service."""
 
-    process: subprocess.Popen[bytes]
+    process: ForkedProcess
     file: Path  # run/<service>-<pid>.json, which the child writes
     started: float = field(default_factory=time.monotonic)
     kill_at: float | None = None
@@ -77,7 +83,7 @@ class Child:
 
     def alive(self) -> bool:
         """False once it has ended (and then its file is removed)."""
-        if self.process.poll() is None:
+        if self.process.alive():
             return True
         self.file.unlink(missing_ok=True)
         return False
@@ -128,10 +134,10 @@ class Slot:
 
 
 class Processes:
-    """The supervisor. ``command`` + service name is what starts a process."""
+    """The supervisor. ``run`` is what a process of some services does."""
 
-    def __init__(self, settings: RuntimeSettings, plans: Sequence[Plan], command: Sequence[str]) -> None:
-        self.settings, self.command = settings, command
+    def __init__(self, settings: RuntimeSettings, plans: Sequence[Plan], run: Run) -> None:
+        self.settings, self.run_services = settings, run
         self.slots = [Slot(plan) for plan in plans for _ in range(plan.count)]
         self.run_folder = settings.home / "run"
         self._replacing: list[Slot] = []
@@ -141,7 +147,7 @@ class Processes:
     def run(self) -> int:
         """Keep the processes running until SIGTERM or SIGINT; 0 after all have drained."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        with _only_one(self.run_folder), self._listening() as self.socket:
+        with _only_one(self.run_folder) as self._lock, self._listening() as self.socket:
             while not (self._stopping and not any(slot.children() for slot in self.slots)):
                 self._handle(signal.sigtimedwait(SIGNALS, TICK_SECONDS))
                 for slot in self.slots:
@@ -193,8 +199,8 @@ class Processes:
         slot.failures = 1 if now - child.started > STEADY_SECONDS else slot.failures + 1
         delay = restart_delay(slot.failures)
         slot.start_at = now + delay
-        status = child.process.returncode
-        log.error("process_died", service=slot.plan.name, pid=child.process.pid, status=status, delay_seconds=delay)
+        pid, status = child.process.pid, child.process.status
+        log.error("process_died", service=slot.plan.name, pid=pid, status=status, delay_seconds=delay)
 
     def _replace(self) -> None:
         """One step of the replacement of the first slot that waits for it."""
@@ -238,35 +244,27 @@ class Processes:
 
     def _start(self, plan: Plan) -> Child:
         port = self._http_port if plan.http else 0
-        environment = {**os.environ, "GATEWAY_HOME": str(self.settings.home), "GATEWAY_HEALTH_PORT": str(port)}
-        inherited: tuple[int, ...] = ()
+        environment = {"GATEWAY_HOME": str(self.settings.home), "GATEWAY_HEALTH_PORT": str(port)}
+        closed = [self._lock.fileno()]
         if plan.listens:
-            inherited = (self.socket.fileno(),)
             environment["GATEWAY_DICOM_FD"] = str(self.socket.fileno())
-        process = subprocess.Popen(  # its own session: Ctrl-C of a terminal reaches only the supervisor
-            [*self.command, *plan.services], env=environment, pass_fds=inherited, stdin=subprocess.DEVNULL,
-            start_new_session=True, preexec_fn=_DiesWith(os.getpid()),
-        )  # fmt: skip
+        else:
+            closed.append(self.socket.fileno())
+        process = forked(
+            f"gateway run {' '.join(plan.services)}",
+            partial(self.run_services, plan.services),
+            environment=environment,
+            unblocked=SIGNALS,
+            closed=closed,
+        )
         log.info("process_started", service=plan.name, pid=process.pid)
         return Child(process, self.run_folder / f"{plan.name}-{process.pid}.json")
 
 
-class _DiesWith:
-    """Runs in the child before exec: unblock signals, and die when the parent does (this supervisor has one thread)."""
-
-    def __init__(self, parent: int) -> None:
-        self._parent = parent
-
-    def __call__(self) -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != self._parent:
-            os._exit(1)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
 @contextmanager
-def _only_one(run_folder: Path) -> Iterator[None]:
-    """One supervisor a home. Raises ``UsageError``. Files of processes that died with an earlier one are removed."""
+def _only_one(run_folder: Path) -> Iterator[IO[str]]:
+    """One supervisor a home: its lock. Raises ``UsageError``. Files of processes that died with an earlier one are
+    removed."""
     run_folder.mkdir(parents=True, exist_ok=True)
     with (run_folder / "up.lock").open("w") as lock:
         try:
@@ -279,7 +277,7 @@ def _only_one(run_folder: Path) -> Iterator[None]:
         own = run_folder / f"up-{os.getpid()}.json"
         own.write_text(json.dumps({"service": "up", "pid": os.getpid(), "http": None}), encoding="utf-8")
         try:
-            yield
+            yield lock
         finally:
             own.unlink(missing_ok=True)
 

@@ -1,10 +1,12 @@
 """Show 1: on a fresh Debian with only python3, git and ca-certificates, a clean clone runs the demo with one command.
 
-The machine is a debootstrap root with its own mounts and process ids (chroot(8), unshare(1)); it shares the network, so
-every port is still asked of this machine. Its tarball is kept for the next run.
+The machine is a root of mmdebstrap, which makes what debootstrap makes in a third of its time, without the packages
+that are only important: with its own mounts and process ids (chroot(8), unshare(1)); it shares the network, so every port is
+still asked of this machine. Its tarball is kept for the next run.
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -22,8 +24,8 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
 SUITE = "bookworm"
 PACKAGES = "python3,git,ca-certificates"
-CACHE = Path("/var/tmp/dicom-gateway-tests") / f"{SUITE}.tar"
-AUTHORITIES = Path("etc/ssl/certs/ca-certificates.crt")
+CACHE = Path("/var/tmp/dicom-gateway-tests") / f"{SUITE}-minimal.tar"
+AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 INSIDE = "opt/a checkout"
 UP_SECONDS = 300
 POLICY = "usr/sbin/policy-rc.d"
@@ -39,8 +41,8 @@ class Machine:
         self.root = root
         root.mkdir()
         as_root("tar", "-C", str(root), "-xpf", str(CACHE))
-        shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
-        shutil.copyfile(Path("/") / AUTHORITIES, root / AUTHORITIES)
+        for name in ("etc/hosts", "etc/resolv.conf", AUTHORITIES):
+            shutil.copyfile(Path("/") / name, root / name)
         clone = root / INSIDE
         as_root("git", "-c", "safe.directory=*", "clone", "--quiet", "--no-hardlinks", str(CHECKOUT), str(clone))
 
@@ -65,10 +67,9 @@ def tarball() -> Path:
     """The packed root; made once."""
     if not CACHE.exists():
         CACHE.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder, room_for_a_root() as place:
-            root, packed = place / "root", Path(folder) / "packed"
-            as_root("debootstrap", f"--include={PACKAGES}", SUITE, str(root))
-            as_root("tar", "-C", str(root), "--numeric-owner", "-cf", str(packed), ".")
+        with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder:
+            packed = Path(folder) / "packed.tar"
+            as_root("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(packed))
             packed.rename(CACHE)
     return CACHE
 
@@ -121,6 +122,7 @@ def run_demo(machine: Machine, prefix: str = "") -> str:
     for column in ("STUDY", "SENT", "RECORDED", "ROUTED", "DELIVERED", "SAME BYTES", "COMMITMENT", "TIME"):
         assert column in done.stdout
     assert "all arrived and were committed as expected" in done.stdout
+    assert re.search(r"first login: admin \S{20}", done.stderr)
     assert not list((machine.root / "etc/systemd/system").rglob("rabbitmq-server.service"))
     return done.stdout
 
@@ -140,9 +142,9 @@ def test_a_user_with_sudo_runs_the_demo_with_one_command(machine: Machine) -> No
     allows_every_start = "#!/bin/sh\nexit 0\n"
     (machine.root / POLICY).write_text(allows_every_start)
     (machine.root / POLICY).chmod(0o755)
-    prefix = (
-        "cd /home/technician && setpriv --reuid=technician --regid=technician --init-groups env HOME=/home/technician"
-    )
+    technician = "setpriv --reuid=technician --regid=technician --init-groups"
+    prefix = f"cd /home/technician && {technician} env HOME=/nowhere PIP_CONFIG_FILE=/dev/null"
     assert "ready AET=GATEWAY dicom=127.0.0.1:" in run_demo(machine, prefix)
     assert (machine.root / POLICY).read_text() == allows_every_start
     assert (machine.root / "home/technician/.gateway/postgresql/data").stat().st_uid != 0
+    assert not (machine.root / "nowhere").exists()

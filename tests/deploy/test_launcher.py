@@ -14,7 +14,7 @@ import pytest
 from private_servers.processes import is_running
 
 from services.cli.names import LISTENING, SERVICES
-from tests.deploy.launching import CHECKOUT, READY_SECONDS, Launched, launched
+from tests.deploy.launching import READY_SECONDS, Launched, launched
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -48,11 +48,11 @@ def closed_home(tmp_path: Path) -> Path:
     return closed / "the gateway's home"
 
 
-def test_killed_with_9_leaves_nothing_and_a_second_start_finds_its_data_and_ends_when_asked(closed_home: Path) -> None:
+def test_killed_with_9_leaves_nothing_and_a_second_start_finds_its_data_and_says_what_died(closed_home: Path) -> None:
     with launched(closed_home) as launcher:
         launcher.wait_ready()
         running = launcher.command_lines()
-        for program in ("bin/postgres", "beam.smp", "epmd"):
+        for program in ("bin/postgres", "beam.smp", "epmd", "gateway run storage"):
             assert program in running
         before = launcher.addresses()
         remember(launcher)
@@ -65,7 +65,23 @@ def test_killed_with_9_leaves_nothing_and_a_second_start_finds_its_data_and_ends
         after = launcher.addresses()
         assert (after["database_url"], after["amqp_url"]) == (before["database_url"], before["amqp_url"])
         assert len(launcher.processes()) > 6
-        assert launcher.end(signal.SIGTERM) == 0
+        (card,) = (closed_home / "run").glob("up-*.json")
+        os.kill(json.loads(card.read_text())["pid"], signal.SIGKILL)
+        assert launcher.process.wait(90) == 128 + signal.SIGKILL
+        assert "gateway up died of SIGKILL" in launcher.errors.read_text()
+    assert_it_shows_only_what_it_logged(closed_home)
+
+
+def assert_it_shows_only_what_it_logged(home: Path) -> None:
+    """A start that fails shows the reason, and nothing of what earlier ones logged."""
+    before = home.with_name(f"{home.name}.stderr").stat().st_size
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with launched(home, GATEWAY_DICOM_PORT=str(port)) as launcher:
+            assert launcher.process.wait(READY_SECONDS) != 0
+    shown = launcher.errors.read_bytes()[before:].decode()
+    assert f"DICOM address 127.0.0.1:{port}: Address already in use" in shown
+    assert '{"' not in shown
 
 
 def test_asked_to_end_while_starting_it_ends_everything(tmp_path: Path) -> None:
@@ -109,24 +125,6 @@ def test_a_home_in_use_is_refused(shared: Launched) -> None:
     assert shared.process.poll() is None
 
 
-def test_it_says_what_died_and_only_what_this_start_logged(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    with launched(home) as launcher:
-        launcher.wait_ready()
-        (card,) = (home / "run").glob("up-*.json")
-        os.kill(json.loads(card.read_text())["pid"], signal.SIGKILL)
-        assert launcher.process.wait(90) == 128 + signal.SIGKILL
-        assert "gateway up died of SIGKILL" in launcher.errors.read_text()
-    said = len(launcher.errors.read_text())
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with launched(home, GATEWAY_DICOM_PORT=str(port)) as launcher:
-            assert launcher.process.wait(READY_SECONDS) != 0
-    shown = launcher.errors.read_text()[said:]
-    assert f"DICOM address 127.0.0.1:{port}: Address already in use" in shown
-    assert '{"' not in shown
-
-
 def test_a_server_that_dies_is_started_again_in_place(shared: Launched) -> None:
     remember(shared)
     postmaster = int((shared.home / "postgresql" / "data" / "postmaster.pid").read_text().split()[0])
@@ -135,38 +133,13 @@ def test_a_server_that_dies_is_started_again_in_place(shared: Launched) -> None:
     assert until(lambda: reconnects(shared), limit=60, what="the database's return")
 
 
+def test_when_asked_it_ends_with_everything(shared: Launched) -> None:
+    assert shared.end(signal.SIGTERM) == 0
+
+
 def reconnects(launcher: Launched) -> bool:
     """Whether the database answers and has its data."""
     try:
         return remembers(launcher)
     except psycopg.OperationalError:
         return False
-
-
-def test_a_bare_environment_is_made_from_nothing(tmp_path: Path) -> None:
-    """A clone at a path with spaces; HOME names no folder, pip's configuration is empty."""
-    clone = tmp_path / "a clone"
-    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True, timeout=60)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": "/nowhere",
-        "PIP_CONFIG_FILE": os.devnull,
-        "GATEWAY_HOME": str(tmp_path / "home"),
-        "GATEWAY_MINIMUM_FREE_BYTES": "1000000",
-        **{name: value for name, value in os.environ.items() if name.endswith(("_CERT", "_CERT_FILE", "_proxy"))},
-    }
-    done = subprocess.run(
-        [str(clone / "deploy" / "local" / "up"), "--once"],
-        cwd="/",
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"ready AET=GATEWAY dicom=127\.0\.0\.1:.*\n", done.stdout)
-    assert re.search(r"first login: admin \S{20}", done.stderr)
-    assert (clone / ".venv" / "bin" / "gateway").exists()
-    assert not Path("/nowhere").exists()

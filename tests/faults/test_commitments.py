@@ -1,6 +1,5 @@
 """P7: whatever is killed while peers report, each commitment ends in its one right state, each flag is as was said."""
 
-import itertools
 import random
 import threading
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import Instance, ct
+from tests.factories import Instance, ct, named
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Beside, Traffic
 from tests.running_gateway import RunningGateway, running_gateway
@@ -63,12 +62,8 @@ class Said:
 
 def studies(seed: int) -> list[Instance]:
     """Two small instances of each of 200 studies."""
-    numbers = itertools.count(seed * 1_000_003)
-    return [
-        ct(next(numbers), pixel_bytes=64, study=seed * 100_003 + study, InstanceNumber=place)
-        for study in range(COMMITMENTS)
-        for place in (1, 2)
-    ]
+    firsts = [ct(seed * 100_003 + study, pixel_bytes=64) for study in range(COMMITMENTS)]
+    return [named(first, f"{first.sop_instance_uid[:-1]}{place}") for first in firsts for place in (1, 2)]
 
 
 def kill_in_turn(gateway: RunningGateway, chance: random.Random, pause: threading.Event) -> None:

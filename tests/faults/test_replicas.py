@@ -6,12 +6,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.factories import Instance, ct
+from tests.factories import Instance, ct, named
 from tests.faults.ledger import RECORDED, Ledger
 from tests.faults.traffic import Beside, Traffic
 from tests.recorded import add_station
@@ -92,12 +91,6 @@ def study(seed: int, number: int) -> list[Instance]:
     """The instances of one study, all of one length."""
     first = ct(seed * 100_003 + number, pixel_bytes=PIXEL_BYTES, InstitutionName=ward(number))
     return [named(first, f"{first.sop_instance_uid[:-2]}{place:02}") for place in range(INSTANCES)]
-
-
-def named(instance: Instance, uid: str) -> Instance:
-    """The same under another UID of the same length."""
-    data_set = instance.data_set.replace(instance.sop_instance_uid.encode(), uid.encode())
-    return replace(instance, sop_instance_uid=uid, data_set=data_set)
 
 
 def interleaved(studies: Sequence[Sequence[Instance]], chance: random.Random) -> list[Instance]:

@@ -33,8 +33,16 @@ if ! install "$@" 2>/dev/null; then
 fi
 
 # The gateway runs brokers of its own: the packaged one, if it has just come, is not to start with the machine either.
+# deb-systemd-helper enables services where systemd is not installed (yet).
+do_not_start_with_the_machine() {
+    if command -v systemctl >/dev/null; then
+        systemctl disable --quiet "$@" || true
+    elif command -v deb-systemd-helper >/dev/null; then
+        deb-systemd-helper disable "$@" >/dev/null || true
+    fi
+}
 for package in "$@"; do
-    if [ "$package" = rabbitmq-server ] && command -v systemctl >/dev/null; then
-        systemctl disable --quiet rabbitmq-server.service epmd.service epmd.socket || true
+    if [ "$package" = rabbitmq-server ]; then
+        do_not_start_with_the_machine rabbitmq-server.service epmd.service epmd.socket
     fi
 done

@@ -1,6 +1,7 @@
 """Passwords: Argon2id, with the parameters that its library recommends."""
 
 import asyncio
+import functools
 import secrets
 from typing import Final
 
@@ -13,8 +14,6 @@ SHORTEST: Final = 12
 LONGEST: Final = 256
 _WORD_BYTES: Final = 15
 _HASHER: Final = PasswordHasher()
-_NOBODYS: Final = _HASHER.hash(secrets.token_urlsafe())
-"""Verified for names that do not exist, so that they take as long as others."""
 
 
 def generated() -> str:
@@ -31,11 +30,17 @@ async def hashed(password: str) -> str:
 
 async def fits(password: str, kept: str | None) -> bool:
     """Whether it is the password that was kept; None: of nobody."""
-    return await asyncio.to_thread(_fits, password[: LONGEST + 1], kept or _NOBODYS) and kept is not None
+    return await asyncio.to_thread(_fits, password[: LONGEST + 1], kept) and kept is not None
 
 
-def _fits(password: str, kept: str) -> bool:
+def _fits(password: str, kept: str | None) -> bool:
     try:
-        return _HASHER.verify(kept, password)
+        return _HASHER.verify(kept or _nobodys(), password)
     except (VerificationError, InvalidHashError):
         return False
+
+
+@functools.cache
+def _nobodys() -> str:
+    """Verified for names that do not exist, so that they take as long as others."""
+    return _HASHER.hash(secrets.token_urlsafe())

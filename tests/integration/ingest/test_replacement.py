@@ -20,8 +20,11 @@ SENDERS, REPLACEMENTS = 16, 20
 PAUSE_SECONDS = 0.1  # senders that never pause would leave the processes that start no processor
 UP = """
 import sys
+from services.cli.names import entry_point
+from services.runtime import app
 from services.runtime.processes import Plan, up
-sys.exit(up([Plan(("ingest",), 2, listens=True)], [sys.executable, "-m", "services.cli", "run"]))
+app.resolve(entry_point("ingest"))
+sys.exit(up([Plan(("ingest",), 2, listens=True)], lambda names: app.run([entry_point(name) for name in names])))
 """
 
 

@@ -10,12 +10,10 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import threading
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-
-SERVICE = sys.argv[-1]
 
 
 def named_file_exists(variable: str) -> bool:
@@ -56,7 +54,9 @@ def accept_until(stop: socket.socket) -> None:
         thread.join()
 
 
-def main() -> int:
+def run(services: Sequence[str]) -> int:
+    """Be this service until SIGTERM; the exit status."""
+    (service,) = services
     if named_file_exists("SMALL_SERVICE_FAILS"):
         return 3
     stop, stopping = socket.socketpair()
@@ -66,10 +66,10 @@ def main() -> int:
     signal.set_wakeup_fd(stopping.fileno())
     http = ThreadingHTTPServer(("127.0.0.1", int(os.environ["GATEWAY_HEALTH_PORT"])), Ready)
     threading.Thread(target=http.serve_forever, daemon=True).start()
-    file = Path(os.environ["GATEWAY_HOME"], "run", f"{SERVICE}-{os.getpid()}.json")
+    file = Path(os.environ["GATEWAY_HOME"], "run", f"{service}-{os.getpid()}.json")
     part = file.with_suffix(".part")
     part.write_text(
-        json.dumps({"service": SERVICE, "pid": os.getpid(), "http": f"http://127.0.0.1:{http.server_port}"})
+        json.dumps({"service": service, "pid": os.getpid(), "http": f"http://127.0.0.1:{http.server_port}"})
     )
     part.rename(file)
     if "GATEWAY_DICOM_FD" in os.environ:
@@ -79,6 +79,3 @@ def main() -> int:
     while "SMALL_SERVICE_STUBBORN" in os.environ:
         signal.pause()
     return 0
-
-
-sys.exit(main())

@@ -1,4 +1,4 @@
-"""`gateway up` with small child programs: starts, announces, restarts, replaces without a reset, drains, dies whole."""
+"""`gateway up` with small services: starts, announces, restarts, replaces without a reset, drains, dies whole."""
 
 import json
 import os
@@ -16,14 +16,16 @@ import pytest
 
 from tests.waiting import until
 
-SMALL_SERVICE = Path(__file__).with_name("small_service.py")
+HERE = Path(__file__).parent
 UP = """
 import sys
 from services.runtime.errors import UsageError
 from services.runtime.processes import Plan, up
+sys.path.append(sys.argv[1])
+import small_service
 plans = [Plan(("listening",), 2, listens=True), Plan(("quiet",)), Plan(("public",), http=True)]
 try:
-    sys.exit(up(plans, [sys.executable, sys.argv[1]]))
+    sys.exit(up(plans, small_service.run))
 except UsageError as error:
     sys.exit(str(error))
 """
@@ -63,7 +65,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         values |= {"GATEWAY_HTTP_PORT": "0", "GATEWAY_DRAIN_SECONDS": "5", "PYTHONUNBUFFERED": "1"}
         with (tmp_path / "log").open("a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", UP, str(SMALL_SERVICE)], env={**os.environ, **values, **(environment or {})},
+                [sys.executable, "-c", UP, str(HERE)], env={**os.environ, **values, **(environment or {})},
                 stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
             )  # fmt: skip
         started.append(process)
