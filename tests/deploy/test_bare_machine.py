@@ -1,8 +1,8 @@
 """Show 1: on a fresh Debian with only python3, git and ca-certificates, a clean clone runs the demo with one command.
 
-The machine is a root of mmdebstrap, which makes what debootstrap makes in a third of its time, without the packages
-that are only important: with its own mounts and process ids (chroot(8), unshare(1)); it shares the network, so every port is
-still asked of this machine. Its tarball is kept for the next run.
+The machine is a root of mmdebstrap, which makes what debootstrap makes in a third of its time, here without the
+packages that are only important. It has mounts and process ids of its own (chroot(8), unshare(1)) and shares the
+network, so every port is still asked of this machine. Its tarball is kept for the next run.
 """
 
 import os

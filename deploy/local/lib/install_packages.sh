@@ -33,12 +33,12 @@ if ! install "$@" 2>/dev/null; then
 fi
 
 # The gateway runs brokers of its own: the packaged one, if it has just come, is not to start with the machine either.
-# deb-systemd-helper enables services where systemd is not installed (yet).
+# Where systemd is not installed (yet), packages enable their services by deb-systemd-helper, which serves packages only.
 do_not_start_with_the_machine() {
     if command -v systemctl >/dev/null; then
         systemctl disable --quiet "$@" || true
     elif command -v deb-systemd-helper >/dev/null; then
-        deb-systemd-helper disable "$@" >/dev/null || true
+        DPKG_MAINTSCRIPT_PACKAGE=rabbitmq-server deb-systemd-helper disable "$@" >/dev/null || true
     fi
 }
 for package in "$@"; do

@@ -70,7 +70,7 @@ class PrivateRabbitmq(PrivateServer):
     def _call(self, expressions: str) -> None:
         """Evaluate these in the broker; rabbitmqctl, which starts an Erlang of its own, would take a second."""
         done = subprocess.run(
-            ["erl_call", "-sname", NODE, "-e"],
+            [_program("erl_call"), "-sname", NODE, "-e"],
             cwd=self.folder,
             env=self._environment(),
             input=f"{expressions}.\n",
@@ -107,11 +107,8 @@ class PrivateRabbitmq(PrivateServer):
         )
 
     def _start_port_mapper(self, lock: int, log: IO[bytes]) -> None:
-        program = shutil.which("epmd")
-        if program is None:
-            raise PrivateServerError("epmd is missing; run: apt-get install erlang-base")
         self._port_mapper = processes.start_with_us(
-            [program, "-address", LOOPBACK, "-port", str(self._ports["port_mapper"])],
+            [_program("epmd"), "-address", LOOPBACK, "-port", str(self._ports["port_mapper"])],
             folder=self.folder,
             stdout=log,
             environment=self._environment(),
@@ -181,3 +178,11 @@ def find_scripts() -> Path:
     if not found:
         raise PrivateServerError("RabbitMQ is missing; run: apt-get install --no-install-recommends rabbitmq-server")
     return found[-1].parent
+
+
+def _program(name: str) -> str:
+    """Path of a program of Erlang's. Raises PrivateServerError naming the cure."""
+    found = shutil.which(name)
+    if found is None:
+        raise PrivateServerError(f"{name} is missing; run: apt-get install erlang-base")
+    return found
