@@ -41,6 +41,8 @@ DUPLICATE_INVOCATION, MISTYPED_ARGUMENT, RESOURCE_LIMITATION = 0x0210, 0x0212, 0
 CLASS_INSTANCE_CONFLICT: Final = 0x0119
 UNRECOGNIZED_OPERATION: Final = 0x0211
 
+LONGEST_COMMENT: Final = 64
+"""Characters of VR LO (PS3.5 6.2)."""
 _PATTERN: Final = re.compile(r"(?=.{4}$)[0-9A-Fa-f]{1,4}[xX]{0,3}")
 _WARNINGS: Final = frozenset((0x0001, 0x0107, 0x0116))
 _PENDING: Final = frozenset((0xFF00, 0xFF01))
@@ -138,6 +140,13 @@ def statuses(pattern: str) -> range:
     free = 16 ** (4 - len(digits))
     first = int(digits, 16) * free
     return range(first, first + free)
+
+
+def told(status: int, comment: str = "") -> str:
+    """The answer to a C-STORE in words; ``comment`` is the peer's Error Comment (0000,0902), which may say anything."""
+    text = f"status {status:04X} {name(status)}".strip()
+    printable = "".join(character if character.isprintable() else " " for character in comment).strip()
+    return f"{text}: {printable[:LONGEST_COMMENT]}" if printable else text
 
 
 def name(status: int, service: int = commands.C_STORE) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.dicom.status import StatusClass, classify, name, statuses
+from services.dicom.status import StatusClass, classify, statuses, told
 from services.forwarder.states import Event
 
 DUPLICATE_SOP_INSTANCE = 0x0111
@@ -50,7 +50,7 @@ def classify_status(
     """
     if status == 0:
         return Verdict(Event.DELIVER, "", status)
-    reason = _reason(status, comment)
+    reason = told(status, comment)
     if profile == "xeleris":
         return Verdict(Event.REFUSE, reason, status)
     if status == DUPLICATE_SOP_INSTANCE:
@@ -60,12 +60,6 @@ def classify_status(
     if status in retried:
         return Verdict(Event.POSTPONE, reason, status)
     return Verdict(Event.REFUSE, reason, status)
-
-
-def _reason(status: int, comment: str) -> str:
-    text = f"status {status:04X} {name(status)}"
-    printable = "".join(character if character.isprintable() else " " for character in comment).strip()
-    return f"{text}: {printable[:64]}" if printable else text
 
 
 @dataclass(frozen=True)

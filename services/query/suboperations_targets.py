@@ -15,7 +15,7 @@ from services.dicom.guards import Guards
 from services.dicom.profile import Pair, Profile
 from services.dicom.reduction import reduced, reducible
 from services.dicom.requestor import MEDIUM, Peer, Requestor
-from services.dicom.status import SUCCESS, WARNING, classify, name
+from services.dicom.status import SUCCESS, WARNING, classify, told
 from services.dicom.storing_back import receiving_contexts, store_back
 from services.dicom.transcoding import NotConvertible, choose, converted, ways, why_not
 from services.dicom.uids import valid_uid
@@ -220,8 +220,7 @@ def answered(instance: Instance, response: Response, syntax: str) -> Done:
     """What a C-STORE response means for a sub-operation (pure; PS3.4 C.4.2.1.6)."""
     kind = classify(response.status)
     result = {SUCCESS: Result.COMPLETED, WARNING: Result.WARNED}.get(kind, Result.FAILED)
-    comment = "".join(character if character.isprintable() else " " for character in response.comment)
-    reason = f"{name(response.status)} {comment[:64]}".strip()
+    reason = told(response.status, response.comment) if response.status or response.comment else ""
     return Done(instance, result, response.status, reason, syntax)
 
 

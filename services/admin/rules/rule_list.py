@@ -8,6 +8,7 @@ from schemas.rules import Rule, from_stored
 from services.admin import holds
 from services.admin.errors import NotFound
 from services.admin.rules import rule_words
+from services.admin.rules.rule_hiding import document_without_names
 from services.admin.rules.rule_hits import Hit, Hits
 from services.admin.rules.rule_sets import show
 from services.runtime.db import Database
@@ -43,16 +44,15 @@ class LiveRules:
     rules: list[ListedRule]
 
 
-async def live_rules(database: Database, hits: Hits) -> LiveRules:
-    """The rules that are live."""
+async def live_rules(database: Database, hits: Hits, *, hide_names: bool = False) -> LiveRules:
+    """The rules that are live; ``hide_names``: without what their conditions on names compare with."""
     try:
         row = await show(database, None)
     except NotFound:
         return LiveRules(None, "", "", None, None, [])
     held = {each["name"]: each for each in await _held(database)}
-    rules = [
-        listed(rule, hits.rules.get(rule.name), held.get(rule.name)) for rule in from_stored(row["document"]).rules
-    ]
+    document = from_stored(document_without_names(row["document"]) if hide_names else row["document"])
+    rules = [listed(rule, hits.rules.get(rule.name), held.get(rule.name)) for rule in document.rules]
     told = ("number", "comment", "created_by", "created_at", "copied_from")
     return LiveRules(**{name: row[name] for name in told}, rules=rules)
 

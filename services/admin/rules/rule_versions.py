@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from services.admin.rules import rule_sets
+from services.admin.rules.rule_hiding import text_without_names
 from services.runtime.db import Database, load_queries
 from services.runtime.errors import UsageError
 
@@ -33,10 +34,10 @@ async def page(database: Database, before: int | None, limit: int) -> list[dict[
         return await rows.fetchall()
 
 
-async def compare(database: Database, before: int, after: int) -> list[Line]:
+async def compare(database: Database, before: int, after: int, *, hide_names: bool = False) -> list[Line]:
     """The texts of two rule sets, line by line. Raises ``NotFound``, ``UsageError`` where they are too long."""
-    old, new = [(await rule_sets.show(database, number))["source"] for number in (before, after)]
-    return await compared(old, new)
+    texts = [(await rule_sets.show(database, number))["source"] for number in (before, after)]
+    return await compared(*(map(text_without_names, texts) if hide_names else texts))
 
 
 async def compared(old: str, new: str) -> list[Line]:

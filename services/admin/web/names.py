@@ -1,13 +1,16 @@
 """Who sees names of persons: everybody, unless the setting hides them from viewers."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from services.admin.access.principal import Principal
 from services.admin.access.role import Role
 from services.admin.patients.hiding import FIELDS, without_names
+from services.admin.rules.rule_hiding import document_without_names, text_without_names
 from services.admin.web.asking import NotAllowed
 from services.admin.web.desk import Desk
+
+Told = TypeVar("Told", dict[str, Any], list[dict[str, Any]])
 
 
 def hides(desk: Desk, principal: Principal) -> bool:
@@ -15,9 +18,20 @@ def hides(desk: Desk, principal: Principal) -> bool:
     return desk.settings.hide_names_from_viewers and principal.role == Role.VIEWER
 
 
-def seen_by(desk: Desk, principal: Principal, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a study as who asks may see it."""
-    return without_names(row) if hides(desk, principal) else dict(row)
+def seen_by(desk: Desk, principal: Principal, told: Told) -> Told:
+    """Rows, or what was made of them, as who asks may see them. All that a viewer is told passes here."""
+    if not hides(desk, principal):
+        return told
+    hidden: Told = without_names(told)
+    return hidden
+
+
+def rules_seen_by(desk: Desk, principal: Principal, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule set or draft as who asks may see it: its conditions may name patients."""
+    if not hides(desk, principal):
+        return dict(row)
+    hidden = {"source": text_without_names(row["source"])}
+    return {**row, **hidden} | ({"document": document_without_names(row["document"])} if "document" in row else {})
 
 
 def refuse_names(desk: Desk, principal: Principal, asked: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import seen_by
 from services.admin.web.told import asked
 
 router: Final = APIRouter(prefix="/commitments", tags=["commitments"])
@@ -63,7 +64,8 @@ async def list_commitments(
     """What we asked for, the newest first."""
     after = cursors.read(cursor, UUID)
     found = await commitments.list_commitments(desk.database, state, station, study, limit + 1, after)
-    return cursors.page_of([Commitment(**row) for row in found], limit, lambda row: (row.created_at, str(row.id)))
+    rows = [Commitment(**row) for row in seen_by(desk, principal, found)]
+    return cursors.page_of(rows, limit, lambda row: (row.created_at, str(row.id)))
 
 
 @router.get("/received")
@@ -75,14 +77,14 @@ async def list_received(
     """What peers asked us for, the newest first."""
     after = cursors.read(cursor, UUID)
     found = await commitments.list_received(desk.database, state, station, study, limit + 1, after)
-    rows = [ReceivedCommitment(**row | {"source": row["from"]}) for row in found]
+    rows = [ReceivedCommitment(**row | {"source": row["from"]}) for row in seen_by(desk, principal, found)]
     return cursors.page_of(rows, limit, lambda row: (row.received_at, str(row.id)))
 
 
 @router.get("/{commitment}")
 async def show_commitment(desk: OfDesk, principal: Viewer, commitment: UUID) -> dict[str, Any]:
     """One, of either kind, with at most 1000 of its instances and their failure reasons by name."""
-    return await commitments.show(desk.database, commitment, MOST_PARTS)
+    return seen_by(desk, principal, await commitments.show(desk.database, commitment, MOST_PARTS))
 
 
 @router.post("/{commitment}/retry")

@@ -13,6 +13,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import seen_by
 
 router: Final = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -60,7 +61,7 @@ async def list_letters(
 ) -> Listed[ListedLetter]:  # fmt: skip
     """The newest first, without their bodies."""
     before = cursors.read(cursor, int)["after_key"]
-    rows = await dead_letters.list_letters(desk.database, state, limit + 1, before)
+    rows = seen_by(desk, principal, await dead_letters.list_letters(desk.database, state, limit + 1, before))
     return cursors.page_of([ListedLetter(**row) for row in rows], limit, lambda row: (row.died_at, str(row.id)))
 
 

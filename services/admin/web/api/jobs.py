@@ -13,6 +13,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import seen_by
 
 router: Final = APIRouter(prefix="/jobs", tags=["jobs"])
 MOST_PARTS: Final = 1000
@@ -31,14 +32,15 @@ async def list_jobs(
 ) -> Listed[ListedJob]:
     """The newest first."""
     wanted = Filter(state, destination, kind, study, **cursors.read(cursor, UUID))
-    rows = [ListedJob(**row) for row in await jobs.list_jobs(desk.database, wanted, limit + 1)]
+    found = seen_by(desk, principal, await jobs.list_jobs(desk.database, wanted, limit + 1))
+    rows = [ListedJob(**row) for row in found]
     return cursors.page_of(rows, limit, lambda job: (job.created_at, str(job.id)))
 
 
 @router.get("/{job}")
 async def show_job(desk: OfDesk, principal: Viewer, job: UUID) -> Job:
     """A job with its deliveries, commitments and C-MOVEs."""
-    return Job(**await jobs.show(desk.database, job, MOST_PARTS))
+    return Job(**seen_by(desk, principal, await jobs.show(desk.database, job, MOST_PARTS)))
 
 
 @router.post("/{job}/cancel")

@@ -19,6 +19,7 @@ from services.admin.web import preconditions
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.cursors import Limit
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import hides, rules_seen_by
 from services.admin.web.preconditions import IfMatch, tag_of
 from services.admin.when import NEVER, when_of
 from services.runtime.errors import UsageError
@@ -163,13 +164,14 @@ class Resume(BaseModel):
 async def list_rules(request: Request, desk: OfDesk, principal: Viewer) -> LiveRules:
     """The live rules in their order, each in words, with how often it matched in 7 days."""
     known: RuleHits = request.app.state.rule_hits
-    return await live_rules(desk.database, await known.of(desk.database))
+    hits = await known.of(desk.database)
+    return await live_rules(desk.database, hits, hide_names=hides(desk, principal))
 
 
 @router.get("/live")
 async def show_live(desk: OfDesk, principal: Viewer) -> RuleSet:
     """The rule set that is live."""
-    return RuleSet(**await rule_sets.show(desk.database, None))
+    return RuleSet(**rules_seen_by(desk, principal, await rule_sets.show(desk.database, None)))
 
 
 @router.get("/sets")
@@ -187,13 +189,13 @@ async def list_sets(
 @router.get("/sets/{number}")
 async def show_set(desk: OfDesk, principal: Viewer, number: Number) -> RuleSet:
     """One rule set; it never changes."""
-    return RuleSet(**await rule_sets.show(desk.database, number))
+    return RuleSet(**rules_seen_by(desk, principal, await rule_sets.show(desk.database, number)))
 
 
 @router.get("/sets/{number}/text", response_class=PlainTextResponse)
 async def show_text(desk: OfDesk, principal: Viewer, number: Number) -> str:
     """Its YAML, exactly as it was published."""
-    text: str = (await rule_sets.show(desk.database, number))["source"]
+    text: str = rules_seen_by(desk, principal, await rule_sets.show(desk.database, number))["source"]
     return text
 
 
@@ -202,7 +204,8 @@ async def show_changes(
     desk: OfDesk, principal: Viewer, number: Number, since: Annotated[int, Query(ge=1, le=2_147_483_647)]
 ) -> list[Line]:
     """What its text changes of that of another one, line by line."""
-    return [Line(**asdict(line)) for line in await rule_versions.compare(desk.database, since, number)]
+    lines = await rule_versions.compare(desk.database, since, number, hide_names=hides(desk, principal))
+    return [Line(**asdict(line)) for line in lines]
 
 
 @router.post("/sets/{number}/roll-back")
@@ -246,7 +249,9 @@ async def list_drafts(desk: OfDesk, principal: Viewer) -> list[ListedDraft]:
 @router.get("/drafts/{name}")
 async def show_draft(desk: OfDesk, principal: Viewer, name: Name, response: Response) -> Draft:
     """One, with its ETag."""
-    return _tagged(response, await rule_drafts.show(desk.database, name))
+    draft = await rule_drafts.show(desk.database, name)
+    response.headers["ETag"] = tag_of(draft)
+    return Draft(**rules_seen_by(desk, principal, draft))
 
 
 @router.put("/drafts/{name}")

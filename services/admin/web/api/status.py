@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from services.admin import overview
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import seen_by
 
 router: Final = APIRouter(prefix="/status", tags=["status"])
 
@@ -14,4 +15,4 @@ router: Final = APIRouter(prefix="/status", tags=["status"])
 @router.get("")
 async def status(desk: OfDesk, principal: Viewer) -> dict[str, Any]:
     """As ``gateway status --json`` tells it."""
-    return await overview.status(desk.database)
+    return seen_by(desk, principal, await overview.status(desk.database))

@@ -200,7 +200,7 @@ async def list_instances(
 @router.get("/{uid}/journey")
 async def show_journey(desk: OfDesk, principal: Viewer, uid: str) -> Journey:
     """What happened to a study, series or instance, from its receipt on."""
-    found = await explanations.where(desk.database, uid, MOST_INSTANCES)
+    found = seen_by(desk, principal, await explanations.where(desk.database, uid, MOST_INSTANCES))
     await looked(desk.database, principal.actor, "studies.view", [found["study"]])
     told = [Event(**event.document()) for event in journey.events(found)]
     return Journey(study=found["study"], events=told, cut_at=found.get("cut_at"))

@@ -13,6 +13,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Listed
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.names import seen_by
 from services.admin.web.rendering import message, page
 from services.admin.web.told import sentence
 from services.admin.when import when_of
@@ -41,8 +42,8 @@ async def attention(
     return page(
         request,
         "attention.html",
-        letters=letters.items,
-        unmatched=unmatched.items,
+        letters=seen_by(desk, principal, list(letters.items)),
+        unmatched=seen_by(desk, principal, list(unmatched.items)),
         wanted=asked,
         states=STATES,
         spans=SPANS,

@@ -12,6 +12,7 @@ from services.admin.commitments import RECEIVED_STATES, STATES
 from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import seen_by
 from services.admin.web.rendering import message, page
 from services.admin.web.told import sentence
 
@@ -41,7 +42,7 @@ async def list_commitments(
     return page(
         request,
         "commitments.html",
-        rows=found.items,
+        rows=seen_by(desk, principal, list(found.items)),
         received=received,
         wanted=asked,
         states=states,
@@ -53,7 +54,7 @@ async def list_commitments(
 @router.get("/{commitment}")
 async def show_commitment(request: Request, desk: OfDesk, principal: Viewer, commitment: UUID) -> Response:
     """One, of either kind, with its instances."""
-    found = await commitments.show(desk.database, commitment, MOST_PARTS)
+    found = seen_by(desk, principal, await commitments.show(desk.database, commitment, MOST_PARTS))
     received = "from" in found
     may = {kind: not received and not commitment_requests.refusal(kind, found) for kind in KINDS}
     return page(request, "commitment.html", found=found, received=received, may=may, most=MOST_PARTS)

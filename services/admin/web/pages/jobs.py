@@ -13,6 +13,7 @@ from services.admin.requests import Requested
 from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import seen_by
 from services.admin.web.rendering import message, page
 
 router: Final = APIRouter(prefix="/jobs")
@@ -31,7 +32,7 @@ async def list_jobs(
     chosen = {name: value for name, value in asked.items() if value}
     after = cursors.read(cursor or None, UUID)
     wanted = Filter(state or None, chosen.get("destination"), kind or None, chosen.get("study"), **after)
-    rows = await jobs.list_jobs(desk.database, wanted, LISTED + 1)
+    rows = seen_by(desk, principal, await jobs.list_jobs(desk.database, wanted, LISTED + 1))
     found = cursors.page_of(rows, LISTED, lambda job: (job["created_at"], str(job["id"])))
     return page(
         request,
@@ -48,7 +49,7 @@ async def list_jobs(
 @router.get("/{job}")
 async def show_job(request: Request, desk: OfDesk, principal: Viewer, job: UUID) -> Response:
     """One, with what it consists of."""
-    found = await jobs.show(desk.database, job, MOST_PARTS)
+    found = seen_by(desk, principal, await jobs.show(desk.database, job, MOST_PARTS))
     collects = found["released_at"] is None and found["level"] != "instance" and found["kind"] == "send"
     return page(request, "job.html", job=found, collects=collects)
 

@@ -12,6 +12,7 @@ from services.admin.reachability import word
 from services.admin.sql import SQL
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.names import seen_by
 from services.admin.web.rendering import in_part, page
 from services.runtime.errors import GatewayError
 
@@ -31,7 +32,7 @@ class Disk:
 @router.get("/now")
 async def now(request: Request, desk: OfDesk, principal: Viewer) -> Response:
     """The page, or what of it changes."""
-    status = await overview.status(desk.database)
+    status = seen_by(desk, principal, await overview.status(desk.database))
     async with desk.database.transaction() as conn:
         senders = await (await conn.execute(SQL.senders)).fetchall()
     disk, systems = _disk(desk), _systems(desk)

@@ -14,6 +14,7 @@ from services.admin.patients import journey, search
 from services.admin.patients.header import header
 from services.admin.patients.search import Search
 from services.admin.rules import rule_explanations
+from services.admin.rules.rule_hiding import explanation_without_names
 from services.admin.web import cursors
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk, OfDesk
@@ -70,7 +71,9 @@ async def list_studies(
 async def show_study(request: Request, desk: OfDesk, principal: Viewer, uid: str, again: Again = False) -> Response:
     """A study with its series and its journey."""
     study = await search.show(desk.database, uid)
-    found = await explanations.where(desk.database, study["study_instance_uid"], MOST_INSTANCES)
+    found = seen_by(
+        desk, principal, await explanations.where(desk.database, study["study_instance_uid"], MOST_INSTANCES)
+    )
     rows = await search.instances(desk.database, study["study_instance_uid"], None, MOST_LOOKED_AT, by_number=True)
     await _seen(desk, principal.actor, "studies.view", [study["study_instance_uid"]], again)
     return page(
@@ -107,7 +110,7 @@ async def list_instances(request: Request, desk: OfDesk, principal: Viewer, uid:
 @router.get("/studies/{uid}/instances")
 async def list_whereabouts(request: Request, desk: OfDesk, principal: Viewer, uid: str) -> Response:
     """Of each instance: hash, receipts, findings and where it went, as a part of the study's page."""
-    found = await explanations.where(desk.database, uid, MOST_INSTANCES)
+    found = seen_by(desk, principal, await explanations.where(desk.database, uid, MOST_INSTANCES))
     await looked_again(desk.database, desk.lately, principal.actor, "studies.view", [found["study"]])
     went: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for delivery in found["deliveries"]:
@@ -124,9 +127,9 @@ async def explain_rules(request: Request, desk: OfDesk, principal: Viewer, uid: 
         desk.database, lambda: desk.runtime.objects, uid, rule_explanations.Asked(), MOST_EXPLAINED
     )
     await looked_again(desk.database, desk.lately, principal.actor, "studies.view", [found["uid"]])
-    return page(
-        request, "why_part.html", told=found["explanations"], cut_at=found.get("cut_at"), hidden=hides(desk, principal)
-    )
+    told = found["explanations"]
+    shown = explanation_without_names(told) if hides(desk, principal) else told
+    return page(request, "why_part.html", told=shown, cut_at=found.get("cut_at"))
 
 
 @router.get("/instances/{uid}")

@@ -8,11 +8,13 @@ from starlette.responses import Response
 from schemas.rules import from_stored
 from services.admin import stations
 from services.admin.errors import NotFound
+from services.admin.patients.hiding import HIDDEN
 from services.admin.rules import rule_sets, rule_subjects, rule_tests
 from services.admin.rules.rules_allowed import by_class
 from services.admin.web import uploads
 from services.admin.web.asking import Admin, Viewer
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.names import hides
 from services.admin.web.rendering import page
 from services.dicom.rules import Defaults
 from services.runtime.clock import now
@@ -27,7 +29,8 @@ Name = Annotated[str, Path(max_length=64, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$"
 async def list_tests(request: Request, desk: OfDesk, principal: Viewer) -> Response:
     """All of them, run on the live rules."""
     rows = await rule_tests.list_all(desk.database)
-    outcomes = {each["case"]: each for each in await _outcomes(desk)} if rows else {}
+    told = {"why": [HIDDEN]} if hides(desk, principal) else {}  # it quotes conditions, which may name patients
+    outcomes = {each["case"]: each | told for each in await _outcomes(desk)} if rows else {}
     titles = [station.title for station in await stations.list_all(desk.database) if station.store]
     return page(request, "rule_tests.html", rows=rows, outcomes=outcomes, titles=titles, example=EXAMPLE)
 

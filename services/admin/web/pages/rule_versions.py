@@ -9,6 +9,7 @@ from services.admin.rules import publishing, rule_sets, rule_versions
 from services.admin.rules.rules_allowed import judged
 from services.admin.web.asking import Admin, Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import hides, rules_seen_by
 from services.admin.web.rendering import message, page
 from services.admin.web.rules_told import told_published
 
@@ -32,7 +33,7 @@ async def compare(
     old: Annotated[int, Query(ge=1, le=2_147_483_647)], new: Annotated[int, Query(ge=1, le=2_147_483_647)],
 ) -> Response:  # fmt: skip
     """Two of them, line by line."""
-    lines = await rule_versions.compare(desk.database, old, new)
+    lines = await rule_versions.compare(desk.database, old, new, hide_names=hides(desk, principal))
     return page(request, "rule_compare.html", lines=lines, old=old, new=new)
 
 
@@ -41,7 +42,7 @@ async def show(
     request: Request, desk: OfDesk, principal: Viewer, number: Annotated[int, Path(ge=1, le=2_147_483_647)]
 ) -> Response:
     """One: its text, and what it changed."""
-    row = await rule_sets.show(desk.database, number)
+    row = rules_seen_by(desk, principal, await rule_sets.show(desk.database, number))
     return page(request, "rule_version.html", version=row, lines=row["source"].splitlines())
 
 

@@ -11,6 +11,7 @@ from services.admin.rules.rule_hits import DAYS, RuleHits
 from services.admin.rules.rule_list import live_rules
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import hides
 from services.admin.web.rendering import page
 from services.admin.when import NEVER, when_of
 
@@ -22,7 +23,7 @@ async def list_rules(request: Request, desk: OfDesk, principal: Viewer, q: str =
     """In their order; those that a text fits."""
     known: RuleHits = request.app.state.rule_hits
     hits = await known.of(desk.database)
-    live = await live_rules(desk.database, hits)
+    live = await live_rules(desk.database, hits, hide_names=hides(desk, principal))
     text = q.strip().casefold()
     rules = [(place, rule) for place, rule in enumerate(live.rules, 1) if text in _text(rule.name, rule.when, rule.to)]
     drafts = await rule_drafts.list_all(desk.database)
