@@ -1,9 +1,9 @@
-"""Run the static checks, then pytest with the given arguments; exit 0 only if all of them are content.
+"""Run the static checks and, beside them, pytest with the given arguments; exit 0 only if all of them are content.
 
 pytest runs even when a check fails, so that one run tells everything; its summary, which names failed checks, comes
-last. Two processes share the tests, since most of the time is waiting for servers to start, stop and come back. What
-fails while the other one loads the machine is named and run again alone, once: a limit on a time is then judged
-fairly, a fault of the code fails again.
+last. Three processes share the tests, since most of the time is waiting for servers to start, stop and come back. What
+fails while the others load the machine is named and run again alone, once: a limit on a time is then judged fairly, a
+fault of the code fails again.
 
 Where the machine has memory to spare, the tests' files, the private servers' data among them, lie in memory: nothing of
 them outlives the run, and a slow disk would take a third of its time. What a test proves about durability it proves by
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +25,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",))
 LAST_FAILED = CHECKOUT / ".pytest_cache" / "v" / "cache" / "lastfailed"
-WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 TESTS_FAILED = 1
 BENCH = re.compile(r"[a-z][a-z0-9-]*")
 EVERY_BENCH = "--bench=all"
@@ -39,17 +40,18 @@ def main(arguments: list[str]) -> int:
     """Run everything from the checkout's root; the exit status."""
     os.chdir(CHECKOUT)
     LAST_FAILED.unlink(missing_ok=True)
-    failed = [" ".join(check) for check in CHECKS if not passes(check)]
     given = joined(arguments)
-    command = [sys.executable, "-m", "pytest", f"--failed-checks={'; '.join(failed)}", *given]
     alone = any(argument.startswith("--bench=") and argument != EVERY_BENCH for argument in given)
-    with files_in_memory():
+    with files_in_memory(), tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
+        told = Path(folder) / "checks.txt"
+        checked = beside.submit(check_all, told)
+        command = [sys.executable, "-m", "pytest", f"--checks={told}", *given]
         status = to_its_end(command if alone else [*command, *WORKERS])
         again = failures() if status == TESTS_FAILED else []
         if 0 < len(again) <= FEW:
             say("failed beside other tests, run again alone:", *again)
             status = to_its_end([*command, "--last-failed", "-n", "0"])
-    return status or bool(failed)
+        return status or bool(checked.result())
 
 
 @contextmanager
@@ -100,10 +102,20 @@ def failures() -> list[str]:
     return sorted(json.loads(LAST_FAILED.read_text())) if LAST_FAILED.exists() else []
 
 
+def check_all(told: Path) -> list[str]:
+    """Run the checks, show what they say, and write down for pytest's summary which failed; these."""
+    failed = [" ".join(check) for check in CHECKS if not passes(check)]
+    part = told.with_suffix(".part")
+    part.write_text("; ".join(failed))
+    part.rename(told)
+    return failed
+
+
 def passes(check: tuple[str, ...]) -> bool:
-    """Run one check, showing what it says."""
-    say(f"== {' '.join(check)}")
-    return subprocess.run([str(PROGRAMS / check[0]), *check[1:]], check=False).returncode == 0
+    """Run one check and show what it says."""
+    done = subprocess.run([str(PROGRAMS / check[0]), *check[1:]], capture_output=True, text=True, check=False)
+    say(f"== {' '.join(check)}", done.stdout + done.stderr)
+    return done.returncode == 0
 
 
 def say(*lines: str) -> None:

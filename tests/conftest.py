@@ -25,11 +25,13 @@ from services.runtime import migrate as migrations
 from tests.bench import figures
 from tests.conformance import table
 from tests.running_gateway import FreshServers, Servers
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.desk import Desk
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKS_SECONDS = 300
 _TEMPLATE = "template_migrated"
 _SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faults": "--faults"}
 _numbers = itertools.count(1)
@@ -50,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--soak", type=seconds, default=None, metavar="T", help="long traffic")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements too; a name: that one alone")
     group.addoption("--walk", action="store_true", help="write docs/walk.md and its pictures from the walk at the desk")
-    group.addoption("--failed-checks", default="", help="static checks that failed before, for the summary")
+    group.addoption("--checks", type=Path, default=None, help="file that will tell which static checks failed")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -62,8 +64,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for told in (value for report in reports for name, value in report.user_properties if name == figures.PROPERTY):
         terminalreporter.section("measured")
         terminalreporter.write("".join(f"{line}\n" for line in figures.lines(told)))
-    if failed := config.getoption("--failed-checks"):
-        terminalreporter.write_sep("=", f"failed before pytest: {failed}", red=True)
+    if (told := config.getoption("--checks")) and (failed := _failed_checks(told)):
+        terminalreporter.write_sep("=", f"failed beside pytest: {failed}", red=True)
+
+
+def _failed_checks(told: Path) -> str:
+    """The static checks that failed; they have begun when pytest has, and may take longer than a few tests."""
+    until(told.exists, limit=CHECKS_SECONDS, what="the end of the static checks")
+    return told.read_text()
 
 
 def pytest_configure(config: pytest.Config) -> None:
