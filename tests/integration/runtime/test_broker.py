@@ -255,7 +255,7 @@ async def test_a_consumer_that_the_broker_forgot_silently_comes_back(
     async with process(database_url, private_rabbitmq.url) as found:
         consumer = await found.bus.consume(QUEUE, found.handle, while_available=found.db)
         await until_async(lambda: consumer.consuming and found.bus.available and found.db.available, limit=20)
-        await asyncio.to_thread(private_rabbitmq.control, "eval", FORGET_CONSUMERS)
+        await asyncio.to_thread(private_rabbitmq.evaluate, FORGET_CONSUMERS)
         begun = time.monotonic()
         await found.bus.publish(request())
         await until_async(lambda: found.seen, limit=20)
@@ -271,8 +271,9 @@ FORGET_CONSUMERS = f"""
 {{ok, Queue}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{QUEUE.name}">>)),
 [{{ok, _, _}} = ra:process_command(amqqueue:get_pid(Queue),
                                   rabbit_fifo:make_checkout({{element(2, C), element(1, C)}}, cancel, #{{}}))
- || C <- rabbit_amqqueue:consumers(Queue)].
+ || C <- rabbit_amqqueue:consumers(Queue)]
 """
+DISK_FREE_LIMIT = 'ok = rabbit_disk_monitor:set_disk_free_limit("{}")'
 
 
 async def test_a_purged_queue_leaves_the_bus_working(shared: Process) -> None:
@@ -328,13 +329,13 @@ async def test_a_resource_alarm_makes_publishes_time_out_with_unknown_outcome(
     async with process(database_url, private_rabbitmq.url) as found:
         await until_async(lambda: found.bus.available and found.db.available, limit=20)
         await found.bus.publish(request())
-        await asyncio.to_thread(private_rabbitmq.control, "set_disk_free_limit", "999GB")
+        await asyncio.to_thread(private_rabbitmq.evaluate, DISK_FREE_LIMIT.format("999GB"))
         with pytest.raises(Unavailable, match="outcome unknown"):
             await published_or_raise(found)
         assert not found.bus.available
         consumer = await found.bus.consume(QUEUE, found.handle, while_available=found.db)
         await until_async(lambda: consumer.consuming and found.seen)
-        await asyncio.to_thread(private_rabbitmq.control, "set_disk_free_limit", "50MB")
+        await asyncio.to_thread(private_rabbitmq.evaluate, DISK_FREE_LIMIT.format("50MB"))
         await until_async(lambda: found.bus.available, limit=20)
         await until_async(lambda: published(found, request()))
 

@@ -56,19 +56,22 @@ class PrivateRabbitmq(PrivateServer):
 
     def add_virtual_host(self, name: str) -> str:
         """Create a virtual host and return its connection URL. Raises PrivateServerError."""
-        self._call(
+        self.evaluate(
             f'ok = rabbit_vhost:add(<<"{name}">>, <<"{USER}">>), '
-            f'rabbit_auth_backend_internal:set_permissions(<<"{USER}">>, <<"{name}">>, '
+            f'ok = rabbit_auth_backend_internal:set_permissions(<<"{USER}">>, <<"{name}">>, '
             f'<<".*">>, <<".*">>, <<".*">>, <<"{USER}">>)'
         )
         return self.virtual_host_url(name)
 
     def delete_virtual_host(self, name: str) -> None:
         """Remove a virtual host with all its queues. Raises PrivateServerError."""
-        self._call(f'rabbit_vhost:delete(<<"{name}">>, <<"{USER}">>)')
+        self.evaluate(f'ok = rabbit_vhost:delete(<<"{name}">>, <<"{USER}">>)')
 
-    def _call(self, expressions: str) -> None:
-        """Evaluate these in the broker; rabbitmqctl, which starts an Erlang of its own, would take a second."""
+    def evaluate(self, expressions: str) -> None:
+        """Evaluate these Erlang expressions in the broker. Raises PrivateServerError when one of them fails.
+
+        rabbitmqctl, which starts an Erlang of its own, would take a second for each.
+        """
         done = subprocess.run(
             [_program("erl_call"), "-sname", NODE, "-e"],
             cwd=self.folder,
@@ -79,7 +82,7 @@ class PrivateRabbitmq(PrivateServer):
             timeout=_CALL_SECONDS,
             check=False,
         )
-        if done.returncode != 0 or not done.stdout.startswith("{ok, ok}"):
+        if done.returncode != 0 or not done.stdout.startswith("{ok, "):
             raise PrivateServerError(f"{expressions}: {done.stdout}{done.stderr}")
 
     def _load_state(self) -> None:
