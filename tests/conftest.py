@@ -175,16 +175,21 @@ def module_database_url(postgresql: PrivatePostgresql, migrated_template: str) -
 
 
 @pytest.fixture
-async def desk(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["Desk"]:
-    """The admin's desk over a fresh migrated database, with a browser of each role that is logged in."""
-    # No other test needs the whole web application.
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes guessing slow takes a second of each test of the desk; tests/ui logs in with the real parameters."""
     from argon2 import PasswordHasher
 
     from services.admin.access import passwords
+
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture
+async def desk(database_url: str, tmp_path: Path, quick_passwords: None) -> AsyncIterator["Desk"]:
+    """The admin's desk over a fresh migrated database, with a browser of each role that is logged in."""
+    # No other test needs the whole web application.
     from tests.desk import opened_desk
 
-    # What makes guessing slow takes a second of each of these tests; tests/ui logs in with the real parameters.
-    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     async with opened_desk(database_url, tmp_path) as opened:
         yield opened
 

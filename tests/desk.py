@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from services.admin.access import accounts, api_keys
 from services.admin.access.api_keys import NewApiKey
+from services.admin.access.oidc.provider import Provider
 from services.admin.access.role import Role
 from services.admin.settings import AdminSettings
 from services.admin.web import desk as web
@@ -114,13 +115,15 @@ async def csrf_token(client: httpx.AsyncClient) -> str:
 
 @asynccontextmanager
 async def opened_desk(
-    database_url: str, home: Path, roles: Sequence[Role] = tuple(Role), settings: AdminSettings | None = None
-) -> AsyncIterator[Desk]:
+    database_url: str, home: Path, roles: Sequence[Role] = tuple(Role), settings: AdminSettings | None = None,
+    provider: Provider | None = None,
+) -> AsyncIterator[Desk]:  # fmt: skip
     """A desk with a user of each role, named as the role is, all with the same password."""
     async with AsyncExitStack() as stack:
         runtime = await _runtime(database_url, home, stack)
         profile = profile_of("gateway", DicomSettings())
-        app = site(web.Desk(runtime, settings or AdminSettings(), profile), Live(runtime.db, runtime.supervisor))
+        stands_on = web.Desk(runtime, settings or AdminSettings(), profile, provider)
+        app = site(stands_on, Live(runtime.db, runtime.supervisor))
         desk = Desk(app, runtime, stack)
         for role in roles:
             await accounts.add(runtime.db, "cli:tests", role, role, PASSWORD)

@@ -646,10 +646,17 @@ CREATE TABLE config.account (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     password_set_at timestamp with time zone,
     logged_in_at timestamp with time zone,
+    origin text DEFAULT 'local'::text NOT NULL,
+    issuer text,
+    subject text,
+    CONSTRAINT account_of_provider CHECK ((((origin = 'oidc'::text) = ((issuer IS NOT NULL) AND (subject IS NOT NULL))) AND ((origin = 'local'::text) OR (password_hash IS NULL)))),
+    CONSTRAINT account_origin_check CHECK ((origin = ANY (ARRAY['local'::text, 'oidc'::text]))),
     CONSTRAINT account_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
 COMMENT ON TABLE config.account IS 'People who may log in.';
 COMMENT ON COLUMN config.account.password_hash IS 'Argon2id; null: cannot log in by password.';
+COMMENT ON COLUMN config.account.origin IS 'oidc: the provider says who it is and, by groups, the role; has no password here.';
+COMMENT ON COLUMN config.account.subject IS 'Who it is at the provider (OpenID Connect Core 2: iss and sub), whatever the name.';
 CREATE TABLE config.action (
     actor text NOT NULL,
     key text NOT NULL,
@@ -875,6 +882,17 @@ CREATE VIEW config.hold_view AS
     LEAST(h.ended_at, h.until) AS ends_at,
     ((h.ended_at IS NULL) AND ((h.until IS NULL) OR (h.until > now()))) AS in_force
    FROM config.hold h;
+CREATE TABLE config.oidc_attempt (
+    state_sha256 bytea NOT NULL,
+    browser_sha256 bytea NOT NULL,
+    nonce text NOT NULL,
+    code_verifier text NOT NULL,
+    redirect_uri text NOT NULL,
+    next text NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE config.oidc_attempt IS 'Browsers that were sent to the provider and are not back yet; good once, for ten minutes.';
+COMMENT ON COLUMN config.oidc_attempt.browser_sha256 IS 'Of the token in the cookie: nobody but that browser may finish it.';
 CREATE TABLE config.pull (
     title text NOT NULL,
     asked_at timestamp with time zone,
@@ -2661,6 +2679,8 @@ ALTER TABLE ONLY commitment.request_done
     ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
 ALTER TABLE ONLY config.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY config.account
+    ADD CONSTRAINT account_subject UNIQUE (issuer, subject);
 ALTER TABLE ONLY config.action
     ADD CONSTRAINT action_pkey PRIMARY KEY (actor, key);
 ALTER TABLE ONLY config.api_key
@@ -2671,6 +2691,8 @@ ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY config.hold
     ADD CONSTRAINT hold_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.oidc_attempt
+    ADD CONSTRAINT oidc_attempt_pkey PRIMARY KEY (state_sha256);
 ALTER TABLE ONLY config.pull
     ADD CONSTRAINT pull_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY config.pulled
@@ -2908,6 +2930,7 @@ CREATE INDEX action_begun ON config.action USING btree (begun_at);
 CREATE INDEX failed_login_address ON config.failed_login USING btree (address, at);
 CREATE INDEX failed_login_name ON config.failed_login USING btree (name, at);
 CREATE UNIQUE INDEX hold_open ON config.hold USING btree (kind, name) WHERE (ended_at IS NULL);
+CREATE INDEX oidc_attempt_begun ON config.oidc_attempt USING btree (begun_at);
 CREATE INDEX reconciliation_title ON config.reconciliation USING btree (title, started_at DESC);
 CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
 CREATE INDEX session_account ON config.session USING btree (account);

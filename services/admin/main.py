@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.admin.access.first_account import first_account
+from services.admin.access.oidc.provider import Provider
+from services.admin.access.oidc.settings import OidcSettings
 from services.admin.access.sessions import Lifetime
 from services.admin.access.tidying import tidying
 from services.admin.observation import observe
@@ -22,7 +24,7 @@ from services.runtime.app import Runtime
 @asynccontextmanager
 async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Run until the process drains."""
-    settings = AdminSettings.load()
+    settings, oidc = AdminSettings.load(), OidcSettings.load()
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     supervisor = runtime.supervisor
     live = Live(runtime.db, supervisor)
@@ -37,5 +39,6 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     if not profile.xeleris:
         supervisor.spawn("nightly reconciliation", lambda: nightly(runtime, settings, profile))
         supervisor.spawn("pulling", lambda: pulling(runtime, profile))
-    runtime.health.serve(site(Desk(runtime, settings, profile), live))
+    provider = Provider(oidc) if oidc.issuer else None
+    runtime.health.serve(site(Desk(runtime, settings, profile, provider), live))
     yield

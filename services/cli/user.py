@@ -68,8 +68,9 @@ def list_all(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("name", "role", "created_at", "logged_in_at", "sessions")
-    print_table(("NAME", "ROLE", "ADDED", "LOGGED IN", "SESSIONS"), [[row[each] for each in columns] for row in rows])
+    columns = ("name", "role", "origin", "created_at", "logged_in_at", "sessions")
+    shown = ("NAME", "ROLE", "ORIGIN", "ADDED", "LOGGED IN", "SESSIONS")
+    print_table(shown, [[row[each] for each in columns] for row in rows])
 
 
 def _given(from_stdin: bool) -> str | None:

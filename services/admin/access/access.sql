@@ -1,16 +1,17 @@
 -- name: list_accounts
-select a.name, a.role, a.created_at, a.password_set_at, a.logged_in_at, count(s.*)::int as sessions
+select a.name, a.role, a.origin, a.created_at, a.password_set_at, a.logged_in_at, count(s.*)::int as sessions
 from config.account a left join config.session s on s.account = a.name
 group by a.name order by a.name
 
 -- name: get_account
-select name, role, password_hash from config.account where name = %(name)s
+select name, role, origin, password_hash from config.account where name = %(name)s
 
 -- name: lock_accounts
 lock table config.account in share row exclusive mode
 
 -- name: count_admins
-select count(*) as admins from config.account where role = 'admin'
+-- Those that no provider has to be there for.
+select count(*) as admins from config.account where role = 'admin' and origin = 'local'
 
 -- name: insert_account
 insert into config.account (name, role, password_hash, password_set_at)
@@ -63,7 +64,8 @@ update config.account set logged_in_at = now() where name = %(name)s
 -- name: find_session
 -- Seen at most once a minute: not every click writes.
 with found as (
-    select s.token_sha256, s.account, s.csrf_token, s.seen_at, a.role
+    select s.token_sha256, s.account, s.csrf_token, s.seen_at, a.role,
+           a.password_hash is not null as by_password
     from config.session s join config.account a on a.name = s.account
     where s.token_sha256 = %(token_sha256)s
       and s.seen_at > now() - make_interval(mins => %(idle_minutes)s)
@@ -72,7 +74,7 @@ with found as (
     update config.session s set seen_at = now() from found f
     where s.token_sha256 = f.token_sha256 and f.seen_at < now() - interval '1 minute'
 )
-select account, csrf_token, role from found
+select account, csrf_token, role, by_password from found
 
 -- name: delete_session
 delete from config.session where token_sha256 = %(token_sha256)s returning account

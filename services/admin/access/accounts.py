@@ -58,10 +58,11 @@ async def add_first(database: Database) -> str | None:
 
 
 async def set_role(database: Database, actor: str, name: str, role: Role) -> None:
-    """Let somebody do more, or less, from the next click on. Raises ``NotFound``; ``Refused`` for the last admin."""
+    """Let somebody do more, or less, from the next click on. Raises ``NotFound``; ``Refused`` for the last admin, and
+    for whoever has the role from a provider."""
 
     async def work(conn: Connection) -> None:
-        before = await _found(conn, name)
+        before = await _found_here(conn, name, "his groups there give him the role")
         if role != Role.ADMIN:
             await _refuse_last_admin(conn, before)
         await conn.execute(QUERIES.set_role, {"name": before["name"], "role": role})
@@ -73,13 +74,13 @@ async def set_role(database: Database, actor: str, name: str, role: Role) -> Non
 async def set_password(database: Database, actor: str, name: str, password: str | None = None) -> str | None:
     """Give somebody another password, and end his sessions; returns the one that was made, if none was given.
 
-    Raises ``NotFound``.
+    Raises ``NotFound``; ``Refused`` for whoever logs in by a provider.
     """
     made = passwords.generated() if password is None else None
     kept = await passwords.hashed(password or made or "")
 
     async def work(conn: Connection) -> None:
-        found = await _found(conn, name)
+        found = await _found_here(conn, name, "he logs in there")
         await conn.execute(QUERIES.set_password, {"name": found["name"], "password_hash": kept})
         await conn.execute(QUERIES.end_sessions, {"name": found["name"]})
         await audit(conn, actor, "user.set-password", found["name"], None, None)
@@ -125,7 +126,14 @@ async def _found(conn: Connection, name: str) -> dict[str, Any]:
     return found
 
 
+async def _found_here(conn: Connection, name: str, why: str) -> dict[str, Any]:
+    found = await _found(conn, name)
+    if found["origin"] != "local":
+        raise Refused(f"user {found['name']} comes from the OpenID provider: {why}")
+    return found
+
+
 async def _refuse_last_admin(conn: Connection, account: dict[str, Any]) -> None:
     (row,) = await (await conn.execute(QUERIES.count_admins)).fetchall()
-    if account["role"] == Role.ADMIN and row["admins"] == 1:
+    if (account["role"], account["origin"], row["admins"]) == (Role.ADMIN, "local", 1):
         raise Refused(f"user {account['name']} is the last admin: make somebody else one first")

@@ -32,11 +32,24 @@ class Lifetime:
 async def log_in(database: Database, name: str, password: str, address: str) -> str:
     """The token of a new session. Raises ``LoginFailed``."""
     verified = await verify(database, name, password, address)
+    return await database.retry(lambda conn: begun(conn, verified, address))
+
+
+async def begun(conn: Connection, name: str, address: str) -> str:
+    """The token of a new session of a user, who has proved that it is he."""
     token = secrets.token_urlsafe(32)
-    kept = {"token_sha256": _digest(token), "csrf_token": secrets.token_urlsafe(32)}
-    session = _tried(verified, address) | kept
-    await database.retry(lambda conn: _succeeded(conn, session))
+    kept = {"token_sha256": digest(token), "csrf_token": secrets.token_urlsafe(32)}
+    session = _tried(name, address) | kept
+    await conn.execute(QUERIES.delete_failures, session)
+    await conn.execute(QUERIES.insert_session, session)
+    await conn.execute(QUERIES.note_login, session)
+    await audit(conn, f"user:{name}", "session.begin", name, None, None)
     return token
+
+
+async def refused(conn: Connection, name: str, reason: str | None = None) -> None:
+    """Write down that somebody was not let in."""
+    await audit(conn, f"user:{name}", "session.refuse", name, None, {"reason": reason} if reason else None)
 
 
 async def verify(database: Database, name: str, password: str, address: str) -> str:
@@ -65,18 +78,19 @@ def _tried(name: str, address: str) -> dict[str, object]:
 async def find(database: Database, token: str, lifetime: Lifetime) -> Principal | None:
     """Whose session it is, if it lasts still."""
     async with database.transaction() as conn:
-        values = {"token_sha256": _digest(token)} | lifetime.parameters()
+        values = {"token_sha256": digest(token)} | lifetime.parameters()
         row = await (await conn.execute(QUERIES.find_session, values)).fetchone()
     if row is None:
         return None
-    return Principal(f"user:{row['account']}", row["account"], Role(row["role"]), row["csrf_token"])
+    role, by_password = Role(row["role"]), row["by_password"]
+    return Principal(f"user:{row['account']}", row["account"], role, row["csrf_token"], by_password)
 
 
 async def log_out(database: Database, token: str) -> None:
     """End a session, if it is there."""
 
     async def work(conn: Connection) -> None:
-        row = await (await conn.execute(QUERIES.delete_session, {"token_sha256": _digest(token)})).fetchone()
+        row = await (await conn.execute(QUERIES.delete_session, {"token_sha256": digest(token)})).fetchone()
         if row is not None:
             await audit(conn, f"user:{row['account']}", "session.end", row["account"], None, None)
 
@@ -94,15 +108,9 @@ async def forget(database: Database, lifetime: Lifetime) -> None:
 
 async def _failed(conn: Connection, tried: dict[str, object]) -> None:
     await conn.execute(QUERIES.insert_failure, tried)
-    await audit(conn, f"user:{tried['name']}", "session.refuse", str(tried["name"]), None, None)
+    await refused(conn, str(tried["name"]))
 
 
-async def _succeeded(conn: Connection, session: dict[str, object]) -> None:
-    await conn.execute(QUERIES.delete_failures, session)
-    await conn.execute(QUERIES.insert_session, session)
-    await conn.execute(QUERIES.note_login, session)
-    await audit(conn, f"user:{session['name']}", "session.begin", str(session["name"]), None, None)
-
-
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """What is kept of a token."""
     return hashlib.sha256(token.encode()).digest()

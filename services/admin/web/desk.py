@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from services.admin.access.oidc.provider import Provider
 from services.admin.looks import Lately
 from services.admin.pictures.maker import Pictures
 from services.admin.settings import AdminSettings
@@ -15,13 +16,19 @@ from services.runtime.db import Database
 
 @dataclass(frozen=True)
 class Desk:
-    """One for the application."""
+    """One for the application. ``provider``: by which people log in beside, or instead of, passwords."""
 
     runtime: Runtime
     settings: AdminSettings
     profile: Profile
+    provider: Provider | None = None
     lately: Lately = field(default_factory=Lately)
     pictures: Pictures = field(default_factory=Pictures)
+
+    @property
+    def by_password(self) -> bool:
+        """Whether people log in by passwords that are kept here."""
+        return self.provider is None or self.provider.settings.local_passwords
 
     @property
     def database(self) -> Database:

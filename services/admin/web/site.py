@@ -37,6 +37,7 @@ from services.admin.web.pages import account, attention, events, login, now, pat
 from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
 from services.admin.web.pages import jobs as jobs_page
+from services.admin.web.pages import oidc as oidc_page
 from services.admin.web.pages import patients as patients_page
 from services.admin.web.pages import rule_builder as rule_builder_page
 from services.admin.web.pages import rule_drafts as rule_drafts_page
@@ -74,6 +75,7 @@ RULES: Final = (
 )  # fmt: skip
 PAGES: Final = (
     login,
+    oidc_page,
     account,
     now,
     events,

@@ -16,6 +16,8 @@ _KIND: Final = re.compile(":[a-z]+}")
 ROUTES: Final = """
 nobody    GET   /login
 nobody    POST  /login
+nobody    GET   /login/oidc
+nobody    GET   /login/oidc/callback
 viewer    POST  /logout
 viewer    POST  /theme
 viewer    GET   /account

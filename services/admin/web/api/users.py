@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, SecretStr
@@ -17,10 +17,12 @@ Password = Annotated[SecretStr | None, Field(description="Left out: one is made,
 
 
 class User(BaseModel):
-    """Somebody who may log in; ``sessions``: browsers in which he is."""
+    """Somebody who may log in; ``sessions``: browsers in which he is; ``origin``: local, or oidc for who logs in by the
+    provider, which says the role too."""
 
     name: str
     role: Role
+    origin: Literal["local", "oidc"]
     created_at: datetime
     password_set_at: datetime | None
     logged_in_at: datetime | None

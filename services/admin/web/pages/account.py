@@ -18,7 +18,10 @@ Password = Annotated[str, Form(max_length=1000)]
 @router.get("")
 async def show_account(request: Request, desk: OfDesk, principal: Viewer) -> Response:
     """Who he is and what he may, with the form of another password."""
-    return page(request, "account.html", shortest=SHORTEST, longest=LONGEST)
+    provider = None if desk.provider is None else desk.provider.settings.name
+    return page(
+        request, "account.html", provider=provider, by_password=desk.by_password, shortest=SHORTEST, longest=LONGEST
+    )
 
 
 @router.post("/password")
@@ -28,6 +31,8 @@ async def change_password(
     """Take another password; every browser has to log in again, this one too."""
     if not request.cookies.get(COOKIE):
         raise NotAllowed("a program has no password: an admin makes another key")
+    if not (principal.by_password and desk.by_password):
+        raise NotAllowed("your password is not kept here: the provider changes it")
     address = request.client.host if request.client else ""
     await sessions.verify(desk.database, principal.name, current, address)
     await accounts.set_password(desk.database, principal.actor, principal.name, wanted)

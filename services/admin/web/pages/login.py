@@ -8,8 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from services.admin.access import sessions
 from services.admin.access.sessions import LoginFailed
-from services.admin.web.asking import COOKIE, Viewer, require_same_site
-from services.admin.web.desk import OfDesk
+from services.admin.web.asking import COOKIE, NotAllowed, Viewer, require_same_site
+from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.rendering import THEME_COOKIE, page
 
 router: Final = APIRouter()
@@ -17,9 +17,9 @@ YEAR_SECONDS: Final = 31_536_000
 
 
 @router.get("/login")
-async def form(request: Request, next: str = "/") -> Response:
+async def form(request: Request, desk: OfDesk, next: str = "/") -> Response:
     """The form."""
-    return page(request, "login.html", next=_inside(next), name="", fault="")
+    return login_page(request, desk, next)
 
 
 @router.post("/login")
@@ -32,14 +32,14 @@ async def log_in(
 ) -> Response:
     """Begin a session."""
     require_same_site(request)
+    if not desk.by_password:
+        raise NotAllowed("nobody logs in by password here: the provider asks for it")
     address = request.client.host if request.client else ""
     try:
         token = await sessions.log_in(desk.database, name, password, address)
     except LoginFailed as error:
-        return page(request, "login.html", code=HTTPStatus.FORBIDDEN, next=_inside(next), name=name, fault=str(error))
-    response = RedirectResponse(_inside(next), HTTPStatus.SEE_OTHER)
-    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=request.url.scheme == "https")
-    return response
+        return login_page(request, desk, next, name=name, fault=str(error), code=HTTPStatus.FORBIDDEN)
+    return logged_in(request, token, next)
 
 
 @router.post("/logout")
@@ -63,7 +63,23 @@ async def choose_theme(
     return response
 
 
-def _inside(target: str) -> str:
+def login_page(
+    request: Request, desk: Desk, next: str, *, name: str = "", fault: str = "", code: HTTPStatus = HTTPStatus.OK
+) -> Response:
+    """The ways to log in, with what did not work."""
+    provider = None if desk.provider is None else desk.provider.settings.name
+    ways = {"provider": provider, "by_password": desk.by_password}
+    return page(request, "login.html", code=code, next=inside(next), name=name, fault=fault, **ways)
+
+
+def logged_in(request: Request, token: str, next: str) -> Response:
+    """On to the page that was asked for, with the session."""
+    response = RedirectResponse(inside(next), HTTPStatus.SEE_OTHER)
+    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    return response
+
+
+def inside(target: str) -> str:
     """Where to go next, never to another site: browsers leave control characters out, and read \\ as /."""
     plain = target.isprintable() and "\\" not in target
     return target if plain and target.startswith("/") and not target.startswith("//") else "/"

@@ -95,7 +95,8 @@ async def revoke_key(request: Request, desk: OfDesk, principal: Admin, key_id: s
 async def _page(request: Request, desk: Desk, once: Once | None = None) -> Response:
     users = await accounts.list_all(desk.database)
     keys = await api_keys.list_all(desk.database)
-    return page(request, "users.html", users=users, keys=keys, roles=MEANINGS, once=once, now=now())
+    provider = None if desk.provider is None else desk.provider.settings.name
+    return page(request, "users.html", users=users, keys=keys, roles=MEANINGS, once=once, now=now(), provider=provider)
 
 
 def _name(text: str) -> str:

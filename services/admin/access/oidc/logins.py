@@ -1,0 +1,119 @@
+"""Use cases: send a browser to the provider, and begin the session of who comes back."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.admin.access import accounts, sessions
+from services.admin.access.oidc.identity import Identity, identity_of
+from services.admin.access.oidc.provider import Provider
+from services.admin.access.role import Role
+from services.admin.access.sessions import LoginFailed, digest
+from services.admin.changes import audit
+from services.runtime.db import Connection, Database, load_queries
+
+QUERIES: Final = load_queries(__package__, "oidc.sql")
+ATTEMPT_SECONDS: Final = 600
+"""Within which a person has to log in at the provider."""
+ACTOR: Final = "oidc"
+"""Who gives users their role, in the audit."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """``url``: where the browser goes; ``browser``: the token that it has to bring back in its cookie."""
+
+    url: str
+    browser: str
+
+
+@dataclass(frozen=True)
+class LoggedIn:
+    """``token``: of the new session; ``next``: the page that was asked for."""
+
+    token: str
+    next: str
+
+
+async def begin(database: Database, provider: Provider, redirect_uri: str, next: str) -> Begun:
+    """Raises ``Unavailable`` while the provider is away."""
+    sent = await provider.send(redirect_uri)
+    browser = secrets.token_urlsafe(32)
+    kept = {"state_sha256": digest(sent.state), "browser_sha256": digest(browser), "nonce": sent.nonce,
+            "code_verifier": sent.code_verifier, "redirect_uri": redirect_uri, "next": next}  # fmt: skip
+
+    async def work(conn: Connection) -> None:
+        await conn.execute(QUERIES.delete_old_attempts, {"seconds": ATTEMPT_SECONDS})
+        await conn.execute(QUERIES.insert_attempt, kept)
+
+    await database.retry(work)
+    return Begun(sent.url, browser)
+
+
+async def finish(database: Database, provider: Provider, state: str, code: str, browser: str, address: str) -> LoggedIn:
+    """Begin the session of who came back. Raises ``Unavailable``; ``LoginFailed``, which is audited."""
+    try:
+        attempt = await _taken(database, state, browser)
+        if not code:
+            raise LoginFailed(f"{provider.settings.name} did not let you in")
+        claims = await provider.claims(code, attempt["redirect_uri"], attempt["code_verifier"], attempt["nonce"])
+        settings = provider.settings
+        identity = identity_of(claims, settings.name_claim, settings.groups_claim, settings.groups)
+    except LoginFailed as error:
+        fault = str(error)
+        await database.retry(lambda conn: sessions.refused(conn, "", fault))
+        raise
+    token = await _session(database, identity, address)
+    return LoggedIn(token, attempt["next"])
+
+
+async def _taken(database: Database, state: str, browser: str) -> dict[str, Any]:
+    async def work(conn: Connection) -> dict[str, Any] | None:
+        values = {"state_sha256": digest(state), "browser_sha256": digest(browser), "seconds": ATTEMPT_SECONDS}
+        return await (await conn.execute(QUERIES.take_attempt, values)).fetchone()
+
+    found = await database.retry(work)
+    if found is None:
+        raise LoginFailed("this login was finished already, took too long, or another browser began it: begin again")
+    return found
+
+
+async def _session(database: Database, identity: Identity, address: str) -> str:
+    """The token of a new session. Who is refused has no session any more."""
+
+    async def work(conn: Connection) -> str | LoginFailed:
+        await conn.execute(accounts.QUERIES.lock_accounts)
+        found = await (await conn.execute(QUERIES.get_account, vars(identity))).fetchone()
+        his = found is not None and (found["issuer"], found["subject"]) == (identity.issuer, identity.subject)
+        if found is not None and not his:
+            fault = f"the name {identity.name} is somebody else's here: ask an admin"
+            return await _refused(conn, identity.name, fault)
+        if identity.role is None:
+            if found is not None:
+                await conn.execute(accounts.QUERIES.end_sessions, {"name": found["name"]})
+            fault = f"{identity.name} is in no group that may use this gateway: ask whoever manages its groups"
+            return await _refused(conn, identity.name, fault)
+        return await sessions.begun(conn, await _account(conn, identity, identity.role, found), address)
+
+    outcome = await database.retry(work)
+    if isinstance(outcome, LoginFailed):
+        raise outcome
+    return outcome
+
+
+async def _refused(conn: Connection, name: str, fault: str) -> LoginFailed:
+    await sessions.refused(conn, name, fault)
+    return LoginFailed(fault)
+
+
+async def _account(conn: Connection, identity: Identity, role: Role, found: dict[str, Any] | None) -> str:
+    """The name of his account, which is made, or has the role of his groups from now on."""
+    if found is None:
+        await conn.execute(QUERIES.insert_account, vars(identity))
+        await audit(conn, ACTOR, "user.add", identity.name, None, {"role": role, "origin": "oidc"})
+        return identity.name
+    name = str(found["name"])
+    if found["role"] != role:
+        await conn.execute(accounts.QUERIES.set_role, {"name": name, "role": role})
+        await audit(conn, ACTOR, "user.set-role", name, {"role": found["role"]}, {"role": role})
+    return name
