@@ -7,6 +7,15 @@ CREATE SCHEMA query;
 CREATE SCHEMA routing;
 CREATE SCHEMA runtime;
 CREATE SCHEMA storage;
+CREATE FUNCTION audit.put_into_outbox() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into audit.outbox (at, actor, action, object, address, after)
+    select new.at, new.actor, new.action, new.object, new.address, new.after
+    where exists (select from audit.destination);
+    return null;
+end $$;
 CREATE FUNCTION audit.record(actor text, action text, object text, before jsonb, after jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $_$
@@ -64,6 +73,13 @@ CREATE FUNCTION runtime.lease_expired(lease_until timestamp with time zone, leas
     select now() > greatest(lease_until, pg_postmaster_start_time() + lease)
 $$;
 COMMENT ON FUNCTION runtime.lease_expired(lease_until timestamp with time zone, lease interval) IS 'A lease outlives a restart of the database by its own length, so that nobody who could not renew is overtaken.';
+CREATE TABLE audit.destination (
+    alone boolean DEFAULT true NOT NULL,
+    name text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT destination_alone_check CHECK (alone)
+);
+COMMENT ON TABLE audit.destination IS 'Where audit messages go; without a row none are made. Who holds its row sends.';
 CREATE TABLE audit.entry (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
@@ -104,6 +120,24 @@ CREATE VIEW audit.entry_view AS
     entry.after,
     entry.address
    FROM audit.entry;
+CREATE TABLE audit.outbox (
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    address text,
+    after jsonb
+);
+COMMENT ON TABLE audit.outbox IS 'Audit entries whose message was not sent yet, each written in the transaction of its entry.';
+ALTER TABLE audit.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME audit.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE commitment.archive_history (
     at timestamp with time zone DEFAULT now() NOT NULL,
     id bigint NOT NULL,
@@ -2607,10 +2641,14 @@ ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_13 FOR VALUE
 ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_14 FOR VALUES WITH (modulus 16, remainder 14);
 ALTER TABLE ONLY storage.identity ATTACH PARTITION storage.identity_15 FOR VALUES WITH (modulus 16, remainder 15);
 ALTER TABLE ONLY storage.receipt ATTACH PARTITION storage.receipt_default DEFAULT;
+ALTER TABLE ONLY audit.destination
+    ADD CONSTRAINT destination_pkey PRIMARY KEY (alone);
 ALTER TABLE ONLY audit.entry
     ADD CONSTRAINT entry_pkey PRIMARY KEY (at, id);
 ALTER TABLE ONLY audit.entry_default
     ADD CONSTRAINT entry_default_pkey PRIMARY KEY (at, id);
+ALTER TABLE ONLY audit.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY commitment.archive_history
     ADD CONSTRAINT archive_history_pkey PRIMARY KEY (at, id);
 ALTER TABLE ONLY commitment.archive_history_default
@@ -3219,6 +3257,7 @@ ALTER INDEX storage.receipt_too_often ATTACH PARTITION storage.receipt_default_r
 ALTER INDEX storage.receipt_recorded_at ATTACH PARTITION storage.receipt_default_recorded_at_idx;
 ALTER INDEX storage.receipt_instance ATTACH PARTITION storage.receipt_default_sop_instance_uid_idx;
 ALTER INDEX storage.receipt_study ATTACH PARTITION storage.receipt_default_study_instance_uid_idx;
+CREATE TRIGGER put_into_outbox AFTER INSERT ON audit.entry FOR EACH ROW EXECUTE FUNCTION audit.put_into_outbox();
 CREATE TRIGGER rule_set_never_changes BEFORE DELETE OR UPDATE OR TRUNCATE ON config.rule_set FOR EACH STATEMENT EXECUTE FUNCTION config.refuse_change_of_rule_set();
 ALTER TABLE ONLY commitment.attempt
     ADD CONSTRAINT attempt_commitment_fkey FOREIGN KEY (commitment) REFERENCES commitment.commitment(id);

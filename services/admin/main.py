@@ -8,6 +8,8 @@ from services.admin.access.oidc.provider import Provider
 from services.admin.access.oidc.settings import OidcSettings
 from services.admin.access.sessions import Lifetime
 from services.admin.access.tidying import tidying
+from services.admin.audit_messages.sending import Sender
+from services.admin.audit_messages.settings import SyslogSettings
 from services.admin.observation import observe
 from services.admin.pulling.pulls import pulling
 from services.admin.reconciling.nights import nightly
@@ -28,11 +30,13 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     supervisor = runtime.supervisor
     live = Live(runtime.db, supervisor)
+    sender = Sender(runtime.db, SyslogSettings.load(), runtime.settings.aet)
     supervisor.spawn(
         "audit partitions", lambda: partitions.maintain(runtime, "audit", {"entry": settings.audit_months})
     )
     supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds))
     supervisor.spawn("first account", lambda: first_account(runtime), restart=False)
+    supervisor.spawn("audit messages", lambda: sender.sending(runtime))
     supervisor.spawn("live view", live.watching)
     lifetime = Lifetime(settings.session_idle_minutes, settings.session_hours)
     supervisor.spawn("old sessions", lambda: tidying(runtime, lifetime))
@@ -42,3 +46,4 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     provider = Provider(oidc) if oidc.issuer else None
     runtime.health.serve(site(Desk(runtime, settings, profile, provider), live))
     yield
+    await sender.end()

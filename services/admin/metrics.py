@@ -1,6 +1,6 @@
 """What the service counts: the state of the whole gateway as its database tells it."""
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 STATIONS = Gauge("gateway_admin_stations", "Stations that are defined")
 LIVE_RULE_SET = Gauge("gateway_admin_live_rule_set", "Number of the live rule set, 0 before the first is applied")
@@ -19,3 +19,13 @@ PULL_MISSING = Gauge(
 )
 PULL_FAILING = Gauge("gateway_admin_pull_failing", "1: a station that is pulled from could not be asked", ["station"])
 DEAD_LETTERS = Gauge("gateway_admin_dead_letters", "Dead letters that nobody has replayed or discarded")
+AUDIT_MESSAGES = Counter("gateway_admin_audit_messages", "DICOM audit messages that the syslog server has taken")
+AUDIT_MESSAGE_FAILURES = Counter(
+    "gateway_admin_audit_message_failures", "Attempts to send audit messages that failed; what waits is kept"
+)
+AUDIT_MESSAGES_UNSENT = Gauge(
+    "gateway_admin_audit_messages_unsent", "Audit entries whose messages wait to be sent, 100,000 at most"
+)
+AUDIT_MESSAGES_OLDEST = Gauge(
+    "gateway_admin_audit_messages_oldest_seconds", "How long the oldest audit entry waits for its message to be sent"
+)

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from services.admin.reachability import word
 
+LATE_SECONDS: Final = 600
+"""After which audit messages should have reached the syslog server."""
 RANKS: Final = ("bad", "warn")
 
 
@@ -51,6 +53,9 @@ def _counts(status: Mapping[str, Any]) -> Iterator[Need]:
         yield Need("bad", f"{dead} messages could not be handled and wait as dead letters", "/attention")
     if failed := status["commitments"]["failed_last_day"]:
         yield Need("bad", f"{failed} storage commitments of 24 hours failed", "/commitments?state=FAILURE")
+    if (messages := status["audit_messages"])["oldest_seconds"] > LATE_SECONDS:
+        text = f"{messages['waiting']} audit entries have not reached the syslog server"
+        yield Need("warn", text, "/audit", messages["oldest_at"])
     if too_often := status["received_too_often"]["instances"]:
         stations = ", ".join(status["received_too_often"]["stations"])
         yield Need(

@@ -2,6 +2,7 @@
 
 from typing import Any, Final, LiteralString
 
+from services.admin.audit_messages.outbox import QUERIES as OUTBOX
 from services.admin.rules import taken
 from services.admin.sql import SQL
 from services.runtime.db import Connection, Database
@@ -27,6 +28,7 @@ async def status(database: Database) -> dict[str, Any]:
             "holds": await (await conn.execute(SQL.list_holds, {"ended": False, "limit": SHOWN_HOLDS})).fetchall(),
             "pulls": await (await conn.execute(SQL.pulls)).fetchall(),
             "commitments": await _commitments(conn),
+            "audit_messages": await _one(conn, OUTBOX.unsent),
             "outbox": await _one(conn, SQL.count_outbox),
             "dead_letters": (await _one(conn, SQL.count_dead_letters))["parked"],
         }

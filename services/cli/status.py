@@ -90,6 +90,8 @@ def _print(report: dict[str, Any]) -> None:
             "commitment reports not believed": _counted(_distrusted(report["commitments"]["reports"])),
             "commitments peers wait for": report["commitments"]["received"]["open"],
             "outbox": report["outbox"]["waiting"],
+            "audit messages waiting": report["audit_messages"]["waiting"],
+            "oldest audit message waiting since": report["audit_messages"]["oldest_at"],
             "dead letters": report["dead_letters"],
         }
     )

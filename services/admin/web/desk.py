@@ -6,12 +6,16 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from services.admin.access.oidc.provider import Provider
+from services.admin.access.oidc.settings import OidcSettings
+from services.admin.audit_messages.settings import SyslogSettings
 from services.admin.looks import Lately
 from services.admin.pictures.maker import Pictures
 from services.admin.settings import AdminSettings
 from services.dicom.profile import Profile
+from services.dicom.settings import DicomSettings
 from services.runtime.app import Runtime
 from services.runtime.db import Database
+from services.runtime.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class Desk:
     provider: Provider | None = None
     lately: Lately = field(default_factory=Lately)
     pictures: Pictures = field(default_factory=Pictures)
+
+    def all_settings(self) -> list[Settings]:
+        """What the process runs with."""
+        beside = [OidcSettings.load(), SyslogSettings.load()]
+        return [self.runtime.settings, DicomSettings.load(), self.settings, *beside]
 
     @property
     def by_password(self) -> bool:

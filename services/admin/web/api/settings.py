@@ -5,11 +5,9 @@ from typing import Final
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.admin.access.oidc.settings import OidcSettings
 from services.admin.settings_in_force import in_force
 from services.admin.web.asking import Admin
 from services.admin.web.desk import OfDesk
-from services.dicom.settings import DicomSettings
 
 router: Final = APIRouter(prefix="/settings", tags=["settings"])
 
@@ -25,5 +23,5 @@ class Setting(BaseModel):
 @router.get("")
 async def list_settings(desk: OfDesk, principal: Admin) -> list[Setting]:
     """Those in force; they are changed in the environment of the processes, not here."""
-    found = in_force([desk.runtime.settings, DicomSettings.load(), desk.settings, OidcSettings.load()])
+    found = in_force(desk.all_settings())
     return [Setting(variable=each.variable, value=each.value, source=each.source) for each in found]

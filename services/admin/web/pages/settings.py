@@ -6,12 +6,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.admin import titles
-from services.admin.access.oidc.settings import OidcSettings
 from services.admin.settings_in_force import in_force
 from services.admin.web.asking import Admin
 from services.admin.web.desk import OfDesk
 from services.admin.web.rendering import page
-from services.dicom.settings import DicomSettings
 
 router: Final = APIRouter(prefix="/settings")
 
@@ -19,6 +17,6 @@ router: Final = APIRouter(prefix="/settings")
 @router.get("")
 async def show_settings(request: Request, desk: OfDesk, principal: Admin, q: str = "") -> Response:
     """All that a text fits, and the titles."""
-    found = in_force([desk.runtime.settings, DicomSettings.load(), desk.settings, OidcSettings.load()])
+    found = in_force(desk.all_settings())
     rows = [each for each in found if q.strip().casefold() in f"{each.variable} {each.value}".casefold()]
     return page(request, "settings.html", rows=rows, q=q, titles=await titles.list_all(desk.database))
