@@ -24,7 +24,7 @@ AUDIT_MESSAGE_FAILURES = Counter(
     "gateway_admin_audit_message_failures", "Attempts to send audit messages that failed; what waits is kept"
 )
 AUDIT_MESSAGES_UNSENT = Gauge(
-    "gateway_admin_audit_messages_unsent", "Audit entries whose messages wait to be sent, 100,000 at most"
+    "gateway_admin_audit_messages_pending", "Audit entries whose messages wait to be sent, 100,000 at most"
 )
 AUDIT_MESSAGES_OLDEST = Gauge(
     "gateway_admin_audit_messages_oldest_seconds", "How long the oldest audit entry waits for its message to be sent"
