@@ -20,12 +20,16 @@ BATCH: Final = 1000
 
 
 async def act(
-    database: Database, actor: str, action: Action, chosen: Chosen, to: str | None = None
+    database: Database, actor: str, action: Action, chosen: Chosen, to: str | None = None, why: str = ""
 ) -> list[requests.Requested]:
-    """Have it done; a request for each batch. ``to``: where a reroute goes. Raises ``NotFound``, ``Refused``."""
+    """Have it done; a request for each batch. ``to``: where a reroute goes, ``why``: it is audited.
+
+    Raises ``NotFound``, ``Refused``.
+    """
 
     async def work(conn: Connection) -> list[UUID]:
         body = {} if to is None else {"to": await _receiver(conn, to)}
+        body |= {"why": why} if why else {}
         return [
             await requests.insert(conn, actor, KINDS[action], body | {"deliveries": chosen.deliveries[at : at + BATCH]})
             for at in range(0, len(chosen.deliveries), BATCH)

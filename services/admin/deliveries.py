@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from services.admin.sql import SQL
 from services.admin.when import NEVER, When
@@ -50,12 +51,13 @@ class Chosen:
     more: bool
 
 
-async def choose(database: Database, action: Action, wanted: Filter) -> Chosen:
+async def choose(database: Database, action: Action, wanted: Filter, job: UUID | None = None) -> Chosen:
     """What an action would be done to, and a count of it by destination, state, rule and reason. Changes nothing.
+    ``job``: all of this one that it can be done to.
 
     Raises ``UsageError`` for a filter without a condition or with a state that the action cannot be done to.
     """
-    parameters = _parameters(action, wanted)
+    parameters = _parameters(action, wanted, job)
     async with database.transaction() as conn:
         rows = await (await conn.execute(SQL.choose_deliveries, parameters | {"limit": MOST + 1})).fetchall()
     chosen = rows[:MOST]
@@ -65,8 +67,8 @@ async def choose(database: Database, action: Action, wanted: Filter) -> Chosen:
     return Chosen([(row["received_at"].isoformat(), row["id"]) for row in chosen], groups, len(rows) > MOST)
 
 
-def _parameters(action: Action, wanted: Filter) -> dict[str, Any]:
-    if wanted.empty:
+def _parameters(action: Action, wanted: Filter, job: UUID | None) -> dict[str, Any]:
+    if wanted.empty and job is None:
         raise UsageError(
             "name what is meant: a JOB, or one of --destination, --state, --rule, --study, --since, --reason-contains"
         )
@@ -76,7 +78,8 @@ def _parameters(action: Action, wanted: Filter) -> dict[str, Any]:
             f"name one of {', '.join(STATES[action])}"
         )
     return {
-        "states": [wanted.state] if wanted.state else list(USUAL[action]),
+        "states": [wanted.state] if wanted.state else list(USUAL[action] if job is None else STATES[action]),
+        "job": job,
         "destination": wanted.destination,
         "rule": wanted.rule,
         "study": wanted.study,

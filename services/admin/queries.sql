@@ -514,6 +514,7 @@ order by h.in_force desc, h.held_at desc, h.id limit %(limit)s
 select d.received_at, d.id, d.destination, d.state, d.rule, d.reason
 from routing.delivery_view d
 where d.state = any(%(states)s::text[])
+  and (%(job)s::uuid is null or d.job = %(job)s)
   and (%(destination)s::text is null or d.destination = %(destination)s)
   and (%(rule)s::text is null or d.rule = %(rule)s)
   and (%(study)s::text is null or d.study_instance_uid = %(study)s)
@@ -521,6 +522,26 @@ where d.state = any(%(states)s::text[])
   and coalesce(d.finished_at, d.created_at)
       >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::int), '-infinity')
 order by d.received_at, d.id limit %(limit)s
+
+-- name: choose_jobs
+-- Those named, or all that a filter finds, as far as an action can be done to jobs in their state.
+select id, kind from routing.job_view
+where state = any(%(states)s::text[]) and kind = any(%(kinds)s::text[])
+  and (%(jobs)s::uuid[] is null or id = any(%(jobs)s))
+  and (%(state)s::text is null or state = %(state)s)
+  and (%(destination)s::text is null or destination = %(destination)s)
+  and (%(kind)s::text is null or kind = %(kind)s)
+  and (%(study)s::text is null or study_instance_uid = %(study)s)
+  and (%(until)s::timestamptz is null or created_at <= %(until)s)
+order by created_at desc, id desc limit %(limit)s
+
+-- name: choose_deliveries_of
+select d.received_at, d.id, d.job from routing.delivery_view d
+where d.job = any(%(jobs)s::uuid[]) and d.state = any(%(states)s::text[])
+order by d.received_at, d.id limit %(limit)s
+
+-- name: now
+select now() as now
 
 -- name: list_unmatched
 -- Stored instances that were evaluated and of which nothing was ever to be sent, nor of a newer revision, or nothing

@@ -140,14 +140,18 @@ async def route(database: Database, actor: str, uids: Sequence[str]) -> Requeste
     return await carried_out(database, await database.retry(work))
 
 
-async def retry(database: Database, actor: str, job: UUID) -> Requested:
-    """Have the failed and undecided deliveries of a job tried again at once. Raises ``NotFound``."""
-    return await _about_job(database, actor, "retry", job)
+async def retry(database: Database, actor: str, job: UUID, *, waiting: bool = True) -> Requested:
+    """Have the failed and undecided deliveries of a job tried again at once; not ``waiting``: without its result, if
+    there is none yet. Raises ``NotFound``."""
+    return await _about_job(database, actor, "retry", job, waiting=waiting)
 
 
-async def cancel(database: Database, actor: str, job: UUID) -> Requested:
-    """Have the deliveries of a job that wait given up. Raises ``NotFound``; ``Refused`` if the job has ended."""
-    return await _about_job(database, actor, "cancel", job)
+async def cancel(database: Database, actor: str, job: UUID, *, waiting: bool = True) -> Requested:
+    """Have the deliveries of a job that wait given up; ``waiting`` as for ``retry``.
+
+    Raises ``NotFound``; ``Refused`` if the job has ended.
+    """
+    return await _about_job(database, actor, "cancel", job, waiting=waiting)
 
 
 async def complete(database: Database, actor: str, job: UUID) -> Requested:
@@ -157,7 +161,7 @@ async def complete(database: Database, actor: str, job: UUID) -> Requested:
 
 
 async def _about_job(
-    database: Database, actor: str, kind: Literal["retry", "cancel", "complete"], job: UUID
+    database: Database, actor: str, kind: Literal["retry", "cancel", "complete"], job: UUID, *, waiting: bool = True
 ) -> Requested:
     async def work(conn: Connection) -> UUID:
         cursor = await conn.execute(SQL.get_job, {"id": job})
@@ -168,7 +172,7 @@ async def _about_job(
             raise Refused(f"job {job} is {row['state']} already; only queued and active jobs can be canceled")
         return await insert(conn, actor, kind, {"job": str(job)})
 
-    return await carried_out(database, await database.retry(work))
+    return await carried_out(database, await database.retry(work), waiting=waiting)
 
 
 def wanted_of(uids: Sequence[str]) -> list[str]:

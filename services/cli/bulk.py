@@ -59,10 +59,12 @@ def run(
     dry_run: bool,
     yes: bool,
     as_json: bool,
+    job: UUID | None = None,
     to: str | None = None,
+    why: str = "",
 ) -> None:
-    """List what the filter finds; then, unless that was all that was asked for, have it done."""
-    chosen = with_database(lambda database: deliveries.choose(database, action, wanted))
+    """List what the filter finds, or what of one job; then, unless that was all that was asked for, have it done."""
+    chosen = with_database(lambda database: deliveries.choose(database, action, wanted, job))
     count = len(chosen.deliveries)
     if not as_json:
         _print(action, chosen, to)
@@ -75,7 +77,7 @@ def run(
     # Imported here: the broker's client comes with it, and the commands that only ask need none.
     from services.admin import bulk
 
-    done = with_database(lambda database: bulk.act(database, actor(), action, chosen, to))
+    done = with_database(lambda database: bulk.act(database, actor(), action, chosen, to, why))
     touched = sum((requested.result or {}).get("deliveries", 0) for requested in done)
     waiting = sum(requested.result is None for requested in done)
     refused = sorted({reason for requested in done for reason in (requested.result or {}).get("refused", ())})

@@ -167,6 +167,8 @@ def first(
 @app.command("reroute")
 def reroute(
     to: Annotated[str, typer.Option(metavar="TITLE", help="Station that gets it instead.")],
+    job: OneJob = None,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why; the audit keeps it.")] = "",
     destination: bulk.Destination = None,
     state: bulk.State = None,
     rule: bulk.Rule = None,
@@ -177,6 +179,8 @@ def reroute(
     yes: bulk.Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Send what a filter finds (what waits and what failed) to another station instead, in jobs of its own."""
+    """Send what a job has not delivered, or what a filter finds (what waits and what failed), to another station
+    instead, in jobs of its own."""
     wanted = bulk.filter_of(destination, state, rule, study, since, reason_contains)
-    bulk.run("reroute", wanted, to=to, dry_run=dry_run, yes=yes, as_json=as_json)
+    one = job if bulk.one(job, wanted) else None
+    bulk.run("reroute", wanted, job=one, to=to, why=why, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -52,7 +52,8 @@ class Many:
             raise Refused(refusal)
         chosen = await _chosen(connection, row["body"], sources(Event.REROUTE))
         chosen = [each for each in chosen if each["destination"] != to]
-        await _cancel(connection, chosen, f"rerouted to {to} by {row['requested_by']}")
+        why = f": {row['body']['why']}" if row["body"].get("why") else ""
+        await _cancel(connection, chosen, f"rerouted to {to} by {row['requested_by']}{why}")
         parameters = _keys(chosen) | {"to": to, "request": row["id"], "priority": PRIORITIES["high"]}
         await connection.execute(QUERIES.insert_rerouted_jobs, parameters)
         unsendable = {"unsendable": list(self._configuration.profile.unsendable), "unsendable_reason": UNSENDABLE}

@@ -36,6 +36,7 @@ from services.admin.web.openapi import described
 from services.admin.web.pages import account, attention, events, login, now, patient_actions, reference, remote
 from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
+from services.admin.web.pages import job_actions as job_actions_page
 from services.admin.web.pages import jobs as jobs_page
 from services.admin.web.pages import oidc as oidc_page
 from services.admin.web.pages import patients as patients_page
@@ -80,6 +81,7 @@ PAGES: Final = (
     now,
     events,
     stations_page,
+    job_actions_page,
     jobs_page,
     patients_page,
     patient_actions,

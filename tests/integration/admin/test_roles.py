@@ -132,6 +132,9 @@ operator  POST  /jobs/{job}/cancel
 operator  POST  /jobs/{job}/retry
 operator  POST  /jobs/{job}/complete
 operator  POST  /jobs/{job}/first
+operator  POST  /jobs/{job}/reroute
+operator  POST  /jobs/ask
+operator  POST  /jobs/act
 viewer    GET   /commitments
 viewer    GET   /commitments/{commitment}
 operator  POST  /commitments/{commitment}/retry
@@ -169,6 +172,8 @@ operator  POST  /api/v1/jobs/{job}/cancel
 operator  POST  /api/v1/jobs/{job}/retry
 operator  POST  /api/v1/jobs/{job}/complete
 operator  POST  /api/v1/jobs/{job}/first
+operator  POST  /api/v1/jobs/{job}/reroute
+operator  POST  /api/v1/jobs/act
 viewer    GET   /api/v1/studies
 viewer    GET   /api/v1/studies/{uid}
 viewer    GET   /api/v1/commitments

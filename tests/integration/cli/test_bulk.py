@@ -29,6 +29,18 @@ def failed(gateway: Gateway, database_url: str, monkeypatch: pytest.MonkeyPatch)
     return gateway
 
 
+def test_one_job_goes_elsewhere_with_the_reason(failed: Gateway, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        ((job,),) = connection.execute("select distinct job from routing.delivery").fetchall()
+    done = failed.done(
+        "jobs", "reroute", str(job), "--to", "PACS2", "--why", "it is repaired", "--yes", "--json"
+    ).json()
+    assert (done["found"], done["queued"]) == (120, 3)
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute("select distinct body ->> 'to', body ->> 'why' from config.request").fetchall()
+    assert found == [("PACS2", "it is repaired")]
+
+
 def test_what_is_listed_is_what_is_requested(failed: Gateway, database_url: str) -> None:
     """In bounded batches; a dry run requests nothing."""
     listed = failed.done("jobs", "retry", "--destination", "PACS1", "--dry-run", "--json").json()
@@ -57,6 +69,7 @@ def test_what_is_listed_is_what_is_requested(failed: Gateway, database_url: str)
         (["cancel", "--since", "yesterday"], 2, "'yesterday' is no time"),
         (["reroute", "--destination", "WS1", "--to", "PACS3"], 1, "station PACS3 is not defined"),
         (["reroute", "--destination", "WS1"], 2, "--to"),
+        (["reroute", "00000000-0000-0000-0000-000000000001", "--rule", "all", "--to", "PACS2"], 2, "not both"),
         (["first"], 2, "give ids of jobs, or --patient ID"),
         (["first", "00000000-0000-0000-0000-000000000001", "--patient", "P1"], 2, "one of both"),
         (["first", "00000000-0000-0000-0000-000000000001"], 1, "does not exist; 'gateway jobs list'"),

@@ -1,12 +1,14 @@
 """Jobs."""
 
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, Field
 
 from schemas.api.jobs import Asked, Job, JobState, ListedJob
-from services.admin import jobs, precedence, requests
+from services.admin import job_actions, jobs, precedence, requests
 from services.admin.jobs import Filter
 from services.admin.requests import Requested
 from services.admin.web import cursors
@@ -14,9 +16,49 @@ from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
 from services.admin.web.names import seen_by
+from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/jobs", tags=["jobs"])
 MOST_PARTS: Final = 1000
+Why = Annotated[str, Field(max_length=job_actions.LONGEST_WHY, examples=["the workstation is being repaired"])]
+
+
+class Acting(BaseModel):
+    """``jobs``: by name; null: all that state, destination, kind and study find, none made later than ``until``.
+    ``to``, ``why``: of a reroute."""
+
+    action: job_actions.Action
+    jobs: Annotated[list[UUID] | None, Field(min_length=1, max_length=job_actions.MOST)] = None
+    state: JobState | None = None
+    destination: Annotated[str | None, Field(max_length=16)] = None
+    kind: Literal["send", "retrieve"] | None = None
+    study: Annotated[str | None, Field(max_length=64)] = None
+    until: AwareDatetime | None = None
+    to: Annotated[str | None, Field(max_length=16, examples=["ARCHIVE2"])] = None
+    why: Why = ""
+    dry_run: bool = False
+
+
+class Acted(BaseModel):
+    """``jobs`` and ``deliveries`` of them were found, ``at`` that time; ``more``: there are others. ``touched``:
+    deliveries that it was done to; ``queued``: requests that the forwarder will carry out when it runs."""
+
+    dry_run: bool
+    jobs: int
+    deliveries: int
+    more: bool
+    at: datetime
+    requests: list[UUID] = []
+    touched: int = 0
+    queued: int = 0
+    refused: list[str] = []
+
+
+class Rerouting(BaseModel):
+    """Where it goes instead, and why; the audit keeps it."""
+
+    to: Annotated[str, Field(max_length=16, examples=["ARCHIVE2"])]
+    why: Annotated[str, Field(min_length=1, max_length=job_actions.LONGEST_WHY, examples=["it is being repaired"])]
 
 
 @router.get("")
@@ -41,6 +83,29 @@ async def list_jobs(
 async def show_job(desk: OfDesk, principal: Viewer, job: UUID) -> Job:
     """A job with its deliveries, commitments and C-MOVEs."""
     return Job(**seen_by(desk, principal, await jobs.show(desk.database, job, MOST_PARTS)))
+
+
+@router.post("/act")
+async def act(desk: OfDesk, principal: Operator, wanted: Acting) -> Acted:
+    """Cancel, retry, reroute or put first jobs by name, or all that a filter finds; ``dry_run`` only counts them. What
+    is sent elsewhere is what a job has not delivered."""
+    found = Filter(wanted.state, wanted.destination, wanted.kind, wanted.study)
+    if wanted.jobs is None and found == Filter():
+        raise UsageError("jobs: name them, or filter by state, destination, kind or study")
+    asked = job_actions.Wanted(wanted.jobs, found, wanted.until)
+    chosen = await job_actions.choose(desk.database, wanted.action, asked)
+    counted = {"jobs": chosen.count, "deliveries": len(chosen.deliveries), "more": chosen.more, "at": chosen.at}
+    if wanted.dry_run or not chosen.count:
+        return Acted(dry_run=wanted.dry_run, **counted)
+    done = await job_actions.act(desk.database, principal.actor, wanted.action, chosen, wanted.to, wanted.why)
+    return Acted(dry_run=False, **counted | vars(done))
+
+
+@router.post("/{job}/reroute")
+async def reroute_job(desk: OfDesk, principal: Operator, job: UUID, wanted: Rerouting) -> Acted:
+    """Send what it has not delivered to another station instead, in a job of its own."""
+    await jobs.show(desk.database, job, 0)
+    return await act(desk, principal, Acting(action="reroute", jobs=[job], to=wanted.to, why=wanted.why))
 
 
 @router.post("/{job}/cancel")

@@ -1,5 +1,6 @@
 """The job browser."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from services.admin import jobs, precedence, requests, stations
 from services.admin.jobs import STATES, Filter
 from services.admin.requests import Requested
+from services.admin.station import Station
 from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
@@ -34,13 +36,15 @@ async def list_jobs(
     wanted = Filter(state or None, chosen.get("destination"), kind or None, chosen.get("study"), **after)
     rows = seen_by(desk, principal, await jobs.list_jobs(desk.database, wanted, LISTED + 1))
     found = cursors.page_of(rows, LISTED, lambda job: (job["created_at"], str(job["id"])))
+    known = await stations.list_all(desk.database)
     return page(
         request,
         "jobs.html",
         rows=found.items,
         wanted=wanted,
         states=STATES,
-        titles=[station.title for station in await stations.list_all(desk.database)],
+        titles=[station.title for station in known],
+        targets=_targets(known),
         here=f"/jobs?{urlencode(chosen | ({'cursor': cursor} if cursor else {}))}",
         next=found.next and f"/jobs?{urlencode(chosen | {'cursor': found.next})}",
     )
@@ -51,7 +55,8 @@ async def show_job(request: Request, desk: OfDesk, principal: Viewer, job: UUID)
     """One, with what it consists of."""
     found = seen_by(desk, principal, await jobs.show(desk.database, job, MOST_PARTS))
     collects = found["released_at"] is None and found["level"] != "instance" and found["kind"] == "send"
-    return page(request, "job.html", job=found, collects=collects)
+    others = [title for title in _targets(await stations.list_all(desk.database)) if title != found["destination"]]
+    return page(request, "job.html", job=found, collects=collects, targets=others)
 
 
 @router.post("/{job}/cancel")
@@ -76,6 +81,11 @@ async def complete_job(request: Request, desk: OfDesk, principal: Operator, job:
 async def put_job_first(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
     """Send what it has waiting before everything else."""
     return _told(request, await precedence.put_first(desk.database, principal.actor, [job]), "Put first")
+
+
+def _targets(known: Sequence[Station]) -> list[str]:
+    """Where it may be sent to instead."""
+    return [station.title for station in known if station.store and station.enabled]
 
 
 def _told(request: Request, requested: Requested, done: str) -> Response:

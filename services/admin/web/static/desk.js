@@ -6,7 +6,7 @@
   let stream = null;
   const parts = (topic) => document.querySelectorAll(`[hx-trigger*="live:${topic}"]`);
   // A part in which somebody writes, has a menu open or waits for the answer of a button, is not taken away from under him.
-  const inUse = (part) => document.querySelector("dialog[open]") !== null || part.querySelector(".htmx-request, details.menu[open]") !== null
+  const inUse = (part) => document.querySelector("dialog[open]") !== null || part.querySelector(".htmx-request, details.menu[open], input[name=job]:checked, #asked > *") !== null
     || (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
   const tell = (topic) => {
     for (const part of parts(topic)) {

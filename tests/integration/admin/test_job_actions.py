@@ -1,0 +1,108 @@
+"""Many jobs at once, and one to another station: in the browser and by programs, told first how many they are."""
+
+import asyncio
+import re
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+
+from tests.desk import Desk
+
+FAILED, WAITING, DONE, RETRIEVING = (UUID(int=number) for number in range(1, 5))
+JOBS: Final = """
+insert into routing.job (id, kind, state, destination, study_instance_uid, created_at, released_at, finished_at) values
+    ('{1}', 'send', 'FAILED', 'A', '1.1', now() - interval '4 min', now(), now()),
+    ('{2}', 'send', 'QUEUED', 'A', '1.2', now() - interval '3 min', now(), null),
+    ('{3}', 'send', 'COMPLETED', 'A', '1.3', now() - interval '2 min', now(), now()),
+    ('{4}', 'retrieve', 'QUEUED', 'GATEWAY', '1.4', now() - interval '1 min', now(), null);
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
+    data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state, finished_at)
+select now(), j.study_instance_uid || '.' || n, 1, 'A', j.id, j.study_instance_uid, 'o', 1, 1, '0', '1', '2',
+    case when j.state = 'QUEUED' then 'PENDING' when j.state = 'COMPLETED' or n = 1 then 'DELIVERED' else 'FAILED' end,
+    j.finished_at
+from routing.job j, generate_series(1, 3) n where kind = 'send';
+insert into config.station (title, host, port, store) values ('A', '127.0.0.1', 1, true), ('B', '127.0.0.1', 2, true)
+"""
+
+
+async def filled(desk: Desk) -> None:
+    """A job that failed in part, one that waits, one that is done, and one that retrieves."""
+    text = JOBS
+    for number, job in enumerate((FAILED, WAITING, DONE, RETRIEVING), 1):
+        text = text.replace(f"{{{number}}}", str(job))
+    for statement in text.split(";\n"):
+        await desk.rows(statement)
+
+
+async def made(desk: Desk) -> list[tuple[str, dict[str, Any]]]:
+    rows = await desk.rows("select kind, body from config.request order by requested_at")
+    return [(row["kind"], row["body"]) for row in rows]
+
+
+def fields(answer: httpx.Response) -> dict[str, list[str]]:
+    """What the question bears along to its answer."""
+    found: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.text):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+async def test_the_question_says_how_many_and_the_answer_does_just_that(desk: Desk) -> None:
+    await filled(desk)
+    page = (await desk.operator.get("/jobs?destination=A")).text
+    assert page.count('name="job"') == 3
+    assert 'name="job"' not in (await desk.viewer.get("/jobs")).text
+    everything = {"everything": "true", "destination": "A", "action": "retry"}
+    asked = await desk.operator.post("/jobs/ask", data=everything)
+    assert "Retry 1 job with 2 instances?" in " ".join(asked.text.split())
+    await desk.rows("update routing.job set created_at = now() + interval '1 s' where id = %s", WAITING)
+    answer, _ = await asyncio.gather(
+        desk.operator.post("/jobs/act", data=fields(asked)), desk.answering({"deliveries": 2})
+    )
+    assert (answer.status_code, "Retry: 1 job, 2 instances" in answer.text) == (200, True)
+    assert answer.headers["HX-Trigger-After-Swap"] == "jobs-changed"
+    ((kind, body),) = await made(desk)
+    assert (kind, len(body["deliveries"])) == ("retry-deliveries", 2)
+    nothing = await desk.operator.post("/jobs/ask", data={"action": "cancel", "job": [str(DONE)]})
+    assert "nothing of it waits" in nothing.text
+    for lacking in ({"action": "cancel"}, {"action": "reroute", "job": [str(FAILED)], "to": "B"}):
+        assert (await desk.operator.post("/jobs/ask", data=lacking)).status_code == 422, lacking
+
+
+async def test_a_job_goes_to_another_station_with_the_reason_in_the_audit(desk: Desk) -> None:
+    await filled(desk)
+    assert "Reroute…" in (await desk.operator.get(f"/jobs/{FAILED}")).text
+    sending = desk.operator.post(f"/jobs/{FAILED}/reroute", data={"to": "B", "why": "A is being repaired"})
+    answer, _ = await asyncio.gather(sending, desk.answering({"deliveries": 2, "sent": 2}))
+    assert "Sent to B instead: 1 job, 2 instances" in answer.text
+    (entry,) = (await desk.admin.get("/api/v1/audit?action=request.reroute-deliveries")).json()["items"]
+    assert (entry["actor"], entry["after"]["to"], entry["after"]["why"]) == (
+        "user:operator", "B", "A is being repaired",
+    )  # fmt: skip
+    for path, refused in ((f"/jobs/{DONE}/reroute", "all of it is delivered"), (f"/jobs/{FAILED}/reroute", "say why")):
+        assert refused in (await desk.operator.post(path, data={"to": "B"})).text
+    away = await desk.operator.post(f"/api/v1/jobs/{FAILED}/reroute", json={"to": "C", "why": "x"})
+    assert (away.status_code, "C is not defined" in away.json()["detail"]) == (404, True)
+
+
+async def test_programs_act_on_many_jobs_once(desk: Desk) -> None:
+    await filled(desk)
+    program = await desk.program()
+    found = await program.post("/api/v1/jobs/act", json={"action": "cancel", "state": "QUEUED", "dry_run": True})
+    counted = found.json()
+    assert (counted["jobs"], counted["deliveries"], counted["more"]) == (2, 3, False)
+    assert await made(desk) == []
+    body = {"action": "cancel", "state": "QUEUED", "until": counted["at"]}
+    key = {"Idempotency-Key": "cancel-all"}
+    acting = program.post("/api/v1/jobs/act", json=body, headers=key)
+    results = desk.answering({"deliveries": 3}, {"requests": 1})
+    answer, _ = await asyncio.gather(acting, results)
+    assert (answer.json()["touched"], answer.json()["queued"], len(answer.json()["requests"])) == (3, 0, 2)
+    assert (await program.post("/api/v1/jobs/act", json=body, headers=key)).json() == answer.json()
+    assert [kind for kind, _ in await made(desk)] == ["cancel-deliveries", "cancel"]
+    first = program.post("/api/v1/jobs/act", json={"action": "first", "jobs": [str(WAITING), str(RETRIEVING)]})
+    put, _ = await asyncio.gather(first, desk.answering({"jobs": 1, "deliveries": 3}))
+    assert (put.json()["jobs"], put.json()["touched"]) == (1, 3)
+    everything = await program.post("/api/v1/jobs/act", json={"action": "cancel"})
+    assert (everything.status_code, "name them, or filter" in everything.json()["detail"]) == (422, True)
