@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from services.admin import audit_retention
 from services.admin.access.first_account import first_account
 from services.admin.access.oidc.provider import Provider
 from services.admin.access.oidc.settings import OidcSettings
@@ -31,9 +32,9 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     supervisor = runtime.supervisor
     live = Live(runtime.db, supervisor)
     sender = Sender(runtime.db, SyslogSettings.load(), runtime.settings.aet)
-    supervisor.spawn(
-        "audit partitions", lambda: partitions.maintain(runtime, "audit", {"entry": settings.audit_months})
-    )
+    supervisor.spawn("audit partitions", lambda: partitions.maintain(runtime, "audit"))
+    if (days := settings.audit_days) is not None:
+        supervisor.spawn("audit retention", lambda: audit_retention.nightly(runtime, days))
     supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds))
     supervisor.spawn("first account", lambda: first_account(runtime), restart=False)
     supervisor.spawn("audit messages", lambda: sender.sending(runtime))

@@ -10,7 +10,8 @@ from services.runtime.settings import Settings
 
 
 class AdminSettings(Settings):
-    """``GATEWAY_ADMIN_*``. Audit entries live ``audit_months``; the metrics are read every ``observe_seconds``.
+    """``GATEWAY_ADMIN_*``. Audit entries are kept for ``audit_days``, or for ever; the metrics are read every
+    ``observe_seconds``.
 
     ``reconcile_at``: when, in UTC, the nightly comparison with stations begins. Who logged in has to do it again after
     ``session_idle_minutes`` without a click, and after ``session_hours``. ``hide_names_from_viewers``: who has the role
@@ -19,7 +20,7 @@ class AdminSettings(Settings):
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")
 
-    audit_months: Annotated[int, Field(ge=1)] = 72
+    audit_days: Annotated[int, Field(ge=30, le=36_525)] | None = None
     observe_seconds: Annotated[float, Field(gt=0)] = 15
     reconcile_at: time = time(2)
     session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = 60

@@ -146,7 +146,7 @@ operator  POST  /attention/letters/{number}/discard
 operator  POST  /attention/studies/route
 operator  POST  /attention/studies/send
 admin     GET   /audit
-admin     GET   /audit/export.csv
+admin     GET   /audit/export.{form}
 admin     GET   /users
 admin     POST  /users
 admin     POST  /users/role
@@ -202,6 +202,7 @@ admin     GET   /api/v1/keys
 admin     POST  /api/v1/keys
 admin     DELETE /api/v1/keys/{key_id}
 admin     GET   /api/v1/audit
+admin     GET   /api/v1/audit/export
 admin     GET   /api/v1/settings
 """
 """Method and path as the application has them; the role is the least that may."""

@@ -1,4 +1,7 @@
-"""``gateway user``: people who may log in, made and removed at the command line."""
+"""``gateway user``: people who may log in, made and removed at the command line; ``gateway audit`` of it."""
+
+import hashlib
+import json
 
 from services.admin.access.passwords import SHORTEST
 from services.cli.exits import FAILED, USAGE
@@ -25,6 +28,18 @@ def test_people_are_added_changed_listed_and_removed(gateway: Gateway) -> None:
     assert made not in audit.out
     gateway.done("user", "remove", "technician")
     assert [each["name"] for each in gateway.done("user", "list", "--json").json()] == ["chief"]
+
+
+def test_the_audit_is_exported_by_time(gateway: Gateway) -> None:
+    gateway.done("user", "add", "technician")
+    lines = gateway.done("audit", "export", "--from", "1h").out
+    assert [json.loads(line)["action"] for line in lines.splitlines()] == ["user.add"]
+    assert "audit.exported" not in gateway.done("audit", "export", "--to", "1h", "--format", "csv").out
+    taken = gateway.done("audit", "list", "--action", "audit.exported", "--json").json()
+    assert taken[-1]["after"]["sha256"] == hashlib.sha256(lines.encode()).hexdigest()
+    assert [each["after"]["entries"] for each in taken] == [0, 1]
+    wrong = gateway("audit", "export", "--from", "soon")
+    assert (wrong.status, "'soon' is no time" in wrong.err) == (USAGE, True)
 
 
 def test_what_cannot_be_done_says_why(gateway: Gateway) -> None:

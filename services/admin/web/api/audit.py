@@ -5,10 +5,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from services.admin import audit_entries
+from services.admin.audit_entries import Filter
+from services.admin.audit_export import Format
 from services.admin.web import cursors
 from services.admin.web.asking import Admin
+from services.admin.web.audit_files import audit_file
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
 from services.admin.when import NEVER, when_of
@@ -38,13 +42,34 @@ async def list_entries(
     actor: Text = None,
     object: Text = None,
     since: Text = None,
+    until: Text = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Listed[Entry]:
     """The newest first. ``action``: exactly it, or all that begin with it and a dot: station for station.add.
-    ``since``: a span such as 7d, or a time."""
-    wanted = audit_entries.Filter(
-        NEVER if since is None else when_of(since), action, actor, object, **cursors.read(cursor, int)
-    )
+    ``since``, ``until``: a span such as 7d, or a time."""
+    wanted = _filter(action, actor, object, since, until, **cursors.read(cursor, int))
     rows = [Entry(**row) for row in await audit_entries.list_entries(desk.database, wanted, limit + 1)]
     return cursors.page_of(rows, limit, lambda entry: (entry.at, str(entry.id)))
+
+
+@router.get("/export", response_class=Response, responses={200: {"content": {"text/csv": {}, "application/jsonl": {}}}})
+async def export(
+    desk: OfDesk,
+    principal: Admin,
+    format: Format = Format.JSON_LINES,
+    action: Text = None,
+    actor: Text = None,
+    object: Text = None,
+    since: Text = None,
+    until: Text = None,
+) -> Response:
+    """All of them, the oldest first, as a file that is sent while it is read. That is audited, with its SHA-256."""
+    return audit_file(desk, principal, _filter(action, actor, object, since, until), format)
+
+
+def _filter(
+    action: str | None, actor: str | None, what: str | None, since: str | None, until: str | None, **after: Any
+) -> Filter:
+    beginning, end = (NEVER if text is None else when_of(text) for text in (since, until))
+    return Filter(beginning, action, actor, what, until=end, **after)
