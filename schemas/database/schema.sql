@@ -786,6 +786,7 @@ CREATE TABLE config.station (
     pull_minutes integer DEFAULT 0 NOT NULL,
     pull_days integer DEFAULT 1 NOT NULL,
     pull_modalities text[] DEFAULT '{}'::text[] NOT NULL,
+    silent_hours integer,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
@@ -813,6 +814,7 @@ CREATE TABLE config.station (
     CONSTRAINT station_retry_hours_check CHECK (((retry_hours >= 1) AND (retry_hours <= 720))),
     CONSTRAINT station_retry_most_seconds_check CHECK (((retry_most_seconds >= 1) AND (retry_most_seconds <= 86400))),
     CONSTRAINT station_revision_policy_check CHECK ((revision_policy = ANY (ARRAY['route'::text, 'keep'::text, 'hold'::text, 'refuse'::text]))),
+    CONSTRAINT station_silent_hours_check CHECK (((silent_hours >= 1) AND (silent_hours <= 720))),
     CONSTRAINT station_store_seconds_check CHECK (((store_seconds >= 1) AND (store_seconds <= 86400))),
     CONSTRAINT station_title_check CHECK (((title ~ '^[\x20-\x5b\x5d-\x7e]{1,16}$'::text) AND (title = btrim(title)) AND (title <> ''::text))),
     CONSTRAINT station_unknown_policy_check CHECK ((unknown_policy = ANY (ARRAY['resend'::text, 'hold'::text])))
@@ -849,6 +851,7 @@ COMMENT ON COLUMN config.station.schedule IS 'Windows of the week in which it is
 COMMENT ON COLUMN config.station.pull_minutes IS 'So often it is asked for studies that are not here, which are retrieved then; 0: never.';
 COMMENT ON COLUMN config.station.pull_days IS 'Only studies with a Study Date within so many days.';
 COMMENT ON COLUMN config.station.pull_modalities IS 'Only studies with one of these modalities; none: all.';
+COMMENT ON COLUMN config.station.silent_hours IS 'It is silent, and a notice is sent, when nothing came from it for so many hours; null: it may be.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -860,6 +863,27 @@ CREATE VIEW config.commitment_server_view AS
         END)))
   WHERE c.commit_server;
 COMMENT ON VIEW config.commitment_server_view IS 'R71: who is asked to commit what was sent to a station: itself, or the one it commits on. Others have no row.';
+CREATE TABLE config.contact (
+    name text NOT NULL,
+    mails text[] DEFAULT '{}'::text[] NOT NULL,
+    webhook text,
+    secret text,
+    kinds text[] NOT NULL,
+    stations text[] DEFAULT '{}'::text[] NOT NULL,
+    rules text[] DEFAULT '{}'::text[] NOT NULL,
+    everything_else boolean DEFAULT false NOT NULL,
+    digest_minutes integer DEFAULT 0 NOT NULL,
+    quiet text[] DEFAULT '{}'::text[] NOT NULL,
+    urgent text[] DEFAULT '{}'::text[] NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT contact_digest_minutes_check CHECK (((digest_minutes >= 0) AND (digest_minutes <= 10080)))
+);
+COMMENT ON TABLE config.contact IS 'Who is sent notices: of which stations and rules, of which kinds, where to and when.';
+COMMENT ON COLUMN config.contact.secret IS 'The key of the signature (HMAC-SHA256) of what is posted to its webhook.';
+COMMENT ON COLUMN config.contact.everything_else IS 'It is told of what no contact is named for, too.';
+COMMENT ON COLUMN config.contact.digest_minutes IS 'How long notices are collected from the first one on; 0: not at all.';
+COMMENT ON COLUMN config.contact.quiet IS 'Windows of the week in which only notices of the urgent kinds are sent.';
 CREATE TABLE config.failed_login (
     at timestamp with time zone DEFAULT now() NOT NULL,
     name text NOT NULL,
@@ -916,6 +940,55 @@ CREATE VIEW config.hold_view AS
     LEAST(h.ended_at, h.until) AS ends_at,
     ((h.ended_at IS NULL) AND ((h.until IS NULL) OR (h.until > now()))) AS in_force
    FROM config.hold h;
+CREATE TABLE config.notice (
+    event bigint NOT NULL,
+    contact text NOT NULL,
+    channel text NOT NULL,
+    state text DEFAULT 'WAITING'::text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    tried_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    fault text DEFAULT ''::text NOT NULL,
+    CONSTRAINT notice_channel_check CHECK ((channel = ANY (ARRAY['mail'::text, 'webhook'::text]))),
+    CONSTRAINT notice_state_check CHECK ((state = ANY (ARRAY['WAITING'::text, 'SENT'::text, 'GIVEN UP'::text])))
+);
+COMMENT ON TABLE config.notice IS 'What one contact is told of one event by one channel. It stays when the contact goes.';
+COMMENT ON COLUMN config.notice.tried_at IS 'When it was first tried: a day later it is given up.';
+CREATE TABLE config.notice_event (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    stations text[] DEFAULT '{}'::text[] NOT NULL,
+    rule text DEFAULT ''::text NOT NULL,
+    facts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    addressed_at timestamp with time zone,
+    CONSTRAINT notice_event_kind_check CHECK ((kind = ANY (ARRAY['job-failed'::text, 'dead-letter'::text, 'commitment-overdue'::text, 'modality-silent'::text])))
+);
+COMMENT ON TABLE config.notice_event IS 'What happened that is worth a notice, once each.';
+COMMENT ON COLUMN config.notice_event.subject IS 'What makes it this one: what it happened to, and when where that may be again.';
+COMMENT ON COLUMN config.notice_event.addressed_at IS 'When its notices were made; null: not yet.';
+ALTER TABLE config.notice_event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME config.notice_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE config.notice_line (
+    contact text NOT NULL,
+    channel text NOT NULL,
+    holder text,
+    lease_until timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    next_attempt_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    sent_at timestamp with time zone,
+    fault text DEFAULT ''::text NOT NULL,
+    CONSTRAINT notice_line_channel_check CHECK ((channel = ANY (ARRAY['mail'::text, 'webhook'::text])))
+);
+COMMENT ON TABLE config.notice_line IS 'One channel to one contact: who sends by it now, and since when that fails.';
 CREATE TABLE config.oidc_attempt (
     state_sha256 bytea NOT NULL,
     browser_sha256 bytea NOT NULL,
@@ -1110,7 +1183,8 @@ CREATE VIEW config.station_view AS
     station.schedule,
     station.pull_minutes,
     station.pull_days,
-    station.pull_modalities
+    station.pull_modalities,
+    station.silent_hours
    FROM config.station;
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
@@ -2583,6 +2657,11 @@ CREATE VIEW storage.retention_view AS
     retention.looked_at,
     retention.kept
    FROM storage.retention;
+CREATE VIEW storage.sender_view AS
+ SELECT receipt.calling_aet,
+    receipt.received_at
+   FROM storage.receipt;
+COMMENT ON VIEW storage.sender_view IS 'From whom something came, and when.';
 CREATE TABLE storage.watermark (
     only_row boolean DEFAULT true NOT NULL,
     recorded_through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
@@ -2725,10 +2804,20 @@ ALTER TABLE ONLY config.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.called_title
     ADD CONSTRAINT called_title_pkey PRIMARY KEY (title);
+ALTER TABLE ONLY config.contact
+    ADD CONSTRAINT contact_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY config.hold
     ADD CONSTRAINT hold_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.notice_event
+    ADD CONSTRAINT notice_event_kind_subject_key UNIQUE (kind, subject);
+ALTER TABLE ONLY config.notice_event
+    ADD CONSTRAINT notice_event_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY config.notice_line
+    ADD CONSTRAINT notice_line_pkey PRIMARY KEY (contact, channel);
+ALTER TABLE ONLY config.notice
+    ADD CONSTRAINT notice_pkey PRIMARY KEY (event, contact, channel);
 ALTER TABLE ONLY config.oidc_attempt
     ADD CONSTRAINT oidc_attempt_pkey PRIMARY KEY (state_sha256);
 ALTER TABLE ONLY config.pull
@@ -2968,6 +3057,10 @@ CREATE INDEX action_begun ON config.action USING btree (begun_at);
 CREATE INDEX failed_login_address ON config.failed_login USING btree (address, at);
 CREATE INDEX failed_login_name ON config.failed_login USING btree (name, at);
 CREATE UNIQUE INDEX hold_open ON config.hold USING btree (kind, name) WHERE (ended_at IS NULL);
+CREATE INDEX notice_event_at ON config.notice_event USING btree (at);
+CREATE INDEX notice_event_new ON config.notice_event USING btree (id) WHERE (addressed_at IS NULL);
+CREATE INDEX notice_made ON config.notice USING btree (made_at DESC, event DESC);
+CREATE INDEX notice_waiting ON config.notice USING btree (contact, channel) WHERE (state = 'WAITING'::text);
 CREATE INDEX oidc_attempt_begun ON config.oidc_attempt USING btree (begun_at);
 CREATE INDEX reconciliation_title ON config.reconciliation USING btree (title, started_at DESC);
 CREATE INDEX request_requested_at ON config.request USING btree (requested_at);
@@ -3043,6 +3136,7 @@ CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_defau
 CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule, level, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL) AND (level <> 'instance'::text));
 CREATE INDEX job_counted ON routing.job USING btree (counted_at) WHERE ((released_at IS NULL) AND (counted_at <> ''::text));
 CREATE INDEX job_created ON routing.job USING btree (created_at DESC);
+CREATE INDEX job_failed ON routing.job USING btree (finished_at) WHERE (state = 'FAILED'::text);
 CREATE INDEX job_retrieving ON routing.job USING btree (created_at) WHERE ((kind = 'retrieve'::text) AND (finished_at IS NULL));
 CREATE INDEX job_study ON routing.job USING btree (study_instance_uid, destination);
 CREATE INDEX job_unreleased ON routing.job USING btree (last_received_at) WHERE (released_at IS NULL);
@@ -3085,6 +3179,8 @@ CREATE INDEX identity_14_state_at_idx ON storage.identity_14 USING btree (state_
 CREATE INDEX identity_14_study_instance_uid_idx ON storage.identity_14 USING btree (study_instance_uid);
 CREATE INDEX identity_15_state_at_idx ON storage.identity_15 USING btree (state_at) WHERE (state = ANY (ARRAY['DELETING'::text, 'DELETED'::text]));
 CREATE INDEX identity_15_study_instance_uid_idx ON storage.identity_15 USING btree (study_instance_uid);
+CREATE INDEX receipt_sender ON ONLY storage.receipt USING btree (calling_aet, received_at DESC);
+CREATE INDEX receipt_default_calling_aet_received_at_idx ON storage.receipt_default USING btree (calling_aet, received_at DESC);
 CREATE INDEX receipt_object_key ON ONLY storage.receipt USING btree (object_key);
 CREATE INDEX receipt_default_object_key_idx ON storage.receipt_default USING btree (object_key);
 CREATE INDEX receipt_to_delete ON ONLY storage.receipt USING btree (object_state) WHERE (object_state <> 'PRESENT'::text);
@@ -3250,6 +3346,7 @@ ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_15_pkey;
 ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_15_sop_instance_uid_sha256_key;
 ALTER INDEX storage.identity_hidden ATTACH PARTITION storage.identity_15_state_at_idx;
 ALTER INDEX storage.identity_study ATTACH PARTITION storage.identity_15_study_instance_uid_idx;
+ALTER INDEX storage.receipt_sender ATTACH PARTITION storage.receipt_default_calling_aet_received_at_idx;
 ALTER INDEX storage.receipt_object_key ATTACH PARTITION storage.receipt_default_object_key_idx;
 ALTER INDEX storage.receipt_to_delete ATTACH PARTITION storage.receipt_default_object_state_idx;
 ALTER INDEX storage.receipt_pkey ATTACH PARTITION storage.receipt_default_pkey;
@@ -3263,6 +3360,8 @@ ALTER TABLE ONLY commitment.attempt
     ADD CONSTRAINT attempt_commitment_fkey FOREIGN KEY (commitment) REFERENCES commitment.commitment(id);
 ALTER TABLE ONLY commitment.commitment
     ADD CONSTRAINT commitment_repeats_fkey FOREIGN KEY (repeats) REFERENCES commitment.commitment(id);
+ALTER TABLE ONLY config.notice
+    ADD CONSTRAINT notice_event_fkey FOREIGN KEY (event) REFERENCES config.notice_event(id) ON DELETE CASCADE;
 ALTER TABLE ONLY config.pull
     ADD CONSTRAINT pull_title_fkey FOREIGN KEY (title) REFERENCES config.station(title) ON DELETE CASCADE;
 ALTER TABLE ONLY config.pulled

@@ -1,4 +1,4 @@
-"""The service: the web application with the API, partitions of its schemas, nights, metrics."""
+"""The service: the web application with the API, partitions of its schemas, nights, notices, metrics."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +11,7 @@ from services.admin.access.sessions import Lifetime
 from services.admin.access.tidying import tidying
 from services.admin.audit_messages.sending import Sender
 from services.admin.audit_messages.settings import SyslogSettings
+from services.admin.notices.notifying import notify
 from services.admin.observation import observe
 from services.admin.pulling.pulls import pulling
 from services.admin.reconciling.nights import nightly
@@ -45,6 +46,8 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         supervisor.spawn("nightly reconciliation", lambda: nightly(runtime, settings, profile))
         supervisor.spawn("pulling", lambda: pulling(runtime, profile))
     provider = Provider(oidc) if oidc.issuer else None
-    runtime.health.serve(site(Desk(runtime, settings, profile, provider), live))
+    desk = Desk(runtime, settings, profile, provider)
+    notify(runtime, desk.notices)
+    runtime.health.serve(site(desk, live))
     yield
     await sender.end()

@@ -29,3 +29,9 @@ AUDIT_MESSAGES_UNSENT = Gauge(
 AUDIT_MESSAGES_OLDEST = Gauge(
     "gateway_admin_audit_messages_oldest_seconds", "How long the oldest audit entry waits for its message to be sent"
 )
+NOTICES = Counter(
+    "gateway_admin_notices_total", "Notices by what came of trying to send them", ["type", "channel", "outcome"]
+)
+OLDEST_NOTICE = Gauge(
+    "gateway_admin_oldest_notice_seconds", "Age of the oldest notice that waits to be sent, 0 if none"
+)

@@ -30,6 +30,7 @@ def needs(status: Mapping[str, Any], systems: Mapping[str, str], *, disk_low: bo
         *([Need("bad", "the disk of the objects is nearly full: what comes is refused", "/")] if disk_low else []),
         *_destinations(status["destinations"]),
         *_counts(status),
+        *_notices(status["notices"]),
     ]
     return sorted(found, key=lambda need: RANKS.index(need.tone))
 
@@ -61,3 +62,11 @@ def _counts(status: Mapping[str, Any]) -> Iterator[Need]:
         yield Need(
             "warn", f"{too_often} instances come again and again from {stations}: do stations send in a circle?", "/"
         )
+
+
+def _notices(notices: Mapping[str, Any]) -> Iterator[Need]:
+    for each in notices["failing"]:
+        text = f"contact {each['contact']} cannot be told by {each['channel']}"
+        yield Need("warn", text, "/attention#untold", each["failing_since"])
+    if given_up := notices["given_up"]:
+        yield Need("bad", f"{given_up} notices of 7 days were given up: nobody got them", "/attention#untold")

@@ -3,6 +3,7 @@
 from typing import Any, Final, LiteralString
 
 from services.admin.audit_messages.outbox import QUERIES as OUTBOX
+from services.admin.notices.history import trouble
 from services.admin.rules import taken
 from services.admin.sql import SQL
 from services.runtime.db import Connection, Database
@@ -30,8 +31,16 @@ async def status(database: Database) -> dict[str, Any]:
             "commitments": await _commitments(conn),
             "audit_messages": await _one(conn, OUTBOX.unsent),
             "outbox": await _one(conn, SQL.count_outbox),
+            "notices": await _notices(conn),
             "dead_letters": (await _one(conn, SQL.count_dead_letters))["parked"],
         }
+
+
+async def _notices(conn: Connection) -> dict[str, Any]:
+    """Who cannot be told now, and how many notices of a week were given up. Why is for admins: it has addresses."""
+    found = await trouble(conn)
+    failing = [{name: each[name] for name in ("contact", "channel", "failing_since")} for each in found["failing"]]
+    return {"failing": failing, "given_up": found["given_up"]}
 
 
 async def _commitments(conn: Connection) -> dict[str, Any]:

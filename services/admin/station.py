@@ -120,7 +120,7 @@ class Station(BaseModel):
     complete once it has released each association by which it came. ``skip_present``: before it is sent anything
     it is asked what it has already, and not sent that. Every ``pull_minutes``
     (0: never) it is asked for studies of the last ``pull_days``, with one of ``pull_modalities`` (empty: any), and what
-    is not here is retrieved.
+    is not here is retrieved. A notice is sent when nothing came from it for ``silent_hours`` (None: it may be silent).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -180,6 +180,7 @@ class Station(BaseModel):
     pull_minutes: Annotated[int, Field(ge=0, le=1440)] = 0
     pull_days: Annotated[int, Field(ge=1, le=365)] = 1
     pull_modalities: list[Annotated[str, AfterValidator(valid_modality)]] = Field(default_factory=list, max_length=16)
+    silent_hours: Annotated[int, Field(ge=1, le=720)] | None = None
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:

@@ -33,6 +33,7 @@ COMMANDS = {
     "dead": "dead",
     "audit": "audit",
     "user": "user",
+    "notices": "notices",
     "import": "importing",
     "reconcile": "reconcile",
     "conformance-statement": "conformance_statement",

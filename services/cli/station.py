@@ -18,7 +18,7 @@ from services.runtime.settings import RuntimeSettings
 EMPTIED_BY_ZERO = (
     "commit_on", "store_seconds", "find_seconds", "move_seconds", "action_seconds", "commit_limit_seconds",
     "commit_retry_hours", "commit_size", "retry_attempts", "instances_per_second", "megabytes_per_second",
-    "association_instances", "failover",
+    "association_instances", "failover", "silent_hours",
 )  # fmt: skip
 EMPTIED_BY_MINUS_ONE = ("commit_quiet_seconds", "idle_seconds", "retention_days")
 
@@ -83,6 +83,7 @@ def add(
     pull_minutes: option.PullMinutes = None,
     pull_days: option.PullDays = None,
     pull_modality: option.PullModality = None,
+    silent_hours: option.SilentHours = None,
     as_json: Json = False,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
@@ -144,6 +145,7 @@ def set_fields(
     pull_minutes: option.PullMinutes = None,
     pull_days: option.PullDays = None,
     pull_modality: option.PullModality = None,
+    silent_hours: option.SilentHours = None,
     as_json: Json = False,
 ) -> None:
     """Change what is given of a station and leave the rest."""

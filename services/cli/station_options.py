@@ -140,3 +140,6 @@ PullDays = Annotated[int | None, typer.Option(help="Only studies of so many days
 PullModality = Annotated[
     list[str] | None, typer.Option(metavar="NM", help='Only studies with it; may be repeated; "" for all.')
 ]
+SilentHours = Annotated[
+    int | None, typer.Option(help="A notice is sent when nothing came from it for so many hours, 1 to 720; 0: never.")
+]

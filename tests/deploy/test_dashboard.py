@@ -37,7 +37,20 @@ LABELS_OF_TARGETS = frozenset({"job", "instance", "service"})
 """What Prometheus and the scrape configuration add."""
 
 ALLOWED_LABELS = frozenset(
-    {"by", "cause", "check", "destination", "disposition", "folder", "meaning", "name", "of", "operation", "outcome"}
+    {
+        "by",
+        "cause",
+        "channel",
+        "check",
+        "destination",
+        "disposition",
+        "folder",
+        "meaning",
+        "name",
+        "of",
+        "operation",
+        "outcome",
+    }
     | {"queue", "reason", "result", "rule", "state", "station", "status", "task", "type", "verdict", "why"}
 )
 """Their values are words of ours or AE titles of the configuration."""

@@ -9,6 +9,7 @@ from services.admin.access.oidc.provider import Provider
 from services.admin.access.oidc.settings import OidcSettings
 from services.admin.audit_messages.settings import SyslogSettings
 from services.admin.looks import Lately
+from services.admin.notices.settings import NoticeSettings
 from services.admin.pictures.maker import Pictures
 from services.admin.settings import AdminSettings
 from services.dicom.profile import Profile
@@ -26,12 +27,13 @@ class Desk:
     settings: AdminSettings
     profile: Profile
     provider: Provider | None = None
+    notices: NoticeSettings = field(default_factory=NoticeSettings.load)
     lately: Lately = field(default_factory=Lately)
     pictures: Pictures = field(default_factory=Pictures)
 
     def all_settings(self) -> list[Settings]:
         """What the process runs with."""
-        beside = [OidcSettings.load(), SyslogSettings.load()]
+        beside = [OidcSettings.load(), SyslogSettings.load(), self.notices]
         return [self.runtime.settings, DicomSettings.load(), self.settings, *beside]
 
     @property

@@ -23,8 +23,8 @@ from services.runtime.errors import GatewayError, UsageError
 HEADER: Final = "Idempotency-Key"
 LONGEST_KEY: Final = 200
 MOST_BYTES: Final = 1 << 20
-SECRETS: Final = ("/api/v1/users", "/api/v1/keys", "/api/v1/rules/try")
-"""What these answer is shown once and never kept: passwords, keys, and what stands in a file that is tried."""
+SECRETS: Final = ("/api/v1/users", "/api/v1/keys", "/api/v1/contacts", "/api/v1/rules/try")
+"""What these answer is shown once and never kept: passwords, keys, secrets, and what stands in a file that is tried."""
 
 
 def keeps(path: str) -> bool:

@@ -13,10 +13,12 @@ from services.admin.web import problems
 from services.admin.web.api import (
     audit,
     commitments,
+    contacts,
     dead_letters,
     instances,
     jobs,
     keys,
+    notices,
     rule_trials,
     rules,
     settings,
@@ -38,6 +40,7 @@ from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
 from services.admin.web.pages import job_actions as job_actions_page
 from services.admin.web.pages import jobs as jobs_page
+from services.admin.web.pages import notices as notices_page
 from services.admin.web.pages import oidc as oidc_page
 from services.admin.web.pages import patients as patients_page
 from services.admin.web.pages import rule_builder as rule_builder_page
@@ -69,6 +72,8 @@ API: Final = (
     dead_letters,
     unmatched,
     titles,
+    contacts,
+    notices,
     settings,
 )
 RULES: Final = (
@@ -89,6 +94,7 @@ PAGES: Final = (
     *RULES,
     commitments_page,
     attention,
+    notices_page,
     audit_page,
     users_page,
     settings_page,

@@ -68,6 +68,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "Complete on release",
             "a study it sends is complete once its associations are released",
         ),
+        "silent_hours": ("Silent after hours", "a notice is sent when nothing came for so long; empty: never"),
         "retention_days": ("Keep for days", "empty: as the setting says; 0: for ever"),
     },
     "Comparing and pulling": {

@@ -1,7 +1,17 @@
-"""What is told of an action that another service carries out (pure)."""
+"""What is told of an action: one that another service carries out, or one that made a secret (pure)."""
+
+from dataclasses import dataclass
 
 from schemas.api.jobs import Asked
 from services.admin.requests import Requested
+
+
+@dataclass(frozen=True)
+class Once:
+    """A secret that is shown in one answer and never again."""
+
+    text: str
+    secret: str
 
 
 def asked(requested: Requested) -> Asked:

@@ -59,6 +59,7 @@ STATION: Final = {
     "never, R53)",
     "pull_days": "only studies with a Study Date within so many days are asked for then",
     "pull_modalities": "only studies with one of these modalities; none: all",
+    "silent_hours": "hours without anything from it after which a notice is sent; none: never",
     "commit_downstream": "archives that must have committed what it asks the AE to commit (profile gateway)",
     "retry_statuses": "failures of a C-STORE after which it is tried again (profile xeleris: none, R46)",
     "retry_errors": "failures without an answer after which it is tried again",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.admin.changes import audit
+from services.admin.notices.settings import NoticeSettings
 from services.admin.web.repeats import keeps
 from tests.desk import ADDRESS, Desk
 from tests.integration.cli.test_asking import DEAD, JOB, RECORDED
@@ -230,7 +232,9 @@ async def test_the_audit_is_exported_whole_and_no_cell_is_a_formula(desk: Desk) 
 
 
 async def test_a_setting_that_is_secret_is_never_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GATEWAY_NOTICES_SMTP_PASSWORD", "hidden-one")
+    for name in ("GATEWAY_NOTICES_SMTP_USER", "GATEWAY_NOTICES_SMTP_PASSWORD", "GATEWAY_OTHER_PASSWORD"):
+        monkeypatch.setenv(name, "hidden-one" if "PASSWORD" in name else "gateway")
+    desk.app.state.desk = replace(desk.app.state.desk, notices=NoticeSettings.load())
     monkeypatch.setenv("GATEWAY_INGEST_LIMIT", "17")
     password = desk.runtime.settings.database_url.split("@")[0].rpartition(":")[2]
     page, document = await desk.admin.get("/settings"), await desk.admin.get("/api/v1/settings")
@@ -241,7 +245,8 @@ async def test_a_setting_that_is_secret_is_never_shown(desk: Desk, monkeypatch: 
         assert "GATEWAY_INGEST_LIMIT" in answer.text
     told = {each["variable"]: each for each in document.json()}
     assert told["GATEWAY_AET"] == {"variable": "GATEWAY_AET", "value": "DESK", "source": "home"}
-    assert told["GATEWAY_NOTICES_SMTP_PASSWORD"]["value"] == "set, not shown"
+    for name in ("GATEWAY_NOTICES_SMTP_PASSWORD", "GATEWAY_OTHER_PASSWORD"):
+        assert told[name]["value"] == "set, not shown"
     assert told["GATEWAY_ADMIN_SESSION_HOURS"]["source"] == "default"
 
 

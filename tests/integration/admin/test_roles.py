@@ -204,6 +204,22 @@ admin     DELETE /api/v1/keys/{key_id}
 admin     GET   /api/v1/audit
 admin     GET   /api/v1/audit/export
 admin     GET   /api/v1/settings
+admin     GET   /notices
+admin     POST  /notices
+admin     GET   /notices/new
+admin     GET   /notices/{name}
+admin     POST  /notices/{name}
+admin     POST  /notices/{name}/remove
+admin     POST  /notices/{name}/test
+admin     POST  /notices/{name}/secret
+admin     GET   /api/v1/contacts
+admin     POST  /api/v1/contacts
+admin     GET   /api/v1/contacts/{name}
+admin     PATCH /api/v1/contacts/{name}
+admin     DELETE /api/v1/contacts/{name}
+admin     POST  /api/v1/contacts/{name}/test
+admin     POST  /api/v1/contacts/{name}/secret
+admin     GET   /api/v1/notices
 """
 """Method and path as the application has them; the role is the least that may."""
 SAMPLES: Final = {"job": "11111111-1111-1111-1111-111111111111", "number": "1", "key_id": "0123456789ab"}

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from services.admin import dead_letters, requests, stations, studies
 from services.admin.dead_letters import MOST_REASON
+from services.admin.notices import history
 from services.admin.studies import unmatched_key
 from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
@@ -39,9 +40,12 @@ async def attention(
     here = asked | {"letters_after": letters_after, "studies_after": studies_after}
     letters = await _letters(desk, None if state == "all" else state, letters_after)
     unmatched = await _unmatched(desk, since, studies_after)
+    async with desk.database.transaction() as conn:
+        untold = await history.trouble(conn)
     return page(
         request,
         "attention.html",
+        untold=untold,
         letters=seen_by(desk, principal, list(letters.items)),
         unmatched=seen_by(desk, principal, list(unmatched.items)),
         wanted=asked,

@@ -1,6 +1,5 @@
 """People who may log in, and programs that may use the API."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
@@ -12,6 +11,7 @@ from services.admin.access.role import Role
 from services.admin.web.asking import Admin
 from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.rendering import page
+from services.admin.web.told import Once
 from services.runtime.clock import now
 from services.runtime.errors import UsageError
 
@@ -23,14 +23,6 @@ MEANINGS: Final = {
 }
 Name = Annotated[str, Form(max_length=200)]
 Password = Annotated[str, Form(max_length=1000)]
-
-
-@dataclass(frozen=True)
-class Once:
-    """A secret that is shown in one answer and never again."""
-
-    text: str
-    secret: str
 
 
 @router.get("")

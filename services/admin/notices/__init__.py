@@ -1,0 +1,1 @@
+"""Notices: who is told of what went wrong, by mail and webhook."""

@@ -1,0 +1,53 @@
+"""What happened is found in the database and written down once, with a notice for each contact and channel."""
+
+from typing import Final
+
+from services.admin.notices.contact import addressed
+from services.admin.notices.contacts import addressees
+from services.admin.notices.kinds import Channel, Event, Kind
+from services.runtime.db import Connection, Database, load_queries
+
+QUERIES: Final = load_queries(__package__, "finding.sql")
+MOST_EVENTS: Final = 500
+KEPT_DAYS: Final = 90
+FINDING: Final = (
+    QUERIES.find_failed_jobs,
+    QUERIES.find_dead_letters,
+    QUERIES.find_overdue_commitments,
+    QUERIES.find_silent_stations,
+)
+
+
+async def find(database: Database) -> None:
+    """Write down what happened since the last look, and whom it is told. Any number of processes may do it at once."""
+    async with database.transaction() as conn:
+        (row,) = await (await conn.execute(QUERIES.since)).fetchall()
+    if row["since"] is None:
+        return
+    for query in FINDING:
+        async with database.transaction() as conn:
+            await conn.execute(query, {"since": row["since"]})
+    while await database.retry(_address) == MOST_EVENTS:
+        pass
+
+
+async def forget_old(database: Database) -> None:
+    """Delete what is kept no longer, with its notices."""
+    async with database.transaction() as conn:
+        await conn.execute(QUERIES.forget_old_events, {"days": KEPT_DAYS})
+
+
+async def _address(conn: Connection) -> int:
+    rows = await (await conn.execute(QUERIES.take_new_events, {"limit": MOST_EVENTS})).fetchall()
+    if not rows:
+        return 0
+    contacts = (await addressees(conn)).values()
+    notices: list[tuple[int, str, Channel]] = []
+    for event in (Event(**row | {"kind": Kind(row["kind"])}) for row in rows):
+        notices += [
+            (event.id, each.name, channel) for each in addressed(event, contacts) for channel in each.channels()
+        ]
+    columns = [list(column) for column in zip(*notices, strict=True)] or [[], [], []]
+    await conn.execute(QUERIES.insert_notices, dict(zip(("events", "contacts", "channels"), columns, strict=True)))
+    await conn.execute(QUERIES.mark_addressed, {"events": [row["id"] for row in rows]})
+    return len(rows)

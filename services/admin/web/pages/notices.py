@@ -1,0 +1,149 @@
+"""Notices: who is told of what went wrong, and what was sent."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import Response
+
+from services.admin.notices import contacts, history
+from services.admin.notices.contact import Contact, build
+from services.admin.notices.contacts import Kept
+from services.admin.notices.history import STATES
+from services.admin.notices.kinds import HAPPENING
+from services.admin.notices.notifying import sender_of
+from services.admin.notices.trial import send_test
+from services.admin.web import cursors, preconditions
+from services.admin.web.asking import Admin
+from services.admin.web.contact_form import given
+from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.preconditions import tag_of
+from services.admin.web.rendering import message, page
+from services.admin.web.told import Once
+from services.runtime.errors import UsageError
+
+router: Final = APIRouter(prefix="/notices")
+LISTED: Final = 50
+Text = Annotated[str, Query(max_length=500)]
+
+
+@router.get("")
+async def show_notices(
+    request: Request, desk: OfDesk, principal: Admin, contact: Text = "", state: Text = "", kind: Text = "",
+    cursor: Text = "",
+) -> Response:  # fmt: skip
+    """Contacts, and the notices that the filter in the address fits, the newest first."""
+    wanted = _wanted(contact, state, kind)
+    after = cursors.read(cursor or None, str)
+    rows = await history.list_notices(desk.database, wanted, LISTED + 1, after)
+    found = cursors.page_of(rows, LISTED, history.key)
+    async with desk.database.transaction() as conn:
+        trouble = await history.trouble(conn)
+    return page(
+        request,
+        "notices.html",
+        contacts=await contacts.list_all(desk.database),
+        trouble=trouble,
+        mail=bool(desk.notices.smtp_host),
+        notices=found.items,
+        wanted={"contact": "", "state": "", "kind": ""} | wanted,
+        filtered=bool(wanted),
+        kinds=HAPPENING,
+        states=STATES,
+        here=_link(wanted | ({"cursor": cursor} if cursor else {})),
+        next=found.next and _link(wanted | {"cursor": found.next}),
+    )
+
+
+@router.get("/new")
+async def new_contact(request: Request, desk: OfDesk, principal: Admin) -> Response:
+    """The form of a new one."""
+    return await _form(request, desk, None)
+
+
+@router.get("/{name}")
+async def show_contact(request: Request, desk: OfDesk, principal: Admin, name: str) -> Response:
+    """One with its form."""
+    return await _form(request, desk, await contacts.show(desk.database, name))
+
+
+@router.post("")
+async def add_contact(request: Request, desk: OfDesk, principal: Admin) -> Response:
+    """Have somebody told from now on."""
+    contact = build(given(await request.form(), known=False))
+    return await _kept(request, desk, await contacts.add(desk.database, principal.actor, contact))
+
+
+@router.post("/{name}")
+async def change_contact(request: Request, desk: OfDesk, principal: Admin, name: str) -> Response:
+    """Change it, unless somebody else has since it was shown."""
+    form = await request.form()
+    seen = str(form.get("seen", ""))
+    kept = await contacts.set_fields(
+        desk.database, principal.actor, name, given(form, known=True),
+        lambda contact: preconditions.require(seen, contact.model_dump()),
+    )  # fmt: skip
+    return await _kept(request, desk, kept)
+
+
+@router.post("/{name}/remove")
+async def remove_contact(
+    request: Request, desk: OfDesk, principal: Admin, name: str, seen: Annotated[str, Form()]
+) -> Response:
+    """Tell it nothing more."""
+    await contacts.remove(
+        desk.database, principal.actor, name, lambda contact: preconditions.require(seen, contact.model_dump())
+    )
+    return Response(headers={"HX-Redirect": "/notices"})
+
+
+@router.post("/{name}/test")
+async def try_contact(request: Request, desk: OfDesk, principal: Admin, name: str) -> Response:
+    """Send it a test now."""
+    tried = await send_test(desk.database, principal.actor, sender_of(desk.runtime, desk.notices), name)
+    text = "\n".join(f"{each.channel}: {each.text}" for each in tried)
+    return message(request, text, bad=not all(each.ok for each in tried))
+
+
+@router.post("/{name}/secret")
+async def renew_secret(request: Request, desk: OfDesk, principal: Admin, name: str) -> Response:
+    """Make another key of the signatures; it is shown in this answer and never again."""
+    made = await contacts.renew_secret(desk.database, principal.actor, name)
+    return await _form(request, desk, await contacts.show(desk.database, name), made)
+
+
+async def _kept(request: Request, desk: Desk, kept: Kept) -> Response:
+    if kept.secret is None:
+        return Response(headers={"HX-Redirect": "/notices"})
+    response = await _form(request, desk, kept.contact, kept.secret)
+    response.headers["HX-Push-Url"] = f"/notices/{quote(kept.contact.name)}"
+    return response
+
+
+async def _form(request: Request, desk: Desk, contact: Contact | None, secret: str | None = None) -> Response:
+    async with desk.database.transaction() as conn:
+        rules = await contacts.live_rules(conn)
+    return page(
+        request,
+        "contact.html",
+        contact=contact,
+        tag=tag_of(contact.model_dump()) if contact else "",
+        once=Once(f"Secret of the webhook of {contact.name}", secret) if contact and secret else None,
+        kinds=HAPPENING,
+        rules=rules,
+        mail=bool(desk.notices.smtp_host),
+    )
+
+
+def _wanted(contact: str, state: str, kind: str) -> dict[str, str]:
+    """The filter. Raises ``UsageError``."""
+    for name, value, known in (("state", state, STATES), ("kind", kind, HAPPENING)):
+        if value and value not in known:
+            raise UsageError(f"{name} {value[:40]!r} of notices does not exist: choose one of {', '.join(known)}")
+    name = contacts.name_of(contact) if contact.strip() else ""
+    return {key: value for key, value in (("contact", name), ("state", state), ("kind", kind)) if value}
+
+
+def _link(query: Mapping[str, Any]) -> str:
+    return f"/notices?{urlencode(query)}" if query else "/notices"

@@ -1,0 +1,212 @@
+"""``gateway notices``: who is told of what went wrong, by mail and webhook."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+import typer
+
+from services.admin.notices import contacts, history
+from services.admin.notices.contact import Contact, build
+from services.admin.notices.contacts import Kept
+from services.admin.notices.kinds import HAPPENING
+from services.cli import exits
+from services.cli.output import Json, Limit, print_fields, print_json, print_table
+from services.cli.session import actor, with_database
+
+app = typer.Typer(
+    help="Who is told of what went wrong: add, set, list, show, remove, test, secret, sent.", no_args_is_help=True
+)
+
+
+def register(whole: typer.Typer) -> None:
+    """Add the commands."""
+    whole.add_typer(app, name="notices")
+
+
+Name = Annotated[str, typer.Argument(help="Name of the contact: letters, digits, dots, hyphens, underscores.")]
+Mail = Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help='Mail address; may be repeated; "" for none.')]
+Webhook = Annotated[str | None, typer.Option(metavar="URL", help='Where notices are posted to; "" for nowhere.')]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind", metavar="KIND", help=f"Of what it is told, all if left out; may be repeated: {', '.join(HAPPENING)}."
+    ),
+]
+Station = Annotated[
+    list[str] | None, typer.Option(metavar="AET", help='A station it is told of; may be repeated; "" for none.')
+]
+Rule = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help='A rule it is told of; may be repeated; "" for none.')
+]
+Else = Annotated[
+    bool | None,
+    typer.Option("--everything-else/--nothing-else", help="It is told of what no other contact is named for."),
+]
+Digest = Annotated[
+    int | None, typer.Option(help="Notices are collected for so many minutes, to 10080; 0: sent at once.")
+]
+Quiet = Annotated[
+    list[str] | None,
+    typer.Option(metavar="WINDOW", help="Nothing is sent then: 'daily 22:00-06:00 Europe/Zurich'; may be repeated."),
+]
+Urgent = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KIND", help='A kind that is sent in quiet hours, too; may be repeated; "" for none.'),
+]
+Enabled = Annotated[bool | None, typer.Option("--enabled/--disabled", help="Whether it is told anything now.")]
+
+
+@app.command("add")
+def add(
+    name: Name,
+    mail: Mail = None,
+    webhook: Webhook = None,
+    kinds: Kinds = None,
+    station: Station = None,
+    rule: Rule = None,
+    everything_else: Else = None,
+    digest_minutes: Digest = None,
+    quiet: Quiet = None,
+    urgent: Urgent = None,
+    enabled: Enabled = None,
+    as_json: Json = False,
+) -> None:
+    """Have somebody told from now on; a webhook gets a secret, which is shown once."""
+    contact = build(_given(locals()))
+    _print_kept("added", with_database(lambda database: contacts.add(database, actor(), contact)), as_json)
+
+
+@app.command("set")
+def set_fields(
+    name: Name,
+    mail: Mail = None,
+    webhook: Webhook = None,
+    kinds: Kinds = None,
+    station: Station = None,
+    rule: Rule = None,
+    everything_else: Else = None,
+    digest_minutes: Digest = None,
+    quiet: Quiet = None,
+    urgent: Urgent = None,
+    enabled: Enabled = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is given of a contact and leave the rest."""
+    fields = _given(locals())
+    changed = with_database(lambda database: contacts.set_fields(database, actor(), name, fields))
+    _print_kept("changed", changed, as_json)
+
+
+@app.command("list")
+def list_all(as_json: Json = False) -> None:
+    """Every contact."""
+    found = with_database(contacts.list_all)
+    if as_json:
+        print_json([contact.model_dump(mode="json") for contact in found])
+        return
+    print_table(("CONTACT", "BY", "OF", "KINDS", "WHEN"), [_row(contact) for contact in found])
+
+
+@app.command("show")
+def show(name: Name, as_json: Json = False) -> None:
+    """All fields of a contact."""
+    contact = with_database(lambda database: contacts.show(database, name))
+    if as_json:
+        print_json(contact.model_dump(mode="json"))
+    else:
+        print_fields(contact.model_dump(mode="json"))
+
+
+@app.command("remove")
+def remove(name: Name, as_json: Json = False) -> None:
+    """Tell somebody nothing more; what was sent stays in the history."""
+    with_database(lambda database: contacts.remove(database, actor(), name))
+    if as_json:
+        print_json({"removed": name.strip()})
+    else:
+        typer.echo(f"removed {name.strip()}")
+
+
+@app.command("secret")
+def secret(name: Name, as_json: Json = False) -> None:
+    """Make another secret for the signatures of a webhook; the old one is good no longer."""
+    made = with_database(lambda database: contacts.renew_secret(database, actor(), name))
+    if as_json:
+        print_json({"secret": made})
+    else:
+        typer.echo(f"secret (shown once): {made}")
+
+
+@app.command("test")
+def try_contact(name: Name, as_json: Json = False) -> None:
+    """Send a test now, with the settings of this shell (GATEWAY_NOTICES_…), and say what came of it."""
+    # Imported here: only this command needs the clients of mail and HTTP.
+    from services.admin.notices.sending import Sender
+    from services.admin.notices.settings import NoticeSettings
+    from services.admin.notices.trial import send_test
+    from services.runtime.settings import RuntimeSettings
+
+    settings = NoticeSettings.load()
+    sender = Sender(settings, RuntimeSettings.load().aet, settings.desk_url)
+    tried = with_database(lambda database: send_test(database, actor(), sender, name))
+    if as_json:
+        print_json([asdict(each) for each in tried])
+    else:
+        for each in tried:
+            typer.echo(f"{each.channel}: {each.text}")
+    raise typer.Exit(exits.DONE if all(each.ok for each in tried) else exits.FAILED)
+
+
+@app.command("sent")
+def sent(
+    contact: Annotated[str | None, typer.Option(help="Of this contact only.")] = None,
+    state: Annotated[
+        Literal["WAITING", "SENT", "GIVEN UP"] | None, typer.Option(case_sensitive=False, help="In this state only.")
+    ] = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
+    """Notices that were sent, wait or were given up; the newest first."""
+    after = {"after_at": None, "after_key": None}
+    wanted = {"contact": contact, "state": state}
+    found = with_database(lambda database: history.list_notices(database, wanted, limit, after))
+    if as_json:
+        print_json([each.model_dump() for each in found])
+        return
+    print_table(
+        ("MADE", "STATE", "CONTACT", "BY", "NOTICE", "FAULT"),
+        [(each.made_at, each.state, each.contact, each.channel, each.text, each.fault or None) for each in found],
+    )
+
+
+def _row(contact: Contact) -> tuple[Any, ...]:
+    of = [*contact.stations, *(f"rule {rule}" for rule in contact.rules)] + [
+        "everything else"
+    ] * contact.everything_else
+    when = "disabled" if not contact.enabled else "at once"
+    if contact.enabled and contact.digest_minutes:
+        when = f"after {contact.digest_minutes} minutes"
+    quiet = f", not {', '.join(contact.quiet)}" if contact.quiet and contact.enabled else ""
+    by = [*contact.mails, *(["webhook"] if contact.webhook else [])]
+    return contact.name, by, of, [str(kind) for kind in contact.kinds], when + quiet
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields among a command's options; an empty text empties."""
+    fields = {name: value for name, value in options.items() if value is not None and name != "as_json"}
+    for given, field in (
+        ("mail", "mails"), ("kinds", "kinds"), ("station", "stations"), ("rule", "rules"), ("quiet", "quiet"),
+        ("urgent", "urgent"),
+    ):  # fmt: skip
+        if given in fields:
+            fields[field] = [text for text in fields.pop(given) if text]
+    return fields
+
+
+def _print_kept(verb: str, kept: Kept, as_json: bool) -> None:
+    if as_json:
+        print_json(kept.contact.model_dump(mode="json") | {"secret": kept.secret})
+        return
+    typer.echo(f"{verb} {kept.contact.name}")
+    if kept.secret:
+        typer.echo(f"secret of its webhook (shown once): {kept.secret}")

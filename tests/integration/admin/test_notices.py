@@ -1,0 +1,323 @@
+"""Notices of what went wrong, as a mail server and a webhook get them."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.admin.notices.finding import find
+from services.admin.notices.notifying import notify
+from services.admin.notices.sending import Sender, send
+from services.admin.notices.settings import NoticeSettings
+from tests.desk import Desk
+from tests.notice_servers import Webhook, mail_server, webhook
+from tests.waiting import until_async
+
+STUDY = "1.2.840.99.1"
+
+
+@pytest.fixture
+def there() -> Iterator[Webhook]:
+    with webhook() as running:
+        yield running
+
+
+def sender(**settings: Any) -> Sender:
+    return Sender(NoticeSettings(**{"gap_seconds": 0, "seconds": 2} | settings), "DESK", "https://desk.example")
+
+
+async def looked(desk: Desk, by: Sender) -> None:
+    """One look for what happened, and one at what is to be sent."""
+    await find(desk.database)
+    await send(desk.database, by)
+
+
+async def contact(desk: Desk, **fields: Any) -> dict[str, Any]:
+    made = await desk.admin.post("/api/v1/contacts", json={"name": "it", "everything_else": True} | fields)
+    assert made.status_code == 201, made.text
+    document: dict[str, Any] = made.json()
+    return document
+
+
+async def failed_job(desk: Desk, destination: str = "PACS1", rule: str = "everything", source: str = "CT1") -> str:
+    """A job of which one of two instances failed."""
+    job = str(uuid4())
+    await desk.rows(
+        "insert into routing.job (id, kind, state, destination, study_instance_uid, rule, finished_at, reason)"
+        " values (%s, 'send', 'FAILED', %s, %s, %s, now(), 'DOE^JOHN')",
+        job, destination, STUDY, rule,
+    )  # fmt: skip
+    for number, state in enumerate(("FAILED", "DELIVERED")):
+        await desk.rows(
+            "insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, source,"
+            " study_instance_uid, object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state)"
+            " values (now(), %s, 1, %s, %s, %s, %s, 'k', 0, 1, '', '1.2', '1.2.840.10008.1.2', %s)",
+            f"{STUDY}.{number}.{job.replace('-', '')[:4].translate(DIGITS)}", destination, job, source, STUDY, state,
+        )  # fmt: skip
+    return job
+
+
+DIGITS = str.maketrans("abcdef", "123456")
+
+
+async def test_a_failed_job_is_posted_once_and_signed(desk: Desk) -> None:
+    with webhook() as there:
+        secret = (await contact(desk, webhook=there.url))["secret"]
+        job = await failed_job(desk)
+        for _ in range(3):
+            await looked(desk, sender())
+        (posted,) = there.posted
+    (notice,) = posted.document["notices"]
+    assert notice["kind"] == "job-failed"
+    assert notice["link"] == f"https://desk.example/jobs/{job}"
+    assert notice["text"] == f"Job {job} failed: 1 of 2 instances of study {STUDY} not sent to PACS1, rule everything."
+    assert (sorted(notice["stations"]), notice["rule"]) == (["CT1", "PACS1"], "everything")
+    assert b"DOE" not in posted.body
+    signed = f"{posted.headers['X-Gateway-Timestamp']}.".encode() + posted.body
+    digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    assert posted.headers["X-Gateway-Signature"] == f"sha256={digest}"
+    (kept,) = (await desk.admin.get("/api/v1/notices")).json()["items"]
+    assert (kept["state"], kept["contact"], kept["channel"], kept["fault"]) == ("SENT", "it", "webhook", "")
+
+
+async def dead_letter(desk: Desk) -> int:
+    (row,) = await desk.rows(
+        "insert into runtime.dead_letter (queue, reason, message_type, headers, body, fingerprint)"
+        " values ('index.instance-stored', 'DOE^JOHN', 'instance.stored.v1', '{}', 'b', %s) returning id",
+        uuid4().bytes,
+    )
+    number: int = row["id"]
+    return number
+
+
+async def overdue_commitment(desk: Desk) -> None:
+    """Of three: one was answered in time that it failed, another one that all is committed."""
+    for state, hours_left in (("FAILURE", 0), ("FAILURE", 1), ("SUCCESS", 0)):
+        await desk.rows(
+            "insert into commitment.commitment (id, study_instance_uid, destination, server, state, deadline,"
+            " finished_at) values (gen_random_uuid(), %s, 'PACS1', 'ARCHIVE1', %s,"
+            " now() + make_interval(hours => %s), now())",
+            STUDY, state, hours_left,
+        )  # fmt: skip
+
+
+async def heard(desk: Desk, title: str, hours_ago: float) -> None:
+    await desk.rows(
+        "insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,"
+        " sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet,"
+        " called_aet, association, configuration, rule_set, status)"
+        " values (now() - make_interval(secs => %s), %s, '1', 1, 'NEW', '', 1, '1', '1', '1', '1', '', %s, '', '', 1,"
+        " 1, 0)",
+        hours_ago * 3600, uuid4().hex, title,
+    )  # fmt: skip
+
+
+async def stations(desk: Desk) -> None:
+    """CT1 is silent since two hours, CT2 was heard, CT3 may be silent, CT4 never sent, CT5 was defined just now."""
+    for title, hours in (("CT1", 1), ("CT2", 1), ("CT3", None), ("CT4", 1), ("CT5", 1)):
+        await desk.rows(
+            "insert into config.station (title, host, port, silent_hours, created_at) values (%s, '127.0.0.1', 104, %s,"
+            " now() - interval '2 h' * (%s <> 'CT5')::int)",
+            title, hours, title,
+        )  # fmt: skip
+    for title, ago in (("CT1", 2), ("CT1", 3), ("CT2", 0.5), ("CT3", 50)):
+        await heard(desk, title, ago)
+
+
+async def test_each_kind_arrives_once_by_mail_and_webhook_however_many_look(desk: Desk, there: Webhook) -> None:
+    async with mail_server() as post:
+        by = sender(smtp_host="127.0.0.1", smtp_port=post.port, smtp_security="none", smtp_from="gw@example.org")
+        await failed_job(desk)  # before there was anybody to tell
+        await contact(desk, webhook=there.url, mails=["it@example.org", "ct@example.org"])
+        await failed_job(desk)
+        number = await dead_letter(desk)
+        await overdue_commitment(desk)
+        await stations(desk)
+        await asyncio.gather(*(looked(desk, by) for _ in range(3)))
+        await looked(desk, by)
+    kinds = sorted(notice["kind"] for notice in there.notices)
+    assert kinds == ["commitment-overdue", "dead-letter", "job-failed", "modality-silent", "modality-silent"]
+    texts = " ".join(notice["text"] for notice in there.notices)
+    assert f"Dead letter {number}: a message instance.stored.v1 in queue index.instance-stored" in texts
+    assert "ARCHIVE1 did not report by" in texts
+    assert {notice["stations"][0] for notice in there.notices if notice["kind"] == "modality-silent"} == {"CT1", "CT4"}
+    bodies = "".join(message.get_content() for message in post.messages)
+    assert all(notice["text"] in bodies for notice in there.notices)
+    assert (bodies.count("UTC: "), "DOE" in bodies) == (5, False)
+    assert all(recipients == ["it@example.org", "ct@example.org"] for recipients, _ in post.received)
+    assert all(message["Auto-Submitted"] == "auto-generated" for message in post.messages)
+
+
+async def test_a_station_that_is_silent_again_is_told_again(desk: Desk) -> None:
+    with webhook() as there:
+        await contact(desk, webhook=there.url)
+        await desk.rows(
+            "insert into config.station (title, host, port, silent_hours) values ('CT1', '127.0.0.1', 104, 1)"
+        )
+        for ago in (7, 5, 0.5):
+            await heard(desk, "CT1", ago)
+            for _ in range(2):
+                await looked(desk, sender())
+    assert [notice["text"].partition(" nothing")[0] for notice in there.notices] == ["CT1 is silent:"] * 2
+
+
+async def test_a_digest_comes_as_one_and_quiet_hours_let_only_urgent_kinds_pass(desk: Desk) -> None:
+    (clock,) = await desk.rows("select now() at time zone 'UTC' as now")
+    begin, end = (clock["now"] + timedelta(hours=hours) for hours in (-2, 2))
+    quiet = [f"daily {begin:%H:%M}-{end:%H:%M} UTC"]
+    with webhook() as there:
+        await contact(desk, webhook=there.url, digest_minutes=10, quiet=quiet, urgent=["dead-letter"])
+        await failed_job(desk)
+        await failed_job(desk)
+        await dead_letter(desk)
+        await looked(desk, sender())
+        assert there.posted == []
+        await desk.rows("update config.notice set made_at = made_at - interval '10 min'")
+        await looked(desk, sender())
+        assert [each["kind"] for each in there.notices] == ["dead-letter"]
+        await desk.rows("update config.contact set quiet = '{}'")
+        await looked(desk, sender())
+        await looked(desk, sender())
+    assert [[each["kind"] for each in posted.document["notices"]] for posted in there.posted[1:]] == [
+        ["job-failed"] * 2
+    ]
+
+
+async def test_a_server_that_is_away_is_tried_again_and_what_nobody_took_for_a_day_is_given_up(desk: Desk) -> None:
+    with webhook() as there:
+        there.status = 503
+        await contact(desk, webhook=there.url)
+        await failed_job(desk)
+        await looked(desk, sender())
+        await looked(desk, sender())
+        assert len(there.posted) == 1, "its next attempt is later"
+        told = await desk.admin.get("/notices")
+        assert f"http://127.0.0.1:{there.port} answers 503 Service Unavailable" in told.text
+        assert "secret-7" not in told.text
+        assert "cannot be told by webhook" in (await desk.viewer.get("/")).text
+        assert "Notices that do not arrive" in (await desk.viewer.get("/attention")).text
+    await desk.rows("update config.notice_line set next_attempt_at = now()")
+    await looked(desk, sender())
+    (line,) = await desk.rows("select failures, next_attempt_at > now() as later, fault from config.notice_line")
+    assert (line["failures"], line["later"]) == (2, True)
+    assert "cannot be reached" in line["fault"]
+    with webhook(there.port) as back:
+        await desk.rows("update config.notice_line set next_attempt_at = now()")
+        await looked(desk, sender())
+        assert len(back.notices) == 1
+    assert "cannot be told" not in (await desk.viewer.get("/")).text
+    await failed_job(desk)
+    await looked(desk, sender())
+    await desk.rows("update config.notice set tried_at = tried_at - interval '1 day' where state = 'WAITING'")
+    await desk.rows("update config.notice_line set next_attempt_at = now()")
+    await looked(desk, sender())
+    (given_up,) = (await desk.admin.get("/api/v1/notices?state=GIVEN%20UP")).json()["items"]
+    assert "cannot be reached" in given_up["fault"]
+    assert "1 notices of 7 days were given up" in (await desk.viewer.get("/")).text
+
+
+async def test_a_test_says_in_plain_words_what_goes_wrong(desk: Desk, there: Webhook) -> None:
+    async with mail_server(password="right") as post:
+        await contact(desk, webhook=there.url, mails=["it@example.org"])
+
+        async def tried(**settings: Any) -> dict[str, str]:
+            whole: dict[str, Any] = {
+                "smtp_host": "127.0.0.1",
+                "smtp_port": post.port,
+                "smtp_security": "none",
+                "smtp_from": "g@x.org",
+            }
+            notices = NoticeSettings(**whole | {"seconds": 2, "smtp_user": "gw"} | settings)
+            desk.app.state.desk = replace(desk.app.state.desk, notices=notices)
+            answer = (await desk.admin.post("/api/v1/contacts/it/test")).json()
+            return {each["channel"]: each["text"] for each in answer}
+
+        assert await tried(smtp_password="right") == {
+            "mail": "the mail server took it for it@example.org", "webhook": "the webhook took it"
+        }  # fmt: skip
+        assert "This is a test" in post.messages[0].get_content()
+        there.status, there.location = 302, "https://elsewhere.example/secret"
+        wrong = await tried(smtp_password="wrong")
+        assert "refuses the user or password (535)" in wrong["mail"]
+        assert "sends us to https://elsewhere.example: redirects are not followed" in wrong["webhook"]
+        there.status = 404
+        without = await tried(smtp_password="right", smtp_security="starttls")
+        assert "GATEWAY_NOTICES_SMTP_SECURITY" in without["mail"]
+        assert "answers 404 Not Found" in without["webhook"]
+        post.refused = frozenset({"it@example.org"})
+        assert "refuses every recipient: it@example.org (550)" in (await tried(smtp_password="right"))["mail"]
+    assert "nobody listens there" in (await tried())["mail"]
+    assert "no host of that name is known" in (await tried(smtp_host="mail.invalid"))["mail"]
+    assert "no mail server is configured" in (await tried(smtp_host=""))["mail"]
+
+
+async def test_a_contact_is_kept_by_the_api_as_it_was_seen_and_its_secret_is_shown_once(desk: Desk) -> None:
+    await desk.rows("insert into config.station (title, host, port) values ('CT1', '127.0.0.1', 104)")
+    refused = await desk.admin.post("/api/v1/contacts", json={"name": "ct", "mails": ["a@b.org"], "stations": ["CT9"]})
+    assert (refused.status_code, "no such station" in refused.text) == (409, True)
+    wrong = await desk.admin.post("/api/v1/contacts", json={"name": "ct", "webhook": "gopher://x", "stations": ["CT1"]})
+    assert (wrong.status_code, "https://" in wrong.text) == (422, True)
+    made = await desk.admin.post(
+        "/api/v1/contacts", json={"name": "ct", "webhook": "https://x.example/hooks/secret-7", "stations": ["CT1"]}
+    )
+    assert (made.status_code, len(made.json()["secret"])) == (201, 43)
+    tag = {"If-Match": made.headers["ETag"]}
+    changed = await desk.admin.patch("/api/v1/contacts/ct", json={"digest_minutes": 5}, headers=tag)
+    assert (changed.json()["digest_minutes"], changed.json()["secret"]) == (5, None)
+    assert (await desk.admin.patch("/api/v1/contacts/ct", json={}, headers=tag)).status_code == 412
+    assert "secret" not in (await desk.admin.get("/api/v1/contacts/ct")).json()
+    other = (await desk.admin.post("/api/v1/contacts/ct/secret")).json()["secret"]
+    assert other != made.json()["secret"]
+    gone = await desk.admin.delete("/api/v1/contacts/ct", headers={"If-Match": changed.headers["ETag"]})
+    assert gone.status_code == 204
+    entries = (await desk.admin.get("/api/v1/audit?action=contact")).json()["items"]
+    assert [each["action"] for each in entries] == ["contact.remove", "contact.secret", "contact.set", "contact.add"]
+    assert "secret-7" not in str(entries)
+
+
+async def test_contacts_and_what_was_sent_are_on_a_page_of_their_own(desk: Desk) -> None:
+    form = {"name": "it", "webhook": "http://127.0.0.1:1/x", "kinds": ["job-failed"], "everything_else": "true",
+            "enabled": "true", "quiet": "mon,tue 22:00-06:00 Europe/Zurich\ndaily 12:00-13:00 UTC"}  # fmt: skip
+    shown = await desk.admin.post("/notices", data=form)
+    assert "it is never shown again" in shown.text
+    assert "mon,tue 22:00-06:00 Europe/Zurich\ndaily" in shown.text
+    (document,) = (await desk.admin.get("/api/v1/contacts")).json()
+    assert (document["kinds"], len(document["quiet"]), document["digest_minutes"]) == (["job-failed"], 2, 0)
+    tag = (await desk.admin.get("/api/v1/contacts/it")).headers["ETag"]
+    saved = await desk.admin.post("/notices/it", data=form | {"quiet": "", "seen": tag})
+    assert saved.headers["HX-Redirect"] == "/notices"
+    late = await desk.admin.post("/notices/it", data=form | {"seen": tag}, headers={"HX-Request": "true"})
+    assert late.status_code == 412
+    job = await failed_job(desk, destination="<script>alert(1)</script>")
+    await looked(desk, sender())
+    page = (await desk.admin.get("/notices?state=WAITING&kind=job-failed")).text
+    assert f'href="/jobs/{job}"' in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+    assert "No notice fits" in (await desk.admin.get("/notices?state=SENT")).text
+    assert (await desk.admin.get("/notices?state=LOST")).status_code == 422
+    tag = (await desk.admin.get("/api/v1/contacts/it")).headers["ETag"]
+    assert (await desk.admin.post("/notices/it/remove", data={"seen": tag})).status_code == 200
+    await looked(desk, sender())
+    (left,) = (await desk.admin.get("/api/v1/notices")).json()["items"]
+    assert (left["state"], left["fault"]) == ("GIVEN UP", "the contact is not told by that channel any more")
+
+
+async def test_the_admin_service_looks_by_itself(desk: Desk) -> None:
+    with webhook() as there:
+        await contact(desk, webhook=there.url)
+        await failed_job(desk)
+        notify(desk.runtime, NoticeSettings(look_seconds=0.05))
+        await until_async(lambda: there.notices, what="the notice")
+    assert there.notices[0]["link"].startswith("http://127.0.0.1:8080/jobs/")
+    assert REGISTRY.get_sample_value("gateway_admin_notices_total", SENT_ONCE)
+
+
+SENT_ONCE = {"type": "job-failed", "channel": "webhook", "outcome": "sent"}
