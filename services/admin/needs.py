@@ -69,4 +69,4 @@ def _notices(notices: Mapping[str, Any]) -> Iterator[Need]:
         text = f"contact {each['contact']} cannot be told by {each['channel']}"
         yield Need("warn", text, "/attention#untold", each["failing_since"])
     if given_up := notices["given_up"]:
-        yield Need("bad", f"{given_up} notices of 7 days were given up: nobody got them", "/attention#untold")
+        yield Need("bad", f"{given_up} notices of 24 hours were given up: nobody got them", "/attention#untold")

@@ -37,7 +37,7 @@ async def status(database: Database) -> dict[str, Any]:
 
 
 async def _notices(conn: Connection) -> dict[str, Any]:
-    """Who cannot be told now, and how many notices of a week were given up. Why is for admins: it has addresses."""
+    """Who cannot be told now, and how many notices of 24 hours were given up. Why is for admins: it has addresses."""
     found = await trouble(conn)
     failing = [{name: each[name] for name in ("contact", "channel", "failing_since")} for each in found["failing"]]
     return {"failing": failing, "given_up": found["given_up"]}

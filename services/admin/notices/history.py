@@ -55,7 +55,7 @@ def key(notice: Notice) -> tuple[datetime, str]:
 
 async def trouble(conn: Connection) -> dict[str, Any]:
     """``failing``: channels of contacts by which nothing arrives, with since when and why; ``given_up``: how many
-    notices of a week nobody was told in the end."""
+    notices of 24 hours nobody was told in the end."""
     failing = await (await conn.execute(QUERIES.failing_lines)).fetchall()
     (row,) = await (await conn.execute(QUERIES.given_up)).fetchall()
     return {"failing": failing, "given_up": row["given_up"]}

@@ -16,5 +16,5 @@ where failing_since is not null order by failing_since
 
 -- name: given_up
 select count(*) as given_up from config.notice
-where state = 'GIVEN UP' and tried_at is not null and made_at > now() - interval '8 days'
-  and ended_at > now() - interval '7 days'
+where state = 'GIVEN UP' and tried_at is not null and ended_at > now() - interval '1 day'
+  and made_at > now() - interval '30 days'

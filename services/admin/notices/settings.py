@@ -46,11 +46,9 @@ class NoticeSettings(Settings):
     @model_validator(mode="after")
     def _sends(self) -> Self:
         if self.smtp_host and not self.smtp_from:
-            raise ValueError(
-                "GATEWAY_NOTICES_SMTP_FROM: say from which address mail is sent by GATEWAY_NOTICES_SMTP_HOST"
-            )
+            raise ValueError("SMTP_HOST needs SMTP_FROM, the address that mail is sent from")
         if self.smtp_password and not self.smtp_user:
-            raise ValueError("GATEWAY_NOTICES_SMTP_USER: say whose password GATEWAY_NOTICES_SMTP_PASSWORD is")
+            raise ValueError("SMTP_PASSWORD needs SMTP_USER, whose password it is")
         return self
 
     @property
