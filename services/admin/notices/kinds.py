@@ -93,8 +93,11 @@ def _commitment(shown: Mapping[str, str]) -> str:
 
 
 def _silence(shown: Mapping[str, str]) -> str:
-    since = f"since {shown['heard']}" if "heard" in shown else "ever"
-    return f"{shown['station']} is silent: nothing came from it {since}; {shown['hours']} hours are its limit."
+    if "heard" not in shown:
+        return f"{shown['station']} is silent: nothing ever came from it; its limit is {shown['hours']} h."
+    return (
+        f"{shown['station']} is silent: nothing came from it since {shown['heard']}; its limit is {shown['hours']} h."
+    )
 
 
 def _test(shown: Mapping[str, str]) -> str:

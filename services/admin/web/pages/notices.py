@@ -102,7 +102,7 @@ async def remove_contact(
 async def try_contact(request: Request, desk: OfDesk, principal: Admin, name: str) -> Response:
     """Send it a test now."""
     tried = await send_test(desk.database, principal.actor, sender_of(desk.runtime, desk.notices), name)
-    text = "\n".join(f"{each.channel}: {each.text}" for each in tried)
+    text = "\n".join(each.text for each in tried)
     return message(request, text, bad=not all(each.ok for each in tried))
 
 
