@@ -99,6 +99,8 @@ EVENTS: Final[dict[str, Event | None]] = {
     "user": _USERS,
     "user.set-role": Event(SECURITY_ALERT, "E", SECURITY_ROLES_CHANGED),
     "api-key": _USERS,
+    "contact": _SOFTWARE,
+    "contact.test": None,
     "rule": _SOFTWARE,
     "rules": _SOFTWARE,
     "rules.draft": None,
