@@ -11,9 +11,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import uvicorn
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
@@ -117,11 +119,12 @@ def _basic(name: str, password: str) -> str:
 
 
 @asynccontextmanager
-async def oidc_provider() -> AsyncIterator[OidcProvider]:
-    """One that answers until the block ends."""
+async def oidc_provider(certificate: Path | None = None) -> AsyncIterator[OidcProvider]:
+    """One that answers until the block ends; with a certificate (and its key in the same file) over TLS."""
     listening = socket.create_server(("127.0.0.1", 0))
-    provider = OidcProvider(f"http://127.0.0.1:{listening.getsockname()[1]}")
-    server = HealthServer.of(provider.app())
+    provider = OidcProvider(f"http{'s' if certificate else ''}://127.0.0.1:{listening.getsockname()[1]}")
+    config = uvicorn.Config(provider.app(), log_config=None, access_log=False, lifespan="off", ssl_certfile=certificate)
+    server = HealthServer(config)
     serving = asyncio.create_task(server.serve([listening]))
     await until_async(lambda: server.started, what="the provider to answer")
     yield provider

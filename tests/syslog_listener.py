@@ -1,8 +1,6 @@
 """A syslog server over TLS on 127.0.0.1 with certificates of its own CA; it can be away and come back."""
 
 import asyncio
-import datetime
-import ipaddress
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -11,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from lxml import etree
+
+from tests.certificates import certify
 
 SCHEMA = etree.RelaxNG(file=str(Path(__file__).with_name("audit_message.rng")))
 HEADER = re.compile(r"<(\d+)>1 (\S+) (\S+) (\S+) (\S+) (\S+) - \ufeff(.*)", re.S)
@@ -83,41 +79,8 @@ def meaning(document: Any, path: str) -> str:
 @asynccontextmanager
 async def syslog_listener(folder: Path) -> AsyncIterator[SyslogListener]:
     """One that listens until the block ends; ``ca.pem`` and ``server.pem`` lie in the folder."""
-    _certify(folder)
+    certify(folder)
     listener = SyslogListener(folder)
     await listener.listen()
     yield listener
     await listener.leave()
-
-
-def _certify(folder: Path) -> None:
-    """A CA, and a certificate of it for 127.0.0.1."""
-    authority, ca = _certificate("Tests CA", None, None)
-    (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    key, server = _certificate("127.0.0.1", authority, ca)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(private + server.public_bytes(serialization.Encoding.PEM))
-
-
-def _certificate(
-    name: str, authority: ec.EllipticCurvePrivateKey | None, ca: x509.Certificate | None
-) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(ca.subject if ca else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=ca is None, path_length=None), critical=True)
-    )
-    if ca is not None:
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
-        builder = builder.add_extension(address, critical=False)
-    return key, builder.sign(authority or key, hashes.SHA256())

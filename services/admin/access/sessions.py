@@ -60,15 +60,35 @@ async def verify(database: Database, name: str, password: str, address: str) -> 
         wanted = ""
     tried = _tried(wanted, address)
     async with database.transaction() as conn:
-        (recent,) = await (await conn.execute(QUERIES.recent_failures, tried)).fetchall()
+        await _refuse_hasty(conn, tried)
         account = await (await conn.execute(QUERIES.get_account, tried)).fetchone()
-    wait = throttling.wait_seconds(recent["failures"], recent["since_last"])
-    if wait > 0:
-        raise LoginFailed(f"too many attempts failed: try again in {int(wait) + 1} s")
     if not await passwords.fits(password, None if account is None else account["password_hash"]):
         await database.retry(lambda conn: _failed(conn, tried))
         raise LoginFailed("name and password do not fit")
     return wanted
+
+
+async def refuse_hasty(database: Database, address: str) -> None:
+    """Raises ``LoginFailed`` while too many attempts from that address failed."""
+    async with database.transaction() as conn:
+        await _refuse_hasty(conn, _tried(f"from {address}", address))
+
+
+async def failed_from(database: Database, address: str, reason: str) -> None:
+    """Count an attempt of nobody who is known."""
+
+    async def work(conn: Connection) -> None:
+        await conn.execute(QUERIES.insert_failure, _tried(f"from {address}", address))
+        await refused(conn, "", reason)
+
+    await database.retry(work)
+
+
+async def _refuse_hasty(conn: Connection, tried: dict[str, object]) -> None:
+    (recent,) = await (await conn.execute(QUERIES.recent_failures, tried)).fetchall()
+    wait = throttling.wait_seconds(recent["failures"], recent["since_last"])
+    if wait > 0:
+        raise LoginFailed(f"too many attempts failed: try again in {int(wait) + 1} s")
 
 
 def _tried(name: str, address: str) -> dict[str, object]:

@@ -23,7 +23,8 @@ from services.runtime.errors import GatewayError
 
 ACTOR: Final = "gateway"
 LOOK_SECONDS: Final = 1.0
-AT_ONCE: Final = 100
+AT_ONCE: Final = 20
+"""Entries; each may be many messages."""
 BACKOFF: Final = Backoff(most=60)
 END_SECONDS: Final = 3.0
 log = structlog.get_logger(__name__)
@@ -34,8 +35,7 @@ class Sender:
 
     def __init__(self, database: Database, settings: SyslogSettings, aet: str) -> None:
         self._database = database
-        self._name = f"{settings.host}:{settings.port}" if settings.host else None
-        self._syslog = Syslog(settings.host, settings.port, settings.context())
+        self._syslog = Syslog(settings.host, settings.port, settings.context()) if settings.host else None
         self._source = Source(aet, socket.gethostname(), settings.site)
         self._told = False
         self._failures = 0
@@ -65,16 +65,18 @@ class Sender:
         if not self._told:
             await self._database.retry(self._tell)
             self._told = True
-        while self._name is not None and await self._waiting():
+        while self._syslog is not None and await self._waiting():
             await self._syslog.open()
-            if not await self._send_some():
+            if not await self._send_some(self._syslog):
                 return
 
     async def end(self) -> None:
         """Say that the process ends, as far as that can be said within three seconds."""
+        if self._syslog is None:
+            return
         try:
             async with asyncio.timeout(END_SECONDS):
-                if self._name is not None and self._told:
+                if self._told:
                     await self._database.retry(lambda conn: audit(conn, ACTOR, "gateway.stop", "admin", None, None))
                     await self.send_all()
         except (GatewayError, TimeoutError) as error:
@@ -84,10 +86,10 @@ class Sender:
 
     async def _tell(self, conn: Connection) -> None:
         """Have messages made from now on, beginning with the one of this process; or have none made any more."""
-        if self._name is None:
+        if self._syslog is None:
             await conn.execute(QUERIES.delete_destination)
             return
-        await conn.execute(QUERIES.set_destination, {"name": self._name})
+        await conn.execute(QUERIES.set_destination, {"name": self._syslog.name})
         await audit(conn, ACTOR, "gateway.start", "admin", None, None)
 
     async def _waiting(self) -> bool:
@@ -95,14 +97,14 @@ class Sender:
             (row,) = await (await conn.execute(QUERIES.waiting)).fetchall()
         return bool(row["any"])
 
-    async def _send_some(self) -> bool:
+    async def _send_some(self, syslog: Syslog) -> bool:
         """Some that wait; False if another process sends."""
         async with self._database.transaction() as conn:
             if await (await conn.execute(QUERIES.hold_destination)).fetchone() is None:
                 return False
             rows = await (await conn.execute(QUERIES.next_entries, {"limit": AT_ONCE})).fetchall()
             frames = await self._frames(conn, rows)
-            await self._syslog.send(frames)
+            await syslog.send(frames)
             await conn.execute(QUERIES.delete_entries, {"ids": [row["id"] for row in rows]})
         metrics.AUDIT_MESSAGES.inc(len(frames))
         return True

@@ -20,6 +20,7 @@ class Syslog:
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext) -> None:
         self._host, self._port, self._context = host, port, context
+        self.name = f"{host}:{port}"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def open(self) -> None:
@@ -31,7 +32,7 @@ class Syslog:
             async with asyncio.timeout(CONNECT_SECONDS):
                 self._streams = await asyncio.open_connection(self._host, self._port, ssl=self._context)
         except (OSError, TimeoutError) as error:
-            raise Unavailable(f"syslog server {self._host}:{self._port}: {error or type(error).__name__}") from error
+            raise Unavailable(f"syslog server {self.name}: {error or type(error).__name__}") from error
 
     async def send(self, frames: Sequence[bytes]) -> None:
         """Return once the server's host has taken them: syslog itself acknowledges nothing (RFC 5425).
@@ -49,10 +50,10 @@ class Syslog:
                     await asyncio.sleep(LOOK_SECONDS)
         except (OSError, TimeoutError) as error:
             self.close()
-            raise Unavailable(f"syslog server {self._host}:{self._port}: {error or 'took nothing in time'}") from error
+            raise Unavailable(f"syslog server {self.name}: {error or 'took nothing in time'}") from error
         if reader.at_eof():
             self.close()
-            raise Unavailable(f"syslog server {self._host}:{self._port}: it has closed the connection")
+            raise Unavailable(f"syslog server {self.name}: it has closed the connection")
 
     def close(self) -> None:
         """What is under way is given up."""

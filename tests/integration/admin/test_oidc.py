@@ -13,7 +13,9 @@ from services.admin.access import accounts
 from services.admin.access.oidc.provider import Provider
 from services.admin.access.oidc.settings import OidcSettings
 from services.admin.access.role import Role
-from services.runtime.errors import UsageError
+from services.admin.access.throttling import FREE_FAILURES
+from services.runtime.errors import Unavailable, UsageError
+from tests.certificates import certify
 from tests.desk import ADDRESS, PASSWORD, URL, Desk, csrf_token, opened_desk
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider, oidc_provider
 
@@ -141,7 +143,11 @@ async def test_a_login_is_finished_once_and_by_the_browser_that_began_it(hospita
     assert (await slow.get(late)).status_code == 403
     hospital.provider.refusal = "access_denied"
     assert "City Hospital did not let you in" in await hospital.refusal()
-    assert (await thief.get("/login/oidc/callback")).status_code == 403
+    for _ in range(FREE_FAILURES):
+        assert (await thief.get("/login/oidc/callback")).status_code == 403
+    assert "too many attempts failed" in (await thief.get("/login/oidc/callback")).text
+    (refusals,) = await hospital.desk.rows("select count(*) as count from audit.entry where action = 'session.refuse'")
+    assert refusals["count"] == 1 + FREE_FAILURES, "nobody fills the audit"
 
 
 async def test_after_the_provider_nobody_is_led_to_another_site(hospital: Hospital) -> None:
@@ -196,6 +202,17 @@ async def test_what_only_the_userinfo_endpoint_says_counts_too(hospital: Hospita
     assert (await hospital.tried())[1].status_code == 303
     hospital.provider.userinfo |= {"sub": "8"}
     assert "speaks of somebody else" in await hospital.refusal()
+
+
+async def test_a_provider_with_a_certificate_of_an_own_ca_is_believed_with_that_ca_alone(tmp_path: Path) -> None:
+    certify(tmp_path)
+    async with oidc_provider(tmp_path / "server.pem") as provider:
+        provider.log_in_as("doe", "readers")
+        known = Provider(OidcSettings(issuer=provider.issuer, ca_file=tmp_path / "ca.pem", **SETTINGS))
+        unknown = Provider(OidcSettings(issuer=provider.issuer, **SETTINGS))
+        assert (await known.send(f"{URL}/login/oidc/callback")).url.startswith(provider.issuer)
+        with pytest.raises(Unavailable, match="City Hospital does not answer"):
+            await unknown.send(f"{URL}/login/oidc/callback")
 
 
 async def test_while_the_provider_is_away_passwords_let_in(

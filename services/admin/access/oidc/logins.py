@@ -52,8 +52,8 @@ async def begin(database: Database, provider: Provider, redirect_uri: str, next:
 
 async def finish(database: Database, provider: Provider, state: str, code: str, browser: str, address: str) -> LoggedIn:
     """Begin the session of who came back. Raises ``Unavailable``; ``LoginFailed``, which is audited."""
+    attempt = await _taken(database, state, browser, address)
     try:
-        attempt = await _taken(database, state, browser)
         if not code:
             raise LoginFailed(f"{provider.settings.name} did not let you in")
         claims = await provider.claims(code, attempt["redirect_uri"], attempt["code_verifier"], attempt["nonce"])
@@ -67,14 +67,19 @@ async def finish(database: Database, provider: Provider, state: str, code: str, 
     return LoggedIn(token, attempt["next"])
 
 
-async def _taken(database: Database, state: str, browser: str) -> dict[str, Any]:
+async def _taken(database: Database, state: str, browser: str, address: str) -> dict[str, Any]:
+    """What was begun. Whoever comes back often without having begun has to wait: each time is written down."""
+    await sessions.refuse_hasty(database, address)
+
     async def work(conn: Connection) -> dict[str, Any] | None:
         values = {"state_sha256": digest(state), "browser_sha256": digest(browser), "seconds": ATTEMPT_SECONDS}
         return await (await conn.execute(QUERIES.take_attempt, values)).fetchone()
 
     found = await database.retry(work)
     if found is None:
-        raise LoginFailed("this login was finished already, took too long, or another browser began it: begin again")
+        fault = "this login was finished already, took too long, or another browser began it: begin again"
+        await sessions.failed_from(database, address, fault)
+        raise LoginFailed(fault)
     return found
 
 

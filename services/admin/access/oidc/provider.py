@@ -126,7 +126,7 @@ class Provider:
         except AuthlibBaseError as error:
             log.warning("provider_refused", fault=type(error).__name__)
             raise LoginFailed(f"{name} refused this login: begin again") from error
-        except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        except (httpx2.InvalidURL, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
             log.warning("provider_not_understood", fault=type(error).__name__)
             raise Unavailable(f"the answer of {name} cannot be read ({type(error).__name__})") from error
 
