@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from fastapi import FastAPI
@@ -16,7 +16,6 @@ from psycopg.types.json import Jsonb
 
 from services.admin.access import accounts, api_keys
 from services.admin.access.api_keys import NewApiKey
-from services.admin.access.oidc.provider import Provider
 from services.admin.access.role import Role
 from services.admin.settings import AdminSettings
 from services.admin.web import desk as web
@@ -33,6 +32,9 @@ from services.runtime.outbox import Outbox
 from services.runtime.settings import RuntimeSettings
 from services.runtime.supervise import Supervisor
 from tests.waiting import until_async
+
+if TYPE_CHECKING:
+    from services.admin.access.oidc.provider import Provider
 
 URL = "http://desk.test"
 PASSWORD = "correct horse battery"
@@ -116,7 +118,7 @@ async def csrf_token(client: httpx.AsyncClient) -> str:
 @asynccontextmanager
 async def opened_desk(
     database_url: str, home: Path, roles: Sequence[Role] = tuple(Role), settings: AdminSettings | None = None,
-    provider: Provider | None = None,
+    provider: "Provider | None" = None,
 ) -> AsyncIterator[Desk]:  # fmt: skip
     """A desk with a user of each role, named as the role is, all with the same password."""
     async with AsyncExitStack() as stack:

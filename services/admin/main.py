@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from services.admin import audit_retention
 from services.admin.access.first_account import first_account
-from services.admin.access.oidc.provider import Provider
 from services.admin.access.oidc.settings import OidcSettings
 from services.admin.access.sessions import Lifetime
 from services.admin.access.tidying import tidying
@@ -23,6 +23,9 @@ from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
 from services.runtime import partitions
 from services.runtime.app import Runtime
+
+if TYPE_CHECKING:
+    from services.admin.access.oidc.provider import Provider
 
 
 @asynccontextmanager
@@ -45,9 +48,15 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     if not profile.xeleris:
         supervisor.spawn("nightly reconciliation", lambda: nightly(runtime, settings, profile))
         supervisor.spawn("pulling", lambda: pulling(runtime, profile))
-    provider = Provider(oidc) if oidc.issuer else None
+    provider = _provider(oidc) if oidc.issuer else None
     desk = Desk(runtime, settings, profile, provider)
     notify(runtime, desk.notices)
     runtime.health.serve(site(desk, live))
     yield
     await sender.end()
+
+
+def _provider(settings: OidcSettings) -> "Provider":
+    from services.admin.access.oidc.provider import Provider  # its libraries take a while to load
+
+    return Provider(settings)

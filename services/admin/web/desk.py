@@ -1,11 +1,10 @@
 """What pages and the API stand on."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from services.admin.access.oidc.provider import Provider
 from services.admin.access.oidc.settings import OidcSettings
 from services.admin.audit_messages.settings import SyslogSettings
 from services.admin.looks import Lately
@@ -18,6 +17,9 @@ from services.runtime.app import Runtime
 from services.runtime.db import Database
 from services.runtime.settings import Settings
 
+if TYPE_CHECKING:  # its libraries take a while to load, where there is none
+    from services.admin.access.oidc.provider import Provider
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -26,7 +28,7 @@ class Desk:
     runtime: Runtime
     settings: AdminSettings
     profile: Profile
-    provider: Provider | None = None
+    provider: "Provider | None" = None
     notices: NoticeSettings = field(default_factory=NoticeSettings.load)
     lately: Lately = field(default_factory=Lately)
     pictures: Pictures = field(default_factory=Pictures)

@@ -2,15 +2,17 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from services.admin.access import accounts, sessions
 from services.admin.access.oidc.identity import Identity, identity_of
-from services.admin.access.oidc.provider import Provider
 from services.admin.access.role import Role
 from services.admin.access.sessions import LoginFailed, digest
 from services.admin.changes import audit
 from services.runtime.db import Connection, Database, load_queries
+
+if TYPE_CHECKING:  # its libraries take a while to load, where there is none
+    from services.admin.access.oidc.provider import Provider
 
 QUERIES: Final = load_queries(__package__, "oidc.sql")
 ATTEMPT_SECONDS: Final = 600
@@ -35,7 +37,7 @@ class LoggedIn:
     next: str
 
 
-async def begin(database: Database, provider: Provider, redirect_uri: str, next: str) -> Begun:
+async def begin(database: Database, provider: "Provider", redirect_uri: str, next: str) -> Begun:
     """Raises ``Unavailable`` while the provider is away."""
     sent = await provider.send(redirect_uri)
     browser = secrets.token_urlsafe(32)
@@ -50,7 +52,9 @@ async def begin(database: Database, provider: Provider, redirect_uri: str, next:
     return Begun(sent.url, browser)
 
 
-async def finish(database: Database, provider: Provider, state: str, code: str, browser: str, address: str) -> LoggedIn:
+async def finish(
+    database: Database, provider: "Provider", state: str, code: str, browser: str, address: str
+) -> LoggedIn:
     """Begin the session of who came back. Raises ``Unavailable``; ``LoginFailed``, which is audited."""
     attempt = await _taken(database, state, browser, address)
     try:

@@ -1,19 +1,21 @@
 """Log in by the provider: to it, and back."""
 
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from services.admin.access.oidc import logins
-from services.admin.access.oidc.provider import Provider
 from services.admin.access.sessions import LoginFailed
 from services.admin.errors import NotFound
 from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.pages.login import inside, logged_in, login_page
 from services.runtime.errors import Unavailable
+
+if TYPE_CHECKING:  # its libraries take a while to load, where there is none
+    from services.admin.access.oidc.provider import Provider
 
 router: Final = APIRouter()
 BEGIN: Final = "/login/oidc"
@@ -60,7 +62,7 @@ async def back(request: Request, desk: OfDesk, state: Text = "", code: Text = ""
     return response
 
 
-def _provider(desk: Desk) -> Provider:
+def _provider(desk: Desk) -> "Provider":
     if desk.provider is None:
         raise NotFound("nobody logs in by a provider here: GATEWAY_ADMIN_OIDC_ISSUER is not set")
     return desk.provider
