@@ -15,7 +15,9 @@ class AdminSettings(Settings):
 
     ``reconcile_at``: when, in UTC, the nightly comparison with stations begins. Who logged in has to do it again after
     ``session_idle_minutes`` without a click, and after ``session_hours``. ``hide_names_from_viewers``: who has the role
-    viewer sees no patient's name, ID or birth date, nor anything else that names a person.
+    viewer sees no patient's name, ID or birth date, nor anything else that names a person. An uploaded file may have
+    ``max_import_bytes``; its instances are sent to ``import_at`` (HOST:PORT), where the gateway is reached from here,
+    else to its own port on this machine.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")
@@ -26,3 +28,5 @@ class AdminSettings(Settings):
     session_idle_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12
     hide_names_from_viewers: bool = False
+    max_import_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
+    import_at: Annotated[str, Field(pattern=r"^(\S+:[0-9]{1,5})?$")] = ""

@@ -15,6 +15,7 @@ from services.admin.web.api import (
     commitments,
     contacts,
     dead_letters,
+    imports,
     instances,
     jobs,
     keys,
@@ -38,6 +39,7 @@ from services.admin.web.openapi import described
 from services.admin.web.pages import account, attention, events, login, now, patient_actions, reference, remote
 from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
+from services.admin.web.pages import imports as imports_page
 from services.admin.web.pages import job_actions as job_actions_page
 from services.admin.web.pages import jobs as jobs_page
 from services.admin.web.pages import notices as notices_page
@@ -63,6 +65,7 @@ API: Final = (
     jobs,
     studies,
     instances,
+    imports,
     users,
     keys,
     audit,
@@ -90,6 +93,7 @@ PAGES: Final = (
     jobs_page,
     patients_page,
     patient_actions,
+    imports_page,
     remote,
     *RULES,
     commitments_page,

@@ -59,6 +59,8 @@ operator  POST  /patients/correct/begin
 operator  GET   /patients/correct
 operator  POST  /patients/correct/preview
 operator  POST  /patients/correct
+operator  GET   /import
+operator  POST  /api/v1/imports
 viewer    GET   /api/v1/studies/{uid}/instances
 viewer    GET   /api/v1/studies/{uid}/journey
 viewer    GET   /api/v1/studies/{uid}/download

@@ -1,0 +1,114 @@
+"""Files that people send from a browser or a program: what a real ingest makes of them, and what is told."""
+
+import io
+import zipfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.snapshot import SnapshotStation
+from services.admin.settings import AdminSettings
+from services.dicom.part10 import ObjectMeta, file_head
+from tests.desk import Desk, opened_desk
+from tests.factories import Instance, ct
+from tests.ingest_process import IngestProcess, snapshot
+
+IMPORTS = "/api/v1/imports"
+MOST_BYTES = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def ingest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngestProcess]:
+    """A receiving process that knows IMPORT."""
+    process = IngestProcess(tmp_path_factory.mktemp("ingest"), {"GATEWAY_AET": "DESK"})
+    process.configure(snapshot(stations=[SnapshotStation(title="IMPORT")]))
+    process.start()
+    yield process
+    process.end()
+
+
+@pytest.fixture
+async def importing(database_url: str, tmp_path: Path, ingest: IngestProcess) -> AsyncIterator[Desk]:
+    """A desk that sends what it gets to that process."""
+    settings = AdminSettings(max_import_bytes=MOST_BYTES, import_at=f"127.0.0.1:{ingest.port}")
+    async with opened_desk(database_url, tmp_path, settings=settings) as desk:
+        station = {"title": "IMPORT", "host": "127.0.0.1", "port": 104}
+        assert (await desk.admin.post("/api/v1/stations", json=station)).is_success
+        yield desk
+
+
+def part_10(instance: Instance) -> bytes:
+    """The instance as a file."""
+    meta = ObjectMeta(instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
+    return file_head(meta) + instance.data_set
+
+
+def zipped(**members: bytes) -> bytes:
+    """A ZIP with these members."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+async def sent(desk: Desk, data: bytes, **asked: str) -> httpx.Response:
+    """What the API answers an operator."""
+    return await desk.operator.post(IMPORTS, content=data, params=asked)
+
+
+async def taken(desk: Desk, data: bytes) -> dict[str, Any]:
+    """What became of a file that was looked into."""
+    answer = await sent(desk, data)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_a_file_and_a_zip_are_received_as_from_a_station(importing: Desk, ingest: IngestProcess) -> None:
+    before = len(ingest.stored())
+    alone = await taken(importing, part_10(ct(1)))
+    assert (alone["calling_aet"], alone["sent"], alone["not_taken"]) == ("IMPORT", 1, 0)
+    assert alone["statuses"] == [{"status": "0000", "name": "Success", "files": 1}]
+    several = {"Doe^Jane": part_10(ct(2)), "b": ct(3).data_set, "notes.txt": b"nothing", "cut": part_10(ct(4))[:900]}
+    found = await taken(importing, zipped(**several))
+    assert [each["files"] for each in found["statuses"] if each["status"] == "0000"] == [2]
+    assert found["not_taken"] == 1
+    assert [fault["file"] for fault in found["faults"]] == ["cut"]
+    assert [(each["reason"], each["files"]) for each in found["skipped"]] == [("not DICOM", 1)]
+    assert len(ingest.stored()) == before + 3
+    assert list((importing.runtime.settings.home / "uploads").iterdir()) == []
+    audited = (await importing.admin.get("/api/v1/audit", params={"action": "files.import"})).text
+    assert "upload of" in audited
+    assert "Doe" not in audited
+
+
+async def test_what_is_no_instance_is_told(importing: Desk) -> None:
+    found = await taken(importing, b"GIF89a is no instance")
+    assert (found["sent"], found["not_taken"]) == (0, 1)
+    assert found["faults"] == [{"file": "", "status": None, "reason": "not DICOM"}]
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "status", "cure"),
+    [
+        (b"", {}, 422, "it is empty"),
+        (b"\0" * (MOST_BYTES + 1), {}, 422, "GATEWAY_ADMIN_MAX_IMPORT_BYTES"),
+        (b"PK\5\6", {"calling_aet": "NOBODY"}, 404, "gateway station add NOBODY"),
+        (b"PK\5\6", {"calling_aet": "A\\B"}, 422, "no backslash"),
+    ],
+)
+async def test_what_cannot_be_imported_names_the_cure(
+    importing: Desk, data: bytes, asked: dict[str, str], status: int, cure: str
+) -> None:
+    answer = await sent(importing, data, **asked)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert cure in answer.json()["detail"]
+    assert not [*(importing.runtime.settings.home / "uploads").glob("*")]
+
+
+async def test_the_page_offers_the_stations(importing: Desk) -> None:
+    page = await importing.operator.get("/import")
+    assert "<option selected>IMPORT</option>" in page.text
