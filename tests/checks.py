@@ -26,6 +26,7 @@ PROGRAMS = Path(sys.executable).parent
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",))
 LAST_FAILED = CHECKOUT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+"""How the tests are shared out says tests/conftest.py."""
 TESTS_FAILED = 1
 BENCH = re.compile(r"[a-z][a-z0-9-]*")
 EVERY_BENCH = "--bench=all"

@@ -20,6 +20,8 @@ import pytest
 from private_servers.postgresql import PrivatePostgresql
 from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg import sql
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from services.runtime import migrate as migrations
 from tests.bench import figures
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from tests.desk import Desk
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+TESTS = CHECKOUT / "tests"
+CONFORMANCE = "tests/conformance"
+BUSY = ("faults/", "deploy/test_bare_machine", "deploy/test_launcher", "integration/ingest/test_replacement", "ui/")
 CHECKS_SECONDS = 300
 _TEMPLATE = "template_migrated"
 _SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faults": "--faults"}
@@ -100,7 +105,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    items[:] = _spread(items)
     table.note(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """How processes share the tests."""
+    return _ByFile(config, log)
+
+
+class _ByFile(LoadScopeScheduling):
+    """A file at a time; all of conformance, whose files share whole gateways, as if it were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return CONFORMANCE if path.startswith(CONFORMANCE) else path
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Files that keep both processors busy lie apart from each other, so that those which wait run beside them."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    busy = [path for path in files if path.relative_to(TESTS).as_posix().startswith(BUSY)]
+    quick = [path for path in files if path.is_relative_to(TESTS / "unit")]
+    others = [path for path in files if path not in busy and path not in quick]
+    gap = len(others) / max(len(busy), 1)
+    placed = [(number * gap, path) for number, path in enumerate(busy)] + list(enumerate(others))
+    order = [path for _, path in sorted(placed, key=lambda each: each[0])]
+    return [item for path in (*order, *quick) for item in files[path]]
 
 
 def _asked(item: pytest.Item, bench: str | None) -> bool:
