@@ -4,12 +4,12 @@
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
 from deploy.local.demo.nuclear_medicine import encoded
@@ -18,6 +18,7 @@ from services.dicom.iods import Finding, check
 from tests.xeleris_objects import made
 
 Break = Callable[[Dataset], None]
+CHARSET = Tag("SpecificCharacterSet")
 
 
 def findings(data_set: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> list[str]:
@@ -30,6 +31,47 @@ def findings(data_set: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -
 def checked(content: bytes, transfer_syntax: str, sop_class: str) -> tuple[Finding, ...]:
     """The findings of an encoded data set."""
     return check(io.BytesIO(b"meta" + content), 4, len(content), transfer_syntax, sop_class)
+
+
+class Pieces:
+    """An object whose top-level elements are encoded once: hundreds of its mutations differ in one of them each."""
+
+    def __init__(self, data_set: Dataset) -> None:
+        self._data_set = data_set
+        self._pieces = {tag: self._encoded(tag) for tag in sorted(data_set.keys())}
+        assert self._joined(self._pieces) == encoded(data_set), "an element is encoded otherwise when it stands alone"
+
+    def encoded(self, changed: Dataset, tag: int) -> bytes:
+        """The object as it is now, of which only element ``tag`` of ``changed`` (itself, or some item) has changed."""
+        top = BaseTag(tag) if changed is self._data_set else self._holding(changed)
+        if top == CHARSET:
+            return encoded(self._data_set)
+        return self._joined(self._pieces | {top: self._encoded(top)})
+
+    def _holding(self, item: Dataset) -> BaseTag:
+        return next(element.tag for element in self._data_set if element.VR == "SQ" and _holds(element.value, item))
+
+    def _encoded(self, tag: BaseTag) -> bytes:
+        """An element alone, in the object's character set; nothing if it is not there."""
+        if tag not in self._data_set:
+            return b""
+        alone, before = Dataset(), b""
+        if CHARSET in self._data_set and tag != CHARSET:
+            alone[CHARSET] = self._data_set[CHARSET]
+            before = encoded(alone)
+        alone[tag] = self._data_set[tag]
+        whole = encoded(alone)
+        return whole.removeprefix(before) if tag > CHARSET else whole.removesuffix(before)
+
+    def _joined(self, pieces: dict[BaseTag, bytes]) -> bytes:
+        return b"".join(pieces[tag] for tag in sorted(pieces))
+
+
+def _holds(items: Iterable[Dataset], wanted: Dataset) -> bool:
+    return any(
+        item is wanted or any(element.VR == "SQ" and _holds(element.value, wanted) for element in item)
+        for item in items
+    )
 
 
 @dataclass(frozen=True)

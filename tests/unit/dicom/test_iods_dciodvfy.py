@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from deploy.local.demo.nuclear_medicine import encoded, part_10
 from services.dicom.iods import STANDARD as STANDARD_CHECK
-from tests.iod_mutations import STANDARD, Mutation, checked
+from tests.iod_mutations import STANDARD, Mutation, Pieces, checked
 from tests.xeleris_objects import MADE_BY_XELERIS, SENT_ON, made, standard_elements
 
 TIME_SLOTS = (
@@ -36,10 +36,15 @@ def _values_are_written_as_they_are() -> Iterator[None]:
 
 def errors(data_set: Dataset, folder: Path) -> list[str]:
     """What dciodvfy calls an error in an object."""
+    return errors_of(part_10(data_set), folder)
+
+
+def errors_of(file: bytes, folder: Path) -> list[str]:
+    """The same of a Part 10 file."""
     dciodvfy = shutil.which("dciodvfy")
     assert dciodvfy, "dicom3tools is part of what tests/run installs"
     path = folder / "object.dcm"
-    path.write_bytes(part_10(data_set))
+    path.write_bytes(file)
     told = subprocess.run([dciodvfy, path], capture_output=True, text=True, check=False)
     assert "Error - Failed to determine IOD" not in told.stderr
     return [line for line in told.stderr.splitlines() if "Error" in line]
@@ -84,13 +89,15 @@ def test_dciodvfy_misses_what_we_miss(name: str, tmp_path: Path) -> None:
     """Each element is taken away in turn, in the main data set and in first items."""
     data_set = made(name)
     sop_class, before = str(data_set.SOPClassUID), Counter(errors(data_set, tmp_path))
+    head, pieces = part_10(data_set).removesuffix(encoded(data_set)), Pieces(data_set)
     for path, holder, element in standard_elements(data_set):
         if element.keyword in ("SOPClassUID", "SOPInstanceUID"):
             continue  # without them there is no file to show it
         del holder[element.tag]
-        found = checked(encoded(data_set), ExplicitVRLittleEndian, sop_class)
+        content = pieces.encoded(holder, element.tag)
+        found = checked(content, ExplicitVRLittleEndian, sop_class)
         ours = [finding for finding in found if finding.check == STANDARD_CHECK]
-        theirs = Counter(errors(data_set, tmp_path)) - before
+        theirs = Counter(errors_of(head + content, tmp_path)) - before
         holder[element.tag] = element
         if path not in (OURS_ALONE if ours else THEIRS_ALONE):
             assert bool(ours) == bool(theirs), path

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from deploy.local.demo.nuclear_medicine import encoded
 from schemas.dicom.iods import Attribute, Attributes, xeleris_codes, xeleris_tables
 from services.dicom.iods.definitions import key_of
-from tests.iod_mutations import checked, code
+from tests.iod_mutations import Pieces, checked, code
 from tests.iod_rules import (
     CARDIAC_SPECT,
     MODULES_UNDECIDABLE,
@@ -56,7 +56,11 @@ def _values_are_written_as_they_are() -> Iterator[None]:
 
 
 def found(data_set: Dataset, sop_class: str) -> set[str]:
-    return {str(finding) for finding in checked(encoded(data_set), ExplicitVRLittleEndian, sop_class)}
+    return found_in(encoded(data_set), sop_class)
+
+
+def found_in(content: bytes, sop_class: str) -> set[str]:
+    return {str(finding) for finding in checked(content, ExplicitVRLittleEndian, sop_class)}
 
 
 def key(data_set: Dataset, tag: int) -> str:
@@ -85,6 +89,7 @@ def test_an_attribute_missing_or_empty_has_exactly_its_finding(name: str) -> Non
     data_set = made(name)
     sop_class, rules, seen = str(data_set.SOPClassUID), wanted(name, data_set), set()
     free: list[tuple[Dataset, DataElement]] = []
+    pieces = Pieces(data_set)
     for path, holder, element in elements(data_set):
         rule = rules.get(path, Wanted())
         if not rule.missing | rule.empty:
@@ -92,9 +97,9 @@ def test_an_attribute_missing_or_empty_has_exactly_its_finding(name: str) -> Non
             continue
         seen.add(path)
         del holder[element.tag]
-        assert found(data_set, sop_class) == rule.missing, f"{path} missing"
+        assert found_in(pieces.encoded(holder, element.tag), sop_class) == rule.missing, f"{path} missing"
         holder[element.tag] = DataElement(element.tag, element.VR, [] if element.VR == "SQ" else None)
-        assert found(data_set, sop_class) == rule.empty, f"{path} empty"
+        assert found_in(pieces.encoded(holder, element.tag), sop_class) == rule.empty, f"{path} empty"
         holder[element.tag] = element
     assert {path for path, rule in rules.items() if rule.missing} - seen == set(), "rules of which no mutation was made"
     assert seen
@@ -137,10 +142,11 @@ def test_a_term_that_no_table_lists_has_exactly_its_finding(name: str) -> None:
     data_set = made(name)
     sop_class = str(data_set.SOPClassUID)
     held = {path: (holder, element) for path, holder, element in elements(data_set)}
+    pieces = Pieces(data_set)
     for (path, place), findings in wanted_values(name, data_set).items():
         holder, element = held.get(path) or (data_set, DataElement(int(path, 16), _vr(path), None))
         holder[element.tag] = _with_another(element, place)
-        got = found(data_set, sop_class)
+        got = found_in(pieces.encoded(holder, element.tag), sop_class)
         del holder[element.tag]
         if path in held:
             holder[element.tag] = element
