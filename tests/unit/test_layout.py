@@ -1,6 +1,7 @@
 """The layout that docs and outside checks rely on: names at the top, imports equal to folders, the fixed packages."""
 
 import ast
+import functools
 import re
 import subprocess
 import tomllib
@@ -41,6 +42,7 @@ def files_of_the_project() -> list[Path]:
     return [Path(name) for name in listed.split("\0") if name and (CHECKOUT / name).exists()]
 
 
+@functools.cache
 def imported_names(folder: str) -> set[str]:
     """First parts of the names of all modules that the Python files below ``folder`` import."""
     found: set[str] = set()
