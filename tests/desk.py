@@ -3,8 +3,8 @@ of its own. Its broker is not there: requests to other services are kept, as the
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from services.admin.access.role import Role
 from services.admin.settings import AdminSettings
 from services.admin.web import desk as web
 from services.admin.web.live import Live
-from services.admin.web.site import site
+from services.admin.web.site import application, stand_on
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
 from services.runtime.app import Runtime
@@ -125,12 +125,24 @@ async def opened_desk(
         runtime = await _runtime(database_url, home, stack)
         profile = profile_of("gateway", DicomSettings())
         stands_on = web.Desk(runtime, settings or AdminSettings(), profile, provider)
-        app = site(stands_on, Live(runtime.db, runtime.supervisor))
+        app = stack.enter_context(_application())
+        stand_on(app, stands_on, Live(runtime.db, runtime.supervisor))
         desk = Desk(app, runtime, stack)
         for role in roles:
             await accounts.add(runtime.db, "cli:tests", role, role, PASSWORD)
             desk.browsers[role] = await desk.logged_in(role)
         yield desk
+
+
+@contextmanager
+def _application() -> Iterator[FastAPI]:
+    """One that no other desk stands on. To make its routes takes a second, so it is used again."""
+    app = _idle.pop() if _idle else application()
+    yield app
+    _idle.append(app)
+
+
+_idle: list[FastAPI] = []
 
 
 async def _runtime(database_url: str, home: Path, stack: AsyncExitStack) -> Runtime:

@@ -108,6 +108,19 @@ PAGES: Final = (
 
 def site(desk: Desk, live: Live) -> FastAPI:
     """Everything that admin answers over HTTP beside its health."""
+    app = application()
+    stand_on(app, desk, live)
+    return app
+
+
+def stand_on(app: FastAPI, desk: Desk, live: Live) -> None:
+    """Have the application answer from these."""
+    app.state.desk, app.state.live = desk, live
+    app.state.rule_hits, app.state.dry_runs = RuleHits(), DryRuns()
+
+
+def application() -> FastAPI:
+    """All routes. It answers once it stands on something."""
     app = FastAPI(
         title="dicom-gateway",
         version="1",
@@ -116,8 +129,6 @@ def site(desk: Desk, live: Live) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.desk, app.state.live = desk, live
-    app.state.rule_hits, app.state.dry_runs = RuleHits(), DryRuns()
     app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
     app.add_middleware(Unexpected)
     app.add_middleware(Repeats)
