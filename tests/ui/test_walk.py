@@ -277,9 +277,15 @@ async def put(url: str, queue: str, body: bytes) -> None:
 def pages(site: Site) -> list[str]:
     """Every page, with something on it; and one that does not exist."""
     (row,) = site.gateway.rows("select id, study_instance_uid from routing.job where kind = 'send' limit 1")
-    of_one = [f"/jobs/{row['id']}", f"/patients/studies/{row['study_instance_uid']}", "/stations/ARCHIVE"]
+    of_one = [
+        f"/jobs/{row['id']}",
+        f"/patients/studies/{row['study_instance_uid']}",
+        "/stations/ARCHIVE",
+        "/notices/new",
+    ]
     lists = ["/", "/patients", "/remote", "/jobs", "/stations", "/stations/new", "/rules", "/rules/versions"]
-    return [*lists, *of_one, "/commitments", "/attention", "/audit", "/users", "/settings", "/account", "/nothing"]
+    ends = ["/commitments", "/attention", "/notices", "/audit", "/users", "/settings", "/account", "/nothing"]
+    return [*lists, *of_one, *ends]
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1024), ("dark", 400)])
