@@ -109,12 +109,14 @@ async def test_groups_count_at_each_login_and_who_has_none_any_more_is_out(hospi
 async def test_a_token_that_is_not_right_in_everything_lets_nobody_in(hospital: Hospital) -> None:
     hospital.provider.log_in_as("doe", "pacs-admins")
     now = int(time.time())
-    for name, value in (
-        ("nonce", "of another login"), ("nonce", None), ("aud", "another-client"), ("iss", "https://evil.test"),
-        ("exp", now - 90), ("iat", now + 600), ("nbf", now + 600), ("azp", "another-client"),
-    ):  # fmt: skip
-        hospital.provider.wrong = {name: value}
-        assert "not to be believed" in await hospital.refusal(), name
+    wrong: list[dict[str, Any]] = [
+        {"nonce": "of another login"}, {"nonce": None}, {"aud": "another-client"}, {"iss": "https://evil.test"},
+        {"aud": "another-client", "azp": CLIENT_ID}, {"azp": "another-client"}, {"exp": now - 90}, {"iat": now + 600},
+        {"nbf": now + 600},
+    ]  # fmt: skip
+    for each in wrong:
+        hospital.provider.wrong = each
+        assert "not to be believed" in await hospital.refusal(), each
     hospital.provider.wrong, hospital.provider.forged = {}, True
     assert "not to be believed: bad_signature" in await hospital.refusal()
     assert await accounts.list_all(hospital.desk.database) == []
