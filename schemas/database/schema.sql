@@ -30,6 +30,10 @@ begin
     raise exception 'rule sets never change once they are published: % refused', tg_op
         using errcode = 'restrict_violation', table = 'rule_set', schema = 'config';
 end $$;
+CREATE FUNCTION index.trigrams(text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (SELECT COALESCE(array_agg(DISTINCT substr($1, place.place, 3)), '{}'::text[]) AS "coalesce" FROM generate_series(1, (length($1) - 2)) place(place));
+COMMENT ON FUNCTION index.trigrams(text) IS 'Every three letters that follow one another in a text, each once.';
 CREATE FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_ahead integer DEFAULT 3) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -1186,6 +1190,26 @@ CREATE VIEW config.station_view AS
     station.pull_modalities,
     station.silent_hours
    FROM config.station;
+CREATE TABLE index.study (
+    study_instance_uid text NOT NULL,
+    patient bigint NOT NULL,
+    study_date text DEFAULT ''::text NOT NULL,
+    study_time text DEFAULT ''::text NOT NULL,
+    accession_number text DEFAULT ''::text NOT NULL,
+    study_id text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    referring_physician text DEFAULT ''::text NOT NULL,
+    demographics jsonb DEFAULT '{}'::jsonb NOT NULL,
+    patient_conflict boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON COLUMN index.study.demographics IS 'The first value of each demographic element within the study, to compare with.';
+COMMENT ON COLUMN index.study.patient_conflict IS 'Demographics differ within the study: flagged, never merged.';
+CREATE VIEW index.changed_view AS
+ SELECT study.study_instance_uid,
+    study.updated_at
+   FROM index.study;
+COMMENT ON VIEW index.changed_view IS 'When each study changed, and nothing else of it.';
 CREATE TABLE index.instance (
     sop_instance_uid text NOT NULL,
     revision integer NOT NULL,
@@ -1255,21 +1279,6 @@ CREATE TABLE index.series (
     series_time text DEFAULT ''::text NOT NULL,
     description text DEFAULT ''::text NOT NULL
 );
-CREATE TABLE index.study (
-    study_instance_uid text NOT NULL,
-    patient bigint NOT NULL,
-    study_date text DEFAULT ''::text NOT NULL,
-    study_time text DEFAULT ''::text NOT NULL,
-    accession_number text DEFAULT ''::text NOT NULL,
-    study_id text DEFAULT ''::text NOT NULL,
-    description text DEFAULT ''::text NOT NULL,
-    referring_physician text DEFAULT ''::text NOT NULL,
-    demographics jsonb DEFAULT '{}'::jsonb NOT NULL,
-    patient_conflict boolean DEFAULT false NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
-);
-COMMENT ON COLUMN index.study.demographics IS 'The first value of each demographic element within the study, to compare with.';
-COMMENT ON COLUMN index.study.patient_conflict IS 'Demographics differ within the study: flagged, never merged.';
 CREATE VIEW index.query_patient_view AS
  SELECT p.id AS patient,
     p.patient_id,
@@ -3077,8 +3086,10 @@ CREATE INDEX series_uid ON index.series USING btree (series_instance_uid);
 CREATE INDEX study_accession ON index.study USING btree (accession_number text_pattern_ops);
 CREATE INDEX study_date ON index.study USING btree (study_date);
 CREATE INDEX study_description ON index.study USING btree (description text_pattern_ops);
+CREATE INDEX study_description_trigrams ON index.study USING gin (index.trigrams(lower((description COLLATE "C"))));
 CREATE INDEX study_id_pattern ON index.study USING btree (study_id text_pattern_ops);
 CREATE INDEX study_patient ON index.study USING btree (patient);
+CREATE INDEX study_physician_trigrams ON index.study USING gin (index.trigrams(lower((referring_physician COLLATE "C"))));
 CREATE INDEX study_updated ON index.study USING btree (updated_at, study_instance_uid);
 CREATE INDEX retrieval_unfinished ON ONLY query.retrieval USING btree (renewed_at) WHERE (finished_at IS NULL);
 CREATE INDEX retrieval_default_renewed_at_idx ON query.retrieval_default USING btree (renewed_at) WHERE (finished_at IS NULL);
@@ -3137,8 +3148,11 @@ CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule, level, dest
 CREATE INDEX job_counted ON routing.job USING btree (counted_at) WHERE ((released_at IS NULL) AND (counted_at <> ''::text));
 CREATE INDEX job_created ON routing.job USING btree (created_at DESC);
 CREATE INDEX job_failed ON routing.job USING btree (finished_at) WHERE (state = 'FAILED'::text);
+CREATE INDEX job_of_state ON routing.job USING btree (state, created_at DESC, id DESC);
+CREATE INDEX job_retrieves ON routing.job USING btree (created_at DESC, id DESC) WHERE (kind = 'retrieve'::text);
 CREATE INDEX job_retrieving ON routing.job USING btree (created_at) WHERE ((kind = 'retrieve'::text) AND (finished_at IS NULL));
 CREATE INDEX job_study ON routing.job USING btree (study_instance_uid, destination);
+CREATE INDEX job_to ON routing.job USING btree (destination, created_at DESC, id DESC);
 CREATE INDEX job_unreleased ON routing.job USING btree (last_received_at) WHERE (released_at IS NULL);
 CREATE INDEX retrieval_move_study ON routing.retrieval_move USING btree (study_instance_uid) WHERE (asked_at IS NOT NULL);
 CREATE INDEX retrieval_source ON routing.retrieval USING btree (source);

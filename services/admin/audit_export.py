@@ -1,8 +1,6 @@
 """The audit as a file: CSV for spreadsheets, JSON lines for programs; the oldest first."""
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,11 +9,11 @@ from typing import Any, Final
 
 from services.admin.audit_entries import QUERIES, Filter
 from services.admin.changes import audit
+from services.admin.csv_lines import harmless, lines
 from services.runtime.db import Connection, Database
 
 AT_ONCE: Final = 1000
 COLUMNS: Final = ("at", "actor", "address", "action", "object", "before", "after")
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Format(StrEnum):
@@ -33,7 +31,7 @@ async def exported(database: Database, actor: str, wanted: Filter, form: Format)
     asked = await database.retry(lambda conn: _begun(conn, actor, wanted, form))
     digest, count = hashlib.sha256(), 0
     if form == Format.CSV:
-        digest.update((head := _csv([COLUMNS])).encode())
+        digest.update((head := lines([COLUMNS])).encode())
         yield head
     while rows := await _rows(database, asked):
         text = written(rows, form)
@@ -48,7 +46,7 @@ async def exported(database: Database, actor: str, wanted: Filter, form: Format)
 def written(rows: Sequence[Mapping[str, Any]], form: Format) -> str:
     """Entries as lines of a file (pure)."""
     if form == Format.CSV:
-        return _csv([[cell(row[name]) for name in COLUMNS] for row in rows])
+        return lines([[cell(row[name]) for name in COLUMNS] for row in rows])
     return "".join(
         f"{json.dumps({**row, 'at': time_of(row['at'])}, ensure_ascii=False, sort_keys=True)}\n" for row in rows
     )
@@ -61,7 +59,7 @@ def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return time_of(value)
     text = json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, Mapping) else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return harmless(text)
 
 
 async def _begun(conn: Connection, actor: str, wanted: Filter, form: Format) -> dict[str, Any]:
@@ -77,13 +75,6 @@ async def _begun(conn: Connection, actor: str, wanted: Filter, form: Format) -> 
 async def _rows(database: Database, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     async with database.transaction() as conn:
         return await (await conn.execute(QUERIES.entries_forward, asked)).fetchall()
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> str:
-    """Lines of RFC 4180."""
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
 
 
 def time_of(at: datetime) -> str:

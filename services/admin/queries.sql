@@ -580,6 +580,25 @@ select s.title, s.pull_minutes as minutes, p.asked_at, coalesce(p.studies, 0) as
 from config.station s left join config.pull p on p.title = s.title
 where s.pull_minutes > 0 order by s.title
 
+-- name: daily_counts
+-- By day (UTC) and station: instances that came from it; that were sent to it, whatever came of it; that it has of those.
+select day, station, sum(received)::bigint as received, sum(sent)::bigint as sent, sum(delivered)::bigint as delivered
+from (
+    select (received_at at time zone 'UTC')::date as day, calling_aet as station, count(*) as received, 0 as sent,
+           0 as delivered
+    from storage.receipt_view
+    where received_at >= date_trunc('day', now(), 'UTC') - make_interval(days => %(before)s)
+    group by 1, 2
+    union all
+    select (finished_at at time zone 'UTC')::date, destination, 0, count(*), count(*) filter (where state <> 'FAILED')
+    from routing.delivery_view
+    where finished_at >= date_trunc('day', now(), 'UTC') - make_interval(days => %(before)s)
+      and state in ('DELIVERED', 'WARNED', 'FAILED') and attempts > 0
+    group by 1, 2
+) as counted
+where %(station)s::text is null or station = %(station)s
+group by day, station order by day desc, station
+
 -- The live view.
 
 -- name: written

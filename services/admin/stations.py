@@ -24,7 +24,7 @@ async def add(database: Database, actor: str, station: Station) -> Station:
         known = await all_stations(opened.conn)
         if station.title in known:
             raise Refused(f"station {station.title} is already defined; change it with 'gateway station set'")
-        _refuse(_against(station, known))
+        _refuse(against(station, known))
         await opened.conn.execute(SQL.insert_station, station.model_dump())
         await opened.record("station.add", station.title, None, station.model_dump())
         return station
@@ -46,9 +46,9 @@ async def set_fields(
         before = found(known, wanted)
         judge(before)
         after = changed(before, fields)
-        _refuse(_against(after, {title: other for title, other in known.items() if title != wanted}))
+        _refuse(against(after, {title: other for title, other in known.items() if title != wanted}))
         if before.store and not after.store:
-            await _refuse_if_rules_name(opened.conn, wanted, "stop sending to it (--no-store)")
+            _refuse(await rules_against(opened.conn, wanted, "stop sending to it (--no-store)"))
         await opened.conn.execute(SQL.update_station, after.model_dump())
         await opened.record("station.set", wanted, before.model_dump(), after.model_dump())
         return after
@@ -118,17 +118,16 @@ async def _users(conn: Connection, title: str, known: Collection[Station]) -> li
     return [f"station {title} cannot be removed: {reason}" for reason in reasons]
 
 
-async def _refuse_if_rules_name(conn: Connection, title: str, what: str) -> None:
-    _refuse(
-        [
-            f"station {title}: cannot {what}: the live rule set {number} sends to it in rule {rule!r}; apply rules "
-            "without it first"
-            for number, rule in await rules_naming(conn, title)
-        ]
-    )
+async def rules_against(conn: Connection, title: str, what: str) -> list[str]:
+    """The live rules that do not allow something to be done to a station."""
+    return [
+        f"station {title}: cannot {what}: the live rule set {number} sends to it in rule {rule!r}; apply rules "
+        "without it first"
+        for number, rule in await rules_naming(conn, title)
+    ]
 
 
-def _against(station: Station, others: Mapping[str, Station]) -> list[str]:
+def against(station: Station, others: Mapping[str, Station]) -> list[str]:
     """What the other stations do not allow this one to be."""
     faults = [f"station {station.title}: {fault}" for fault in impossible(station, others)]
     return contradictions(station, others.values()) + faults

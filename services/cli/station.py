@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.admin import stations
+from services.admin import station_import, stations
 from services.admin.station import Station, build
 from services.cli import exits, holds
 from services.cli import station_options as option
@@ -166,6 +166,26 @@ def list_all(as_json: Json = False) -> None:
         ("TITLE", "HOST", "PORT", "ENABLED", "ROLES", "COMMITS ON", "DESCRIPTION"),
         [(s.title, s.host, s.port, s.enabled, _roles(s), s.commit_on, s.description) for s in found],
     )
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[
+        typer.FileText, typer.Argument(metavar="FILE", help="As 'gateway station list --json' prints; - too.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Define or change the stations of a file, YAML or JSON, all of them or none; others stay as they are."""
+    wanted = station_import.read(file.read())
+    for station in wanted:
+        _refuse_in_profile(station.model_dump(exclude_defaults=True))
+    done = with_database(lambda database: station_import.import_all(database, actor(), wanted, dry_run=dry_run))
+    if as_json:
+        print_json({"dry_run": dry_run, **asdict(done)})
+        return
+    for verb, titles in asdict(done).items():
+        typer.echo(f"{'would be ' if dry_run else ''}{verb}: {', '.join(titles) or 'none'}")
 
 
 @app.command("show")

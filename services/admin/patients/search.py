@@ -1,5 +1,6 @@
 """Studies by every key of the index, their series and instances."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from services.admin.uids import uid_of
 from services.dicom.identifiers import IdentifierFault
 from services.dicom.matching import LONGEST_PATTERN, Condition, conditions
 from services.dicom.statements import composed
-from services.runtime.db import Database, load_queries
+from services.runtime.db import Connection, Database, load_queries
 from services.runtime.errors import UsageError
 
 QUERIES = load_queries(__package__, "search.sql")
@@ -39,6 +40,11 @@ WITHOUT_CASE: Final = frozenset({"description", "referring_physician"})
 """Texts that people wrote: they are found in capitals or not."""
 
 
+_PARTS: Final = re.compile(r"\\(.)|([%_])|([^\\%_]+)", re.DOTALL)
+NEWEST: Final = 5000
+"""Studies that are looked through for a text before the index of trigrams is asked: what many have is found there."""
+
+
 @dataclass(frozen=True)
 class Search:
     """Which studies. ``keys``: values by name of ``KEYS``, matched as C-FIND does, with * and ?, a date also as a range
@@ -52,12 +58,31 @@ class Search:
 
 async def search(database: Database, wanted: Search, limit: int) -> list[dict[str, Any]]:
     """The studies that changed last. Raises ``UsageError`` for a key that cannot be matched."""
-    statement, values = _statement(wanted.keys)
-    values |= {"after_at": wanted.after_at, "after_key": wanted.after_key, "limit": limit}
+    after = {"after_at": wanted.after_at, "after_key": wanted.after_key, "limit": limit, "since": None}
     async with database.transaction() as conn:
         await conn.execute(QUERIES.limit_statement, {"milliseconds": str(SECONDS * 1000)})
-        # Planned for these very values: a plan for any values could use no index for the beginning of a text.
-        return await (await conn.execute(statement, values, prepare=False)).fetchall()
+        if WITHOUT_CASE & wanted.keys.keys():
+            after["since"] = await _newest(conn, wanted.after_at)
+            found = await _found(conn, _statement(wanted.keys, by_trigrams=False), after)
+            if len(found) >= limit or after["since"] is None:
+                return found
+            after["since"] = None
+        return await _found(conn, _statement(wanted.keys, by_trigrams=True), after)
+
+
+async def _newest(conn: Connection, after_at: datetime | None) -> datetime | None:
+    """Since when so many studies changed that a text which many have is found among them; None: there are fewer."""
+    cursor = await conn.execute(QUERIES.changed_before_most, {"after_at": after_at, "newest": NEWEST})
+    row = await cursor.fetchone()
+    return None if row is None else row["updated_at"]
+
+
+async def _found(
+    conn: Connection, asked: tuple[sql.Composed, Mapping[str, Any]], after: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    statement, values = asked
+    # Planned for these very values: a plan for any values could use no index for the beginning of a text.
+    return await (await conn.execute(statement, {**values, **after}, prepare=False)).fetchall()
 
 
 async def show(database: Database, text: str) -> dict[str, Any]:
@@ -102,7 +127,8 @@ async def instance(database: Database, text: str, revision: int | None = None) -
     return found
 
 
-def _statement(keys: Mapping[str, str]) -> tuple[sql.Composed, dict[str, Any]]:
+def _statement(keys: Mapping[str, str], *, by_trigrams: bool) -> tuple[sql.Composed, dict[str, Any]]:
+    """``by_trigrams``: texts are looked up in the index of their trigrams, which is quick for what few studies have."""
     exact = [each for name, text in keys.items() if name not in WITHOUT_CASE for each in _conditions(name, text)]
     clause, values = composed(exact)
     parts: list[sql.Composable] = [clause]
@@ -111,16 +137,30 @@ def _statement(keys: Mapping[str, str]) -> tuple[sql.Composed, dict[str, Any]]:
             bound = f"{name}_{place}"
             patterns = list(map(_ascii, [each.value] if isinstance(each.value, str) else each.value))
             values |= {f"{bound}_{number}": pattern for number, pattern in enumerate(patterns)}
-            template: Any = QUERIES.like_without_case
             alternatives = [
-                sql.SQL(template).format(
-                    column=sql.Identifier("v", each.column), value=sql.Placeholder(f"{bound}_{number}")
-                )
-                for number in range(len(patterns))
+                _on(each.column, QUERIES.like_without_case, f"{bound}_{number}") for number in range(len(patterns))
             ]
             parts.append(sql.SQL("({})").format(sql.SQL(" or ").join(alternatives)))
+            if by_trigrams and len(patterns) == 1 and (looked_up := trigrams(patterns[0])):
+                values |= {f"{bound}_trigrams": looked_up}
+                parts.append(_on(each.column, QUERIES.with_trigrams, f"{bound}_trigrams"))
     whole: Any = QUERIES.search
     return sql.SQL(whole).format(conditions=sql.SQL(" and ").join(parts)), values
+
+
+def _on(column: str, template: Any, bound: str) -> sql.Composed:
+    return sql.SQL(template).format(column=sql.Identifier("v", column), value=sql.Placeholder(bound))
+
+
+def trigrams(pattern: str) -> list[str]:
+    """The trigrams that every text has which fits a LIKE pattern, in small letters (pure)."""
+    texts = [""]
+    for escaped, wildcard, plain in _PARTS.findall(pattern):
+        if wildcard:
+            texts.append("")
+        else:
+            texts[-1] += escaped or plain
+    return sorted({text[at : at + 3].lower() for text in texts for at in range(len(text) - 2)})
 
 
 def _ascii(pattern: str) -> str:

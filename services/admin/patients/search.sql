@@ -3,6 +3,7 @@
 with found as materialized (
     select v.* from index.search_view v
     where {conditions}
+      and (%(since)s::timestamptz is null or v.updated_at >= %(since)s)
       and (%(after_at)s::timestamptz is null or (v.updated_at, v.study_instance_uid) < (%(after_at)s, %(after_key)s))
     order by v.updated_at desc, v.study_instance_uid desc limit %(limit)s
 )
@@ -29,6 +30,15 @@ order by s.updated_at desc, s.study_instance_uid desc
 -- name: like_without_case
 -- Of letters A to Z, which is many times faster than of all; the pattern has any character where it had another letter.
 lower({column} collate "C") like lower({value} collate "C")
+
+-- name: with_trigrams
+index.trigrams(lower({column} collate "C")) @> {value}::text[]
+
+-- name: changed_before_most
+-- When the last of so many studies changed, counted from where the list goes on.
+select v.updated_at from index.changed_view v
+where %(after_at)s::timestamptz is null or v.updated_at <= %(after_at)s
+order by v.updated_at desc offset %(newest)s limit 1
 
 -- name: limit_statement
 -- Workers would take longer to start than most searches last.

@@ -14,6 +14,7 @@ from services.admin.web.api import (
     audit,
     commitments,
     contacts,
+    counts,
     dead_letters,
     imports,
     instances,
@@ -39,6 +40,7 @@ from services.admin.web.openapi import described
 from services.admin.web.pages import account, attention, events, login, now, patient_actions, reference, remote
 from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
+from services.admin.web.pages import counts as counts_page
 from services.admin.web.pages import imports as imports_page
 from services.admin.web.pages import job_actions as job_actions_page
 from services.admin.web.pages import jobs as jobs_page
@@ -52,6 +54,7 @@ from services.admin.web.pages import rule_tests as rule_tests_page
 from services.admin.web.pages import rule_versions as rule_versions_page
 from services.admin.web.pages import rules as rules_page
 from services.admin.web.pages import settings as settings_page
+from services.admin.web.pages import station_import as station_import_page
 from services.admin.web.pages import stations as stations_page
 from services.admin.web.pages import users as users_page
 from services.admin.web.rendering import STATIC_FOLDER
@@ -78,6 +81,7 @@ API: Final = (
     contacts,
     notices,
     settings,
+    counts,
 )
 RULES: Final = (
     rule_versions_page, rule_tests_page, rule_dry_runs_page, rule_builder_page, rule_drafts_page, rules_page,
@@ -89,6 +93,8 @@ PAGES: Final = (
     now,
     events,
     stations_page,
+    station_import_page,
+    counts_page,
     job_actions_page,
     jobs_page,
     patients_page,

@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pydicom
+import pytest
 
+from services.admin.patients import search
 from services.admin.rules import rule_sets
 from services.index.store import ReceiptKey, index_receipts
 from tests.desk import Desk
@@ -69,6 +71,24 @@ async def test_a_study_is_found_by_every_key_and_each_search_is_audited(desk: De
     page = texts(await desk.viewer.get("/patients", params={"patient_name": "Müller, Ä", "date_to": "2026-12-31"}))
     assert "Müller, Änne" in page
     assert "Smith" not in page
+
+
+async def test_a_text_is_found_anywhere_however_old_the_study_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "NEWEST", 1)
+    made = [
+        named(seed, NAME, f"P{seed}", StudyDescription=f"{text}, 50%_a", ReferringPhysicianName=f"Dr {text}")
+        for seed, text in ((1, "Bone Scan"), (2, "Thyroid"), (3, "Lung"))
+    ]
+    for instance in made:
+        await stored(desk, instance)
+    for key in ("description", "referring_physician"):
+        for text, seed in (("*ONE s*", 1), ("*yr?id*", 2), ("*ng*", 3), ("*lungs*", 0)):
+            found = (await desk.viewer.get("/api/v1/studies", params={key: text})).json()["items"]
+            assert [each["patient_id"] for each in found] == [f"P{seed}"] * bool(seed), (key, text)
+    found = (await desk.viewer.get("/api/v1/studies?description=*0%25_a*&limit=2")).json()
+    assert (len(found["items"]), found["next"] is None) == (2, False)
+    rest = await desk.viewer.get("/api/v1/studies", params={"description": "*0%_a*", "cursor": found["next"]})
+    assert [each["patient_id"] for each in rest.json()["items"]] == ["P1"]
 
 
 async def test_pages_lead_from_the_patient_to_the_header_and_never_render_what_dicom_says(desk: Desk) -> None:

@@ -27,9 +27,12 @@ viewer    GET   /now
 viewer    GET   /events
 viewer    GET   /{path}
 viewer    GET   /stations
+viewer    GET   /counts.csv
+viewer    GET   /api/v1/counts
 admin     GET   /stations/new
 viewer    GET   /stations/{title}
 admin     POST  /stations
+admin     POST  /station-import
 admin     POST  /stations/{title}
 admin     POST  /stations/{title}/remove
 operator  POST  /stations/{title}/echo
@@ -162,6 +165,7 @@ viewer    GET   /api/v1/openapi.json
 viewer    GET   /api/v1/status
 viewer    GET   /api/v1/stations
 admin     POST  /api/v1/stations
+admin     POST  /api/v1/stations/import
 viewer    GET   /api/v1/stations/{title}
 admin     PATCH /api/v1/stations/{title}
 admin     DELETE /api/v1/stations/{title}

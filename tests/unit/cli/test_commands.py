@@ -18,7 +18,7 @@ from services.runtime.errors import UsageError
 COMMANDS = {
     "up", "run", "migrate", "check", "send", "query", "retrieve", "where", "status",
     "conformance-statement",
-    "station add", "station set", "station list", "station show", "station remove", "station echo",
+    "station add", "station set", "station list", "station import", "station show", "station remove", "station echo",
     "title add", "title set", "title list", "title show", "title remove",
     "rules check", "rules apply", "rules show", "rules history", "rules dry-run", "rules explain",
     "jobs list", "jobs show", "jobs retry", "jobs cancel",

@@ -1,13 +1,14 @@
 """Stations."""
 
+import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel
 
-from services.admin import holds, stations
+from services.admin import holds, station_import, stations
 from services.admin.commissioning.step import Step, passed
 from services.admin.commissioning.trial import trial
 from services.admin.echo import echo
@@ -46,6 +47,14 @@ class Tried(BaseModel):
     steps: list[Step]
 
 
+class Imported(BaseModel):
+    """Titles by what became of them."""
+
+    added: list[str]
+    changed: list[str]
+    same: list[str]
+
+
 class Hold(BaseModel):
     """Why what is sent there is to wait, and until when: a time, or a span such as 2h; null: until it is resumed."""
 
@@ -63,6 +72,17 @@ async def list_stations(desk: OfDesk, principal: Viewer) -> list[Station]:
 async def add_station(desk: OfDesk, principal: Admin, fields: Fields, response: Response) -> Station:
     """Define a station; what is left out has its default."""
     return _tagged(response, await stations.add(desk.database, principal.actor, build(fields)))
+
+
+@router.post("/import")
+async def import_stations(
+    desk: OfDesk, principal: Admin, wanted: Annotated[list[dict[str, Any]], Body(max_length=station_import.MOST)],
+    dry_run: Annotated[bool, Query(description="Only say what would be done.")] = False,
+) -> Imported:  # fmt: skip
+    """Define or change stations as ``GET /stations`` tells them, all of them or none; those not named are let be."""
+    read = station_import.read(json.dumps(wanted))
+    done = await station_import.import_all(desk.database, principal.actor, read, dry_run=dry_run)
+    return Imported(**vars(done))
 
 
 @router.get("/{title}")
