@@ -57,6 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--soak", type=seconds, default=None, metavar="T", help="long traffic")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements too; a name: that one alone")
     group.addoption("--walk", action="store_true", help="write docs/walk.md and its pictures from the walk at the desk")
+    group.addoption("--pictures", type=Path, default=None, help="folder for pictures of every page, to be looked at")
     group.addoption("--checks", type=Path, default=None, help="file that will tell which static checks failed")
 
 

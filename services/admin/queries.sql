@@ -457,6 +457,11 @@ cross join lateral (
 ) f
 where s.store or w.waiting > 0 order by s.title
 
+-- name: outages
+select began_at, ended_at, coalesce(ended_at, now()) - began_at as lasted, reason from routing.outage_view
+where destination = %(station)s and (%(before)s::timestamptz is null or began_at < %(before)s)
+order by began_at desc limit %(most)s
+
 -- name: count_outbox
 select count(*) as waiting, min(created_at) as oldest_at from runtime.outbox where published_at is null
 

@@ -283,14 +283,18 @@ def pages(site: Site) -> list[str]:
         "/stations/ARCHIVE",
         "/notices/new",
     ]
-    lists = ["/", "/patients", "/remote", "/jobs", "/stations", "/stations/new", "/rules", "/rules/versions"]
+    lists = ["/", "/patients", "/import", "/remote", "/jobs", "/stations", "/stations/new", "/rules", "/rules/versions"]
     ends = ["/commitments", "/attention", "/notices", "/audit", "/users", "/settings", "/account", "/nothing"]
     return [*lists, *of_one, *ends]
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1024), ("dark", 400)])
-def test_every_page_is_for_everybody(site: Site, theme: str, width: int) -> None:
-    """In both themes, on a small screen and a phone: nothing is wider than the window, axe finds nothing serious."""
+def test_every_page_is_for_everybody(site: Site, theme: str, width: int, request: pytest.FixtureRequest) -> None:
+    """In both themes, on a small screen and a phone: nothing is wider than the window, axe finds nothing serious.
+
+    What a person has to look at is listed in tests/ui/looked_at.md.
+    """
+    pictures = request.config.getoption("--pictures")
     page = site.window.page
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 800})
@@ -298,4 +302,7 @@ def test_every_page_is_for_everybody(site: Site, theme: str, width: int) -> None
         site.window.open(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert site.window.issues() == []
+        if pictures is not None:
+            name = path.strip("/").replace("/", "-") or "now"
+            page.screenshot(path=pictures / f"{name}-{theme}-{width}.png", full_page=True)
     site.window.faults.clear()  # the browser tells of the 404

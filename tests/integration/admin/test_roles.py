@@ -63,6 +63,7 @@ operator  GET   /patients/correct
 operator  POST  /patients/correct/preview
 operator  POST  /patients/correct
 operator  GET   /import
+viewer    GET   /api/v1/stations/{title}/outages
 operator  POST  /api/v1/imports
 viewer    GET   /api/v1/studies/{uid}/instances
 viewer    GET   /api/v1/studies/{uid}/journey

@@ -50,6 +50,9 @@ async def test_the_healthy_destination_is_not_delayed(recorder: Recorder, ledger
             refusing.behave(Accept())
             await ledger.try_now()
             await ledger.until_states({"DELIVERED": 30}, "REFUSING", limit=20)
+            assert ledger.rows(
+                "select ended_at > began_at as ended from routing.outage where destination = 'REFUSING'"
+            ) == [{"ended": True}]
     assert all(len(set(receiver.uids)) == len(receiver.uids) == 30 for receiver in (healthy, refusing, busy, slow))
 
 

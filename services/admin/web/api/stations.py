@@ -2,20 +2,23 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel
 
-from services.admin import holds, station_import, stations
+from services.admin import holds, outages, station_import, stations
 from services.admin.commissioning.step import Step, passed
 from services.admin.commissioning.trial import trial
 from services.admin.echo import echo
 from services.admin.station import Station, build
-from services.admin.web import preconditions
+from services.admin.web import cursors, preconditions
 from services.admin.web.asking import Admin, Operator, Viewer
+from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.web.names import seen_by
 from services.admin.web.preconditions import IfMatch, tag_of
 from services.admin.when import NEVER, when_of
 
@@ -32,6 +35,15 @@ class Echoed(BaseModel):
     ok: bool
     text: str
     milliseconds: int
+
+
+class Outage(BaseModel):
+    """``ended_at``: null while it lasts; ``lasted``: until then, or until now; ``reason``: of the first failure."""
+
+    began_at: datetime
+    ended_at: datetime | None
+    lasted: timedelta
+    reason: str
 
 
 class Trial(BaseModel):
@@ -119,6 +131,16 @@ async def test_station(desk: OfDesk, principal: Admin, title: str, wanted: Trial
     aet = desk.runtime.settings.aet
     done = [step async for step in trial(desk.database, principal.actor, desk.profile, aet, title, store=wanted.store)]
     return Tried(passed=passed(done), steps=done)
+
+
+@router.get("/{title}/outages")
+async def list_outages(
+    desk: OfDesk, principal: Viewer, title: str, limit: Limit = 100, cursor: Cursor = None
+) -> Listed[Outage]:
+    """When it could not be sent to, the newest first, for 400 days."""
+    before = cursors.read(cursor, str)["after_at"]
+    found = seen_by(desk, principal, await outages.outages(desk.database, title, limit + 1, before))
+    return cursors.page_of([Outage(**row) for row in found], limit, lambda row: (row.began_at, ""))
 
 
 @router.put("/{title}/hold")

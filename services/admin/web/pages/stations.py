@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from services.admin import holds, overview, stations
+from services.admin import holds, outages, overview, stations
 from services.admin.commissioning.step import passed
 from services.admin.commissioning.trial import trial
 from services.admin.echo import echo
@@ -16,12 +16,14 @@ from services.admin.station import Station, build
 from services.admin.web import preconditions
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.names import seen_by
 from services.admin.web.preconditions import tag_of
 from services.admin.web.rendering import message, page
 from services.admin.web.station_fields import given, groups
 from services.admin.when import NEVER, when_of
 
 router: Final = APIRouter(prefix="/stations")
+SHOWN_OUTAGES: Final = 50
 NOT_SENT_TO: Final = {"waiting": 0, "last_success_at": None, "word": "may call", "tone": "off"}
 
 
@@ -37,7 +39,7 @@ async def list_stations(request: Request, desk: OfDesk, principal: Viewer, q: st
 @router.get("/new")
 async def new_station(request: Request, desk: OfDesk, principal: Admin) -> Response:
     """The form of a new one."""
-    return page(request, "station.html", station=None, groups=groups(None), tag="", hold=None)
+    return page(request, "station.html", station=None, groups=groups(None), tag="", hold=None, outages=[])
 
 
 @router.get("/{title}")
@@ -45,9 +47,11 @@ async def show_station(request: Request, desk: OfDesk, principal: Viewer, title:
     """One with its form."""
     station = await stations.show(desk.database, title)
     hold = await _hold(desk, station.title)
+    found = await outages.outages(desk.database, station.title, SHOWN_OUTAGES)
     return page(
-        request, "station.html", station=station, groups=groups(station), tag=tag_of(station.model_dump()), hold=hold
-    )
+        request, "station.html", station=station, groups=groups(station), tag=tag_of(station.model_dump()), hold=hold,
+        outages=seen_by(desk, principal, found),
+    )  # fmt: skip
 
 
 @router.post("")

@@ -1,0 +1,30 @@
+"""When a station could not be sent to, as its circuit was opened and closed."""
+
+from tests.desk import Desk
+
+STATION = {"title": "ARCHIVE", "host": "127.0.0.1", "port": 104, "store": True}
+FAILS = """
+insert into routing.destination as d (title, circuit, last_failure, open_since) values ('ARCHIVE', 'OPEN', %s, now())
+on conflict (title) do update
+set circuit = 'OPEN', last_failure = excluded.last_failure, open_since = coalesce(d.open_since, excluded.open_since)"""
+ANSWERS = "update routing.destination set circuit = 'CLOSED', open_since = null where title = 'ARCHIVE'"
+OUTAGES = "/api/v1/stations/ARCHIVE/outages"
+
+
+async def test_each_outage_is_told_with_its_end_and_reason(desk: Desk) -> None:
+    assert (await desk.admin.post("/api/v1/stations", json=STATION)).is_success
+    assert "It could always be sent to" in (await desk.viewer.get("/stations/ARCHIVE")).text
+    await desk.rows(FAILS, "connection refused")
+    await desk.rows(FAILS, "no answer within 30 s")  # goes on failing: the same outage
+    await desk.rows(ANSWERS)
+    await desk.rows(FAILS, "answered A700 Out of Resources <disk of MUELLER>")
+    newest, first = (await desk.viewer.get(OUTAGES)).json()["items"]
+    assert (newest["ended_at"], first["reason"]) == (None, "connection refused")
+    assert first["began_at"] < first["ended_at"] <= newest["began_at"]
+    page = (await desk.viewer.get("/stations/ARCHIVE")).text
+    assert "still failing" in page
+    assert "&lt;disk of MUELLER&gt;" in page
+    listed = (await desk.viewer.get(OUTAGES, params={"limit": 1})).json()
+    after = (await desk.viewer.get(OUTAGES, params={"limit": 1, "cursor": listed["next"]})).json()
+    assert [listed["items"], after["items"], after["next"]] == [[newest], [first], None]
+    assert (await desk.viewer.get("/api/v1/stations/NOBODY/outages")).status_code == 404
