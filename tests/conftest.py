@@ -38,7 +38,7 @@ CONFORMANCE = "tests/conformance"
 BUSY = ("faults/", "deploy/test_bare_machine", "deploy/test_launcher", "integration/ingest/test_replacement", "ui/")
 CHECKS_SECONDS = 300
 _TEMPLATE = "template_migrated"
-_SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faults": "--faults"}
+_SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faults": "--faults", "large": "--large"}
 _numbers = itertools.count(1)
 
 
@@ -53,6 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("dicom-gateway")
     group.addoption("--seeds", type=int, default=2, help="how many seeds the randomised fault tests run with")
     group.addoption("--faults", choices=["all"], default=None, help="all: the long list of faults too")
+    group.addoption(
+        "--large", action="store_const", const=True, default=None, help="what takes gigabytes or tens of thousands too"
+    )
     group.addoption("--storm", type=seconds, default=None, metavar="T", help="mixed load, random faults")
     group.addoption("--soak", type=seconds, default=None, metavar="T", help="long traffic")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements too; a name: that one alone")
@@ -161,7 +164,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePost
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbitmq]:
     """The run's RabbitMQ. Shared: never stop it."""
-    server = PrivateRabbitmq(tmp_path_factory.mktemp("rabbitmq"))
+    server = PrivateRabbitmq(tmp_path_factory.mktemp("rabbitmq"), metrics=False)
     server.start()
     yield server
     server.kill()
@@ -180,7 +183,7 @@ def private_postgresql(tmp_path: Path) -> Iterator[PrivatePostgresql]:
 @pytest.fixture
 def private_rabbitmq(tmp_path: Path) -> Iterator[PrivateRabbitmq]:
     """A RabbitMQ of the test's own, started; may be stopped, killed, suspended."""
-    server = PrivateRabbitmq(tmp_path / "rabbitmq")
+    server = PrivateRabbitmq(tmp_path / "rabbitmq", metrics=False)
     server.start()
     yield server
     server.kill()

@@ -34,6 +34,20 @@ CREATE FUNCTION index.trigrams(text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (SELECT COALESCE(array_agg(DISTINCT substr($1, place.place, 3)), '{}'::text[]) AS "coalesce" FROM generate_series(1, (length($1) - 2)) place(place));
 COMMENT ON FUNCTION index.trigrams(text) IS 'Every three letters that follow one another in a text, each once.';
+CREATE FUNCTION routing.note_outage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if new.open_since is not null then
+        insert into routing.outage (destination, began_at, reason)
+        values (new.title, new.open_since, new.last_failure) on conflict do nothing;
+        delete from routing.outage where destination = new.title and began_at < now() - interval '400 days';
+    else
+        update routing.outage set ended_at = greatest(now(), began_at)
+        where destination = new.title and ended_at is null;
+    end if;
+    return null;
+end $$;
 CREATE FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_ahead integer DEFAULT 3) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -2022,6 +2036,20 @@ CREATE TABLE routing.opening (
 );
 COMMENT ON TABLE routing.opening IS 'When a schedule is open: the opening under way, or the next one. Where it is over, or there is none, it is closed.';
 COMMENT ON COLUMN routing.opening.closed_at IS 'When the opening before ended.';
+CREATE TABLE routing.outage (
+    destination text NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    reason text NOT NULL,
+    CONSTRAINT outage_check CHECK ((ended_at >= began_at))
+);
+COMMENT ON TABLE routing.outage IS 'From the failure that opened a circuit to the answer that closed it (null: not yet); those of 400 days.';
+CREATE VIEW routing.outage_view AS
+ SELECT outage.destination,
+    outage.began_at,
+    outage.ended_at,
+    outage.reason
+   FROM routing.outage;
 CREATE TABLE routing.reconciled (
     only_row boolean DEFAULT true NOT NULL,
     through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
@@ -2899,6 +2927,8 @@ ALTER TABLE ONLY routing.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY routing.opening
     ADD CONSTRAINT opening_pkey PRIMARY KEY (schedule);
+ALTER TABLE ONLY routing.outage
+    ADD CONSTRAINT outage_pkey PRIMARY KEY (destination, began_at);
 ALTER TABLE ONLY routing.reconciled
     ADD CONSTRAINT reconciled_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY routing.request_done
@@ -3370,6 +3400,8 @@ ALTER INDEX storage.receipt_instance ATTACH PARTITION storage.receipt_default_so
 ALTER INDEX storage.receipt_study ATTACH PARTITION storage.receipt_default_study_instance_uid_idx;
 CREATE TRIGGER put_into_outbox AFTER INSERT ON audit.entry FOR EACH ROW EXECUTE FUNCTION audit.put_into_outbox();
 CREATE TRIGGER rule_set_never_changes BEFORE DELETE OR UPDATE OR TRUNCATE ON config.rule_set FOR EACH STATEMENT EXECUTE FUNCTION config.refuse_change_of_rule_set();
+CREATE TRIGGER note_first_outage AFTER INSERT ON routing.destination FOR EACH ROW WHEN ((new.open_since IS NOT NULL)) EXECUTE FUNCTION routing.note_outage();
+CREATE TRIGGER note_outage AFTER UPDATE OF open_since ON routing.destination FOR EACH ROW WHEN ((old.open_since IS DISTINCT FROM new.open_since)) EXECUTE FUNCTION routing.note_outage();
 ALTER TABLE ONLY commitment.attempt
     ADD CONSTRAINT attempt_commitment_fkey FOREIGN KEY (commitment) REFERENCES commitment.commitment(id);
 ALTER TABLE ONLY commitment.commitment

@@ -253,6 +253,7 @@ async def test_a_worker_that_died_leaves_it_unanswered(desk: Desk, tmp_path: Pat
     assert [row["outcome"] for row in desk.attempts()] == ["UNANSWERED"]
 
 
+@pytest.mark.large
 async def test_twenty_thousand_references_in_one_request(desk: Desk, tmp_path: Path) -> None:
     with Archive() as archive:
         desk.server("ARCHIVE1", archive.port)

@@ -39,6 +39,7 @@ from storage.identity, generate_series(1, %s) n
 REPORT_NOW = "update commitment.inbound set next_attempt_at = now() where state = 'READY' returning id"
 
 
+@pytest.mark.large
 async def test_20000_references_are_reported_in_seconds(start: Callable[..., Site]) -> None:
     site = start(NEVER)
     instance = ct(1)

@@ -115,6 +115,7 @@ class Footprint:
         return cls(len(list((at / "task").iterdir())), len(list((at / "fd").iterdir())), int(resident))
 
 
+@pytest.mark.large
 @pytest.mark.timeout(180)
 def test_ten_thousand_bad_associations_leave_nothing(tmp_path: Path) -> None:
     with ingest_process(tmp_path, {"GATEWAY_LOG_LEVEL": "error"}) as ingest, ExitStack() as stack:

@@ -14,6 +14,7 @@ SIZE = 2_200_000_000  # more than a signed number of 32 bits holds
 LIMIT_KB = 200_000
 
 
+@pytest.mark.large
 @pytest.mark.timeout(240)
 def test_two_gigabytes_are_received_with_less_than_200_mb(tmp_path: Path) -> None:
     instance = ct(1)

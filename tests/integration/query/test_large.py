@@ -94,6 +94,7 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
+@pytest.mark.large
 def test_a_study_query_takes_less_than_50_ms(gateway: IngestProcess) -> None:
     """p95 over patient ID, beginning of a name, date and accession number, at most 20 matches each."""
     chosen = random.Random(7)
@@ -116,6 +117,7 @@ def test_a_study_query_takes_less_than_50_ms(gateway: IngestProcess) -> None:
     assert max(p95.values()) < 0.05, p95
 
 
+@pytest.mark.large
 def test_memory_is_flat_and_2000_responses_a_second_leave(gateway: IngestProcess) -> None:
     """200,000 matches, each with nine elements; no more memory at the last than soon after the first."""
     with Finder(gateway.port) as finder:

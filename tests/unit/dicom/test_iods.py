@@ -193,6 +193,7 @@ def test_nothing_is_missed_in_what_was_not_inflated() -> None:
     assert checked(_deflated(encoded(data_set)), DeflatedExplicitVRLittleEndian, str(data_set.SOPClassUID)) == ()
 
 
+@pytest.mark.large
 def test_memory_does_not_grow_with_items() -> None:
     data_set = made("NM TOMO")
     sop_class = str(data_set.SOPClassUID)
