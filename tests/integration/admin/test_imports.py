@@ -85,30 +85,22 @@ async def test_a_file_and_a_zip_are_received_as_from_a_station(importing: Desk, 
     assert "Doe" not in audited
 
 
-async def test_what_is_no_instance_is_told(importing: Desk) -> None:
+REFUSED: list[tuple[bytes, dict[str, str], int, str]] = [
+    (b"", {}, 422, "it is empty"),
+    (b"\0" * (MOST_BYTES + 1), {}, 422, "GATEWAY_ADMIN_MAX_IMPORT_BYTES"),
+    (b"PK\5\6", {"calling_aet": "NOBODY"}, 404, "gateway station add NOBODY"),
+    (b"PK\5\6", {"calling_aet": "A\\B"}, 422, "no backslash"),
+]
+
+
+async def test_what_cannot_be_imported_names_the_cure(importing: Desk) -> None:
+    for data, asked, status, cure in REFUSED:
+        answer = await sent(importing, data, **asked)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert cure in answer.json()["detail"]
+    assert not [*(importing.runtime.settings.home / "uploads").glob("*")]
     found = await taken(importing, b"GIF89a is no instance")
     assert (found["sent"], found["not_taken"]) == (0, 1)
     assert found["faults"] == [{"file": "", "status": None, "reason": "not DICOM"}]
-
-
-@pytest.mark.parametrize(
-    ("data", "asked", "status", "cure"),
-    [
-        (b"", {}, 422, "it is empty"),
-        (b"\0" * (MOST_BYTES + 1), {}, 422, "GATEWAY_ADMIN_MAX_IMPORT_BYTES"),
-        (b"PK\5\6", {"calling_aet": "NOBODY"}, 404, "gateway station add NOBODY"),
-        (b"PK\5\6", {"calling_aet": "A\\B"}, 422, "no backslash"),
-    ],
-)
-async def test_what_cannot_be_imported_names_the_cure(
-    importing: Desk, data: bytes, asked: dict[str, str], status: int, cure: str
-) -> None:
-    answer = await sent(importing, data, **asked)
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert cure in answer.json()["detail"]
-    assert not [*(importing.runtime.settings.home / "uploads").glob("*")]
-
-
-async def test_the_page_offers_the_stations(importing: Desk) -> None:
     page = await importing.operator.get("/import")
     assert "<option selected>IMPORT</option>" in page.text
