@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from services.runtime.forking import PR_SET_PDEATHSIG
+from services.runtime.forking import PR_SET_PDEATHSIG, keep_shared
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LONGEST_REQUEST = 1 << 20
@@ -166,6 +166,7 @@ def _end(process: "subprocess.Popen[bytes]", channel: socket.socket) -> None:
 def serve(channel: socket.socket) -> None:
     """Fork what is asked for and tell how it ended, until nobody is at the other end."""
     _load(importlib.import_module("services"))
+    keep_shared()
     wake, woken = os.pipe2(os.O_NONBLOCK)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
