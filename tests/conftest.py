@@ -164,7 +164,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePost
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbitmq]:
     """The run's RabbitMQ. Shared: never stop it."""
-    server = PrivateRabbitmq(tmp_path_factory.mktemp("rabbitmq"), metrics=False)
+    server = PrivateRabbitmq(tmp_path_factory.mktemp("rabbitmq"))
     server.start()
     yield server
     server.kill()
@@ -183,7 +183,7 @@ def private_postgresql(tmp_path: Path) -> Iterator[PrivatePostgresql]:
 @pytest.fixture
 def private_rabbitmq(tmp_path: Path) -> Iterator[PrivateRabbitmq]:
     """A RabbitMQ of the test's own, started; may be stopped, killed, suspended."""
-    server = PrivateRabbitmq(tmp_path / "rabbitmq", metrics=False)
+    server = PrivateRabbitmq(tmp_path / "rabbitmq")
     server.start()
     yield server
     server.kill()

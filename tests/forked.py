@@ -6,7 +6,6 @@ for. How a process starts from nothing, the tests of ``gateway up``, the launche
 """
 
 import atexit
-import ctypes
 import fcntl
 import functools
 import importlib
@@ -27,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from services.runtime.forking import PR_SET_PDEATHSIG, keep_shared
+from services.runtime.forking import die_with, keep_shared
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LONGEST_REQUEST = 1 << 20
@@ -171,6 +170,7 @@ def serve(channel: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     running: dict[int, int] = {}
+    server = os.getpid()
     while True:
         if wake in select.select([channel, wake], [], [])[0]:
             os.read(wake, 1 << 16)
@@ -184,7 +184,7 @@ def serve(channel: socket.socket) -> None:
             signal.set_wakeup_fd(-1)
             for number in (channel.detach(), wake, woken, *running.values()):
                 os.close(number)
-            _become(json.loads(message), descriptors)
+            _become({**json.loads(message), "server": server}, descriptors)
         for number in descriptors[1:]:
             os.close(number)
         running[pid] = descriptors[0]
@@ -217,7 +217,7 @@ def _become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
         os.dup2(number, wanted)
         os.close(number)
     os.setsid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing outlives a run that is cut off
+    die_with(request["server"])  # nothing outlives a run that is cut off
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(request["environment"])

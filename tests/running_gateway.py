@@ -60,7 +60,7 @@ class RunningGateway:
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.postgresql = PrivatePostgresql(self.home / "postgresql")
-        self.rabbitmq = PrivateRabbitmq(self.home / "rabbitmq", metrics=False)
+        self.rabbitmq = PrivateRabbitmq(self.home / "rabbitmq")
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.parts: dict[str, Part] = {}
         self._asking = threading.Lock()

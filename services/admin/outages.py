@@ -1,13 +1,11 @@
 """When a destination could not be sent to: from the failure that opened its circuit to the answer that closed it."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from services.admin import stations
 from services.admin.sql import SQL
 from services.runtime.db import Database
-
-MOST: Final = 500
 
 
 async def outages(database: Database, title: str, most: int, before: datetime | None = None) -> list[dict[str, Any]]:

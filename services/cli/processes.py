@@ -1,5 +1,6 @@
 """``gateway run`` and ``gateway up``: the processes of the gateway."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +39,7 @@ def up(
     from services.runtime.settings import RuntimeSettings
 
     profile_for(RuntimeSettings.load(), DicomSettings.load())  # what is wrong is said once, before anything starts
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start threads, which no copy has
     for name in SERVICES:
         app.resolve(entry_point(name))  # loaded once, for every process
     raise typer.Exit(processes.up(plans(ingest_processes), lambda names: app.run([entry_point(n) for n in names])))

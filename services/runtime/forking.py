@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 
 import setproctitle
 
-PR_SET_PDEATHSIG: Final = 1
+_PR_SET_PDEATHSIG: Final = 1
 _FAILED: Final = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,7 +82,7 @@ def forked(
 
 def die_with(parent: int) -> None:
     """Let the kernel kill this process when the thread that started it ends."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(_FAILED)
 

@@ -100,12 +100,15 @@ def test_every_socket_is_on_loopback(shared: Launched) -> None:
 
 
 def test_one_process_for_each_service_and_two_that_receive(shared: Launched) -> None:
+    """All are copies of one that has a single thread: of several, locks might be held at that moment."""
     cards = [json.loads(card.read_text()) for card in (shared.home / "run").glob("*-*.json")]
     listening = "-".join(LISTENING)
     expected = [listening, listening, *(name for name in SERVICES if name not in LISTENING)]
     running = [card["service"] for card in cards if is_running(card["pid"]) and card["service"] in expected]
     assert sorted(running) == sorted(expected)
     assert {card["pid"] for card in cards if card["service"] in expected} <= set(shared.processes())
+    (supervisor,) = [card["pid"] for card in cards if card["service"] == "up" and is_running(card["pid"])]
+    assert len(list(Path(f"/proc/{supervisor}/task").iterdir())) == 1
 
 
 def test_taken_ports_are_replaced_and_named_and_an_interrupt_ends_everything(shared: Launched, tmp_path: Path) -> None:

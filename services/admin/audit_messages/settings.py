@@ -1,10 +1,9 @@
 """Settings of the audit messages."""
 
 import ssl
-from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FilePath, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.errors import UsageError
@@ -23,17 +22,10 @@ class SyslogSettings(Settings):
 
     host: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 6514
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    ca_file: FilePath | None = None
+    certificate_file: FilePath | None = None
+    key_file: FilePath | None = None
     site: str = ""
-
-    @field_validator("ca_file", "certificate_file", "key_file")
-    @classmethod
-    def _there(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("there is no such file")
-        return value
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

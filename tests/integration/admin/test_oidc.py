@@ -256,7 +256,7 @@ async def test_without_a_provider_there_is_no_way_to_it(desk: Desk) -> None:
         ({"issuer": "https://login.example.org", "viewer_groups": "readers"}, "ISSUER needs the CLIENT_ID"),
         ({"issuer": "https://login.example.org", "client_id": "x"}, "nobody would have a role"),
         ({"local_passwords": False}, "nobody could log in"),
-        ({"ca_file": "/nowhere"}, "CA_FILE: there is no such file"),
+        ({"ca_file": "/nowhere"}, "CA_FILE: Path does not point to a file"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(given: dict[str, Any], told: str) -> None:

@@ -29,16 +29,14 @@ _CALL_SECONDS = 60
 
 
 class PrivateRabbitmq(PrivateServer):
-    """RabbitMQ with one administrator ``gateway`` and the virtual host ``/``. Its metrics cost it a second at every
-    start and five at every stop: without them it has none."""
+    """RabbitMQ with one administrator ``gateway`` and the virtual host ``/``, without plugins."""
 
     name = "RabbitMQ"
     stop_signal = signal.SIGTERM
     stop_seconds = 40
 
-    def __init__(self, folder: Path, *, metrics: bool = True) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._metrics = metrics
         self._port_mapper: subprocess.Popen[bytes] | None = None
         self._ports: dict[str, int] = {}
 
@@ -86,7 +84,7 @@ class PrivateRabbitmq(PrivateServer):
         super()._load_state()
         state = self._read_state()
         taken = {self.port}
-        for use in ("distribution", "port_mapper", "metrics"):
+        for use in ("distribution", "port_mapper"):
             port = choose_port(state.get(use))
             while port in taken:
                 port = choose_port()
@@ -136,19 +134,14 @@ class PrivateRabbitmq(PrivateServer):
             "log.console = true",
             "log.file = false",
             "disk_free_limit.absolute = 50MB",
-            *(self._metrics_at() if self._metrics else ()),
         )
         write_private(self.folder / "rabbitmq.conf", "\n".join(lines) + "\n")
-        plugins = "rabbitmq_prometheus" if self._metrics else ""
-        write_private(self.folder / "enabled_plugins", f"[{plugins}].\n")
+        write_private(self.folder / "enabled_plugins", "[].\n")
         cookie = self.folder / ".erlang.cookie"
         if not cookie.exists():
             write_private(cookie, secrets.token_hex(20))
         for name in ("mnesia", "log", "generated"):
             (self.folder / name).mkdir(exist_ok=True)
-
-    def _metrics_at(self) -> tuple[str, ...]:
-        return f"prometheus.tcp.ip = {LOOPBACK}", f"prometheus.tcp.port = {self._ports['metrics']}"
 
     def _environment(self) -> dict[str, str]:
         folder = self.folder

@@ -1,10 +1,9 @@
 """Settings of the provider."""
 
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.admin.access.role import Role
@@ -38,7 +37,7 @@ class OidcSettings(Settings):
     operator_groups: str = ""
     admin_groups: str = ""
     redirect_url: str = ""
-    ca_file: Path | None = None
+    ca_file: FilePath | None = None
     local_passwords: bool = True
 
     @property
@@ -62,13 +61,6 @@ class OidcSettings(Settings):
     def _openid(cls, value: str) -> str:
         if "openid" not in value.split():
             raise ValueError("it should have the scope openid (OpenID Connect Core 3.1.2.1)")
-        return value
-
-    @field_validator("ca_file")
-    @classmethod
-    def _there(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("there is no such file")
         return value
 
     @model_validator(mode="after")

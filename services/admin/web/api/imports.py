@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from services.admin.importing import uploaded, uploads
+from services.admin.importing import spool, uploaded
 from services.admin.importing.beginning import DEFAULT_TITLE, local_address
 from services.admin.importing.uploaded import Port
 from services.admin.web.asking import Operator
@@ -71,7 +71,7 @@ async def bring_in(
     watermark = Watermark(settings.minimum_free_bytes, settings.minimum_free_fraction)
     async with (
         _free,
-        uploads.kept(request.stream(), settings.home, desk.settings.max_import_bytes, watermark) as (file, size),
+        spool.kept(request.stream(), settings.home, desk.settings.max_import_bytes, watermark) as (file, size),
     ):
         done = await uploaded.bring_in(
             desk.database, principal.actor, calling_aet, _port(desk), file, size, settings.max_object_bytes

@@ -1,4 +1,7 @@
-"""A file that somebody sends to be imported: kept on disk while its instances are sent, and not a moment longer."""
+"""A file that somebody sends to be imported: on disk while its instances are sent, without a name.
+
+So nothing of it is left, whatever happens to this process.
+"""
 
 import asyncio
 import shutil
@@ -11,7 +14,6 @@ from typing import Final
 from services.runtime.errors import Unavailable, UsageError
 from services.runtime.objects import FreeSpace, Watermark
 
-FOLDER: Final = "uploads"
 _CHUNK: Final = 4 << 20
 
 
@@ -23,9 +25,7 @@ async def kept(
 
     Raises ``UsageError`` for more than ``most_bytes``, or nothing; ``Unavailable`` when the disk has no room for it.
     """
-    folder = home / FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-") as file:
+    with tempfile.TemporaryFile(dir=home) as file:
         size = 0
         async for chunk in _gathered(parts):
             size += len(chunk)
@@ -33,12 +33,12 @@ async def kept(
                 raise UsageError(
                     f"the file: larger than {most_bytes} bytes (GATEWAY_ADMIN_MAX_IMPORT_BYTES); use 'gateway import'"
                 )
-            _check_room(folder, watermark)
+            _check_room(home, watermark)
             await asyncio.to_thread(file.write, chunk)
         if not size:
             raise UsageError("the file: it is empty; send a DICOM file, or a ZIP of them, as the body of the request")
         await asyncio.to_thread(file.flush)
-        yield Path(file.name), size
+        yield Path(f"/proc/self/fd/{file.fileno()}"), size
 
 
 async def _gathered(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
