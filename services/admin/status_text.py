@@ -50,8 +50,8 @@ def held(hold: Mapping[str, Any] | None) -> str:
     """What holds a delivery, since when, by whom, why and until when (pure); "" if nothing does."""
     if not hold:
         return ""
-    end = f"until {_to_the_minute(hold['until'])}" if hold["until"] else "until it is resumed"
-    since = _to_the_minute(hold["held_at"])
+    end = f"until {to_the_minute(hold['until'])}" if hold["until"] else "until it is resumed"
+    since = to_the_minute(hold["held_at"])
     return f"{hold['kind']} {hold['name']} is held since {since} by {hold['held_by']} {end}: {hold['why']}"
 
 
@@ -79,7 +79,7 @@ def _all_open_at(schedules: tuple[tuple[str, ...], ...], at: str) -> datetime | 
     return all_open_at(schedules, datetime.fromisoformat(at))
 
 
-def _to_the_minute(at: datetime | str) -> str:
-    """JSON of the database holds times as text."""
+def to_the_minute(at: datetime | str) -> str:
+    """A time in UTC (pure); JSON of the database holds times as text."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%MZ}"

@@ -55,6 +55,29 @@ async def test_commitments_are_filtered_by_the_address_and_failures_have_their_n
     assert [(each["id"], each["source"]) for each in received] == [(INBOUND, "CT1")]
 
 
+async def test_the_journey_of_a_study_has_its_commitments_both_ways(desk: Desk) -> None:
+    await recorded(desk)
+    journey = (await desk.viewer.get("/api/v1/studies/1.2.3/journey")).json()["events"]
+    told = [
+        (each["at"][11:19], each["text"], each["detail"], each["link"])
+        for each in journey
+        if each["kind"] == "commitment" and "STRANGER" not in each["text"]
+    ]
+    ours, theirs = f"/commitments/{OURS}", f"/commitments/{INBOUND}"
+    assert told == [
+        ("20:00:30", "To be committed by VNA", "of what ARCHIVE1 was sent", ours),
+        ("20:00:50", "VNA asked to commit: accepted", "0000, to report by 2026-11-24 20:01Z", ours),
+        ("20:02:00", "VNA reported: 1 committed, 1 not", "", ours),
+        ("20:02:00", "Not committed by VNA", "0112 No such object instance", ours),
+        ("20:02:00", "Commitment by VNA failed", "1 instance was not committed", ours),
+        ("21:00:00", "CT1 asked us to commit", "", theirs),
+        ("21:00:00", "Committed for CT1", "", theirs),
+        ("21:01:00", "Reported to CT1", "", theirs),
+    ]
+    (foreign,) = [each for each in journey if "STRANGER" in each["text"]]
+    assert (foreign["tone"], foreign["detail"]) == ("warn", "foreign")
+
+
 async def test_a_commitment_is_asked_for_again(desk: Desk) -> None:
     await recorded(desk)
     answer, made = await asked(desk, desk.operator.post(f"/commitments/{OURS}/retry"), {"commitment": EXPIRED})

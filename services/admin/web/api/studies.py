@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from schemas.api.jobs import Asked
-from services.admin import corrections, explanations, requests
+from services.admin import corrections, requests
 from services.admin.looks import looked
-from services.admin.patients import journey, search
+from services.admin.patients import history, journey, journey_event, search
 from services.admin.patients.search import Search
 from services.admin.requests import Requested
 from services.admin.web import cursors
@@ -92,16 +92,17 @@ class Instance(BaseModel):
 
 
 class Event(BaseModel):
-    """What happened to ``count`` instances alike; ``instances`` are the first of them."""
+    """What happened to ``count`` instances alike; ``instances`` are the first of them. ``times``: how often."""
 
-    kind: journey.Kind
+    kind: journey_event.Kind
     text: str
-    tone: str
+    tone: journey_event.Tone
     detail: str
     link: str
     at: datetime | None
     until: datetime | None
     count: int
+    times: int
     instances: list[str]
 
 
@@ -200,7 +201,7 @@ async def list_instances(
 @router.get("/{uid}/journey")
 async def show_journey(desk: OfDesk, principal: Viewer, uid: str) -> Journey:
     """What happened to a study, series or instance, from its receipt on."""
-    found = seen_by(desk, principal, await explanations.where(desk.database, uid, MOST_INSTANCES))
+    found = seen_by(desk, principal, await history.known(desk.database, uid, MOST_INSTANCES))
     await looked(desk.database, principal.actor, "studies.view", [found["study"]])
     told = [Event(**event.document()) for event in journey.events(found)]
     return Journey(study=found["study"], events=told, cut_at=found.get("cut_at"))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from services.admin import explanations, stations
 from services.admin.errors import Refused
 from services.admin.looks import Look, looked, looked_again
-from services.admin.patients import journey, search
+from services.admin.patients import history, journey, search
 from services.admin.patients.header import header
 from services.admin.patients.search import Search
 from services.admin.rules import rule_explanations
@@ -71,9 +71,7 @@ async def list_studies(
 async def show_study(request: Request, desk: OfDesk, principal: Viewer, uid: str, again: Again = False) -> Response:
     """A study with its series and its journey."""
     study = await search.show(desk.database, uid)
-    found = seen_by(
-        desk, principal, await explanations.where(desk.database, study["study_instance_uid"], MOST_INSTANCES)
-    )
+    found = seen_by(desk, principal, await history.known(desk.database, study["study_instance_uid"], MOST_INSTANCES))
     rows = await search.instances(desk.database, study["study_instance_uid"], None, MOST_LOOKED_AT, by_number=True)
     await _seen(desk, principal.actor, "studies.view", [study["study_instance_uid"]], again)
     return page(
