@@ -33,7 +33,7 @@ CLIENT_ID, CLIENT_SECRET = "gateway", "a-secret-of-the-client"
 class OidcProvider:
     """``claims``: of who logs in; ``wrong``: what the ID token has in place of that; ``userinfo``: what only
     the UserInfo endpoint says; ``refusal``: the error with which it sends everybody back; ``forged``: it signs as
-    with its key, but with another one."""
+    with its key, but with another one; ``ends_sessions``: it says where sessions end; ``ended``: whose did."""
 
     issuer: str
     claims: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +44,8 @@ class OidcProvider:
     key: int = 0
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    ends_sessions: bool = True
+    ended: list[str] = field(default_factory=list)
 
     def log_in_as(self, name: str, *groups: str, subject: str = "") -> None:
         """Let this person be who is logged in there."""
@@ -62,6 +64,7 @@ class OidcProvider:
                 Route("/authorize", self._authorize),
                 Route("/token", self._token, methods=["POST"]),
                 Route("/userinfo", self._userinfo),
+                Route("/logout", self._end_session),
             ]
         )
 
@@ -70,6 +73,8 @@ class OidcProvider:
         paths = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
         if self.userinfo:
             paths["userinfo_endpoint"] = "userinfo"
+        if self.ends_sessions:
+            paths["end_session_endpoint"] = "logout?from=here"
         told = {name: f"{self.issuer}/{path}" for name, path in paths.items()}
         return JSONResponse({"issuer": self.issuer, "id_token_signing_alg_values_supported": ["RS256", "none"], **told})
 
@@ -102,6 +107,13 @@ class OidcProvider:
         header = {"alg": "RS256", "kid": f"key {self.key}"}
         token = jwt.encode(header, said | self.claims | self.wrong, _key(self.key + self.forged))
         return JSONResponse({"access_token": "access", "token_type": "Bearer", "expires_in": 300, "id_token": token})
+
+    async def _end_session(self, request: Request) -> Response:
+        """Of who is named by a token of its own, back to where the client is at home."""
+        asked = dict(request.query_params)
+        assert (asked["from"], asked["client_id"]) == ("here", CLIENT_ID), asked
+        self.ended.append(jwt.decode(asked["id_token_hint"], _key(self.key)).claims["sub"])
+        return RedirectResponse(asked["post_logout_redirect_uri"], 302)
 
     async def _userinfo(self, request: Request) -> Response:
         assert request.headers["Authorization"] == "Bearer access"

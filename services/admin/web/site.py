@@ -37,7 +37,17 @@ from services.admin.web.desk import Desk
 from services.admin.web.headers import Headers
 from services.admin.web.live import Live
 from services.admin.web.openapi import described
-from services.admin.web.pages import account, attention, events, login, now, patient_actions, reference, remote
+from services.admin.web.pages import (
+    account,
+    attention,
+    events,
+    login,
+    logout,
+    now,
+    patient_actions,
+    reference,
+    remote,
+)
 from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
 from services.admin.web.pages import counts as counts_page
@@ -89,6 +99,7 @@ RULES: Final = (
 PAGES: Final = (
     login,
     oidc_page,
+    logout,
     account,
     now,
     events,

@@ -1,8 +1,10 @@
 """Log in by an OpenID provider: a real one on 127.0.0.1, over HTTP."""
 
+import html
+import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +198,29 @@ async def test_what_the_provider_decides_is_not_decided_here(hospital: Hospital)
     assert (last.status_code, "the last admin" in last.text) == (409, True), "one who needs no provider stays"
     assert (await boss.delete("/api/v1/users/boss")).status_code == 204
     assert (await boss.get("/jobs")).status_code == 303
+
+
+async def test_who_logs_out_is_logged_out_at_the_provider_too(hospital: Hospital) -> None:
+    desk, provider = hospital.desk, hospital.provider
+
+    async def logged_out() -> httpx.Response:
+        provider.log_in_as("doe", "readers")
+        browser, _ = await hospital.tried()
+        browser.headers.update({"X-CSRF-Token": await csrf_token(browser), "Origin": URL})
+        answer = await browser.post("/logout")
+        assert (await browser.get("/jobs")).status_code == 303, "here he is out in any case"
+        assert not {"gateway_session", "gateway_provider"} & {cookie.name for cookie in browser.cookies.jar}
+        return answer
+
+    page = await logged_out()
+    assert (page.status_code, "doe <small>" in page.text) == (200, False)
+    (onward,) = re.findall(r'http-equiv="refresh" content="0; url=([^"]+)"', page.text)
+    async with httpx.AsyncClient() as outside:
+        back = (await outside.get(html.unescape(onward))).headers["Location"]
+    assert (provider.ended, back) == (["subject of doe"], f"{URL}/login")
+    provider.ends_sessions = False
+    desk.app.state.desk = replace(desk.app.state.desk, provider=Provider(desk.app.state.desk.provider.settings))
+    assert (await logged_out()).headers["Location"] == "/login"
 
 
 async def test_what_only_the_userinfo_endpoint_says_counts_too(hospital: Hospital) -> None:

@@ -31,10 +31,12 @@ class Begun:
 
 @dataclass(frozen=True)
 class LoggedIn:
-    """``token``: of the new session; ``next``: the page that was asked for."""
+    """``token``: of the new session; ``next``: the page that was asked for; ``id_token``: ends the session at the
+    provider."""
 
     token: str
     next: str
+    id_token: str
 
 
 async def begin(database: Database, provider: "Provider", redirect_uri: str, next: str) -> Begun:
@@ -60,15 +62,15 @@ async def finish(
     try:
         if not code:
             raise LoginFailed(f"{provider.settings.name} did not let you in")
-        claims = await provider.claims(code, attempt["redirect_uri"], attempt["code_verifier"], attempt["nonce"])
+        told = await provider.believed(code, attempt["redirect_uri"], attempt["code_verifier"], attempt["nonce"])
         settings = provider.settings
-        identity = identity_of(claims, settings.name_claim, settings.groups_claim, settings.groups)
+        identity = identity_of(told.claims, settings.name_claim, settings.groups_claim, settings.groups)
     except LoginFailed as error:
         fault = str(error)
         await database.retry(lambda conn: sessions.refused(conn, "", fault))
         raise
     token = await _session(database, identity, address)
-    return LoggedIn(token, attempt["next"])
+    return LoggedIn(token, attempt["next"], told.id_token)
 
 
 async def _taken(database: Database, state: str, browser: str, address: str) -> dict[str, Any]:

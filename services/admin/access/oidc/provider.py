@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import httpx2
 import structlog
@@ -15,7 +16,7 @@ from authlib.oidc.discovery import get_well_known_url
 from joserfc.errors import JoseError
 
 from services.admin.access.oidc.identity import groups_in
-from services.admin.access.oidc.settings import OidcSettings
+from services.admin.access.oidc.settings import OidcSettings, protected
 from services.admin.access.sessions import LoginFailed
 from services.runtime.errors import Unavailable
 
@@ -42,6 +43,14 @@ class Sent:
     code_verifier: str
 
 
+@dataclass(frozen=True)
+class Believed:
+    """Who came back: ``claims`` of the ID token and of UserInfo, and the ID token as it was signed."""
+
+    claims: Mapping[str, Any]
+    id_token: str
+
+
 class Provider:
     """One for the process."""
 
@@ -57,7 +66,7 @@ class Provider:
             sent = await client.create_authorization_url(redirect_uri)
         return Sent(sent["url"], sent["state"], sent["nonce"], sent["code_verifier"])
 
-    async def claims(self, code: str, redirect_uri: str, code_verifier: str, nonce: str) -> Mapping[str, Any]:
+    async def believed(self, code: str, redirect_uri: str, code_verifier: str, nonce: str) -> Believed:
         """What the provider says of who came back with a code. Raises ``Unavailable``; ``LoginFailed`` where it refuses
         the code, or what it says is not to be believed."""
         with self._answering():
@@ -66,7 +75,25 @@ class Provider:
             if "id_token" not in token:
                 raise LoginFailed(f"{self.settings.name} did not say who you are: there is no ID token")
             claims = await client.parse_id_token(token, nonce, self._expected(), leeway=SKEW_SECONDS)
-            return {**await self._more(client, token, claims), **claims}
+            return Believed({**await self._more(client, token, claims), **claims}, str(token["id_token"]))
+
+    async def goodbye(self, id_token: str, back: str) -> str | None:
+        """Where a browser ends its session at the provider too, which then sends it to ``back`` (OpenID Connect
+        RP-Initiated Logout 1.0); None where there is no such place. ``id_token`` may be empty. Raises ``Unavailable``.
+        """
+        with self._answering():
+            place = (await self._known()).server_metadata.get("end_session_endpoint")
+            if not place:
+                return None
+            parts = urlsplit(protected(place))
+        hint = {"id_token_hint": id_token} if id_token else {}
+        asked = urlencode(hint | {"client_id": self.settings.client_id, "post_logout_redirect_uri": back})
+        return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, asked)))))
+
+    async def reach(self) -> None:
+        """Ask for the discovery document and the keys. Raises ``Unavailable``."""
+        with self._answering():
+            await (await self._known()).fetch_jwk_set()
 
     def _expected(self) -> dict[str, Any]:
         return {

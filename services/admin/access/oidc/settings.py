@@ -12,6 +12,16 @@ from services.runtime.settings import Settings
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+def protected(url: str) -> str:
+    """An address where tokens pass, as it is. Raises ``ValueError`` unless it has a host and, but on loopback, TLS."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in ("http", "https"):
+        raise ValueError("it should be a URL such as https://login.example.org/realms/hospital")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("it should begin with https://: passwords and tokens pass there")
+    return url
+
+
 class OidcSettings(Settings):
     """``GATEWAY_ADMIN_OIDC_*``. Without ``issuer`` nobody logs in by a provider.
 
@@ -49,12 +59,7 @@ class OidcSettings(Settings):
     @field_validator("issuer", "redirect_url")
     @classmethod
     def _protected(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (not parts.hostname or parts.scheme not in ("http", "https")):
-            raise ValueError("it should be a URL such as https://login.example.org/realms/hospital")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise ValueError("it should begin with https://: passwords and tokens pass there")
-        return value
+        return protected(value) if value else value
 
     @field_validator("scopes")
     @classmethod

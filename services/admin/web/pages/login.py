@@ -1,4 +1,4 @@
-"""Log in and out."""
+"""Log in by password."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -14,6 +14,11 @@ from services.admin.web.rendering import THEME_COOKIE, page
 
 router: Final = APIRouter()
 YEAR_SECONDS: Final = 31_536_000
+LOGOUT: Final = "/logout"
+PROVIDER_COOKIE: Final = "gateway_provider"
+"""Who logged in by a provider has it: it ends the session there, and is brought on the way out only."""
+LONGEST_COOKIE: Final = 3800
+"""Browsers drop longer ones (RFC 6265 6.1)."""
 
 
 @router.get("/login")
@@ -42,15 +47,6 @@ async def log_in(
     return logged_in(request, token, next)
 
 
-@router.post("/logout")
-async def log_out(request: Request, desk: OfDesk, principal: Viewer) -> Response:
-    """End the session."""
-    await sessions.log_out(desk.database, request.cookies.get(COOKIE, ""))
-    response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    response.delete_cookie(COOKIE)
-    return response
-
-
 @router.post("/theme")
 async def choose_theme(
     request: Request, principal: Viewer, theme: Annotated[str, Form(pattern="^(light|dark|)$")] = ""
@@ -72,10 +68,16 @@ def login_page(
     return page(request, "login.html", code=code, next=inside(next), name=name, fault=fault, **ways)
 
 
-def logged_in(request: Request, token: str, next: str) -> Response:
-    """On to the page that was asked for, with the session."""
+def logged_in(request: Request, token: str, next: str, id_token: str | None = None) -> Response:
+    """On to the page that was asked for, with the session. ``id_token``: of the provider that it was begun by."""
     response = RedirectResponse(inside(next), HTTPStatus.SEE_OTHER)
-    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    secure = request.url.scheme == "https"
+    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=secure)
+    if id_token is None:
+        response.delete_cookie(PROVIDER_COOKIE, path=LOGOUT)
+    else:
+        kept = id_token if len(id_token) <= LONGEST_COOKIE else ""
+        response.set_cookie(PROVIDER_COOKIE, kept, path=LOGOUT, httponly=True, samesite="strict", secure=secure)
     return response
 
 

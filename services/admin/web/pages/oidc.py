@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 async def begin(request: Request, desk: OfDesk, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:
     """To the provider."""
     provider = _provider(desk)
-    redirect_uri = provider.settings.redirect_url or f"{request.url.scheme}://{request.url.netloc}{BACK}"
+    redirect_uri = redirect_uri_of(request, provider)
     try:
         begun = await logins.begin(desk.database, provider, redirect_uri, inside(next))
     except Unavailable as error:
@@ -57,9 +57,14 @@ async def back(request: Request, desk: OfDesk, state: Text = "", code: Text = ""
     except Unavailable as fault:
         response = login_page(request, desk, "/", fault=str(fault), code=HTTPStatus.SERVICE_UNAVAILABLE)
     else:
-        response = logged_in(request, done.token, done.next)
+        response = logged_in(request, done.token, done.next, done.id_token)
     response.delete_cookie(COOKIE, path=BEGIN)
     return response
+
+
+def redirect_uri_of(request: Request, provider: "Provider") -> str:
+    """Where the provider sends browsers back to, as it is registered there."""
+    return provider.settings.redirect_url or f"{request.url.scheme}://{request.url.netloc}{BACK}"
 
 
 def _provider(desk: Desk) -> "Provider":
