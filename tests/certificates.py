@@ -11,14 +11,15 @@ from cryptography.x509.oid import NameOID
 
 
 def certify(folder: Path) -> None:
-    """A CA, ca.pem, and a certificate of it for 127.0.0.1 with its key, server.pem."""
+    """A CA, ca.pem, and two certificates of it for 127.0.0.1 with their keys: server.pem and client.pem."""
     authority, ca = _certificate("Tests CA", None, None)
     (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    key, server = _certificate("127.0.0.1", authority, ca)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(private + server.public_bytes(serialization.Encoding.PEM))
+    for name in ("server", "client"):
+        key, certificate = _certificate("127.0.0.1", authority, ca)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (folder / f"{name}.pem").write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _certificate(

@@ -19,13 +19,17 @@ HEADER = re.compile(r"<(\d+)>1 (\S+) (\S+) (\S+) (\S+) (\S+) - \ufeff(.*)", re.S
 
 @dataclass
 class SyslogListener:
-    """``messages``: the XML documents, each checked by the schema of PS3.15 A.5.1, in the order in which they came."""
+    """``messages``: the XML documents, each checked by the schema of PS3.15 A.5.1, in the order in which they came;
+    ``demanding``: who connects has to bring a certificate of the same CA; ``tickets``: TLS 1.3 session tickets that it
+    gives."""
 
     folder: Path
     port: int = 0
     messages: list[Any] = field(default_factory=list)
     headers: list[tuple[str, ...]] = field(default_factory=list)
     connections: int = 0
+    demanding: bool = False
+    tickets: int = 2
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -40,6 +44,10 @@ class SyslogListener:
         """From now on; at the port that it had before."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "server.pem")
+        context.num_tickets = self.tickets
+        if self.demanding:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.folder / "ca.pem")
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
 

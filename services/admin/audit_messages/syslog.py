@@ -11,6 +11,7 @@ from typing import Final
 from services.runtime.errors import Unavailable
 
 CONNECT_SECONDS: Final = 10.0
+ACCEPTED_SECONDS: Final = 2.0
 TAKEN_SECONDS: Final = 20.0
 LOOK_SECONDS: Final = 0.02
 
@@ -31,7 +32,9 @@ class Syslog:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 self._streams = await asyncio.open_connection(self._host, self._port, ssl=self._context)
+                await _accepted(*self._streams)
         except (OSError, TimeoutError) as error:
+            self.close()
             raise Unavailable(f"syslog server {self.name}: {error or type(error).__name__}") from error
 
     async def send(self, frames: Sequence[bytes]) -> None:
@@ -60,6 +63,24 @@ class Syslog:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+async def _accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Wait until the server has taken our certificate, or the lack of one: in TLS 1.3 it refuses after our side of the
+    handshake, when what we sent would be lost. Its session ticket tells; one that gives none is believed after a while.
+
+    Raises ``OSError`` if it refuses.
+    """
+    connection, clock = writer.get_extra_info("ssl_object"), asyncio.get_running_loop().time
+    until = clock() + ACCEPTED_SECONDS
+    while connection.version() == "TLSv1.3" and not connection.session.has_ticket and clock() < until:
+        await asyncio.sleep(LOOK_SECONDS)
+        if (refusal := reader.exception()) is not None:
+            raise refusal
+        if reader.at_eof():
+            raise ConnectionResetError(
+                "it ends the connection at once: it may want a certificate of ours, or refuse it"
+            )
 
 
 def _taken(writer: asyncio.StreamWriter) -> bool:

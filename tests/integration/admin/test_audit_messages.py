@@ -208,6 +208,20 @@ async def test_another_server_than_the_one_that_is_meant_gets_nothing(repository
     assert await repository.waiting() > 0
 
 
+async def test_a_server_that_wants_to_know_who_sends_is_told(repository: Repository, tmp_path: Path) -> None:
+    """Its refusal comes after our side of the handshake (TLS 1.3): what is refused is kept all the same."""
+    syslog, nobody = repository.syslog, repository.sender()
+    syslog.demanding = True
+    for syslog.tickets in (0, 2):
+        await syslog.leave()
+        await syslog.listen()
+        with pytest.raises(Unavailable, match=r"want a certificate of ours|certificate required"):
+            await nobody.send_all()
+        assert (syslog.messages, await repository.waiting()) == ([], 1)
+    await repository.sender(certificate_file=tmp_path / "client.pem").send_all()
+    await repository.arrived(2)
+
+
 def _objects(message: Any) -> tuple[list[str], set[str]]:
     """Studies, and patients."""
     found: dict[str, list[str]] = {}
