@@ -32,6 +32,7 @@ AUDIT_MESSAGES_OLDEST = Gauge(
 NOTICES = Counter(
     "gateway_admin_notices_total", "Notices by what came of trying to send them", ["type", "channel", "outcome"]
 )
+NOTICES_WAITING = Gauge("gateway_admin_notices_pending", "Notices that wait to be sent, in digests and quiet hours too")
 OLDEST_NOTICE = Gauge(
     "gateway_admin_oldest_notice_seconds", "Age of the oldest notice that waits to be sent, 0 if none"
 )

@@ -156,5 +156,6 @@ async def _failed(conn: Connection, turn: Turn, events: Sequence[Event], fault: 
 
 async def _measure(database: Database) -> None:
     async with database.transaction() as conn:
-        (row,) = await (await conn.execute(QUERIES.oldest_waiting)).fetchall()
+        (row,) = await (await conn.execute(QUERIES.measure_waiting)).fetchall()
+    metrics.NOTICES_WAITING.set(row["waiting"])
     metrics.OLDEST_NOTICE.set(row["seconds"])

@@ -64,6 +64,6 @@ update config.notice set fault = %(fault)s,
 where contact = %(contact)s and channel = %(channel)s and event = any(%(events)s::bigint[]) and state = 'WAITING'
 returning event, state
 
--- name: oldest_waiting
-select coalesce(extract(epoch from now() - min(made_at)), 0)::double precision as seconds
+-- name: measure_waiting
+select count(*) as waiting, coalesce(extract(epoch from now() - min(made_at)), 0)::double precision as seconds
 from config.notice where state = 'WAITING'

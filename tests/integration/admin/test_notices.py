@@ -16,6 +16,7 @@ from services.admin.notices.finding import find
 from services.admin.notices.notifying import notify
 from services.admin.notices.sending import Sender, send
 from services.admin.notices.settings import NoticeSettings
+from services.commitment.ledger import expire_deadlines
 from tests.desk import Desk
 from tests.notice_servers import Webhook, mail_server, webhook
 from tests.waiting import until_async
@@ -108,6 +109,16 @@ async def overdue_commitment(desk: Desk) -> None:
         )  # fmt: skip
 
 
+async def waiting_commitment(desk: Desk) -> None:
+    """Its time is over, and nobody has noticed yet."""
+    await desk.rows(
+        "insert into commitment.commitment (id, study_instance_uid, destination, server, state, accepted_at, deadline)"
+        " values (gen_random_uuid(), %s, 'PACS1', 'ARCHIVE1', 'WAITING FOR COMMITMENT', now() - interval '1 day',"
+        " now() - interval '1 s')",
+        STUDY,
+    )
+
+
 async def heard(desk: Desk, title: str, hours_ago: float) -> None:
     await desk.rows(
         "insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,"
@@ -168,26 +179,35 @@ async def test_a_station_that_is_silent_again_is_told_again(desk: Desk) -> None:
     assert [notice["text"].partition(" nothing")[0] for notice in there.notices] == ["CT1 is silent:"] * 2
 
 
-async def test_a_digest_comes_as_one_and_quiet_hours_let_only_urgent_kinds_pass(desk: Desk) -> None:
+async def test_a_digest_comes_as_one_and_quiet_hours_let_only_urgent_kinds_pass(desk: Desk, there: Webhook) -> None:
+    """By mail as by webhook; the commitment is one whose time runs out now, by the clock of its service."""
     (clock,) = await desk.rows("select now() at time zone 'UTC' as now")
     begin, end = (clock["now"] + timedelta(hours=hours) for hours in (-2, 2))
     quiet = [f"daily {begin:%H:%M}-{end:%H:%M} UTC"]
-    with webhook() as there:
-        await contact(desk, webhook=there.url, digest_minutes=10, quiet=quiet, urgent=["dead-letter"])
+    told = {"webhook": there.url, "mails": ["it@example.org"], "digest_minutes": 10, "quiet": quiet}
+    async with mail_server() as post:
+        by = sender(smtp_host="127.0.0.1", smtp_port=post.port, smtp_security="none", smtp_from="gw@example.org")
+        await contact(desk, **told, urgent=["modality-silent"])
         await failed_job(desk)
         await failed_job(desk)
-        await dead_letter(desk)
-        await looked(desk, sender())
-        assert there.posted == []
+        await waiting_commitment(desk)
+        async with desk.database.transaction() as conn:
+            assert len(await expire_deadlines(conn)) == 1
+        await stations(desk)
+        await looked(desk, by)
+        assert (there.posted, post.messages) == ([], [])
         await desk.rows("update config.notice set made_at = made_at - interval '10 min'")
-        await looked(desk, sender())
-        assert [each["kind"] for each in there.notices] == ["dead-letter"]
+        await looked(desk, by)
+        assert [each["kind"] for each in there.notices] == ["modality-silent"] * 2
         await desk.rows("update config.contact set quiet = '{}'")
-        await looked(desk, sender())
-        await looked(desk, sender())
-    assert [[each["kind"] for each in posted.document["notices"]] for posted in there.posted[1:]] == [
-        ["job-failed"] * 2
-    ]
+        await looked(desk, by)
+        await looked(desk, by)
+    urgent, digest = (posted.document["notices"] for posted in there.posted)
+    assert sorted(each["kind"] for each in digest) == ["commitment-overdue", "job-failed", "job-failed"]
+    assert [len(post.messages), *(recipients for recipients, _ in post.received)] == [2, *[["it@example.org"]] * 2]
+    for notices, message in zip((urgent, digest), post.messages, strict=True):
+        assert all(notice["text"] in message.get_content() for notice in notices)
+        assert message.get_content().count("UTC: ") == len(notices)
 
 
 async def test_a_server_that_is_away_is_tried_again_and_what_nobody_took_for_a_day_is_given_up(desk: Desk) -> None:
@@ -198,6 +218,7 @@ async def test_a_server_that_is_away_is_tried_again_and_what_nobody_took_for_a_d
         await looked(desk, sender())
         await looked(desk, sender())
         assert len(there.posted) == 1, "its next attempt is later"
+        assert REGISTRY.get_sample_value("gateway_admin_notices_pending") == 1
         told = await desk.admin.get("/notices")
         assert f"http://127.0.0.1:{there.port} answers 503 Service Unavailable" in told.text
         assert "secret-7" not in told.text
