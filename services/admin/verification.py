@@ -1,18 +1,21 @@
-"""Can a gateway run here? Object store, database, schema and broker, each tried for real."""
+"""Can a gateway run here? Object store, database, schema, broker and the desk's servers, each tried for real."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from typing import Final
 from uuid import uuid4
 
 from schemas.topology import QUEUES
+from services.admin.desk_servers import verify_desk_servers
+from services.admin.notices import contacts
+from services.admin.notices.contact import Contact
+from services.admin.verification_finding import Finding, found
 from services.dicom.profile import profile_for
 from services.dicom.settings import DicomSettings
 from services.runtime.bus import Bus
 from services.runtime.db import Database
-from services.runtime.errors import GatewayError, StoreFull, Unavailable
+from services.runtime.errors import GatewayError, StoreFull
 from services.runtime.objects import ObjectStore, open_store
 from services.runtime.objects_local import LocalStore
 from services.runtime.schema import applied, check_schema
@@ -23,25 +26,16 @@ BROKER_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 0.05
 FOLDER: Final = "config"  # of the object store: the snapshot is there in every store that is in use
 
-State = Literal["ok", "failed", "not reachable"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was tried; ``text`` says what was found, or what is wrong and how to cure it."""
-
-    name: str
-    state: State
-    text: str
-
 
 async def verify(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:
     """Try everything; ``place`` tells a URL without its secrets. Never raises a ``GatewayError``."""
+    database, told = await _database(settings, place)
     return [
-        await _found("settings", _settings(settings)),
-        await _found("objects", _objects(settings)),
-        *await _database(settings, place),
+        await found("settings", _settings(settings)),
+        await found("objects", _objects(settings)),
+        *database,
         *await _broker(settings, place),
+        *await verify_desk_servers(told),
     ]
 
 
@@ -79,15 +73,17 @@ def _room(store: ObjectStore, url: str) -> str:
     return "" if free is None else f", {free >> 20} MiB free"
 
 
-async def _database(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:
+async def _database(settings: RuntimeSettings, place: Callable[[str], str]) -> tuple[list[Finding], Sequence[Contact]]:
+    """With the contacts, which are in it."""
     where = place(settings.database_url)
     database = Database(settings.database_url, application="gateway-check", pool=1, any_schema=True)
     await database.open()
     try:
-        reached = await _found("database", _answers(database, where))
+        reached = await found("database", _answers(database, where))
         if reached.state != "ok":
-            return [reached]
-        return [reached, await _found("schema", _schema(database))]
+            return [reached], []
+        fits = await found("schema", _schema(database))
+        return [reached, fits], await contacts.list_all(database) if fits.state == "ok" else []
     finally:
         await database.close()
 
@@ -125,12 +121,3 @@ async def _broker(settings: RuntimeSettings, place: Callable[[str], str]) -> lis
         Finding("broker", "ok", f"{where} answers"),
         Finding("topology", "ok", f"{len(QUEUES)} queues with their dead letter queues are as they should be"),
     ]
-
-
-async def _found(name: str, attempt: Awaitable[str]) -> Finding:
-    try:
-        return Finding(name, "ok", await attempt)
-    except Unavailable as error:
-        return Finding(name, "not reachable", str(error))
-    except GatewayError as error:
-        return Finding(name, "failed", str(error))

@@ -13,7 +13,7 @@ from services.runtime.errors import GatewayError
 from services.runtime.settings import RuntimeSettings
 
 if TYPE_CHECKING:
-    from services.admin.verification import Finding
+    from services.admin.verification_finding import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(as_json: Json = False) -> None:
-    """Verify settings, object store, database, schema, broker and topology; changes nothing but a missing topology."""
+    """Verify settings, object store, database, broker, the desk's servers; changes only a missing topology."""
     # Imported here: only this command and the services need the broker's client.
     from services.admin.verification import verify
 
@@ -39,7 +39,7 @@ def check(as_json: Json = False) -> None:
 
 def _commitment(settings: RuntimeSettings) -> "Finding":
     """Whether the settings of commitment fit together and the profile (R112)."""
-    from services.admin.verification import Finding
+    from services.admin.verification_finding import Finding
     from services.commitment.settings import CommitmentSettings
     from services.dicom.contexts import COMMITMENT_PUSH
     from services.dicom.profile import profile_of
@@ -59,7 +59,7 @@ def _commitment(settings: RuntimeSettings) -> "Finding":
 
 def _retention(settings: RuntimeSettings) -> "Finding":
     """Whether the settings of retention fit the profile (R94)."""
-    from services.admin.verification import Finding
+    from services.admin.verification_finding import Finding
     from services.dicom.profile import profile_of
     from services.dicom.settings import DicomSettings
     from services.storage.settings import StorageSettings

@@ -1,5 +1,6 @@
 """What commands answer, for people and for programs, and how they fail."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import psycopg
 import pytest
 
 from tests.integration.cli.conftest import Gateway
+from tests.notice_servers import mail_server, webhook
+from tests.oidc_provider import oidc_provider
+from tests.syslog_listener import syslog_listener
 
 SHA = "ab" * 32
 JOB = "11111111-1111-1111-1111-111111111111"
@@ -453,7 +457,10 @@ def test_credentials_may_come_from_a_file(tmp_path: Path, database_url: str) -> 
 def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: str) -> None:
     good = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in good.json()}
-    names = ("settings", "objects", "database", "schema", "broker", "topology", "commitment", "retention")
+    names = (
+        "settings", "objects", "database", "schema", "broker", "topology", "mail", "provider", "syslog", "commitment",
+        "retention",
+    )  # fmt: skip
     assert (good.status, states) == (0, dict.fromkeys(names, "ok"))
     away = gateway("check", "--json", GATEWAY_AMQP_URL="amqp://u:secret@127.0.0.1:1/", GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in away.json()}
@@ -463,6 +470,57 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     old = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in old.json()}
     assert (old.status, states["schema"]) == (1, "failed")
+
+
+async def test_check_tries_the_servers_of_the_desk(process: Gateway, amqp_url: str, tmp_path: Path) -> None:
+    """Each that does not take us is told with its setting, its value and the cure, and without a secret."""
+    shared = {"GATEWAY_AMQP_URL": amqp_url, "GATEWAY_MINIMUM_FREE_BYTES": "1", "GATEWAY_NOTICES_SECONDS": "5"}
+
+    async def checked(**settings: str) -> tuple[int, dict[str, tuple[str, str]]]:
+        ran = await asyncio.to_thread(process, "check", "--json", **shared, **settings)
+        assert "secret-" not in ran.out
+        return ran.status, {each["name"]: (each["state"], each["text"]) for each in ran.json()}
+
+    async with (
+        mail_server(password="secret-8") as post,
+        oidc_provider() as provider,
+        syslog_listener(tmp_path) as syslog,
+    ):
+        settings = {
+            "GATEWAY_NOTICES_SMTP_HOST": "127.0.0.1", "GATEWAY_NOTICES_SMTP_PORT": str(post.port),
+            "GATEWAY_NOTICES_SMTP_SECURITY": "none", "GATEWAY_NOTICES_SMTP_FROM": "g@example.org",
+            "GATEWAY_NOTICES_SMTP_USER": "gw", "GATEWAY_NOTICES_SMTP_PASSWORD": "secret-8",
+            "GATEWAY_ADMIN_OIDC_ISSUER": provider.issuer, "GATEWAY_ADMIN_OIDC_CLIENT_ID": "gateway",
+            "GATEWAY_ADMIN_OIDC_ADMIN_GROUPS": "it",
+            "GATEWAY_ADMIN_SYSLOG_HOST": "127.0.0.1", "GATEWAY_ADMIN_SYSLOG_PORT": str(syslog.port),
+            "GATEWAY_ADMIN_SYSLOG_CA_FILE": str(tmp_path / "ca.pem"),
+        }  # fmt: skip
+        with webhook() as there:
+            told = ("--webhook", there.url, "--mail", "it@example.org", "--everything-else")
+            await asyncio.to_thread(process.done, "notices", "add", "it", *told)
+            status, good = await checked(**settings)
+        assert (status, {state for state, _ in good.values()}) == (0, {"ok"}), good
+        assert "takes the login of gw" in good["mail"][1]
+        assert (post.messages, there.posted, syslog.messages) == ([], [], []), "nobody is told anything"
+        status, bad = await checked(
+            **settings
+            | {
+                "GATEWAY_NOTICES_SMTP_PASSWORD": "secret-9",
+                "GATEWAY_ADMIN_OIDC_ISSUER": f"{provider.issuer}/realms/other",
+                "GATEWAY_ADMIN_SYSLOG_CA_FILE": "",
+            }
+        )
+        assert status == 1
+        for name, state, *parts in (
+            ("mail", "failed", f"127.0.0.1:{post.port}", "(535)", "GATEWAY_NOTICES_SMTP_USER"),
+            ("webhook it", "not reachable", f"http://127.0.0.1:{there.port} cannot be reached", "notices set it"),
+            ("provider", "not reachable", f"GATEWAY_ADMIN_OIDC_ISSUER {provider.issuer}/realms/other", "404"),
+            ("syslog", "not reachable", f"…_PORT {syslog.port}", "certificate verify failed", "_CA_FILE"),
+        ):
+            assert bad[name][0] == state, bad[name]
+            assert all(part in bad[name][1] for part in parts), bad[name]
+    status, off = await checked()
+    assert (status, "contact it is told by mail, and no mail server" in off["mail"][1]) == (1, True)
 
 
 @pytest.mark.parametrize(
