@@ -1,7 +1,8 @@
 """``gateway notices``: who is told of what went wrong, by mail and webhook."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -12,6 +13,7 @@ from services.admin.notices.kinds import HAPPENING
 from services.cli import exits
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
+from services.cli.shared_options import takes
 
 app = typer.Typer(
     help="Who is told of what went wrong: add, set, list, show, remove, test, secret, sent.", no_args_is_help=True
@@ -24,75 +26,60 @@ def register(whole: typer.Typer) -> None:
 
 
 Name = Annotated[str, typer.Argument(help="Name of the contact: letters, digits, dots, hyphens, underscores.")]
-Mail = Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help='Mail address; may be repeated; "" for none.')]
-Webhook = Annotated[str | None, typer.Option(metavar="URL", help='Where notices are posted to; "" for nowhere.')]
-Kinds = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--kind", metavar="KIND", help=f"Of what it is told, all if left out; may be repeated: {', '.join(HAPPENING)}."
-    ),
-]
-Station = Annotated[
-    list[str] | None, typer.Option(metavar="AET", help='A station it is told of; may be repeated; "" for none.')
-]
-Rule = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help='A rule it is told of; may be repeated; "" for none.')
-]
-Else = Annotated[
-    bool | None,
-    typer.Option("--everything-else/--nothing-else", help="It is told of what no other contact is named for."),
-]
-Digest = Annotated[
-    int | None, typer.Option(help="Notices are collected for so many minutes, to 10080; 0: sent at once.")
-]
-Quiet = Annotated[
-    list[str] | None,
-    typer.Option(metavar="WINDOW", help="Nothing is sent then: 'daily 22:00-06:00 Europe/Zurich'; may be repeated."),
-]
-Urgent = Annotated[
-    list[str] | None,
-    typer.Option(metavar="KIND", help='A kind that is sent in quiet hours, too; may be repeated; "" for none.'),
-]
-Enabled = Annotated[bool | None, typer.Option("--enabled/--disabled", help="Whether it is told anything now.")]
+OPTIONS: Final[Mapping[str, Any]] = {
+    "mail": Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help='Mail address; may be repeated; "" for none.')
+    ],
+    "webhook": Annotated[str | None, typer.Option(metavar="URL", help='Where notices are posted to; "" for nowhere.')],
+    "kinds": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help=f"Of what it is told, all if left out; may be repeated: {', '.join(HAPPENING)}.",
+        ),
+    ],
+    "station": Annotated[
+        list[str] | None, typer.Option(metavar="AET", help='A station it is told of; may be repeated; "" for none.')
+    ],
+    "rule": Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help='A rule it is told of; may be repeated; "" for none.')
+    ],
+    "everything_else": Annotated[
+        bool | None,
+        typer.Option("--everything-else/--nothing-else", help="It is told of what no other contact is named for."),
+    ],
+    "digest_minutes": Annotated[
+        int | None, typer.Option(help="Notices are collected for so many minutes, to 10080; 0: sent at once.")
+    ],
+    "quiet": Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WINDOW", help="Nothing is sent then: 'daily 22:00-06:00 Europe/Zurich'; may be repeated."
+        ),
+    ],
+    "urgent": Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help='A kind that is sent in quiet hours, too; may be repeated; "" for none.'),
+    ],
+    "enabled": Annotated[bool | None, typer.Option("--enabled/--disabled", help="Whether it is told anything now.")],
+}
+"""Of ``add`` and ``set``."""
 
 
 @app.command("add")
-def add(
-    name: Name,
-    mail: Mail = None,
-    webhook: Webhook = None,
-    kinds: Kinds = None,
-    station: Station = None,
-    rule: Rule = None,
-    everything_else: Else = None,
-    digest_minutes: Digest = None,
-    quiet: Quiet = None,
-    urgent: Urgent = None,
-    enabled: Enabled = None,
-    as_json: Json = False,
-) -> None:
+@takes(OPTIONS)
+def add(name: Name, as_json: Json = False, **given: Any) -> None:
     """Have somebody told from now on; a webhook gets a secret, which is shown once."""
-    contact = build(_given(locals()))
+    contact = build({"name": name} | _fields(given))
     _print_kept("added", with_database(lambda database: contacts.add(database, actor(), contact)), as_json)
 
 
 @app.command("set")
-def set_fields(
-    name: Name,
-    mail: Mail = None,
-    webhook: Webhook = None,
-    kinds: Kinds = None,
-    station: Station = None,
-    rule: Rule = None,
-    everything_else: Else = None,
-    digest_minutes: Digest = None,
-    quiet: Quiet = None,
-    urgent: Urgent = None,
-    enabled: Enabled = None,
-    as_json: Json = False,
-) -> None:
+@takes(OPTIONS)
+def set_fields(name: Name, as_json: Json = False, **given: Any) -> None:
     """Change what is given of a contact and leave the rest."""
-    fields = _given(locals())
+    fields = _fields(given)
     changed = with_database(lambda database: contacts.set_fields(database, actor(), name, fields))
     _print_kept("changed", changed, as_json)
 
@@ -191,15 +178,15 @@ def _row(contact: Contact) -> tuple[Any, ...]:
     return contact.name, by, of, [str(kind) for kind in contact.kinds], when + quiet
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields among a command's options; an empty text empties."""
-    fields = {name: value for name, value in options.items() if value is not None and name != "as_json"}
-    for given, field in (
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a contact that a command's options give; an empty text empties."""
+    fields = {name: value for name, value in given.items() if value is not None}
+    for name, field in (
         ("mail", "mails"), ("kinds", "kinds"), ("station", "stations"), ("rule", "rules"), ("quiet", "quiet"),
         ("urgent", "urgent"),
     ):  # fmt: skip
-        if given in fields:
-            fields[field] = [text for text in fields.pop(given) if text]
+        if name in fields:
+            fields[field] = [text for text in fields.pop(name) if text]
     return fields
 
 

@@ -1,7 +1,8 @@
 """``gateway station``: the remote AEs that the gateway knows."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,6 +12,7 @@ from services.cli import exits, holds
 from services.cli import station_options as option
 from services.cli.output import Json, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
+from services.cli.shared_options import takes
 from services.runtime.db import Database
 from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings
@@ -22,6 +24,59 @@ EMPTIED_BY_ZERO = (
 )  # fmt: skip
 EMPTIED_BY_MINUS_ONE = ("commit_quiet_seconds", "idle_seconds", "retention_days")
 
+OPTIONS: Final[Mapping[str, Any]] = {
+    "description": option.Description,
+    "enabled": option.Enabled,
+    "store": option.Store,
+    "query_retrieve": option.QueryRetrieve,
+    "prefilter": option.Prefilter,
+    "pet_raw": option.PetRaw,
+    "commit_server": option.CommitServer,
+    "commit_on": option.CommitOn,
+    "address": option.Address,
+    "revision_policy": option.RevisionPolicy,
+    "associations": option.Associations,
+    "unknown_policy": option.UnknownPolicy,
+    "retry_hours": option.RetryHours,
+    "refuse_findings": option.RefuseFindings,
+    "reduce_level_1": option.ReduceLevel1,
+    "move_destination": option.MoveDestination,
+    "store_seconds": option.StoreSeconds,
+    "find_seconds": option.FindSeconds,
+    "move_seconds": option.MoveSeconds,
+    "action_seconds": option.ActionSeconds,
+    "commit_limit_seconds": option.CommitLimitSeconds,
+    "commit_quiet_seconds": option.CommitQuietSeconds,
+    "commit_retry_hours": option.CommitRetryHours,
+    "commit_size": option.CommitSize,
+    "report_title": option.ReportTitle,
+    "commit_downstream": option.CommitDownstream,
+    "retry_status": option.RetryStatus,
+    "retry_error": option.RetryError,
+    "retry_first_seconds": option.RetryFirstSeconds,
+    "retry_factor": option.RetryFactor,
+    "retry_most_seconds": option.RetryMostSeconds,
+    "retry_attempts": option.RetryAttempts,
+    "instances_per_second": option.InstancesPerSecond,
+    "megabytes_per_second": option.MegabytesPerSecond,
+    "idle_seconds": option.IdleSeconds,
+    "association_instances": option.AssociationInstances,
+    "failover": option.FailoverStation,
+    "failover_seconds": option.FailoverSeconds,
+    "balance_with": option.BalanceWith,
+    "order": option.Order,
+    "schedule": option.Schedule,
+    "retention_days": option.RetentionDays,
+    "reconcile": option.Reconcile,
+    "complete_on_release": option.CompleteOnRelease,
+    "skip_present": option.SkipPresent,
+    "pull_minutes": option.PullMinutes,
+    "pull_days": option.PullDays,
+    "pull_modality": option.PullModality,
+    "silent_hours": option.SilentHours,
+}
+"""Of ``add`` and ``set``."""
+
 app = typer.Typer(help="Remote AEs: add, set, list, show, remove, hold, resume, echo, test.", no_args_is_help=True)
 
 
@@ -31,127 +86,26 @@ def register(whole: typer.Typer) -> None:
 
 
 @app.command("add")
+@takes(OPTIONS)
 def add(
     title: option.Title,
     host: Annotated[str, typer.Option(help="Host name or IP address.")],
     port: Annotated[int, typer.Option(help="TCP port it listens on, 1 to 65535.")],
-    description: option.Description = None,
-    enabled: option.Enabled = None,
-    store: option.Store = None,
-    query_retrieve: option.QueryRetrieve = None,
-    prefilter: option.Prefilter = None,
-    pet_raw: option.PetRaw = None,
-    commit_server: option.CommitServer = None,
-    commit_on: option.CommitOn = None,
-    address: option.Address = None,
-    revision_policy: option.RevisionPolicy = None,
-    associations: option.Associations = None,
-    unknown_policy: option.UnknownPolicy = None,
-    retry_hours: option.RetryHours = None,
-    refuse_findings: option.RefuseFindings = None,
-    reduce_level_1: option.ReduceLevel1 = None,
-    move_destination: option.MoveDestination = None,
-    store_seconds: option.StoreSeconds = None,
-    find_seconds: option.FindSeconds = None,
-    move_seconds: option.MoveSeconds = None,
-    action_seconds: option.ActionSeconds = None,
-    commit_limit_seconds: option.CommitLimitSeconds = None,
-    commit_quiet_seconds: option.CommitQuietSeconds = None,
-    commit_retry_hours: option.CommitRetryHours = None,
-    commit_size: option.CommitSize = None,
-    report_title: option.ReportTitle = None,
-    commit_downstream: option.CommitDownstream = None,
-    retry_status: option.RetryStatus = None,
-    retry_error: option.RetryError = None,
-    retry_first_seconds: option.RetryFirstSeconds = None,
-    retry_factor: option.RetryFactor = None,
-    retry_most_seconds: option.RetryMostSeconds = None,
-    retry_attempts: option.RetryAttempts = None,
-    instances_per_second: option.InstancesPerSecond = None,
-    megabytes_per_second: option.MegabytesPerSecond = None,
-    idle_seconds: option.IdleSeconds = None,
-    association_instances: option.AssociationInstances = None,
-    failover: option.FailoverStation = None,
-    failover_seconds: option.FailoverSeconds = None,
-    balance_with: option.BalanceWith = None,
-    order: option.Order = None,
-    schedule: option.Schedule = None,
-    retention_days: option.RetentionDays = None,
-    reconcile: option.Reconcile = None,
-    complete_on_release: option.CompleteOnRelease = None,
-    skip_present: option.SkipPresent = None,
-    pull_minutes: option.PullMinutes = None,
-    pull_days: option.PullDays = None,
-    pull_modality: option.PullModality = None,
-    silent_hours: option.SilentHours = None,
     as_json: Json = False,
+    **given: Any,
 ) -> None:
     """Define a station; it is known to every process within 2 seconds."""
-    station = build(_given(locals()))
+    station = build({"title": title, "host": host, "port": port} | _fields(given))
     added = with_database(lambda database: stations.add(database, actor(), station))
     _print_done("added", added, as_json)
 
 
 @app.command("set")
-def set_fields(
-    title: option.Title,
-    host: option.Host = None,
-    port: option.Port = None,
-    description: option.Description = None,
-    enabled: option.Enabled = None,
-    store: option.Store = None,
-    query_retrieve: option.QueryRetrieve = None,
-    prefilter: option.Prefilter = None,
-    pet_raw: option.PetRaw = None,
-    commit_server: option.CommitServer = None,
-    commit_on: option.CommitOn = None,
-    address: option.Address = None,
-    revision_policy: option.RevisionPolicy = None,
-    associations: option.Associations = None,
-    unknown_policy: option.UnknownPolicy = None,
-    retry_hours: option.RetryHours = None,
-    refuse_findings: option.RefuseFindings = None,
-    reduce_level_1: option.ReduceLevel1 = None,
-    move_destination: option.MoveDestination = None,
-    store_seconds: option.StoreSeconds = None,
-    find_seconds: option.FindSeconds = None,
-    move_seconds: option.MoveSeconds = None,
-    action_seconds: option.ActionSeconds = None,
-    commit_limit_seconds: option.CommitLimitSeconds = None,
-    commit_quiet_seconds: option.CommitQuietSeconds = None,
-    commit_retry_hours: option.CommitRetryHours = None,
-    commit_size: option.CommitSize = None,
-    report_title: option.ReportTitle = None,
-    commit_downstream: option.CommitDownstream = None,
-    retry_status: option.RetryStatus = None,
-    retry_error: option.RetryError = None,
-    retry_first_seconds: option.RetryFirstSeconds = None,
-    retry_factor: option.RetryFactor = None,
-    retry_most_seconds: option.RetryMostSeconds = None,
-    retry_attempts: option.RetryAttempts = None,
-    instances_per_second: option.InstancesPerSecond = None,
-    megabytes_per_second: option.MegabytesPerSecond = None,
-    idle_seconds: option.IdleSeconds = None,
-    association_instances: option.AssociationInstances = None,
-    failover: option.FailoverStation = None,
-    failover_seconds: option.FailoverSeconds = None,
-    balance_with: option.BalanceWith = None,
-    order: option.Order = None,
-    schedule: option.Schedule = None,
-    retention_days: option.RetentionDays = None,
-    reconcile: option.Reconcile = None,
-    complete_on_release: option.CompleteOnRelease = None,
-    skip_present: option.SkipPresent = None,
-    pull_minutes: option.PullMinutes = None,
-    pull_days: option.PullDays = None,
-    pull_modality: option.PullModality = None,
-    silent_hours: option.SilentHours = None,
-    as_json: Json = False,
-) -> None:
+@takes({"host": option.Host, "port": option.Port, **OPTIONS})
+def set_fields(title: option.Title, as_json: Json = False, **given: Any) -> None:
     """Change what is given of a station and leave the rest."""
-    fields = _given(locals())
-    name = fields.pop("title")
-    changed = with_database(lambda database: stations.set_fields(database, actor(), name, fields))
+    fields = _fields(given)
+    changed = with_database(lambda database: stations.set_fields(database, actor(), title, fields))
     _print_done("changed", changed, as_json)
 
 
@@ -280,10 +234,10 @@ def commission(
     raise typer.Exit(exits.DONE if passed(done) else exits.FAILED)
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a station among a command's options; an empty text empties, as 0 does for seconds."""
-    fields = {name: value for name, value in options.items() if value is not None and name != "as_json"}
-    for given, field in (
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a station that a command's options give; an empty text empties, as 0 does for seconds."""
+    fields = {name: value for name, value in given.items() if value is not None}
+    for name, field in (
         ("address", "addresses"),
         ("move_destination", "move_destinations"),
         ("report_title", "report_titles"),
@@ -294,8 +248,8 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         ("schedule", "schedule"),
         ("pull_modality", "pull_modalities"),
     ):
-        if given in fields:
-            fields[field] = [text for text in fields.pop(given) if text]
+        if name in fields:
+            fields[field] = [text for text in fields.pop(name) if text]
     for field in EMPTIED_BY_ZERO:
         if field in fields:
             fields[field] = fields[field] or None

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Header
+from pydantic import BaseModel
+from starlette.responses import Response
 
 from services.runtime.errors import GatewayError
 
+Thing = TypeVar("Thing", bound=BaseModel)
 IfMatch = Annotated[
     str | None, Header(description="The ETag of what you saw: the edit is refused if it has changed since.")
 ]
@@ -43,3 +46,14 @@ def require(given: str | None, document: Any) -> None:
         raise NoPrecondition("send the ETag of what you saw as If-Match, so that no one's change is lost")
     if given not in ("*", tag_of(document)):
         raise Changed("it was changed meanwhile: load it again and repeat your edit")
+
+
+def as_seen(given: str | None) -> Callable[[BaseModel], None]:
+    """What use cases of edits judge by: raises as ``require`` does."""
+    return lambda thing: require(given, thing.model_dump())
+
+
+def tagged(response: Response, thing: Thing) -> Thing:
+    """The thing, answered with its entity tag."""
+    response.headers["ETag"] = tag_of(thing.model_dump())
+    return thing

@@ -1,6 +1,5 @@
 """Contacts: who is told of what went wrong."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -13,10 +12,9 @@ from services.admin.notices.contacts import Kept
 from services.admin.notices.kinds import Channel
 from services.admin.notices.notifying import sender_of
 from services.admin.notices.trial import send_test
-from services.admin.web import preconditions
 from services.admin.web.asking import Admin
 from services.admin.web.desk import OfDesk
-from services.admin.web.preconditions import IfMatch, tag_of
+from services.admin.web.preconditions import IfMatch, as_seen, tagged
 
 router: Final = APIRouter(prefix="/contacts", tags=["notices"])
 EXAMPLE: Final[dict[str, Any]] = {
@@ -67,9 +65,7 @@ async def add_contact(desk: OfDesk, principal: Admin, fields: Fields, response: 
 @router.get("/{name}")
 async def show_contact(desk: OfDesk, principal: Admin, name: str, response: Response) -> Contact:
     """One contact."""
-    found = await contacts.show(desk.database, name)
-    response.headers["ETag"] = tag_of(found.model_dump())
-    return found
+    return tagged(response, await contacts.show(desk.database, name))
 
 
 @router.patch("/{name}")
@@ -77,13 +73,13 @@ async def change_contact(
     desk: OfDesk, principal: Admin, name: str, fields: Fields, response: Response, if_match: IfMatch = None
 ) -> KeptContact:
     """Change some of its fields."""
-    return _kept(response, await contacts.set_fields(desk.database, principal.actor, name, fields, _as_seen(if_match)))
+    return _kept(response, await contacts.set_fields(desk.database, principal.actor, name, fields, as_seen(if_match)))
 
 
 @router.delete("/{name}", status_code=HTTPStatus.NO_CONTENT)
 async def remove_contact(desk: OfDesk, principal: Admin, name: str, if_match: IfMatch = None) -> None:
     """Have it told of nothing more."""
-    await contacts.remove(desk.database, principal.actor, name, _as_seen(if_match))
+    await contacts.remove(desk.database, principal.actor, name, as_seen(if_match))
 
 
 @router.post("/{name}/test")
@@ -99,10 +95,6 @@ async def renew_secret(desk: OfDesk, principal: Admin, name: str) -> Secret:
     return Secret(secret=await contacts.renew_secret(desk.database, principal.actor, name))
 
 
-def _as_seen(if_match: str | None) -> Callable[[Contact], None]:
-    return lambda contact: preconditions.require(if_match, contact.model_dump())
-
-
 def _kept(response: Response, kept: Kept) -> KeptContact:
-    response.headers["ETag"] = tag_of(kept.contact.model_dump())
+    tagged(response, kept.contact)
     return KeptContact(**kept.contact.model_dump(), secret=kept.secret)

@@ -1,7 +1,6 @@
 """Stations."""
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -14,12 +13,12 @@ from services.admin.commissioning.step import Step, passed
 from services.admin.commissioning.trial import trial
 from services.admin.echo import echo
 from services.admin.station import Station, build
-from services.admin.web import cursors, preconditions
+from services.admin.web import cursors
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
 from services.admin.web.names import seen_by
-from services.admin.web.preconditions import IfMatch, tag_of
+from services.admin.web.preconditions import IfMatch, as_seen, tagged
 from services.admin.when import NEVER, when_of
 
 router: Final = APIRouter(prefix="/stations", tags=["stations"])
@@ -83,7 +82,7 @@ async def list_stations(desk: OfDesk, principal: Viewer) -> list[Station]:
 @router.post("", status_code=HTTPStatus.CREATED)
 async def add_station(desk: OfDesk, principal: Admin, fields: Fields, response: Response) -> Station:
     """Define a station; what is left out has its default."""
-    return _tagged(response, await stations.add(desk.database, principal.actor, build(fields)))
+    return tagged(response, await stations.add(desk.database, principal.actor, build(fields)))
 
 
 @router.post("/import")
@@ -100,7 +99,7 @@ async def import_stations(
 @router.get("/{title}")
 async def show_station(desk: OfDesk, principal: Viewer, title: str, response: Response) -> Station:
     """One station."""
-    return _tagged(response, await stations.show(desk.database, title))
+    return tagged(response, await stations.show(desk.database, title))
 
 
 @router.patch("/{title}")
@@ -108,14 +107,14 @@ async def change_station(
     desk: OfDesk, principal: Admin, title: str, fields: Fields, response: Response, if_match: IfMatch = None
 ) -> Station:
     """Change some of its fields."""
-    changed = await stations.set_fields(desk.database, principal.actor, title, fields, _as_seen(if_match))
-    return _tagged(response, changed)
+    changed = await stations.set_fields(desk.database, principal.actor, title, fields, as_seen(if_match))
+    return tagged(response, changed)
 
 
 @router.delete("/{title}", status_code=HTTPStatus.NO_CONTENT)
 async def remove_station(desk: OfDesk, principal: Admin, title: str, if_match: IfMatch = None) -> None:
     """Forget a station that nothing names."""
-    await stations.remove(desk.database, principal.actor, title, _as_seen(if_match))
+    await stations.remove(desk.database, principal.actor, title, as_seen(if_match))
 
 
 @router.post("/{title}/echo")
@@ -154,12 +153,3 @@ async def hold_station(desk: OfDesk, principal: Operator, title: str, hold: Hold
 async def resume_station(desk: OfDesk, principal: Operator, title: str) -> dict[str, Any]:
     """Let it go."""
     return await holds.resume(desk.database, principal.actor, "station", title)
-
-
-def _as_seen(if_match: str | None) -> Callable[[Station], None]:
-    return lambda station: preconditions.require(if_match, station.model_dump())
-
-
-def _tagged(response: Response, station: Station) -> Station:
-    response.headers["ETag"] = tag_of(station.model_dump())
-    return station

@@ -1,6 +1,5 @@
 """Titles that the gateway answers to besides its main one."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -8,10 +7,9 @@ from fastapi import APIRouter, Body, Response
 
 from services.admin import titles
 from services.admin.title import OwnTitle, build
-from services.admin.web import preconditions
 from services.admin.web.asking import Admin, Viewer
 from services.admin.web.desk import OfDesk
-from services.admin.web.preconditions import IfMatch, tag_of
+from services.admin.web.preconditions import IfMatch, as_seen, tagged
 
 router: Final = APIRouter(prefix="/titles", tags=["titles"])
 Fields = Annotated[dict[str, Any], Body(examples=[{"title": "GATEWAY2", "stations": ["CT1"], "associations": 4}])]
@@ -27,13 +25,13 @@ async def list_titles(desk: OfDesk, principal: Viewer) -> list[OwnTitle]:
 async def add_title(desk: OfDesk, principal: Admin, fields: Fields, response: Response) -> OwnTitle:
     """Answer to another one, or limit the main one."""
     profile = desk.runtime.settings.profile
-    return _tagged(response, await titles.add(desk.database, principal.actor, build(fields), profile))
+    return tagged(response, await titles.add(desk.database, principal.actor, build(fields), profile))
 
 
 @router.get("/{title}")
 async def show_title(desk: OfDesk, principal: Viewer, title: str, response: Response) -> OwnTitle:
     """One title."""
-    return _tagged(response, await titles.show(desk.database, title))
+    return tagged(response, await titles.show(desk.database, title))
 
 
 @router.patch("/{title}")
@@ -43,21 +41,12 @@ async def change_title(
     """Change who may call it, and over how many associations."""
     profile = desk.runtime.settings.profile
     changed = await titles.set_fields(
-        desk.database, principal.actor, title, fields | {"title": title}, profile, _as_seen(if_match)
+        desk.database, principal.actor, title, fields | {"title": title}, profile, as_seen(if_match)
     )
-    return _tagged(response, changed)
+    return tagged(response, changed)
 
 
 @router.delete("/{title}", status_code=HTTPStatus.NO_CONTENT)
 async def remove_title(desk: OfDesk, principal: Admin, title: str, if_match: IfMatch = None) -> None:
     """Answer to it no longer."""
-    await titles.remove(desk.database, principal.actor, title, _as_seen(if_match))
-
-
-def _as_seen(if_match: str | None) -> Callable[[OwnTitle], None]:
-    return lambda title: preconditions.require(if_match, title.model_dump())
-
-
-def _tagged(response: Response, title: OwnTitle) -> OwnTitle:
-    response.headers["ETag"] = tag_of(title.model_dump())
-    return title
+    await titles.remove(desk.database, principal.actor, title, as_seen(if_match))

@@ -14,11 +14,11 @@ from services.admin.notices.history import STATES
 from services.admin.notices.kinds import HAPPENING
 from services.admin.notices.notifying import sender_of
 from services.admin.notices.trial import send_test
-from services.admin.web import cursors, preconditions
+from services.admin.web import cursors
 from services.admin.web.asking import Admin
 from services.admin.web.contact_form import given
 from services.admin.web.desk import Desk, OfDesk
-from services.admin.web.preconditions import tag_of
+from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import message, page
 from services.admin.web.told import Once
 from services.runtime.errors import UsageError
@@ -79,11 +79,9 @@ async def add_contact(request: Request, desk: OfDesk, principal: Admin) -> Respo
 async def change_contact(request: Request, desk: OfDesk, principal: Admin, name: str) -> Response:
     """Change it, unless somebody else has since it was shown."""
     form = await request.form()
-    seen = str(form.get("seen", ""))
     kept = await contacts.set_fields(
-        desk.database, principal.actor, name, given(form, known=True),
-        lambda contact: preconditions.require(seen, contact.model_dump()),
-    )  # fmt: skip
+        desk.database, principal.actor, name, given(form, known=True), as_seen(str(form.get("seen", "")))
+    )
     return await _kept(request, desk, kept)
 
 
@@ -92,9 +90,7 @@ async def remove_contact(
     request: Request, desk: OfDesk, principal: Admin, name: str, seen: Annotated[str, Form()]
 ) -> Response:
     """Tell it nothing more."""
-    await contacts.remove(
-        desk.database, principal.actor, name, lambda contact: preconditions.require(seen, contact.model_dump())
-    )
+    await contacts.remove(desk.database, principal.actor, name, as_seen(seen))
     return Response(headers={"HX-Redirect": "/notices"})
 
 

@@ -13,11 +13,10 @@ from services.admin.commissioning.trial import trial
 from services.admin.echo import echo
 from services.admin.reachability import word
 from services.admin.station import Station, build
-from services.admin.web import preconditions
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.names import seen_by
-from services.admin.web.preconditions import tag_of
+from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import message, page
 from services.admin.web.station_fields import given, groups
 from services.admin.when import NEVER, when_of
@@ -66,11 +65,9 @@ async def add_station(request: Request, desk: OfDesk, principal: Admin) -> Respo
 async def change_station(request: Request, desk: OfDesk, principal: Admin, title: str) -> Response:
     """Change it, unless somebody else has since it was shown."""
     form = await request.form()
-    seen = str(form.get("seen", ""))
     await stations.set_fields(
-        desk.database, principal.actor, title, given(form, known=True),
-        lambda station: preconditions.require(seen, station.model_dump()),
-    )  # fmt: skip
+        desk.database, principal.actor, title, given(form, known=True), as_seen(str(form.get("seen", "")))
+    )
     return _to(title)
 
 
@@ -79,9 +76,7 @@ async def remove_station(
     request: Request, desk: OfDesk, principal: Admin, title: str, seen: Annotated[str, Form()]
 ) -> Response:
     """Forget it."""
-    await stations.remove(
-        desk.database, principal.actor, title, lambda station: preconditions.require(seen, station.model_dump())
-    )
+    await stations.remove(desk.database, principal.actor, title, as_seen(seen))
     return Response(headers={"HX-Redirect": "/stations"})
 
 
