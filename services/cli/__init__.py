@@ -36,6 +36,8 @@ COMMANDS = {
     "notices": "notices",
     "import": "importing",
     "reconcile": "reconcile",
+    "backup": "backup",
+    "restore": "backup",
     "conformance-statement": "conformance_statement",
 }
 """Which module of this package holds a command. Only the one that is asked for is imported: commands start at once."""

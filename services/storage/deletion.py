@@ -74,6 +74,12 @@ async def hide(connection: Connection, contents: Sequence[tuple[str, int]]) -> i
     return len(hidden)
 
 
+async def nothing_is_backed_up(connection: Connection) -> bool:
+    """Whether objects may be deleted: none is while a backup copies what its snapshot of the database names."""
+    row = await (await connection.execute(QUERIES.nothing_is_backed_up)).fetchone()
+    return row is not None and bool(row["free"])
+
+
 class DeletionWorker:
     """Deletes the objects of hidden instances once their time has come."""
 
@@ -94,9 +100,11 @@ class DeletionWorker:
                 log.warning("deletion_postponed", reason=str(error))
 
     async def run_once(self) -> int:
-        """Delete what may be deleted; how many objects."""
+        """Delete what may be deleted; how many objects. None while a backup is made."""
         parameters = {"wait": self._settings.deletion_wait_seconds, "most": AT_ONCE}
         async with self._database.transaction() as connection:
+            if not await nothing_is_backed_up(connection):
+                return 0
             rows = await (await connection.execute(QUERIES.select_deletable, parameters)).fetchall()
         for row in rows:
             await asyncio.to_thread(self._objects.delete, row["object_key"])

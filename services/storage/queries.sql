@@ -193,6 +193,10 @@ where r.sop_instance_uid = k.sop_instance_uid and r.revision = k.revision
   and r.object_state in ('PRESENT', 'REDUNDANT')
 returning r.object_key
 
+-- name: nothing_is_backed_up
+-- "gateway backup" holds this lock while it copies what its snapshot of the database names.
+select pg_try_advisory_xact_lock(hashtextextended('dicom-gateway backup', 0)) as free
+
 -- name: select_deletable
 -- Hidden for long enough, and no delivery wants the object any more. What was sent again meanwhile has another object.
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision

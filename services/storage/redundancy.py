@@ -10,6 +10,7 @@ from services.runtime.errors import Conflict, GatewayError
 from services.runtime.objects import ObjectStore
 from services.runtime.supervise import Supervisor
 from services.storage import metrics
+from services.storage.deletion import nothing_is_backed_up
 from services.storage.integrity import data_set_offset, intact
 from services.storage.leadership import Leadership
 from services.storage.records import QUERIES
@@ -40,8 +41,10 @@ class RedundancyWorker:
                 log.warning("duplicates_postponed", reason=str(error))
 
     async def run_once(self) -> int:
-        """Settle the duplicates there are; how many."""
+        """Settle the duplicates there are; how many. None while a backup is made."""
         async with self._database.transaction() as connection:
+            if not await nothing_is_backed_up(connection):
+                return 0
             rows = await (await connection.execute(QUERIES.select_redundant, {"most": AT_ONCE})).fetchall()
         for row in rows:
             try:
@@ -63,6 +66,8 @@ class RedundancyWorker:
 
     async def _delete(self, row: dict[str, Any]) -> None:
         async with self._database.transaction() as connection:
+            if not await nothing_is_backed_up(connection):
+                return  # one has begun since: the next run finds it again
             begun = await (await connection.execute(QUERIES.begin_redundant_deletion, row)).fetchone()
         if begun is None:
             return  # deleted or replaced meanwhile

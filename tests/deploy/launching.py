@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,14 @@ READY_SECONDS = 120
 class Launched:
     """A running deploy/local/up."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str], checkout: Path = CHECKOUT) -> None:
+    def __init__(
+        self, home: Path, environment: Mapping[str, str], arguments: Sequence[str] = (), checkout: Path = CHECKOUT
+    ) -> None:
         self.home = home
         self.errors = home.with_name(f"{home.name}.stderr")
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [str(checkout / "deploy" / "local" / "up")],
+                [str(checkout / "deploy" / "local" / "up"), *arguments],
                 cwd=home.parent,
                 env={**environment, "GATEWAY_HOME": str(home)},
                 stdin=subprocess.DEVNULL,
@@ -93,10 +95,10 @@ class Launched:
 
 
 @contextmanager
-def launched(home: Path, **environment: str) -> Iterator[Launched]:
+def launched(home: Path, *arguments: str, **environment: str) -> Iterator[Launched]:
     """deploy/local/up on this home with free ports; killed at the end if it still runs."""
     given = {"PATH": os.environ["PATH"], "GATEWAY_MINIMUM_FREE_BYTES": "1000000", **environment}
-    launcher = Launched(home, given)
+    launcher = Launched(home, given, arguments)
     try:
         yield launcher
     finally:

@@ -65,8 +65,8 @@ class GivenSettings(RuntimeSettings):
 class Launcher:
     """The servers and the gateway of one home folder."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
-        self.home = home
+    def __init__(self, home: Path, environment: Mapping[str, str], restore: str | None = None) -> None:
+        self.home, self.restore = home, restore
         self.postgresql = PrivatePostgresql(home / "postgresql")
         self.rabbitmq = PrivateRabbitmq(home / "rabbitmq")
         self.given = environment
@@ -82,7 +82,7 @@ class Launcher:
         return (self.rabbitmq, self.postgresql)
 
     def start(self) -> None:
-        """Servers, gateway.json, migrations, gateway. Raises PrivateServerError."""
+        """Servers, gateway.json, migrations or a backup, gateway. Raises PrivateServerError."""
         for server in self.servers:
             server.begin()
         self.postgresql.wait_ready()
@@ -90,7 +90,11 @@ class Launcher:
         # Ports are chosen as late as possible: another gateway may be starting on this machine.
         self.environment = gateway_environment(self.home, self.given)
         write_private(self.home / "gateway.json", json.dumps(self._addresses(), indent=2) + "\n")
-        self._migrate()
+        if self.restore:
+            say(f"restoring {self.restore}")
+            self._command("restore", self.restore)
+        else:
+            self._command("migrate")
         self._start_gateway()
 
     def wait_ready(self) -> bool:
@@ -188,13 +192,11 @@ class Launcher:
             if line.startswith(b"ready "):
                 self._ready.set()
 
-    def _migrate(self) -> None:
-        done = subprocess.run(
-            [str(GATEWAY), "migrate"], env=self.environment, capture_output=True, text=True, check=False
-        )
+    def _command(self, *words: str) -> None:
+        done = subprocess.run([str(GATEWAY), *words], env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise PrivateServerError(
-                f"gateway migrate ended with status {done.returncode}:\n{done.stdout}{done.stderr}"
+                f"gateway {' '.join(words)} ended with status {done.returncode}:\n{done.stdout}{done.stderr}"
             )
 
     def _addresses(self) -> dict[str, str]:
@@ -354,13 +356,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="deploy/local/up", description="Set the gateway up here and run it.")
     parser.add_argument("--demo", action="store_true", help="start demo stations and send sample studies through")
     parser.add_argument("--once", action="store_true", help="exit after the demo, status 0 if all went as expected")
+    parser.add_argument("--restore", metavar="FOLDER|s3://…", help="bring back the newest backup there, in a new home")
     options = parser.parse_args()
     home = Path(os.environ.get("GATEWAY_HOME") or ".gateway").absolute()
     os.umask(0o077)  # what is received, and what is logged, is nobody else's
     try:
         check_settings(home, os.environ)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        launcher = Launcher(home, os.environ)
+        launcher = Launcher(home, os.environ, options.restore)
         with ExitStack() as stack:
             stack.enter_context(only_one(home))
             stack.callback(launcher.stop)

@@ -1,6 +1,7 @@
 """Deletion: hidden, waited for, deleted, remembered; a crash at any point brings nothing back. Duplicates, scrub."""
 
 from schemas.messages import InstanceDeleted, decode
+from services.admin.backup.connection import QUERIES, connected
 from tests.factories import ct
 from tests.integration.storage.conftest import Make, Storage
 from tests.integration.storage.test_recording import deliver
@@ -22,6 +23,18 @@ async def test_a_deleted_instance_loses_its_object_and_stays_as_tombstone(storag
     assert await states(storage) == [("DELETING", "DELETING"), ("STORED", "PRESENT"), ("DELETING", "DELETING")]
     assert await storage.deletion.run_once() == 2
     assert await states(storage) == [("DELETED", "DELETED"), ("STORED", "PRESENT"), ("DELETED", "DELETED")]
+    assert len(storage.present()) == 1
+
+
+async def test_nothing_is_deleted_while_a_backup_is_made(storage: Storage, database_url: str) -> None:
+    """Its snapshot of the database names those objects."""
+    await storage.handle(storage.receive(ct(1)), storage.receive(ct(2)), storage.receive(ct(1)))
+    await storage.delete(ct(2).sop_instance_uid)
+    async with connected(database_url, "gateway-cli") as backup:
+        await backup.execute(QUERIES.hold_off_deletions)
+        assert (await storage.deletion.run_once(), await storage.redundancy.run_once()) == (0, 0)
+        assert len(storage.present()) == 3
+    assert (await storage.deletion.run_once(), await storage.redundancy.run_once()) == (1, 1)
     assert len(storage.present()) == 1
 
 

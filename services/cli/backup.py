@@ -1,0 +1,104 @@
+"""``gateway backup`` and ``gateway restore``."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+
+from services.cli import exits
+from services.cli.output import Json, cell, print_json
+from services.cli.session import actor, away
+from services.runtime.errors import Unavailable
+from services.runtime.objects import ObjectStore, open_store
+from services.runtime.settings import RuntimeSettings
+
+Place = Annotated[str, typer.Argument(metavar="FOLDER|s3://…", help="Where backups lie.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("backup")(backup)
+    app.command("restore")(restore)
+
+
+def backup(
+    place: Place,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Leave only so many backups there, and what they hold; all without it.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read what is there already again and compare it with the object store.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Back up database and objects while the gateway runs; objects that are there already are not copied again.
+
+    Exit status 1 if an object could not be read or is missing: the backup holds all the others.
+    """
+    # Imported here: no other command needs it.
+    from services.admin.backup.making import back_up
+    from services.admin.backup.repository import repository_at
+
+    made = _run(
+        lambda settings, objects: back_up(
+            settings, objects, repository_at(place, settings), actor(), version("dicom-gateway"), keep=keep, check=check
+        )
+    )
+    _print(made, as_json, f"backup {made['backup']}: {made['objects']} objects, {made['copied']} of them new")
+
+
+def restore(
+    place: Place,
+    name: Annotated[
+        str | None, typer.Option("--backup", metavar="NAME", help="Which one; the newest without it.")
+    ] = None,
+    keep_objects: Annotated[
+        bool, typer.Option("--keep-objects", help="The object store may hold objects: what is there is checked.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a backup back into a new database and an empty object store, each object checked by its hash.
+
+    No gateway may run there. Exit status 1 if an object is damaged or missing: all the others are back.
+    """
+    from services.admin.backup.repository import repository_at
+    from services.admin.backup.restoring import restore as bring_back
+
+    back = _run(
+        lambda settings, objects: bring_back(
+            settings, objects, repository_at(place, settings), actor(), name, keep_objects=keep_objects
+        )
+    )
+    _print(back, as_json, f"restored {back['backup']}, made at {cell(back['made_at'])}: {back['objects']} objects")
+
+
+def _run(work: Callable[[RuntimeSettings, ObjectStore], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    settings = RuntimeSettings.load()
+    objects = open_store(settings)
+
+    async def working() -> dict[str, Any]:
+        return await work(settings, objects)
+
+    try:
+        return asyncio.run(working())
+    except Unavailable as error:
+        raise Unavailable(f"{error}. {away(settings)}") from error
+
+
+def _print(result: dict[str, Any], as_json: bool, line: str) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo(f"{line}, {result['rows']} rows of schema version {result['schema_version']}")
+        for what, said in (
+            ("forgotten", "removed backup {}"),
+            ("unreadable", "cannot be read: {}"),
+            ("damaged", "damaged in the backup: {}"),
+            ("missing", "missing though the database names it: {}"),
+            ("differs", "{}"),
+        ):
+            for each in result.get(what, ()):
+                typer.echo(said.format(each), err=True)
+    raise typer.Exit(exits.FAILED if result["incomplete"] else exits.DONE)
