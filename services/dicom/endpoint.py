@@ -105,7 +105,9 @@ class Endpoint:
         return self._slots.acquire(self._policy.shares(calling_aet, called_aet))
 
     def _ended(self, summary: AssociationSummary) -> None:
-        metrics.ASSOCIATIONS.labels(summary.outcome.name).inc()
+        metrics.ASSOCIATION_SECONDS.labels(summary.outcome.value).observe(summary.seconds)
+        metrics.BYTES.labels("received").inc(summary.received_bytes)
+        metrics.BYTES.labels("sent").inc(summary.sent_bytes)
         for offer in self._offers:
             offer.ended(summary)
 

@@ -33,6 +33,7 @@ from services.dicom.errors import (
     SourceTruncated,
 )
 from services.dicom.guards import Guards
+from services.dicom.metrics import measured_opening
 from services.dicom.pending import MATCH_LIMITS, Found, MatchLimits, Progress
 from services.dicom.serving import serve, serve_nothing
 from services.dicom.stream import PduStream
@@ -69,6 +70,7 @@ class Requestor:
         self._open = True
 
     @classmethod
+    @measured_opening()
     def connect(
         cls,
         peer: Peer,

@@ -91,10 +91,12 @@ class Evaluator:
         if not evaluated:
             return 0
 
-        async def work(connection: Connection) -> int:
+        async def work(connection: Connection) -> list[Evaluated]:
             return await self._write(connection, evaluated)
 
-        return await self._database.retry(work)
+        mine = await self._database.retry(work)
+        _count(mine)
+        return len(mine)
 
     async def _read(self, keys: Sequence[ReceiptKey]) -> tuple[list[DictRow], dict[int, CompiledRules]]:
         """The receipts without evaluation and the rule sets they name."""
@@ -154,15 +156,14 @@ class Evaluator:
         subject = Subject.of(receipt, receipt["facts"])
         return completed(subject, rules.needs_object(subject, completing=True), self._objects, receipt)
 
-    async def _write(self, connection: Connection, evaluated: Sequence[Evaluated]) -> int:
+    async def _write(self, connection: Connection, evaluated: Sequence[Evaluated]) -> list[Evaluated]:
         mine = await _insert_evaluations(connection, evaluated)
-        metrics.UNMATCHED.inc(sum(not each.matches and each.receipt["disposition"] in ROUTED for each in mine))
         sifted = await latecomers.sift(connection, self.planned(mine))
         await _tell_withheld(connection, mine, sifted.withheld)
         await plans.write(connection, sifted.planned, self._reopen_seconds)
         await latecomers.send_again(connection, sifted.again)
         await self._wake(connection, [each.receipt for each in mine if each.receipt["disposition"] == "DUPLICATE"])
-        return len(mine)
+        return mine
 
     def planned(self, evaluated: Sequence[Evaluated]) -> list[Planned]:
         """The deliveries that follow."""
@@ -200,6 +201,14 @@ class Evaluator:
         rows = await (await connection.execute(QUERIES.wake_duplicates, parameters)).fetchall()
         await jobs.recompute(connection, {row["job"] for row in rows})
         await jobs.notify(connection, {row["destination"] for row in rows})
+
+
+def _count(evaluated: Sequence[Evaluated]) -> None:
+    for each in evaluated:
+        for match in each.matches:
+            metrics.RULE_HITS.labels(match.rule).inc()
+        if not each.matches and each.receipt["disposition"] in ROUTED:
+            metrics.UNMATCHED.inc()
 
 
 def unrouted(receipt: Mapping[str, Any]) -> str:

@@ -159,19 +159,20 @@ class Clocks:
             continue
 
     async def measure(self) -> None:
-        """Metrics of every configured destination."""
+        """Metrics of every configured destination; one that is removed is told of no more."""
         held, shut = await self._holds.count(), await self._holds.count_shut()
+        measured: dict[str, tuple[float, ...]] = {}
         for title in list(self._configuration.stations):
             async with self._database.transaction() as connection:
                 age, count = await ledger.backlog(connection, title)
                 circuit = await destinations.circuit(connection, title)
-            metrics.OLDEST_SECONDS.labels(title).set(age)
-            metrics.WAITING.labels(title).set(count)
-            metrics.CIRCUIT_OPEN.labels(title).set(int(circuit.open))
-            deliveries, seconds = held.get(title, (0, 0.0))
-            metrics.HELD.labels(title).set(deliveries)
-            metrics.SHUT.labels(title).set(shut.get(title, 0))
-            metrics.HELD_WITHOUT_END_SECONDS.labels(title).set(seconds)
+            measured[title] = age, count, circuit.open, *held.get(title, (0, 0.0)), shut.get(title, 0)
+        for place, gauge in enumerate(metrics.OF_DESTINATIONS):
+            gauge.clear()
+            for title, values in measured.items():
+                gauge.labels(title).set(values[place])
+        for title in measured:
+            metrics.REJECTED.labels(title)  # counts from 0
 
 
 async def _raise(titles: Sequence[str], seconds: float, connection: Connection) -> int:

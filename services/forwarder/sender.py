@@ -16,6 +16,7 @@ from services.forwarder.classify import Trouble, Verdict
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome, Result
 from services.forwarder.means import Destination, Means
+from services.forwarder.measuring import measure
 from services.forwarder.outcomes import result, unreached, unsent
 from services.forwarder.states import Event
 from services.forwarder.transfer import Line, Transfer
@@ -288,13 +289,9 @@ class Session:
         """These are recorded."""
         del self._outcomes[: len(outcomes)]
         for outcome in outcomes:
-            self._claimed.pop(outcome.delivery.id, None)
-            if outcome.verdict.event is Event.GIVE_BACK:
-                continue
-            title = self._destination.title
-            metrics.DELIVERIES.labels(title, outcome.verdict.event.value).inc()
-            if outcome.verdict.event is not Event.PRESENT:
-                metrics.SEND_SECONDS.labels(title).observe(outcome.milliseconds / 1000)
+            _, claimed_at = self._claimed.pop(outcome.delivery.id, (outcome.delivery, time.monotonic()))
+            if outcome.verdict.event is not Event.GIVE_BACK:
+                measure(outcome, time.monotonic() - claimed_at)
 
     async def _renew(self) -> None:
         """Push the leases out in time; abort the association when that cannot be done before they end."""

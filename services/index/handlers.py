@@ -10,6 +10,7 @@ from services.index import metrics, removal, store
 from services.index.removal import Content
 from services.index.settings import IndexSettings
 from services.index.store import ReceiptKey, Window
+from services.runtime.clock import now
 from services.runtime.db import Database
 from services.runtime.errors import RefusedData
 
@@ -71,6 +72,9 @@ class Indexer:
                 await self._index_one(key)
             count = len(keys)
         metrics.INDEXED.labels(by).inc(count)
+        indexed_at = now()
+        for key in keys:
+            metrics.RECEIVED_TO_INDEXED_SECONDS.observe(max(0.0, (indexed_at - key.received_at).total_seconds()))
 
     async def reconcile(self, *, age_seconds: float) -> int:
         """Do what storage recorded or hid up to ``age_seconds`` ago and no message brought. Returns how many rows."""

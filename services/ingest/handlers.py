@@ -63,6 +63,8 @@ class Receiver:
         self._publisher, self._revisions, self._largest = publisher, revisions, largest
         self._lock = threading.Lock()
         self._counts: dict[str, list[int]] = {}
+        for cause in Cause:
+            metrics.REFUSED.labels(cause.value)  # counts from 0
 
     def handlers(self) -> Mapping[int, Handler]:
         """By command field."""
@@ -70,6 +72,7 @@ class Receiver:
 
     def echo(self, request: Request) -> None:
         """C-ECHO (PS3.7 9.1.5)."""
+        metrics.ECHOES.inc()
         request.association.respond(request, SUCCESS)
 
     def store(self, request: Request) -> None:
@@ -80,11 +83,12 @@ class Receiver:
                 received = self._receive(request)
             except Refusal as refusal:
                 self._refuse(request, refusal)
+                metrics.STORE_SECONDS.labels("refused").observe(time.monotonic() - started)
                 return
             request.association.respond(request, received.receipt.status)
-        metrics.STORE_SECONDS.observe(time.monotonic() - started)
-        metrics.STORED.labels(f"{received.receipt.status:04X}").inc()
-        metrics.STORED_BYTES.inc(received.receipt.size)
+        metrics.STORE_SECONDS.labels("stored").observe(time.monotonic() - started)
+        metrics.STORED.labels(received.receipt.calling_aet, f"{received.receipt.status:04X}").inc()
+        metrics.STORED_BYTES.labels(received.receipt.calling_aet).inc(received.receipt.size)
         self._count(request.association.id, 0)
         self._publisher.offer(received, correlation=request.association.id)
 

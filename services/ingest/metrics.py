@@ -2,8 +2,11 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-STORED = Counter("gateway_ingest_stored_total", "Instances durable and answered so: 0000 or a warning", ["status"])
-STORED_BYTES = Counter("gateway_ingest_stored_bytes_total", "Bytes of their data sets")
+ECHOES = Counter("gateway_ingest_echoes_total", "C-ECHO requests answered")
+STORED = Counter(
+    "gateway_ingest_stored_total", "Instances durable and answered so: 0000 or a warning", ["station", "status"]
+)
+STORED_BYTES = Counter("gateway_ingest_stored_bytes_total", "Bytes of their data sets", ["station"])
 REFUSED = Counter("gateway_ingest_refused_total", "C-STORE requests not answered Success", ["cause"])
 FINDINGS = Counter("gateway_ingest_findings_total", "What received data sets do not keep to", ["check", "rule"])
 UNCHECKED = Counter("gateway_ingest_unchecked_total", "Data sets whose check against the IOD broke off")
@@ -13,7 +16,8 @@ REPORTED_BACK = Counter(
 )
 STORE_SECONDS = Histogram(
     "gateway_ingest_store_seconds",
-    "From the command set of a C-STORE to its answer",
+    "From the command set of a C-STORE to its answer: stored is durable, refused is not answered Success",
+    ["outcome"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
 )
 PUBLISHED = Counter("gateway_ingest_published_total", "Messages the broker has confirmed", ["type"])

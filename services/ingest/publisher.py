@@ -4,11 +4,23 @@ import asyncio
 
 import structlog
 
-from schemas.messages import Envelope, Message
+from schemas.messages import (
+    AssociationEnded,
+    CommitmentReported,
+    CommitmentRequested,
+    Envelope,
+    InstanceReceived,
+    Message,
+    ReportSent,
+)
 from services.ingest import metrics
 from services.runtime.bus import Bus
 from services.runtime.errors import Unavailable
 from services.runtime.supervise import Supervisor
+
+OFFERED: tuple[type[Message], ...] = (
+    InstanceReceived, AssociationEnded, CommitmentReported, CommitmentRequested, ReportSent,
+)  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +35,8 @@ class Publisher:
         self._idle.set()
         self._under_way = 0
         self._tasks = 0
+        for offered in OFFERED:
+            metrics.UNPUBLISHED.labels(offered.TYPE)  # counts from 0
 
     def start(self, supervisor: Supervisor, at_once: int) -> None:
         """Begin to publish, at most ``at_once`` messages awaiting their confirm."""

@@ -26,7 +26,7 @@ from aio_pika.exceptions import (
 from schemas.messages import Envelope
 from schemas.topology import EXCHANGE, QUEUES, Queue
 from services.runtime import topology
-from services.runtime.bus_metrics import AVAILABLE, CONSUMERS_MISSING, PUBLISH_SECONDS, PUBLISHED
+from services.runtime.bus_metrics import AVAILABLE, CONSUMERS_MISSING, PUBLISH_SECONDS, PUBLISHED, QUEUE_MESSAGES
 from services.runtime.consumer import Consumer, Delivery, Receiver, Subscribe
 from services.runtime.db import Database
 from services.runtime.dead_letters import DeadLetterConsumer
@@ -164,7 +164,7 @@ class Bus:
         return subscribe
 
     async def _watch(self) -> None:
-        """Reconnect when the broker answers but has no consumer of a queue that we consume: it forgot ours."""
+        """Measure the queues we consume; reconnect when the broker answers but has no consumer of one: it forgot it."""
         missing: dict[str, float] = {}
         while not await self._links.pause(WATCH_SECONDS):
             try:
@@ -189,7 +189,9 @@ class Bus:
     async def _consumers(self, name: str) -> int:
         channel = await (await self._publishing.connected()).channel(publisher_confirms=False)
         try:
-            return (await channel.declare_queue(name, passive=True)).declaration_result.consumer_count or 0
+            known = (await channel.declare_queue(name, passive=True)).declaration_result
+            QUEUE_MESSAGES.labels(name).set(known.message_count or 0)
+            return known.consumer_count or 0
         except ChannelNotFoundEntity:
             return 0
         finally:

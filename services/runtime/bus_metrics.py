@@ -15,8 +15,16 @@ BATCH = Histogram(
 )
 HANDLER_SECONDS = Histogram("gateway_bus_handler_seconds", "One call of a handler", ["queue"])
 CONSUMING = Gauge("gateway_bus_consuming", "1 while subscribed to the queue", ["queue"])
+QUEUE_MESSAGES = Gauge(
+    "gateway_bus_queue_messages",
+    "Messages that wait in a queue this process consumes, those it has in hand left out (as it last saw)",
+    ["queue"],
+)
 CONSUMERS_MISSING = Counter("gateway_bus_consumers_missing_total", "Reconnects because the broker had lost a consumer")
 RELAYED = Counter("gateway_outbox_relayed_total", "Outbox rows published and confirmed")
 UNPUBLISHED = Gauge("gateway_outbox_unpublished", "Outbox rows not yet published (as this process last saw)")
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "gateway_outbox_oldest_seconds", "How long the oldest outbox row waits to be published, 0 if none does"
+)
 DEAD_LETTERS = Counter("gateway_dead_letters_total", "Messages parked in runtime.dead_letter", ["queue"])
 RECONCILED = Counter("gateway_runtime_reconciled_total", "Effects made by a reconciler instead of a message", ["name"])

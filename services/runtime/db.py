@@ -23,7 +23,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from services.runtime.db_errors import is_lost, translate
 from services.runtime.db_metrics import AVAILABLE, ERRORS, TRANSACTION_SECONDS
-from services.runtime.errors import Conflict, GatewayError, Unavailable
+from services.runtime.errors import Conflict, GatewayError, RefusedData, Unavailable
 from services.runtime.queries import Queries, load_queries
 from services.runtime.schema import check_schema
 from services.runtime.supervise import Supervisor
@@ -103,6 +103,8 @@ class Database:
         self._misfit: str | None = None
         self.reason: str | None = "database not asked yet"  # why it is not available; for readiness
         AVAILABLE.set(0)
+        for meaning in (Unavailable, RefusedData, Conflict, GatewayError):
+            ERRORS.labels(meaning.__name__)  # counts from 0
 
     @property
     def available(self) -> bool:

@@ -1,4 +1,4 @@
-"""Metrics of the database, the outbox, the bus and the dead letters."""
+"""Metrics of the database."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -31,6 +31,7 @@ class DeadLetterConsumer(Subscriber):
     def __init__(self, queue: Queue, subscribe: Subscribe, db: Database, supervisor: Supervisor) -> None:
         super().__init__(queue.dead, subscribe, db, supervisor, BATCH)
         self._queue, self._db = queue.name, db
+        DEAD_LETTERS.labels(self._queue)  # counts from 0
 
     async def process(self, batch: Sequence[Delivery]) -> Settlement:
         """Park them all; the same dead message is parked once."""

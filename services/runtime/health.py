@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.runtime.errors import UsageError
+from services.runtime.http_metrics import Measured
 from services.runtime.logs import describe
 from services.runtime.metrics import LOOP_LAG
 from services.runtime.supervise import Supervisor
@@ -56,15 +57,17 @@ class Health:
         found = {name: _outcome(name, check) for name, check in self._checks.items()}
         return {"process": self._process_reason()} | found
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """The HTTP application."""
-        return Starlette(
-            routes=[
-                Route("/livez", self._livez),
-                Route("/readyz", self._readyz),
-                Route("/metrics", self._metrics),
-                Mount("/", self._rest),
-            ]
+        return Measured(
+            Starlette(
+                routes=[
+                    Route("/livez", self._livez),
+                    Route("/readyz", self._readyz),
+                    Route("/metrics", self._metrics),
+                    Mount("/", self._rest),
+                ]
+            )
         )
 
     async def heartbeat(self) -> None:
@@ -113,7 +116,7 @@ class HealthServer(uvicorn.Server):
         yield
 
     @classmethod
-    def of(cls, app: Starlette) -> "HealthServer":
+    def of(cls, app: ASGIApp) -> "HealthServer":
         """A server whose logs are ours and which waits at most 2 s for open requests at the end."""
         return cls(
             uvicorn.Config(

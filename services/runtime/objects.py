@@ -65,9 +65,11 @@ class Watermark:
 
     def refuses(self, space: FreeSpace) -> bool:
         """True when less than the watermark is free (pure)."""
-        if space.free is None or space.total is None:
-            return False
-        return space.free < max(self.minimum_free_bytes, int(self.minimum_free_fraction * space.total))
+        return space.free is not None and space.total is not None and space.free < self.of(space.total)
+
+    def of(self, total: int) -> int:
+        """How many bytes of so many have to stay free (pure)."""
+        return max(self.minimum_free_bytes, int(self.minimum_free_fraction * total))
 
 
 class ObjectWriter(Protocol):

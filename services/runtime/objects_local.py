@@ -19,7 +19,7 @@ from typing import BinaryIO
 import structlog
 
 from services.runtime.errors import ObjectMissing, StoreFailed, StoreFull
-from services.runtime.metrics import OBJECT_COMMIT, OBJECTS_FREE
+from services.runtime.metrics import OBJECT_COMMIT, OBJECTS_FREE, OBJECTS_REFUSED_BELOW
 from services.runtime.objects import (
     FOLDER_DEPTH,
     FULL_ERRORS,
@@ -147,9 +147,11 @@ class LocalStore:
                 found = os.statvfs(_existing(self.root))
             except OSError as error:
                 raise store_error("measure free space of", str(self.root), error) from error
-            space = FreeSpace(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+            free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+            space = FreeSpace(free, total)
             self._space = (time.monotonic(), space)
-            OBJECTS_FREE.set(found.f_bavail * found.f_frsize)
+            OBJECTS_FREE.set(free)
+            OBJECTS_REFUSED_BELOW.set(self._watermark.of(total))
             return space
 
     def skew(self) -> float | None:

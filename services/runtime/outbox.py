@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 from schemas.messages import Envelope
 from schemas.topology import EXCHANGE
 from services.runtime.bus import Bus
-from services.runtime.bus_metrics import RELAYED, UNPUBLISHED
+from services.runtime.bus_metrics import OUTBOX_OLDEST_SECONDS, RELAYED, UNPUBLISHED
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError, NotTaken, Unavailable
 from services.runtime.queries import load_queries
@@ -25,7 +25,7 @@ from services.runtime.wire import message_headers
 
 IN_FLIGHT = 50
 POLL_SECONDS = 1.0
-COUNT_SECONDS = 10.0
+COUNT_SECONDS = 15.0
 
 QUERIES = load_queries("services.runtime", "outbox.sql")
 log = structlog.get_logger(__name__)
@@ -123,7 +123,9 @@ class Outbox:
         self._counted_at = now
         async with self._db.transaction() as connection:
             row = await (await connection.execute(QUERIES.count_unpublished)).fetchone()
-        UNPUBLISHED.set(row["count"] if row else 0)
+        if row is not None:
+            UNPUBLISHED.set(row["count"])
+            OUTBOX_OLDEST_SECONDS.set(row["oldest_seconds"])
 
 
 def _keys(rows: Sequence[DictRow]) -> dict[str, list[object]]:

@@ -30,4 +30,6 @@ from unnest(%(created_at)s::timestamptz[], %(id)s::bigint[]) as untaken (created
 where o.created_at = untaken.created_at and o.id = untaken.id;
 
 -- name: count_unpublished
-select count(*) as count from (select 1 from runtime.outbox where published_at is null limit 100000) waiting;
+select count(*) as count,
+       coalesce(greatest(extract(epoch from now() - min(created_at)), 0), 0)::float8 as oldest_seconds
+from (select created_at from runtime.outbox where published_at is null limit 100000) waiting;

@@ -26,6 +26,7 @@ def every(
     ``StoreFailed`` and ``StoreFull`` are logged once and it is tried again; anything else restarts the task with
     back-off.
     """
+    RECONCILED.labels(name)  # counts from 0
     runtime.supervisor.spawn(f"reconcile {name}", lambda: _loop(runtime, name, seconds, work, hurry))
 
 

@@ -79,6 +79,7 @@ class Supervisor:
     async def _restarting(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()
         failures = 0
+        restarts = TASK_RESTARTS.labels(name)
         while not self.stopping.is_set():
             started = loop.time()
             try:
@@ -92,7 +93,7 @@ class Supervisor:
             if self.stopping.is_set():
                 return
             failures = 1 if loop.time() - started > LONGEST_DELAY_SECONDS else failures + 1
-            TASK_RESTARTS.labels(name).inc()
+            restarts.inc()
             log.warning("task_restarts", task=name, reason=reason, delay_seconds=restart_delay(failures))
             await self.pause(restart_delay(failures))
 

@@ -28,6 +28,8 @@ FULL_SWEEP_FINISHED = Gauge("gateway_storage_full_sweep_finished_seconds", "Unix
 FULL_SWEEP_FOLDERS = Counter("gateway_storage_full_sweep_folders_total", "Folders looked through by full sweeps")
 MISSING = Counter("gateway_storage_missing_total", "Objects that a full sweep did not find though they are recorded")
 DELETED = Counter("gateway_storage_deleted_total", "Objects deleted", ["why"])
+for _why in ("instance", "duplicate"):
+    DELETED.labels(_why)  # counts from 0
 RETENTION = Counter("gateway_storage_retention_total", "Studies that retention looked at", ["outcome"])
 RETENTION_STUDIES = Gauge("gateway_storage_retention_studies", "Studies by what retention knows of them", ["state"])
 DAMAGED = Counter("gateway_storage_damaged_total", "Objects whose hash was wrong or that were gone")

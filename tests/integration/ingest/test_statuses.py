@@ -89,7 +89,7 @@ def test_findings_are_kept_with_the_instance(ingest: IngestProcess) -> None:
     """A finding of the first check: B007 in profile xeleris, 0000 in profile gateway (R93, R95)."""
     instance, perfect = ct(1), nm_static(1)
     status = 0xB007 if xeleris(ingest) else 0x0000
-    label = f'gateway_ingest_stored_total{{status="{status:04X}"}}'
+    label = f'gateway_ingest_stored_total{{station="SCANNER1",status="{status:04X}"}}'
     counted = ingest.metric(label)
     assert store(ingest.port, instance) == status
     kept = receipts(ingest)[instance.sop_instance_uid]
