@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass
 
 _TOKENS = re.compile(
-    r"""(?P<space>\s+)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<duration>\[[^\]]*\])|(?P<number>\d+(?:\.\d+)?(?:e\d+)?[smhd]?)
+    r"""(?P<space>\s+)|(?P<text>"(?:[^"\\]|\\.)*")|(?P<duration>\[[^\]]*\])|(?P<number>\d+(?:\.\d+)?(?:e\d+)?[smhdw]?)
     |(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)|(?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^<>=(){},])""",
     re.VERBOSE,
 )
 _GROUPING = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 _OPERATORS = frozenset({"and", "or", "unless", "bool", "offset"})
-_DURATION = re.compile(r"\[(\d+[smhd]|\$__rate_interval|\$__range)\]")
+_DURATION = re.compile(r"\[(\d+[smhdw]|\$__rate_interval|\$__range)\]")
 _PAIRS = {")": "(", "}": "{"}
 
 

@@ -121,3 +121,11 @@ def test_bad_values_are_refused_by_name(values: str, complaint: str) -> None:
     done = helm("template", "release", str(CHART), "--set", values)
     assert done.returncode != 0
     assert complaint in done.stderr
+
+
+def test_dashboards_and_alerts_are_those_of_deploy() -> None:
+    """A chart reads only its own folder; the cure is to copy ``deploy/grafana/*.json`` and ``alerts.yml`` into it."""
+    deploy = CHART.parents[1] / "deploy"
+    originals = [*(deploy / "grafana").glob("*.json"), deploy / "prometheus" / "alerts.yml"]
+    copies = [*(CHART / "files" / "dashboards").glob("*.json"), CHART / "files" / "alerts.yml"]
+    assert {path.name: path.read_text() for path in copies} == {path.name: path.read_text() for path in originals}

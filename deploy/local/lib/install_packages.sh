@@ -32,17 +32,21 @@ if ! install "$@" 2>/dev/null; then
     install "$@"
 fi
 
-# The gateway runs brokers of its own: the packaged one, if it has just come, is not to start with the machine either.
+# do_not_start_with_the_machine PACKAGE UNIT…: the gateway and its tests run servers of their own; the packaged ones, if they
+# have just come, are not to start with the machine either.
 # Where systemd is not installed (yet), packages enable their services by deb-systemd-helper, which serves packages only.
 do_not_start_with_the_machine() {
+    serves=$1
+    shift
     if command -v systemctl >/dev/null; then
         systemctl disable --quiet "$@" || true
     elif command -v deb-systemd-helper >/dev/null; then
-        DPKG_MAINTSCRIPT_PACKAGE=rabbitmq-server deb-systemd-helper disable "$@" >/dev/null || true
+        DPKG_MAINTSCRIPT_PACKAGE=$serves deb-systemd-helper disable "$@" >/dev/null || true
     fi
 }
 for package in "$@"; do
-    if [ "$package" = rabbitmq-server ]; then
-        do_not_start_with_the_machine rabbitmq-server.service epmd.service epmd.socket
-    fi
+    case $package in
+    rabbitmq-server) do_not_start_with_the_machine "$package" rabbitmq-server.service epmd.service epmd.socket ;;
+    prometheus) do_not_start_with_the_machine "$package" prometheus.service ;;
+    esac
 done
