@@ -15,6 +15,7 @@ from private_servers.processes import is_running
 
 from services.cli.names import LISTENING, SERVICES
 from tests.deploy.launching import READY_SECONDS, Launched, launched
+from tests.deploy.upgrade.frozen import every_version
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -49,8 +50,10 @@ def closed_home(tmp_path: Path) -> Path:
 
 
 def test_killed_with_9_leaves_nothing_and_a_second_start_finds_its_data_and_says_what_died(closed_home: Path) -> None:
-    with launched(closed_home) as launcher:
+    with launched(closed_home, "--restore", str(every_version()[-1].folder)) as launcher:
         launcher.wait_ready()
+        with psycopg.connect(launcher.addresses()["database_url"]) as connection:
+            assert connection.execute("select 1 from config.station where title = 'SCANNER1'").fetchone() == (1,)
         running = launcher.command_lines()
         for program in ("bin/postgres", "beam.smp", "epmd", "gateway run storage"):
             assert program in running
