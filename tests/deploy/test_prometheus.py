@@ -20,6 +20,7 @@ import pytest
 import yaml
 from prometheus_client import Info
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from schemas.messages import InstanceReceived
 from schemas.topology import EXCHANGE
@@ -75,9 +76,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServer
         yield running
 
 
+def sent_instances() -> list[Instance]:
+    """What is accepted."""
+    return small_instances(6, seed=71)
+
+
 def cause_everything(gateway: RunningGateway) -> None:
     """Traffic that makes labelled series exist."""
-    instances = small_instances(6, seed=71)
+    instances = sent_instances()
     assert [send(gateway, instance) for instance in instances] == [0] * len(instances)
     bad = ct(seed=7200)
     assert send(gateway, bad, bad.data_set[:-700]) != 0
@@ -175,6 +181,41 @@ def test_declared_metrics_are_what_is_exported(exported: Exported) -> None:
     for name, labels in families().items():
         if name in exported.samples:
             assert exported.samples[name] == labels
+
+
+def test_metrics_tell_what_happened(gateway: RunningGateway) -> None:
+    """Six instances came, one was refused; a rule sent each to three stations, of which one took none."""
+    instances = sent_instances()
+    data = sum(len(instance.data_set) for instance in instances)
+    expected = {
+        "gateway_ingest_stored_total{SCANNER1}": 6,
+        "gateway_ingest_stored_bytes_total{SCANNER1}": data,
+        "gateway_ingest_store_seconds_count{stored}": 6,
+        "gateway_ingest_store_seconds_count{refused}": 1,
+        "gateway_index_received_to_indexed_seconds_count{}": 6,
+        "gateway_forwarder_rule_hits_total{to-all}": 6,
+        "gateway_forwarder_unmatched_total{}": 0,
+        "gateway_forwarder_received_to_delivered_seconds_count{HEALTHY}": 6,
+        "gateway_forwarder_received_to_delivered_seconds_count{REJECTING}": 0,
+        "gateway_forwarder_received_to_delivered_seconds_count{ARCHIVE1}": 6,
+        "gateway_forwarder_sent_bytes_total{HEALTHY}": data,
+        "gateway_forwarder_sent_bytes_total{REJECTING}": 0,
+        "gateway_dead_letters_total{storage.instance-received}": 1,
+    }
+    told = [sample for part in gateway.part_names for sample in samples(gateway, part)]
+    assert {name: counted(told, *name.rstrip("}").split("{")) for name in expected} == expected
+    assert 0 < counted(told, "gateway_forwarder_received_to_delivered_seconds_sum", "HEALTHY") < 6 * 60
+
+
+def samples(gateway: RunningGateway, part: str) -> Iterator[Sample]:
+    """What a process exports."""
+    for family in text_string_to_metric_families(scrape(gateway, part)):
+        yield from family.samples
+
+
+def counted(told: list[Sample], name: str, label: str) -> float:
+    """The sum over all processes of a sample with that value of some label (pure)."""
+    return sum(each.value for each in told if each.name == name and (not label or label in each.labels.values()))
 
 
 def test_no_label_carries_data_from_the_wire(exported: Exported) -> None:
