@@ -84,10 +84,9 @@ async def back_up(
         manifest = _manifest(settings, saved, copied, list_sha256, version)
         missing = await _missing(at, repository, manifest, saved.at)
         await held.execute(QUERIES.snapshot_time)  # raises if deletions were not held off until now
-    await asyncio.to_thread(
-        repository.objects.put_bytes, manifest_key(saved.name), manifest.model_dump_json(indent=1).encode()
-    )
-    forgotten = await asyncio.to_thread(forget, repository, keep) if keep else []
+        document = manifest.model_dump_json(indent=1).encode()
+        await asyncio.to_thread(repository.objects.put_bytes, manifest_key(saved.name), document)
+        forgotten = await asyncio.to_thread(forget, repository, keep) if keep else []
     return {
         "backup": manifest.name,
         "made_at": manifest.made_at,

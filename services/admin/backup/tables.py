@@ -6,12 +6,12 @@ No program of PostgreSQL's is needed, on the machine or in the image.
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from graphlib import TopologicalSorter
 from typing import Any, NamedTuple
 
-from psycopg import IsolationLevel, sql
+from psycopg import AsyncCopy, IsolationLevel, sql
 
 from services.admin.backup.connection import QUERIES
 from services.admin.backup.manifest import LEFT_OUT, SCHEMAS, Manifest, SavedSequence, SavedTable, list_key, table_key
@@ -84,11 +84,22 @@ async def _save_table(
     digest, rows = hashlib.sha256(), 0
     with repository.packing(table_key(backup, table)) as file:
         async with connection.cursor().copy(statement) as copy:
-            async for block in copy:
-                digest.update(block)
-                rows += bytes(block).count(b"\n")  # a line end within a value is written as \n
-                await asyncio.to_thread(file.write, block)
+            async for text in _chunks(copy):
+                digest.update(text)
+                rows += text.count(b"\n")  # a line end within a value is written as \n
+                await asyncio.to_thread(file.write, text)
     return SavedTable(name=table, columns=list(columns), rows=rows, sha256=digest.hexdigest(), months=list(months))
+
+
+async def _chunks(copy: AsyncCopy) -> AsyncIterator[bytes]:
+    """What COPY says, which comes row by row, in larger parts."""
+    gathered = bytearray()
+    async for row in copy:
+        gathered += row
+        if len(gathered) >= CHUNK_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+    yield bytes(gathered)
 
 
 async def _load_table(connection: Connection, repository: Repository, manifest: Manifest, table: SavedTable) -> None:
