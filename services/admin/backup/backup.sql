@@ -1,3 +1,6 @@
+-- name: wait_briefly
+set lock_timeout = '3s'
+
 -- name: hold_off_deletions
 -- For the session: while it is held storage deletes no object (its nothing_is_backed_up), and nobody else backs up.
 select pg_advisory_lock(hashtextextended('dicom-gateway backup', 0))

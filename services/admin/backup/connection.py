@@ -14,7 +14,7 @@ ANSWER_SECONDS = 3600.0
 """The longest silence: an index or the references of a large table are looked through at the end of its COPY."""
 # The text of COPY depends on these, not on who reads it.
 SESSION = (
-    "-c statement_timeout=0 -c lock_timeout=3s -c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres "
+    "-c statement_timeout=0 -c lock_timeout=60s -c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres "
     "-c bytea_output=hex -c client_encoding=UTF8 -c jit=off"
 )
 

@@ -104,6 +104,7 @@ async def back_up(
 
 
 async def _hold_off_deletions(connection: Connection) -> None:
+    await connection.execute(QUERIES.wait_briefly)  # storage looks for an instant, another backup holds it long
     try:
         await connection.execute(QUERIES.hold_off_deletions)
     except psycopg.errors.LockNotAvailable:

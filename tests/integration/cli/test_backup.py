@@ -20,9 +20,11 @@ from services.runtime.objects import Watermark
 from services.runtime.objects_local import LocalStore
 from tests.conftest import fresh_database
 from tests.factories import ct, mr
+from tests.faults.traffic import Beside
 from tests.integration.cli.conftest import Gateway, InThisProcess
 from tests.recorded import Recorder, add_rule_set, add_station
 from tests.s3_server import BUCKET, s3_server
+from tests.waiting import until
 
 OLD = datetime(2024, 2, 29, 12, tzinfo=UTC)
 """Long before the month partitions of a new database."""
@@ -122,6 +124,21 @@ def test_everything_comes_back_and_only_new_objects_are_copied(
         assert (other.home / path.relative_to(gateway.home)).read_bytes() == path.read_bytes()
     actions = [row["action"] for row in other.done("audit", "list", "--action", "backup", "--json").json()]
     assert actions == ["backup.restore", "backup.make", "backup.make"]
+
+
+def test_objects_are_copied_after_the_snapshot(gateway: Gateway, filled: Recorder, database_url: str) -> None:
+    """What is recorded while a backup reads the tables has no row in it but its object: nothing is lost."""
+    place, waits = str(gateway.home / "backups"), "select from pg_locks where not granted"
+    with psycopg.connect(database_url) as busy, psycopg.connect(database_url, autocommit=True) as watching:
+        busy.execute("lock table config.station in access exclusive mode")
+        with Beside(lambda: gateway.done("backup", place)) as backup:
+            until(lambda: watching.execute(waits).fetchone() is not None, limit=30, what="the backup to read stations")
+            filled.record(ct(4))
+            busy.rollback()
+            backup.join(60)
+    manifest = json.loads(next(gateway.home.joinpath("backups/backups").iterdir()).read_text())
+    rows = {table["name"]: table["rows"] for table in manifest["tables"]}
+    assert (rows["storage.identity"], manifest["objects"]) == (3, 4)
 
 
 def test_every_table_is_in_a_backup_or_left_out_on_purpose(gateway: Gateway, database_url: str) -> None:
