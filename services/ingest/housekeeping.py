@@ -43,9 +43,7 @@ class Housekeeping:
 
     async def _watch_age(self) -> None:
         while not await self._runtime.supervisor.pause(AGE_SECONDS):
-            await asyncio.to_thread(
-                self._runtime.objects.ready
-            )  # measures the free space while nothing is received too
+            await asyncio.to_thread(self._runtime.objects.ready)  # the free space is measured when idle, too
             self._configuration.watch_age(self._clock.of_database, database_up=self._runtime.db.available)
 
     async def _sweep_abandoned(self) -> None:
