@@ -902,6 +902,65 @@ COMMENT ON COLUMN config.contact.secret IS 'The key of the signature (HMAC-SHA25
 COMMENT ON COLUMN config.contact.everything_else IS 'It is told of what no contact is named for, too.';
 COMMENT ON COLUMN config.contact.digest_minutes IS 'How long notices are collected from the first one on; 0: not at all.';
 COMMENT ON COLUMN config.contact.quiet IS 'Windows of the week in which only notices of the urgent kinds are sent.';
+CREATE TABLE config.erasure (
+    id uuid NOT NULL,
+    state text DEFAULT 'ASKED'::text NOT NULL,
+    patient_id text,
+    issuer text,
+    patient_hmac text NOT NULL,
+    sought jsonb,
+    why text NOT NULL,
+    forced boolean NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    request uuid,
+    requested_at timestamp with time zone,
+    found jsonb DEFAULT '{}'::jsonb NOT NULL,
+    removed jsonb DEFAULT '{}'::jsonb NOT NULL,
+    remaining jsonb DEFAULT '{}'::jsonb NOT NULL,
+    proof text,
+    proof_sha256 text,
+    CONSTRAINT erasure_names_nobody_when_ended CHECK ((((state = ANY (ARRAY['ASKED'::text, 'RUNNING'::text])) = (num_nonnulls(patient_id, issuer, sought) = 3)) AND ((state = ANY (ARRAY['ASKED'::text, 'RUNNING'::text])) OR (num_nonnulls(patient_id, issuer, sought) = 0)))),
+    CONSTRAINT erasure_proved CHECK (((state = 'ERASED'::text) = (num_nonnulls(proof, proof_sha256) = 2))),
+    CONSTRAINT erasure_state_check CHECK ((state = ANY (ARRAY['ASKED'::text, 'RUNNING'::text, 'ERASED'::text, 'FAILED'::text]))),
+    CONSTRAINT erasure_why_check CHECK ((why <> ''::text))
+);
+COMMENT ON TABLE config.erasure IS 'Patients that are, or were, erased. Who the patient is, and what is looked for, stays until it has ended.';
+COMMENT ON COLUMN config.erasure.patient_hmac IS 'HMAC-SHA256 of issuer and Patient ID under config.erasure_key: tells who knows the ID that it is this patient.';
+COMMENT ON COLUMN config.erasure.found IS 'Rows and objects in the places of other services when it began.';
+COMMENT ON COLUMN config.erasure.removed IS 'Rows removed or blanked in the places of admin, runtime and audit.';
+COMMENT ON COLUMN config.erasure.remaining IS 'What the last look still found, by place; empty: nothing.';
+COMMENT ON COLUMN config.erasure.proof IS 'The proof as JSON, whose SHA-256 is also in the audit.';
+CREATE TABLE config.erasure_item (
+    erasure uuid NOT NULL,
+    sop_instance_uid text NOT NULL,
+    revision integer NOT NULL,
+    study_instance_uid text NOT NULL,
+    series_instance_uid text NOT NULL,
+    sha256 text NOT NULL,
+    size bigint NOT NULL
+);
+COMMENT ON TABLE config.erasure_item IS 'Contents that a running erasure removes; its proof has them when it has ended.';
+CREATE VIEW config.erasure_item_view AS
+ SELECT erasure_item.erasure,
+    erasure_item.sop_instance_uid,
+    erasure_item.revision,
+    erasure_item.study_instance_uid
+   FROM config.erasure_item;
+CREATE TABLE config.erasure_key (
+    alone boolean DEFAULT true NOT NULL,
+    key bytea DEFAULT sha256(convert_to(((gen_random_uuid())::text || (gen_random_uuid())::text), 'UTF8'::name)) NOT NULL,
+    CONSTRAINT erasure_key_alone_check CHECK (alone)
+);
+CREATE VIEW config.erasure_view AS
+ SELECT erasure.id,
+    erasure.state,
+    erasure.patient_id,
+    erasure.issuer,
+    erasure.asked_at
+   FROM config.erasure;
 CREATE TABLE config.failed_login (
     at timestamp with time zone DEFAULT now() NOT NULL,
     name text NOT NULL,
@@ -1073,9 +1132,9 @@ CREATE TABLE config.request (
     body jsonb NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'complete'::text, 'route'::text, 'first'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'correct'::text, 'retry-commitment'::text, 'cancel-commitment'::text])))
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'retrieve'::text, 'retry'::text, 'cancel'::text, 'complete'::text, 'route'::text, 'first'::text, 'retry-deliveries'::text, 'cancel-deliveries'::text, 'reroute-deliveries'::text, 'delete'::text, 'retention'::text, 'correct'::text, 'retry-commitment'::text, 'cancel-commitment'::text, 'erase'::text])))
 );
-COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel, complete, route, first the forwarder, delete, retention, correct storage, the others commitment. Each answers in its own request_done.';
+COMMENT ON TABLE config.request IS 'What people ask a service to do: send, retrieve, retry, cancel, complete, route, first the forwarder, delete, retention, correct storage, erase everybody who keeps something of the patient, the others commitment. Each answers in its own request_done.';
 CREATE VIEW config.request_view AS
  SELECT request.id,
     request.kind,
@@ -1439,6 +1498,16 @@ CREATE TABLE index.reconciled (
     through timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     CONSTRAINT reconciled_only_row_check CHECK (only_row)
 );
+CREATE TABLE index.request_done (
+    request uuid NOT NULL,
+    done_at timestamp with time zone DEFAULT now() NOT NULL,
+    result jsonb NOT NULL
+);
+CREATE VIEW index.request_done_view AS
+ SELECT request_done.request,
+    request_done.done_at,
+    request_done.result
+   FROM index.request_done;
 CREATE VIEW index.search_view AS
  SELECT s.study_instance_uid,
     p.patient_id,
@@ -2843,6 +2912,12 @@ ALTER TABLE ONLY config.called_title
     ADD CONSTRAINT called_title_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY config.contact
     ADD CONSTRAINT contact_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY config.erasure_item
+    ADD CONSTRAINT erasure_item_pkey PRIMARY KEY (erasure, sop_instance_uid, revision);
+ALTER TABLE ONLY config.erasure_key
+    ADD CONSTRAINT erasure_key_pkey PRIMARY KEY (alone);
+ALTER TABLE ONLY config.erasure
+    ADD CONSTRAINT erasure_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY config.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY config.hold
@@ -2887,6 +2962,8 @@ ALTER TABLE ONLY index.patient
     ADD CONSTRAINT patient_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY index.reconciled
     ADD CONSTRAINT reconciled_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY index.request_done
+    ADD CONSTRAINT request_done_pkey PRIMARY KEY (request);
 ALTER TABLE ONLY index.series
     ADD CONSTRAINT series_pkey PRIMARY KEY (study_instance_uid, series_instance_uid);
 ALTER TABLE ONLY index.study
@@ -3093,6 +3170,8 @@ CREATE INDEX report_default_object_key_idx ON commitment.report_default USING bt
 CREATE INDEX report_transaction ON ONLY commitment.report USING btree (transaction_uid);
 CREATE INDEX report_default_transaction_uid_idx ON commitment.report_default USING btree (transaction_uid);
 CREATE INDEX action_begun ON config.action USING btree (begun_at);
+CREATE INDEX erasure_asked ON config.erasure USING btree (asked_at DESC, id);
+CREATE UNIQUE INDEX erasure_open ON config.erasure USING btree (patient_hmac) WHERE (state = ANY (ARRAY['ASKED'::text, 'RUNNING'::text]));
 CREATE INDEX failed_login_address ON config.failed_login USING btree (address, at);
 CREATE INDEX failed_login_name ON config.failed_login USING btree (name, at);
 CREATE UNIQUE INDEX hold_open ON config.hold USING btree (kind, name) WHERE (ended_at IS NULL);
@@ -3189,6 +3268,10 @@ CREATE INDEX retrieval_source ON routing.retrieval USING btree (source);
 CREATE UNIQUE INDEX dead_letter_once ON runtime.dead_letter USING btree (queue, fingerprint) WHERE (state = 'PARKED'::text);
 CREATE INDEX outbox_unpublished ON ONLY runtime.outbox USING btree (attempts, id) WHERE (published_at IS NULL);
 CREATE INDEX outbox_default_attempts_id_idx ON runtime.outbox_default USING btree (attempts, id) WHERE (published_at IS NULL);
+CREATE INDEX outbox_replayed ON ONLY runtime.outbox USING btree (id) WHERE (exchange = ''::text);
+CREATE INDEX outbox_default_id_idx ON runtime.outbox_default USING btree (id) WHERE (exchange = ''::text);
+CREATE INDEX fact_patient ON ONLY storage.fact USING btree ("left"((facts #>> '{values,00100020,0}'::text[]), 256));
+CREATE INDEX fact_default_left_idx ON storage.fact_default USING btree ("left"((facts #>> '{values,00100020,0}'::text[]), 256));
 CREATE INDEX identity_hidden ON ONLY storage.identity USING btree (state_at) WHERE (state = ANY (ARRAY['DELETING'::text, 'DELETED'::text]));
 CREATE INDEX identity_00_state_at_idx ON storage.identity_00 USING btree (state_at) WHERE (state = ANY (ARRAY['DELETING'::text, 'DELETED'::text]));
 CREATE INDEX identity_study ON ONLY storage.identity USING btree (study_instance_uid);
@@ -3324,7 +3407,9 @@ ALTER INDEX routing.evaluation_unmatched ATTACH PARTITION routing.evaluation_def
 ALTER INDEX routing.evaluation_late ATTACH PARTITION routing.evaluation_default_received_at_idx1;
 ALTER INDEX routing.evaluation_instance ATTACH PARTITION routing.evaluation_default_sop_instance_uid_idx;
 ALTER INDEX runtime.outbox_unpublished ATTACH PARTITION runtime.outbox_default_attempts_id_idx;
+ALTER INDEX runtime.outbox_replayed ATTACH PARTITION runtime.outbox_default_id_idx;
 ALTER INDEX runtime.outbox_pkey ATTACH PARTITION runtime.outbox_default_pkey;
+ALTER INDEX storage.fact_patient ATTACH PARTITION storage.fact_default_left_idx;
 ALTER INDEX storage.fact_pkey ATTACH PARTITION storage.fact_default_pkey;
 ALTER INDEX storage.identity_pkey ATTACH PARTITION storage.identity_00_pkey;
 ALTER INDEX storage.identity_sop_instance_uid_sha256_key ATTACH PARTITION storage.identity_00_sop_instance_uid_sha256_key;
@@ -3406,6 +3491,8 @@ ALTER TABLE ONLY commitment.attempt
     ADD CONSTRAINT attempt_commitment_fkey FOREIGN KEY (commitment) REFERENCES commitment.commitment(id);
 ALTER TABLE ONLY commitment.commitment
     ADD CONSTRAINT commitment_repeats_fkey FOREIGN KEY (repeats) REFERENCES commitment.commitment(id);
+ALTER TABLE ONLY config.erasure_item
+    ADD CONSTRAINT erasure_item_erasure_fkey FOREIGN KEY (erasure) REFERENCES config.erasure(id);
 ALTER TABLE ONLY config.notice
     ADD CONSTRAINT notice_event_fkey FOREIGN KEY (event) REFERENCES config.notice_event(id) ON DELETE CASCADE;
 ALTER TABLE ONLY config.pull

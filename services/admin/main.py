@@ -11,6 +11,7 @@ from services.admin.access.sessions import Lifetime
 from services.admin.access.tidying import tidying
 from services.admin.audit_messages.sending import Sender
 from services.admin.audit_messages.settings import SyslogSettings
+from services.admin.erasing.carrying_out import Erasing
 from services.admin.notices.notifying import notify
 from services.admin.observation import observe
 from services.admin.pulling.pulls import pulling
@@ -50,6 +51,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
         supervisor.spawn("pulling", lambda: pulling(runtime, profile))
     provider = _provider(oidc) if oidc.issuer else None
     desk = Desk(runtime, settings, profile, provider)
+    supervisor.spawn("erasures", Erasing(runtime, desk.pictures.forget).run)
     notify(runtime, desk.notices)
     runtime.health.serve(site(desk, live))
     yield

@@ -28,6 +28,7 @@ COMMANDS = {
     "jobs": "jobs",
     "commitments": "commitments",
     "studies": "studies",
+    "patients": "patients",
     "where": "where",
     "status": "status",
     "dead": "dead",

@@ -1,6 +1,6 @@
-"""What people ask for (retry, cancel), carried out once: the answer in ``commitment.request_done`` is the effect."""
+"""What people ask for, carried out once: the answer in ``commitment.request_done`` is the effect."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,10 +20,10 @@ CANCELED_BY = "cancelled by "
 
 
 class Requests(CarryOut):
-    """The use cases *retry* and *cancel*."""
+    """The use cases *retry*, *cancel* and *erase*."""
 
     def __init__(self, database: Database, stations: Stations, profile: Profile) -> None:
-        kinds = {"retry-commitment": self._retry, "cancel-commitment": self._cancel}
+        kinds = {"retry-commitment": self._retry, "cancel-commitment": self._cancel, "erase": _erase}
         super().__init__(database, QUERIES, kinds, stations.refresh)
         self._stations, self._profile = stations, profile
 
@@ -48,10 +48,22 @@ class Requests(CarryOut):
                 f"commitment {found['id']} is {found['state']} and closed: only open ones can be cancelled; look with "
                 "'gateway commitments list'"
             )
-        parameters = {"commitment": found["id"], "reason": f"{CANCELED_BY}{row['requested_by']}"[:500]}
-        await connection.execute(QUERIES.cancel, parameters)
-        await changes.announce(connection, [found["id"]])
+        await _give_up(connection, [found["id"]], row["requested_by"])
         return {"commitment": str(found["id"])}
+
+
+async def _erase(connection: Connection, row: DictRow) -> dict[str, Any]:
+    """Of a patient that is erased nothing is asked any more; reports and flags name UIDs alone, and stay."""
+    named = {"erasure": row["body"]["erasure"]}
+    found = await (await connection.execute(QUERIES.lock_open_of_erasure, named)).fetchall()
+    await _give_up(connection, [each["id"] for each in found], row["requested_by"])
+    return {"commitments": len(found)}
+
+
+async def _give_up(connection: Connection, commitments: Sequence[UUID], by: str) -> None:
+    for commitment in commitments:
+        await connection.execute(QUERIES.cancel, {"commitment": commitment, "reason": f"{CANCELED_BY}{by}"[:500]})
+    await changes.announce(connection, commitments)
 
 
 async def repeat(

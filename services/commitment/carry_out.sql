@@ -51,3 +51,12 @@ update commitment.commitment set
     state = 'FAILURE', reason = %(reason)s, finished_at = coalesce(finished_at, now()), closed_at = now(),
     lease_until = null
 where id = %(commitment)s and closed_at is null
+
+-- name: lock_open_of_erasure
+select c.id from commitment.commitment c
+where c.closed_at is null and c.finished_at is null
+  and exists (select from commitment.item i
+              join config.erasure_item_view t on t.sop_instance_uid = i.sop_instance_uid and t.revision = i.revision
+              where i.commitment = c.id and t.erasure = %(erasure)s::uuid)
+order by c.id
+for update of c

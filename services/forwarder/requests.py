@@ -9,6 +9,7 @@ from psycopg.rows import DictRow
 
 from services.forwarder import jobs, metrics, plans, retrieval_requests
 from services.forwarder.configuration import Configuration
+from services.forwarder.erasure import Erasing
 from services.forwarder.evaluation import Evaluator
 from services.forwarder.many import Many
 from services.forwarder.planning import PRIORITIES, JobKey, Planned, SentAs, instance
@@ -24,7 +25,8 @@ CANCELABLE = frozenset({"QUEUED", "ACTIVE"})
 
 
 class Requests(CarryOut):
-    """The use cases *send*, *retrieve*, *retry*, *cancel*, *complete*, *route* and *first*; those of many at once."""
+    """The use cases *send*, *retrieve*, *retry*, *cancel*, *complete*, *route*, *first* and
+    *erase*; those of many at once."""
 
     def __init__(self, database: Database, configuration: Configuration, evaluator: Evaluator) -> None:
         many = Many(configuration)
@@ -39,6 +41,7 @@ class Requests(CarryOut):
             "retry-deliveries": many.retry,
             "cancel-deliveries": many.cancel,
             "reroute-deliveries": many.reroute,
+            "erase": Erasing(many).erase,
         }
         super().__init__(database, QUERIES, kinds, configuration.refresh)
         self._configuration = configuration

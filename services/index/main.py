@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from schemas.topology import INDEX_INSTANCE_DELETED, INDEX_INSTANCE_STORED
+from services.index.erasure import Requests
 from services.index.handlers import Indexer
 from services.index.settings import IndexSettings
 from services.runtime import reconcile
 from services.runtime.app import Runtime
 
+REQUESTS_SECONDS = 5.0
+
 
 @asynccontextmanager
 async def service(runtime: Runtime) -> AsyncIterator[None]:
-    """Consume ``instance.stored`` and ``instance.deleted`` and reconcile until the block ends."""
+    """Consume ``instance.stored`` and ``instance.deleted``, reconcile, and erase until the block ends."""
     settings = IndexSettings.load()
     indexer = Indexer(runtime.db, settings)
 
@@ -28,4 +31,6 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     ):
         await runtime.bus.consume(queue, handler, batch=settings.batch, while_available=runtime.db)
     reconcile.every(runtime, "index", settings.reconcile_seconds, run_reconcile, broker_away)
+    requests = Requests(runtime.db, settings)
+    reconcile.every(runtime, "index requests", REQUESTS_SECONDS, requests.reconcile, broker_away)
     yield

@@ -1,4 +1,4 @@
-"""What people ask storage for: delete, correct, and what retention would do."""
+"""What people ask storage for: delete, correct, erase, and what retention would do."""
 
 import asyncio
 import json
@@ -13,6 +13,7 @@ from services.runtime.requests import CarryOut, Refused
 from services.storage import records, retention
 from services.storage.corrections import Corrector, NotCorrectable, correction
 from services.storage.deletion import Uncommitted, delete_instances
+from services.storage.erasure import erase
 from services.storage.records import QUERIES
 from services.storage.retention_policy import Policy
 from services.storage.settings import StorageSettings
@@ -21,12 +22,15 @@ MOST_PREVIEWED: Final = 1000
 
 
 class Requests(CarryOut):
-    """The use cases *delete*, *correct*, *retention* (a preview). ``commitment``: whether the profile asks for it."""
+    """The use cases *delete*, *correct*, *erase*, *retention* (a preview). ``commitment``: whether the profile asks for
+    it."""
 
     def __init__(
         self, database: Database, settings: StorageSettings, corrector: Corrector, *, commitment: bool
     ) -> None:
-        carried_out = {"delete": self._delete, "correct": self._correct, "retention": self._retention}
+        carried_out = {
+            "delete": self._delete, "correct": self._correct, "retention": self._retention, "erase": erase,
+        }  # fmt: skip
         super().__init__(database, QUERIES, carried_out)
         self._settings, self._commitment, self._corrector = settings, commitment, corrector
         self._written: dict[UUID, list[InstanceReceived] | NotCorrectable] = {}

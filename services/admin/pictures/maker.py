@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Final
@@ -62,6 +63,12 @@ class Pictures:
             raise Refused(f"no picture: {answer[1:].decode()}")
         self._keep(wanted, answer[1:])
         return answer[1:]
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Keep no picture of these objects."""
+        gone = set(keys)
+        for wanted in [each for each in self._kept if each[0] in gone]:
+            del self._kept[wanted]
 
     def _ask(self, runtime: Runtime, wanted: Wanted) -> bytes:
         """Blocks."""

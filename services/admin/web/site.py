@@ -16,6 +16,7 @@ from services.admin.web.api import (
     contacts,
     counts,
     dead_letters,
+    erasures,
     imports,
     instances,
     jobs,
@@ -51,6 +52,7 @@ from services.admin.web.pages import (
 from services.admin.web.pages import audit as audit_page
 from services.admin.web.pages import commitments as commitments_page
 from services.admin.web.pages import counts as counts_page
+from services.admin.web.pages import erasures as erasures_page
 from services.admin.web.pages import imports as imports_page
 from services.admin.web.pages import job_actions as job_actions_page
 from services.admin.web.pages import jobs as jobs_page
@@ -86,6 +88,7 @@ API: Final = (
     rules,
     commitments,
     dead_letters,
+    erasures,
     unmatched,
     titles,
     contacts,
@@ -110,6 +113,7 @@ PAGES: Final = (
     jobs_page,
     patients_page,
     patient_actions,
+    erasures_page,
     imports_page,
     remote,
     *RULES,

@@ -62,6 +62,15 @@ operator  POST  /patients/correct/begin
 operator  GET   /patients/correct
 operator  POST  /patients/correct/preview
 operator  POST  /patients/correct
+admin     GET   /patients/studies/{uid}/erase
+admin     POST  /patients/studies/{uid}/erase
+admin     GET   /patients/erasures
+admin     GET   /patients/erasures/{number}/proof
+admin     POST  /api/v1/erasures
+admin     POST  /api/v1/erasures/preview
+admin     GET   /api/v1/erasures
+admin     GET   /api/v1/erasures/{number}
+admin     GET   /api/v1/erasures/{number}/proof
 operator  GET   /import
 viewer    GET   /api/v1/stations/{title}/outages
 operator  POST  /api/v1/imports
