@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.schedule import MOST_WINDOWS, canonical
+from services.admin.given_fields import changes_of, fields_of
 from services.runtime.errors import UsageError
 
 USUALLY_RETRIED: Final = ("A7xx", "0110", "0213")
@@ -209,8 +210,9 @@ class Station(BaseModel):
 
 def build(fields: Mapping[str, Any]) -> Station:
     """A station of these fields. Raises ``UsageError`` that lists every impossible value with its cure."""
+    known = fields_of(Station, f"station {fields.get('title', '')!s}", fields)
     try:
-        return Station.model_validate(dict(fields))
+        return Station.model_validate(known)
     except ValidationError as error:
         faults = [fault_text(dict(fault)) for fault in error.errors(include_url=False)]
         raise UsageError("\n".join(f"station {fields.get('title', '')!s}: {fault}" for fault in faults)) from None
@@ -218,7 +220,7 @@ def build(fields: Mapping[str, Any]) -> Station:
 
 def changed(station: Station, fields: Mapping[str, Any]) -> Station:
     """The station with some fields changed. Raises ``UsageError``."""
-    return build(station.model_dump() | dict(fields))
+    return build(station.model_dump() | changes_of("title", station.title, fields))
 
 
 def contradictions(station: Station, others: Iterable[Station]) -> list[str]:

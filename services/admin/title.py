@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.admin.given_fields import fields_of
 from services.admin.station import Title, fault_text
 from services.runtime.errors import UsageError
 
@@ -22,8 +23,9 @@ class OwnTitle(BaseModel):
 
 def build(fields: Mapping[str, Any]) -> OwnTitle:
     """A title of these fields. Raises ``UsageError`` that lists every impossible value."""
+    known = fields_of(OwnTitle, f"title {fields.get('title', '')!s}", fields)
     try:
-        return OwnTitle.model_validate(dict(fields))
+        return OwnTitle.model_validate(known)
     except ValidationError as error:
         faults = [fault_text(dict(fault)) for fault in error.errors(include_url=False)]
         raise UsageError("\n".join(f"title {fields.get('title', '')!s}: {fault}" for fault in faults)) from None

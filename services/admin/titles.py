@@ -5,6 +5,7 @@ from typing import Any
 
 from services.admin.changes import Change, change
 from services.admin.errors import NotFound, Refused
+from services.admin.given_fields import changes_of
 from services.admin.sql import SQL
 from services.admin.station_rows import all_stations, title_of
 from services.admin.title import OwnTitle, build, contradictions
@@ -38,7 +39,7 @@ async def set_fields(
     async def work(opened: Change) -> OwnTitle:
         before = _found(await all_titles(opened.conn), wanted)
         judge(before)
-        after = build(before.model_dump() | dict(fields))
+        after = build(before.model_dump() | changes_of("title", wanted, fields))
         await _put(opened, after, profile)
         await opened.record("title.set", wanted, before.model_dump(), after.model_dump())
         return after

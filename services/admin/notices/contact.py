@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from schemas.schedule import MOST_WINDOWS, canonical, opening
+from services.admin.given_fields import fields_of
 from services.admin.notices.kinds import HAPPENING, Channel, Event, Kind
 from services.admin.station import Title, fault_text
 from services.runtime.errors import UsageError
@@ -131,8 +132,9 @@ class Addressee(Contact):
 
 def build(fields: Mapping[str, Any]) -> Contact:
     """A contact of these fields. Raises ``UsageError`` that lists every impossible value."""
+    known = fields_of(Contact, f"contact {fields.get('name', '')!s}", fields)
     try:
-        return Contact.model_validate(dict(fields))
+        return Contact.model_validate(known)
     except ValidationError as error:
         faults = [fault_text(dict(fault)) for fault in error.errors(include_url=False)]
         raise UsageError("\n".join(f"contact {fields.get('name', '')!s}: {fault}" for fault in faults)) from None

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from services.admin.changes import audit
 from services.admin.errors import NotFound, Refused
+from services.admin.given_fields import changes_of
 from services.admin.notices.contact import Addressee, Contact, build, contradictions, valid_name
 from services.admin.station_rows import all_stations
 from services.runtime.db import Connection, Database, load_queries
@@ -50,7 +51,7 @@ async def set_fields(
     async def work(conn: Connection) -> Kept:
         before, secret = await _found(conn, wanted)
         judge(before)
-        after = build(before.model_dump() | dict(fields) | {"name": wanted})
+        after = build(before.model_dump() | changes_of("name", wanted, fields))
         await _judge(conn, after, before)
         made = _secret() if after.webhook and secret is None else None
         await conn.execute(QUERIES.update_contact, _row(after, made))

@@ -39,8 +39,9 @@ def read(cursor: str | None, key_of: Callable[[str], Any]) -> dict[str, Any]:
         return {"after_at": None, "after_key": None}
     try:
         at, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if "\0" in key:
+        if not isinstance(key, str) or "\0" in key:
             raise ValueError("no key of ours")
+        key.encode()  # half of a surrogate pair is no text
         return {"after_at": datetime.fromisoformat(at), "after_key": key_of(key)}
     except (ValueError, TypeError, binascii.Error):
         raise UsageError("cursor: it is none of ours; begin again without one") from None

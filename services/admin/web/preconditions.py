@@ -44,7 +44,8 @@ def require(given: str | None, document: Any) -> None:
     """Raises ``NoPrecondition``, or ``Changed`` if the thing is another than was seen."""
     if given is None:
         raise NoPrecondition("send the ETag of what you saw as If-Match, so that no one's change is lost")
-    if given not in ("*", tag_of(document)):
+    named = {each.strip() for each in given.split(",")}  # weak ones match nothing (RFC 9110 13.1.1)
+    if named.isdisjoint({"*", tag_of(document)}):
         raise Changed("it was changed meanwhile: load it again and repeat your edit")
 
 

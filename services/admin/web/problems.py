@@ -77,7 +77,7 @@ def _errors(error: GatewayError) -> Sequence[dict[str, Any]]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)  # noqa: S101 - it is registered for that
-    if isinstance(error, NotLoggedIn) and not request.url.path.startswith(API):
+    if isinstance(error, NotLoggedIn) and not _by_program(request):
         return _to_login(request)
     return told(request, problem_of(error))
 
@@ -99,12 +99,17 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def told(request: Request, problem: Problem) -> Response:
     """A problem as who asked reads it: a document, a page or a message beside one."""
-    if request.url.path.startswith(API):
+    if _by_program(request):
         headers = {"WWW-Authenticate": "Bearer"} if problem.status == HTTPStatus.UNAUTHORIZED else {}
         return JSONResponse(problem.document(), problem.status, headers, PROBLEM)
     if in_part(request):
         return message(request, problem.detail, bad=True, code=problem.status)
     return page(request, "problem.html", code=problem.status, problem=problem)
+
+
+def _by_program(request: Request) -> bool:
+    """Whether a program asks, which reads no pages: by the API, or for what changes with its key."""
+    return request.url.path.startswith(API) or "Authorization" in request.headers
 
 
 def _to_login(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """What holds for everything the desk answers: problems, headers, entity tags, lists, hostile text, the audit."""
 
+import base64
 import json
 import re
 from dataclasses import replace
@@ -56,7 +57,9 @@ async def test_every_kind_of_error_is_a_problem(desk: Desk) -> None:
     assert "A" * 17 in problem(wrong, 422)
     faulty = await admin.get("/api/v1/jobs?limit=0&state=lost")
     assert {each["place"] for each in faulty.json()["errors"]} == {"query.limit", "query.state"}
-    assert "begin again" in problem(await admin.get("/api/v1/jobs?cursor=bad"), 422)
+    for cursor in ("bad", base64.urlsafe_b64encode(json.dumps(["2026-11-29", ["a"]]).encode()).decode()):
+        assert "begin again" in problem(await admin.get(f"/api/v1/jobs?cursor={cursor}"), 422)
+    problem(await nobody.get("/events", headers={"Authorization": "Bearer gw_none"}), 401)
     problem(await admin.post("/api/v1/stations", content=b"{", headers={"Content-Type": "application/json"}), 422)
     await desk.database.close()
     problem(await admin.get("/api/v1/jobs"), 503)
@@ -117,8 +120,25 @@ async def test_an_edit_is_refused_if_the_station_was_changed_since_it_was_seen(d
     assert form.status_code == 412
     now = (await desk.admin.get("/api/v1/stations/CT1")).json()
     assert (now["port"], now["description"]) == (105, "")
-    gone = await desk.admin.delete("/api/v1/stations/CT1", headers={"If-Match": first.headers["ETag"]})
-    assert gone.status_code == 204
+    either = {"If-Match": f'"another", {first.headers["ETag"]}'}
+    assert (await desk.admin.delete("/api/v1/stations/CT1", headers=either)).status_code == 204
+
+
+async def test_an_edit_changes_nothing_but_what_it_names(desk: Desk) -> None:
+    """Not another thing by its name, and nothing without a word about a field that is written wrong."""
+    contact = {"name": "it", "mails": ["it@example.org"], "everything_else": True}
+    for path, name, thing in (
+        ("stations", "title", STATION), ("titles", "title", {"title": "CT1"}), ("contacts", "name", contact),
+    ):  # fmt: skip
+        for other in (thing[name], "CT2"):
+            assert (await desk.admin.post(f"/api/v1/{path}", json=thing | {name: other})).status_code == 201
+        before = (await desk.admin.get(f"/api/v1/{path}/CT2")).json()
+        here, seen = f"/api/v1/{path}/{thing[name]}", {"If-Match": "*"}
+        for wrong, told in (({name: "CT2"}, "keeps its"), ({"prot": 1}, "it has no field prot")):
+            assert told in problem(await desk.admin.patch(here, json=wrong, headers=seen), 422)
+        assert "no field prot" in problem(await desk.admin.post(f"/api/v1/{path}", json=thing | {"prot": 1}), 422)
+        assert (await desk.admin.get(f"/api/v1/{path}/CT2")).json() == before
+        assert (await desk.admin.patch(here, json={name: thing[name]}, headers=seen)).status_code == 200
 
 
 async def test_a_title_is_edited_as_it_was_seen(desk: Desk) -> None:

@@ -40,9 +40,7 @@ async def change_title(
 ) -> OwnTitle:
     """Change who may call it, and over how many associations."""
     profile = desk.runtime.settings.profile
-    changed = await titles.set_fields(
-        desk.database, principal.actor, title, fields | {"title": title}, profile, as_seen(if_match)
-    )
+    changed = await titles.set_fields(desk.database, principal.actor, title, fields, profile, as_seen(if_match))
     return tagged(response, changed)
 
 
