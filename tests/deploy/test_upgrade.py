@@ -1,7 +1,12 @@
 """From each released schema version, frozen in ``upgrade/``: migrated, served, and still fit for the old code."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -9,9 +14,8 @@ from private_servers.postgresql import PrivatePostgresql
 from private_servers.rabbitmq import PrivateRabbitmq
 
 from schemas.database.version import SCHEMA_VERSION
-from services.runtime.migrate import migrations
 from tests.conftest import fresh_database
-from tests.deploy.upgrade.frozen import Frozen, contains, every_version, not_understood
+from tests.deploy.upgrade.frozen import Frozen, contains, every_version, not_understood, statements
 from tests.factories import ct
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
@@ -22,6 +26,8 @@ from tests.stations.retriever import Retriever
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(240)
+BEHIND = ("storage", "index", "forwarder", "commitment")
+"""The services behind ingest."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +59,24 @@ def upgraded(
             rabbitmq.delete_virtual_host(name)
 
 
-def test_the_old_code_still_understands_the_new_schema(upgraded: Upgraded) -> None:
-    """While an upgrade rolls, processes of both work with one database: each of their statements finds what it names,
-    and a row that they write lacks nothing. A schema that says it is not for them is left alone by them."""
-    frozen, gateway = upgraded.frozen, upgraded.gateway
-    if max(each.oldest_code for each in migrations()) > frozen.version:
+@pytest.fixture
+def old_code(upgraded: Upgraded, tmp_path: Path) -> Path:
+    """Where the code of that version lies, if the new schema allows it."""
+    if not upgraded.frozen.runs_on:
         pytest.skip("the schema says that it is not for that code, which then leaves it alone")
-    assert len(frozen.statements) > 500
+    upgraded.frozen.unpack(tmp_path)
+    return tmp_path
+
+
+def test_the_old_code_understands_the_new_schema(upgraded: Upgraded, old_code: Path) -> None:
+    """While an upgrade rolls, processes of both work with one database: each of their statements finds what it names,
+    and a row that they write lacks nothing."""
+    frozen, gateway = upgraded.frozen, upgraded.gateway
+    asked = statements(old_code)
+    assert len(asked) > 500
     with psycopg.connect(gateway.database_url, autocommit=True) as connection:
         assert not_understood(connection, "select no_such_column from config.station") is not None
-        faults = {name: not_understood(connection, text) for name, text in frozen.statements.items()}
+        faults = {name: not_understood(connection, text) for name, text in asked.items()}
         assert {name: fault for name, fault in faults.items() if fault} == {}
         wanted = connection.execute(
             "select table_schema || '.' || table_name, column_name from information_schema.columns "
@@ -99,3 +113,36 @@ def test_what_the_old_code_left_is_told_served_and_gone_on_with(upgraded: Upgrad
         waiting = "select from routing.delivery where state not in ('DELIVERED', 'SUPERSEDED')"
         until(lambda: not gateway.rows(waiting) and ledger.settled(gateway), limit=60, what="what waited and what came")
         assert archive.digests(ct(900, study=9).sop_instance_uid) == set(ledger.attempted.values())
+
+
+@contextmanager
+def running_old(gateway: RunningGateway, code: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process of the old code in the place of the new one's; killed at the end if it still runs."""
+    command = [sys.executable, "-m", "services.cli", "run", *BEHIND]
+    environment = {**gateway.environment(), "PYTHONPATH": str(code)}
+    with (gateway.home / "old.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=code, env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_the_old_code_goes_on_with_the_new_schema(upgraded: Upgraded, old_code: Path) -> None:
+    """The schema is migrated first, as an upgrade does it; what comes then is recorded, indexed, routed and delivered
+    by a process that is still of the version before."""
+    gateway, ledger = upgraded.gateway, Ledger()
+    for name in BEHIND:
+        if name in gateway.parts:
+            gateway.stop(name)
+    if "ingest-1" not in gateway.parts:
+        gateway.launch("ingest-1")
+    with StationReceiver("ARCHIVE1") as archive, running_old(gateway, old_code) as process:
+        gateway.cli("station", "set", "ARCHIVE1", "--port", str(archive.port))
+        gateway.wait_ready(["ingest-1"])
+        Traffic(gateway.dicom_port, ledger).send([ct(901, study=9)])
+        until(lambda: ledger.settled(gateway), limit=60, what="it to be recorded, indexed and delivered")
+        assert archive.digests(ct(901, study=9).sop_instance_uid) == set(ledger.attempted.values())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, (gateway.home / "old.log").read_text()[-3000:]

@@ -3,14 +3,12 @@ tests.deploy.upgrade.freeze``. It runs a gateway for half a minute and writes ``
 
 import hashlib
 import json
+import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any
-
-import psycopg
 
 from schemas.database.version import SCHEMA_VERSION
-from tests.deploy.upgrade.frozen import HERE, statements_of_this_code
+from tests.deploy.upgrade.frozen import CODE, HERE
 from tests.factories import Instance, ct, mr, nm_gated_tomo
 from tests.forked import REPOSITORY
 from tests.running_gateway import RunningGateway, running_gateway
@@ -49,11 +47,13 @@ def main() -> None:
         sent = _fill(gateway)
         answers = {" ".join(words): gateway.json(*words) for words in _asked(sent)}
         gateway.cli("backup", str(target.relative_to(REPOSITORY)))  # the audit keeps the place
-        with psycopg.connect(gateway.database_url) as connection:
-            statements = statements_of_this_code(connection)
     hashes = {one.sop_instance_uid: hashlib.sha256(one.data_set).hexdigest() for one in sent}
-    for name, content in (("answers", answers), ("sent", hashes), ("statements", statements)):
-        _write(target / f"{name}.json", content)
+    for name, content in (("answers", answers), ("sent", hashes)):
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        target.joinpath(f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+    with tarfile.open(target / CODE, "w:xz") as packed:
+        for package in ("services", "schemas"):
+            packed.add(REPOSITORY / package, package, filter=_plain)
 
 
 def _fill(gateway: RunningGateway) -> list[Instance]:
@@ -95,8 +95,11 @@ def _asked(sent: list[Instance]) -> list[tuple[str, ...]]:
     return [*lists, *more, *(("where", one.sop_instance_uid) for one in sent)]
 
 
-def _write(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Without what Python makes, and whose it is here."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return None if "__pycache__" in entry.name else entry
 
 
 if __name__ == "__main__":

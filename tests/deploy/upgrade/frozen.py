@@ -1,20 +1,23 @@
-"""A schema version as it was released: a backup made then, what its commands answered, and the statements of its code.
+"""A schema version as it was released: a backup made then, what its commands answered, and its code.
 
-``tests/deploy/upgrade/NNNN`` holds one each, made by ``freeze.py``, and never changes.
+``tests/deploy/upgrade/NNNN`` holds one each, made by ``freeze.py``, and never changes. The code may go when no schema
+allows it any more.
 """
 
 import json
 import re
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from services.runtime.queries import load_queries
+from services.runtime.migrate import migrations
+from services.runtime.queries import parse_queries
 
 HERE = Path(__file__).parent
-SERVICES = Path(__file__).resolve().parents[3] / "services"
+CODE = "code.tar.xz"
 NAMED = re.compile(r"%\((\w+)\)s")
 
 
@@ -49,25 +52,28 @@ class Frozen:
         return found
 
     @property
-    def statements(self) -> dict[str, str]:
-        """The SQL of its code, by file and name."""
-        found: dict[str, str] = json.loads((self.folder / "statements.json").read_text())
-        return found
+    def runs_on(self) -> bool:
+        """Whether today's schema allows its code. What is not allowed leaves the database alone."""
+        return self.version >= max(each.oldest_code for each in migrations())
+
+    def unpack(self, folder: Path) -> None:
+        """Its code: the packages ``services`` and ``schemas``."""
+        with tarfile.open(self.folder / CODE) as packed:
+            packed.extractall(folder, filter="data")
+
+
+def statements(code: Path) -> dict[str, str]:
+    """Every SQL statement of some code that stands by itself, by file and name."""
+    found = {}
+    for file in sorted(code.joinpath("services").rglob("*.sql")):
+        queries = parse_queries(file.name, file.read_text(encoding="utf-8"))
+        found |= {f"{file.relative_to(code)}:{name}": getattr(queries, name) for name in dir(queries)}
+    return {name: text for name, text in found.items() if "{" not in text}
 
 
 def every_version() -> list[Frozen]:
     """All of them, the oldest first."""
     return [Frozen(folder) for folder in sorted(HERE.glob("[0-9]" * 4))]
-
-
-def statements_of_this_code(connection: "psycopg.Connection[Any]") -> dict[str, str]:
-    """Every statement of the services that stands by itself and that PostgreSQL understands on this schema."""
-    found = {}
-    for file in sorted(SERVICES.rglob("*.sql")):
-        queries = load_queries(".".join(file.parent.relative_to(SERVICES.parent).parts), file.name)
-        for name in dir(queries):
-            found[f"{file.relative_to(SERVICES)}:{name}"] = getattr(queries, name)
-    return {name: text for name, text in found.items() if not_understood(connection, text) is None}
 
 
 def not_understood(connection: "psycopg.Connection[Any]", statement: str) -> str | None:
