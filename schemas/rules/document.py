@@ -57,6 +57,9 @@ class Judge(StepJudge, Protocol):
     def counted(self) -> str | None:
         """Cure where no source may be asked how many instances it has."""
 
+    def contact(self, name: str) -> str | None:
+        """Cure for the name of a contact that does not exist."""
+
 
 def seconds(quiet: str) -> int:
     """Seconds of a duration such as ``30s``, ``5m`` or ``1h``.
@@ -241,7 +244,7 @@ class Rule(Part):
     ``after_commitment``: what it sends waits until each of these stations has committed the instance. ``schedule``: the
     windows of the week in which what it sends may go (None: always).
     ``transform``: what is changed of all it sends. ``back``: an instance is sent also to the station it came from;
-    None, as false: not (the loop guard).
+    None, as false: not (the loop guard). ``contact``: who is told, besides others, of its jobs that failed.
     """
 
     name: StrictStr = Field(min_length=1, max_length=100)
@@ -265,6 +268,7 @@ class Rule(Part):
     priority: Literal["low", "normal", "high", "stat"] = "normal"
     stop: bool = False
     back: StrictBool | None = None
+    contact: StrictStr | None = None
 
     @field_validator("name")
     @classmethod
@@ -297,6 +301,15 @@ class Rule(Part):
         except ValueError:
             raise fault("", within, "write a duration from 1s to 366d, such as 12h, 7d or 2w") from None
         return within
+
+    @field_validator("contact")
+    @classmethod
+    def _contact(cls, name: str | None, info: ValidationInfo) -> str | None:
+        judge: Judge | None = (info.context or {}).get("judge")
+        cure = judge.contact(name) if name is not None and judge is not None else None
+        if cure is not None:
+            raise fault("", name, cure)
+        return name
 
     @field_validator("send")
     @classmethod

@@ -7,16 +7,16 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
+from schemas.rules.patching import last_line, patched
 from schemas.rules.places import rule_nodes, value_of
-from schemas.rules.text import RuleTextError, compose, inline, load
+from schemas.rules.text import RuleTextError, compose, load
+from schemas.rules.writing import field_lines, rule_lines
 
 Plain = dict[str, Any]
-MULTI_LINE: Final = frozenset({"when"})
-"""Written on several lines: conditions are read one below the other."""
 
 
 class NotEditable(ValueError):
@@ -99,7 +99,7 @@ def add(text: str, rule: Plain) -> Edited:
         before = [*lines[: first.line], lines[first.line][: first.column].rstrip() + "\n"]
         rest = lines[last.line][last.column :].strip()
         after = ([f"  {rest}\n"] if rest else []) + lines[last.line + 1 :]
-        made = "".join([*before, *_written(rule, 2), *after])
+        made = "".join([*before, *rule_lines(rule, 2), *after])
     else:
         file = _split(text)
         gap = ["\n"] if any(block.gap for block in file.blocks[:-1]) else []
@@ -107,7 +107,7 @@ def add(text: str, rule: Plain) -> Edited:
         blocks = [
             *file.blocks[:-1],
             _Block(last_block.lines, gap or last_block.gap),
-            _Block(_written(rule, file.dash), []),
+            _Block(rule_lines(rule, file.dash), []),
         ]
         made = _File(file.head, blocks, file.tail, file.dash).text()
     return _proved(text, Edited(made), lambda rules: rules.append(copy.deepcopy(rule)))
@@ -147,19 +147,17 @@ def _field(text: str, position: int, key: str, value: Any, anew: list[str]) -> s
     indent = node.value[0][0].start_mark.column
     pair = next((each for each in node.value if each[0].value == key), None)
     if pair is None:
-        last = _last_line(node)
+        last = last_line(node)
         lines[last] = lines[last].removesuffix("\n") + "\n"
-        return "".join([*lines[: last + 1], *_field_lines(key, value, indent), *lines[last + 1 :]])
+        return "".join([*lines[: last + 1], *field_lines(key, value, indent), *lines[last + 1 :]])
     name, old = pair
-    first, last = name.start_mark.line, _last_line(old)
-    plain = isinstance(old, yaml.ScalarNode) and old.style not in ("|", ">")
-    if value is not None and key not in MULTI_LINE and (plain or getattr(old, "flow_style", False)):
-        start, end = old.start_mark.index, old.end_mark.index
-        space = "" if text[start - 1 : start] in (" ", "\n") else " "
-        anew += [key] if first != last and "#" in text[start:end] else []
-        return text[:start] + space + inline(value) + text[end:]
+    small = None if value is None else _patched(text, position, key, value, old)
+    if small is not None:
+        anew += [key] if small[1] else []
+        return small[0]
+    first, last = name.start_mark.line, last_line(old)
     anew += [key] if any("#" in line for line in lines[first : last + 1]) else []
-    made = [] if value is None else _field_lines(key, value, indent)
+    made = [] if value is None else list(field_lines(key, value, indent))
     prefix = lines[first][: name.start_mark.column]
     if prefix.strip() == "-":  # the first field stands behind the dash
         if not made:
@@ -168,29 +166,23 @@ def _field(text: str, position: int, key: str, value: Any, anew: list[str]) -> s
     return "".join([*lines[:first], *made, *lines[last + 1 :]])
 
 
+def _patched(text: str, position: int, key: str, value: Any, node: yaml.Node) -> tuple[str, bool] | None:
+    """The text with small changes, where they say what is wanted, and whether comments were lost."""
+    small = patched(text, key, node, rules_of(text)[position][key], value)
+    try:
+        return small if small is not None and rules_of(small[0])[position].get(key) == value else None
+    except (NotEditable, IndexError):
+        return None
+
+
 def _whole(text: str, position: int, rule: Plain) -> Edited:
     """A rule that stands in braces, written anew."""
     file = _split(text, position)
     old = file.blocks[position]
     comments = [line for line in old.lines if line.lstrip().startswith("#")]
     blocks = list(file.blocks)
-    blocks[position] = _Block(comments + _written(rule, file.dash), old.gap)
+    blocks[position] = _Block(comments + rule_lines(rule, file.dash), old.gap)
     return Edited(_File(file.head, blocks, file.tail, file.dash).text(), ("the rule",))
-
-
-def _written(rule: Plain, dash: int) -> list[str]:
-    lines = [line for key, value in rule.items() for line in _field_lines(key, value, dash + 2)]
-    return [" " * dash + "- " + lines[0].lstrip(), *lines[1:]]
-
-
-def _field_lines(key: str, value: Any, indent: int) -> list[str]:
-    """A field on lines of its own; conditions one below the other."""
-    if key in MULTI_LINE and isinstance(value, dict) and len(value) == 1:
-        ((shape, nodes),) = value.items()
-        if isinstance(nodes, list) and nodes:
-            under = [f"{' ' * (indent + 4)}- {inline(node)}\n" for node in nodes]
-            return [f"{' ' * indent}{key}:\n", f"{' ' * (indent + 2)}{shape}:\n", *under]
-    return [f"{' ' * indent}{key}: {inline(value)}\n"]
 
 
 def _split(text: str, *positions: int) -> _File:
@@ -233,17 +225,6 @@ def _block(lines: list[str]) -> _Block:
     while last and not lines[last - 1].strip():
         last -= 1
     return _Block(lines[:last], lines[last:])
-
-
-def _last_line(node: yaml.Node) -> int:
-    """The last line that belongs to a node."""
-    if isinstance(node, yaml.ScalarNode):
-        at_start = node.style in ("|", ">") and node.end_mark.column == 0
-        return int(node.end_mark.line) - at_start
-    if not isinstance(node, yaml.CollectionNode) or node.flow_style or not node.value:
-        return int(node.end_mark.line)
-    last = node.value[-1]
-    return _last_line(last[1] if isinstance(node, yaml.MappingNode) else last)
 
 
 def _rules_key(text: str) -> yaml.Node:

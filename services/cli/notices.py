@@ -169,7 +169,7 @@ def sent(
 def _row(contact: Contact) -> tuple[Any, ...]:
     of = [*contact.stations, *(f"rule {rule}" for rule in contact.rules)] + [
         "everything else"
-    ] * contact.everything_else
+    ] * contact.everything_else or ["rules that name it"]
     when = "disabled" if not contact.enabled else "at once"
     if contact.enabled and contact.digest_minutes:
         when = f"after {contact.digest_minutes} minutes"

@@ -280,6 +280,7 @@ def pages(site: Site) -> list[str]:
     of_one = [
         f"/jobs/{row['id']}",
         f"/patients/studies/{row['study_instance_uid']}",
+        f"/rules/explain?uid={row['study_instance_uid']}",
         "/stations/ARCHIVE",
         "/notices/new",
     ]
@@ -303,6 +304,6 @@ def test_every_page_is_for_everybody(site: Site, theme: str, width: int, request
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert site.window.issues() == []
         if pictures is not None:
-            name = path.strip("/").replace("/", "-") or "now"
+            name = path.partition("?")[0].strip("/").replace("/", "-") or "now"
             page.screenshot(path=pictures / f"{name}-{theme}-{width}.png", full_page=True)
     site.window.faults.clear()  # the browser tells of the 404

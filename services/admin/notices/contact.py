@@ -63,9 +63,10 @@ Rule = Annotated[str, Field(min_length=1, max_length=200)]
 class Contact(BaseModel):
     """Who is told by mail, webhook or both.
 
-    It is told of what happens to one of its ``stations`` or by one of its ``rules``; with ``everything_else`` also of
-    what no contact is named for. Only of ``kinds``. Notices are collected for ``digest_minutes`` (0: not at all), and
-    while one of the ``quiet`` windows is open only those of the ``urgent`` kinds are sent.
+    It is told of what happens to one of its ``stations`` or by one of its ``rules``, or by a rule that names it
+    (``contact``); with ``everything_else`` also of what no contact is named for. Only of ``kinds``. Notices are
+    collected for ``digest_minutes`` (0: not at all), and while one of the ``quiet`` windows is open only those of the
+    ``urgent`` kinds are sent.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -98,20 +99,16 @@ class Contact(BaseModel):
     def _is_told(self) -> Self:
         if not self.mails and self.webhook is None:
             raise ValueError("say where its notices go: a mail address (--mail), a webhook (--webhook) or both")
-        if not self.stations and not self.rules and not self.everything_else:
-            raise ValueError(
-                "say what it is told of: stations (--station), rules (--rule), or everything that no other contact is "
-                "named for (--everything-else)"
-            )
         return self
 
     def channels(self) -> list[Channel]:
         """By what it is told."""
         return [Channel.MAIL] * bool(self.mails) + [Channel.WEBHOOK] * bool(self.webhook)
 
-    def is_named_for(self, event: Event) -> bool:
-        """Whether the event is of one of its stations or rules."""
-        return bool(set(self.stations) & set(event.stations)) or event.rule in self.rules
+    def is_named_for(self, event: Event, of_rules: Mapping[str, str]) -> bool:
+        """Whether the event is of one of its stations or rules; ``of_rules``: the contact that each rule names."""
+        by_rule = event.rule in self.rules or of_rules.get(event.rule) == self.name
+        return by_rule or bool(set(self.stations) & set(event.stations))
 
     def shown(self) -> dict[str, Any]:
         """For the audit: without what may be a secret in the address of its webhook."""
@@ -153,8 +150,9 @@ def contradictions(
     ]
 
 
-def addressed(event: Event, contacts: Iterable[Addressee]) -> list[Addressee]:
-    """Who is told of an event: whoever is named for it, else who is told of everything else."""
+def addressed(event: Event, contacts: Iterable[Addressee], of_rules: Mapping[str, str]) -> list[Addressee]:
+    """Who is told of an event: whoever is named for it, else who is told of everything else. ``of_rules``: the contact
+    that each live rule names."""
     willing = [each for each in contacts if each.enabled and event.kind in each.kinds and each.created_at <= event.at]
-    named = [each for each in willing if each.is_named_for(event)]
+    named = [each for each in willing if each.is_named_for(event, of_rules)]
     return named or [each for each in willing if each.everything_else]

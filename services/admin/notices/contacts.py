@@ -76,12 +76,19 @@ async def renew_secret(database: Database, actor: str, name: str) -> str:
 
 
 async def remove(database: Database, actor: str, name: str, judge: Judge = lambda _: None) -> None:
-    """Have it told of nothing more; what was sent stays in the history. Raises ``NotFound``."""
+    """Have it told of nothing more; what was sent stays in the history. Raises ``NotFound``, and ``Refused`` while live
+    rules name it."""
     wanted = name_of(name)
 
     async def work(conn: Connection) -> None:
         before, _ = await _found(conn, wanted)
         judge(before)
+        naming = [rule for rule, contact in (await contacts_of_rules(conn)).items() if contact == wanted]
+        if naming:
+            raise Refused(
+                f"contact {wanted} is named by live rules ({', '.join(naming)}): publish rules that name another, or "
+                f"'gateway notices set {wanted} --disabled'"
+            )
         await conn.execute(QUERIES.delete_contact, {"name": wanted})
         await conn.execute(QUERIES.delete_lines, {"name": wanted})
         await audit(conn, actor, "contact.remove", wanted, before.shown(), None)
@@ -116,6 +123,16 @@ async def addressees(conn: Connection) -> dict[str, Addressee]:
 async def live_rules(conn: Connection) -> list[str]:
     """Names of the rules that are live, in order."""
     return [row["rule"] for row in await (await conn.execute(QUERIES.live_rules)).fetchall()]
+
+
+async def names(conn: Connection) -> list[str]:
+    """Of all of them, in order."""
+    return [row["name"] for row in await (await conn.execute(QUERIES.contact_names)).fetchall()]
+
+
+async def contacts_of_rules(conn: Connection) -> dict[str, str]:
+    """The contact of each live rule that names one, by the name of the rule."""
+    return {row["rule"]: row["contact"] for row in await (await conn.execute(QUERIES.contacts_of_rules)).fetchall()}
 
 
 def name_of(text: str) -> str:

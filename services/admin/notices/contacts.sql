@@ -34,3 +34,12 @@ delete from config.notice_line where contact = %(name)s
 
 -- name: live_rules
 select r ->> 'name' as rule from config.rule_set_view s, jsonb_array_elements(s.document -> 'rules') as r where s.live
+
+-- name: contact_names
+select name from config.contact order by name
+
+-- name: contacts_of_rules
+-- Whom the live rules name, by rule.
+select r ->> 'name' as rule, r ->> 'contact' as contact
+from config.rule_set_view s, jsonb_array_elements(s.document -> 'rules') as r
+where s.live and r ->> 'contact' is not null

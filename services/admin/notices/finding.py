@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.admin.notices.contact import addressed
-from services.admin.notices.contacts import addressees
+from services.admin.notices.contacts import addressees, contacts_of_rules
 from services.admin.notices.kinds import Channel, Event, Kind
 from services.runtime.db import Connection, Database, load_queries
 
@@ -42,10 +42,13 @@ async def _address(conn: Connection) -> int:
     if not rows:
         return 0
     contacts = (await addressees(conn)).values()
+    of_rules = await contacts_of_rules(conn)
     notices: list[tuple[int, str, Channel]] = []
     for event in (Event(**row | {"kind": Kind(row["kind"])}) for row in rows):
         notices += [
-            (event.id, each.name, channel) for each in addressed(event, contacts) for channel in each.channels()
+            (event.id, each.name, channel)
+            for each in addressed(event, contacts, of_rules)
+            for channel in each.channels()
         ]
     columns = [list(column) for column in zip(*notices, strict=True)] or [[], [], []]
     await conn.execute(QUERIES.insert_notices, dict(zip(("events", "contacts", "channels"), columns, strict=True)))

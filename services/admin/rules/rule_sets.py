@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from schemas.rules import from_stored, to_stored
 from services.admin.changes import Change, change
 from services.admin.errors import NotFound
+from services.admin.notices import contacts
 from services.admin.rules import rule_drafts, rule_tests
 from services.admin.rules.faults import FaultyRules
 from services.admin.sql import SQL
@@ -42,7 +43,9 @@ class Version:
 async def check(
     database: Database, text: str, *, commitment: bool = True, transforming: bool = True, by_class: ByClass = NO_CLASSES
 ) -> RuleDocument:
-    """Check a rule file against the stations and test cases there are. Raises ``FaultyRules``, ``FailedTests``.
+    """Check a rule file against the stations, contacts and test cases there are.
+
+    Raises ``FaultyRules``, ``FailedTests``.
 
     ``commitment``: whether the profile asks for storage commitment; ``transforming``: whether it lets rules change what
     they send; ``by_class``: the classes that it tells apart.
@@ -133,7 +136,8 @@ async def roll_back(
         document = from_stored(row["document"])
         stations = await all_stations(opened.conn)
         asked = committing(stations, possible=commitment)
-        faults = faults_of(document, _targets(stations), asked, transforming=transforming)
+        told = await contacts.names(opened.conn)
+        faults = faults_of(document, _targets(stations), asked, transforming=transforming, contacts=told)
         if faults:
             raise FaultyRules(faults, stations)
         version = Version(_text(row["source"], document), document, comment, "rules.rollback", by_class, number)
@@ -206,12 +210,11 @@ async def _found(conn: Connection, number: int | None) -> dict[str, Any]:
 
 
 async def _accepted(conn: Connection, text: str, *, commitment: bool, transforming: bool) -> RuleDocument:
-    known = await all_stations(conn)
+    known, told = await all_stations(conn), await contacts.names(conn)
+    asked = committing(known, possible=commitment)
     try:
         # In a thread: a large file takes its time, and the process may have others to serve.
-        return await asyncio.to_thread(
-            parse, text, _targets(known), committing(known, possible=commitment), transforming=transforming
-        )
+        return await asyncio.to_thread(parse, text, _targets(known), asked, transforming=transforming, contacts=told)
     except RuleFaults as error:
         raise FaultyRules(error.faults, known, text) from None
 

@@ -59,16 +59,7 @@ def how(rule: Rule) -> list[str]:
 
 
 def _how(rule: Rule) -> Iterator[str]:
-    if rule.level != "instance":
-        yield f"{rule.level} as a whole, after {rule.quiet} of quiet"
-    if rule.complete and rule.complete.require:
-        yield "earlier, when what it needs has come"
-    if rule.complete and rule.complete.counts:
-        yield "earlier, when as many have come as the source has"
-    if rule.late:
-        yield {"new": "late: what is new", "all": "late: all again", "never": "late: not sent"}[rule.late]
-    if rule.late_within:
-        yield f"late only within {rule.late_within}"
+    yield from _as_whole(rule)
     if rule.priority != "normal":
         yield f"priority {rule.priority}"
     if rule.schedule:
@@ -82,6 +73,21 @@ def _how(rule: Rule) -> Iterator[str]:
         yield "later rules are not asked"
     if rule.back:
         yield "also to whom it came from"
+    if rule.contact:
+        yield f"{rule.contact} is told of failures"
+
+
+def _as_whole(rule: Rule) -> Iterator[str]:
+    if rule.level != "instance":
+        yield f"{rule.level} as a whole, after {rule.quiet} of quiet"
+    if rule.complete and rule.complete.require:
+        yield "earlier, when what it needs has come"
+    if rule.complete and rule.complete.counts:
+        yield "earlier, when as many have come as the source has"
+    if rule.late:
+        yield {"new": "late: what is new", "all": "late: all again", "never": "late: not sent"}[rule.late]
+    if rule.late_within:
+        yield f"late only within {rule.late_within}"
 
 
 def _node(node: Node, *, outermost: bool) -> str:

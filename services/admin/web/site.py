@@ -62,6 +62,7 @@ from services.admin.web.pages import patients as patients_page
 from services.admin.web.pages import rule_builder as rule_builder_page
 from services.admin.web.pages import rule_drafts as rule_drafts_page
 from services.admin.web.pages import rule_dry_runs as rule_dry_runs_page
+from services.admin.web.pages import rule_explanations as rule_explanations_page
 from services.admin.web.pages import rule_tests as rule_tests_page
 from services.admin.web.pages import rule_versions as rule_versions_page
 from services.admin.web.pages import rules as rules_page
@@ -97,7 +98,8 @@ API: Final = (
     counts,
 )
 RULES: Final = (
-    rule_versions_page, rule_tests_page, rule_dry_runs_page, rule_builder_page, rule_drafts_page, rules_page,
+    rule_versions_page, rule_tests_page, rule_dry_runs_page, rule_builder_page, rule_drafts_page,
+    rule_explanations_page, rules_page,
 )  # fmt: skip
 PAGES: Final = (
     login,

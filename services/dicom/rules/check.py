@@ -53,10 +53,11 @@ def parse(
     committing: Committing | None = None,
     *,
     transforming: bool = True,
+    contacts: Collection[str] | None = None,
 ) -> RuleDocument:
-    """Read a rule file. With ``stations``, the titles it may send to are checked too, in the same pass, and with
-    ``committing`` what it says of storage commitment. ``transforming``: whether the profile lets rules change what they
-    send and ask sources how much there is, which profile xeleris does not.
+    """Read a rule file. With ``stations``, the titles it may send to are checked too, in the same pass, with
+    ``committing`` what it says of storage commitment, and with ``contacts`` whom it has told. ``transforming``: whether
+    the profile lets rules change what they send and ask sources how much there is, which profile xeleris does not.
 
     Raises:
         RuleFaults: all faults of the file.
@@ -65,7 +66,7 @@ def parse(
         data = load(text)
     except RuleTextError as fault:
         raise RuleFaults([RuleFault("", fault.place, "", fault.problem)]) from fault
-    return read(data, stations, committing, transforming=transforming)
+    return read(data, stations, committing, transforming=transforming, contacts=contacts)
 
 
 def read(
@@ -74,6 +75,7 @@ def read(
     committing: Committing | None = None,
     *,
     transforming: bool = True,
+    contacts: Collection[str] | None = None,
 ) -> RuleDocument:
     """Read a rule document from plain data, as it comes from JSON.
 
@@ -85,7 +87,7 @@ def read(
     if committing is not None:
         faults += _endless_waits(data, repeated, committing)
     try:
-        judge = _Judge(stations, committing, transforming=transforming)
+        judge = _Judge(stations, committing, transforming=transforming, contacts=contacts)
         document = RuleDocument.model_validate(data, context={"judge": judge})
     except ValidationError as error:
         told = [part for part in error.errors() if not _of_another_shape(part)]
@@ -104,10 +106,12 @@ def check(
     committing: Committing | None = None,
     *,
     transforming: bool = True,
+    contacts: Collection[str] | None = None,
 ) -> list[RuleFault]:
-    """All faults of a document that was read before, against the stations there are."""
+    """All faults of a document that was read before, against the stations and contacts there are."""
+    plain = document.model_dump(mode="json", exclude_none=True)
     try:
-        read(document.model_dump(mode="json", exclude_none=True), stations, committing, transforming=transforming)
+        read(plain, stations, committing, transforming=transforming, contacts=contacts)
     except RuleFaults as found:
         return found.faults
     return []
@@ -116,8 +120,12 @@ def check(
 class _Judge:
     """Says what tags, values and stations of a document mean."""
 
-    def __init__(self, stations: Collection[str] | None, committing: Committing | None, *, transforming: bool) -> None:
+    def __init__(
+        self, stations: Collection[str] | None, committing: Committing | None, *, transforming: bool,
+        contacts: Collection[str] | None,
+    ) -> None:  # fmt: skip
         self._stations, self._committing, self._transforming = stations, committing, transforming
+        self._contacts = contacts
 
     def condition(self, condition: Condition) -> tuple[str, Any, str] | None:
         try:
@@ -149,6 +157,11 @@ class _Judge:
 
     def counted(self) -> str | None:
         return None if self._transforming else "profile xeleris queries only for a person (R53): leave counts out"
+
+    def contact(self, name: str) -> str | None:
+        if self._contacts is None or name in self._contacts:
+            return None
+        return nearest(name, list(self._contacts), "no such contact; add it with gateway notices add")
 
     def awaited(self, title: str) -> str | None:
         return None if self._committing is None else self._committing.why_not_awaited(title)

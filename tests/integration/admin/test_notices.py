@@ -65,6 +65,42 @@ async def failed_job(desk: Desk, destination: str = "PACS1", rule: str = "everyt
     return job
 
 
+RULES = """version: 1
+rules:
+  - {name: night, when: {all: []}, send: [{to: PACS1}], contact: radiology}
+  - {name: day, when: {all: []}, send: [{to: PACS1}]}
+"""
+
+
+async def test_the_contact_of_a_rule_is_told_besides_others_and_has_to_be_there(desk: Desk, there: Webhook) -> None:
+    await desk.rows("insert into config.station (title, host, port, store) values ('PACS1', '127.0.0.1', 104, true)")
+    refused = await desk.admin.post("/api/v1/rules/check", json={"source": RULES})
+    (fault,) = refused.json()["errors"]
+    assert (fault["rule"], fault["field"], fault["value"], fault["line"]) == ("night", "contact", "radiology", 3)
+    assert "gateway notices add" in fault["cure"]
+
+    await contact(desk, webhook=there.url)
+    await contact(desk, name="station", webhook=there.url, everything_else=False, stations=["PACS1"])
+    await contact(desk, name="radiology", webhook=there.url, everything_else=False)
+    published = await desk.admin.post("/api/v1/rules/publish", json={"source": RULES, "wait": 0})
+    assert published.status_code == 200, published.text
+    for rule in ("night", "day"):
+        await failed_job(desk, rule=rule)
+    await failed_job(desk, destination="PACS2", rule="day")
+    await looked(desk, sender())
+    told = {(post.document["contact"], each["rule"]) for post in there.posted for each in post.document["notices"]}
+    assert told == {("station", "night"), ("radiology", "night"), ("station", "day"), ("it", "day")}
+
+    seen = (await desk.admin.get("/api/v1/contacts/radiology")).headers["ETag"]
+    kept = await desk.admin.delete("/api/v1/contacts/radiology", headers={"If-Match": seen})
+    assert (kept.status_code, "live rules (night)" in kept.text) == (409, True), kept.text
+    assert "rule night" in (await desk.admin.get("/notices")).text
+    assert "Live rules that name it: night." in (await desk.admin.get("/notices/radiology")).text
+    await desk.rows("delete from config.contact where name = 'radiology'")  # as a restored database may have it
+    again = await desk.admin.post("/api/v1/rules/sets/1/roll-back", json={"comment": "", "wait": 0})
+    assert (again.status_code, again.json()["errors"][0]["field"]) == (422, "contact")
+
+
 DIGITS = str.maketrans("abcdef", "123456")
 
 

@@ -133,12 +133,15 @@ admin     POST  /rules/drafts/{name}
 admin     POST  /rules/drafts/{name}/publish
 admin     POST  /rules/drafts/{name}/discard
 operator  POST  /rules/builder
+operator  POST  /rules/builder/form
 operator  POST  /rules/builder/move
 operator  POST  /rules/builder/remove
 operator  POST  /rules/builder/add
 operator  POST  /rules/builder/put
 operator  POST  /rules/check
 operator  POST  /rules/try
+viewer    GET   /rules/explain
+operator  POST  /rules/explain
 operator  GET   /rules/names
 operator  GET   /rules/values
 viewer    GET   /jobs

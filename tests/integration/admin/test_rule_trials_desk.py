@@ -150,6 +150,26 @@ async def test_names_and_values_for_conditions(desk: Desk, database_url: str, tm
     assert [each["action"] for each in looks] == ["rules.values", "rules.values", "rules.explain"]
 
 
+async def test_the_page_says_what_each_condition_saw(desk: Desk, database_url: str, tmp_path: Path) -> None:
+    """By the rules live at receipt, those of a number, a draft, or the text that is edited."""
+    Recorder(database_url, tmp_path / "objects").record(ct(1), calling_aet="CT1")
+    uid = ct(1).sop_instance_uid
+    assert "no rule set was live at receipt" in (await desk.viewer.get(f"/rules/explain?uid={uid}")).text
+    await publish(desk, RULES)
+    await desk.admin.put("/api/v1/rules/drafts/next", json={"source": RULES.replace("PT", "CT")})
+    by_number = (await desk.operator.get(f"/rules/explain?uid={uid}&by=1")).text
+    assert re.search(r"<b>nm</b> <span[^>]*>did not match.*Modality in.*?<small>found CT</small>", by_number, re.DOTALL)
+    by_draft = (await desk.operator.get(f"/rules/explain?uid={uid}&by=next")).text
+    assert re.search(r"<b>nm</b> <span[^>]*>matched", by_draft)
+    text = RULES.replace("[NM, PT]", "[CT]").replace("name: nm", "name: <i>")
+    edited = await desk.operator.post("/rules/explain", data={"uid": f" {uid} ", "text": text})
+    assert re.search(r"<b>&lt;i&gt;</b> <span[^>]*>matched", edited.text)
+    looks = await desk.rows("select actor from audit.entry where action = 'rules.explain' order by at, id")
+    assert [each["actor"] for each in looks] == ["user:viewer", *["user:operator"] * 3]
+    for wrong, code in (("uid=none", 422), ("uid=1.2.3", 404), (f"uid={uid}&by=77", 404), (f"uid={uid}&by=gone", 404)):
+        assert (await desk.operator.get(f"/rules/explain?{wrong}")).status_code == code, wrong
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 

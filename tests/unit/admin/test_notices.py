@@ -21,8 +21,8 @@ def contact(name: str = "it", **fields: Any) -> Addressee:
     return Addressee.model_validate(whole | fields)
 
 
-def names(event: Event, *contacts: Addressee) -> list[str]:
-    return [each.name for each in addressed(event, contacts)]
+def names(event: Event, *contacts: Addressee, **of_rules: str) -> list[str]:
+    return [each.name for each in addressed(event, contacts, of_rules)]
 
 
 def test_who_is_named_for_a_station_or_rule_is_told_and_else_who_takes_everything_else() -> None:
@@ -33,6 +33,8 @@ def test_who_is_named_for_a_station_or_rule_is_told_and_else_who_takes_everythin
     assert names(Event(1, FAILED, NOW, ["PACS1", "CT1"], "other"), *known) == ["ct"]
     assert names(Event(1, FAILED, NOW, ["PACS1", "CT1"], "nm-to-pacs"), *known) == ["ct", "nm"]
     assert names(Event(1, FAILED, NOW, ["PACS1"], "other"), *known) == ["it"]
+    assert names(Event(1, FAILED, NOW, ["PACS1"], "other"), *known, other="nm", night="ct") == ["nm"]
+    assert names(Event(1, FAILED, NOW, ["CT1"], "other"), *known, other="nm") == ["ct", "nm"]
     assert names(Event(1, Kind.DEAD_LETTER, NOW), *known) == ["it"]
     only_letters = contact("ct", stations=["CT1"], everything_else=False, kinds=["dead-letter"])
     assert names(Event(1, SILENT, NOW, ["CT1"]), default, only_letters) == ["it"]
@@ -101,7 +103,6 @@ def test_a_digest_tells_all_of_it_by_kind() -> None:
         ({"mails": ["it@example.org\r\nBcc: evil@example.org"]}, "mail address"),
         ({"mails": ["IT <it@example.org>"]}, "mail address"),
         ({"mails": []}, "say where its notices go"),
-        ({"everything_else": False}, "say what it is told of"),
         ({"kinds": ["test"]}, "one of job-failed"),
         ({"kinds": []}, "at least 1"),
         ({"digest_minutes": -1}, "greater than or equal to 0"),

@@ -59,12 +59,34 @@ def test_one_field_changes_and_nothing_else() -> None:
     assert put(longer, 1, {"stop": None, "priority": None}).text == TEXT
 
 
+def test_a_part_changes_and_comments_beside_it_stay() -> None:
+    rule = rules_of(TEXT)[0]
+    rule["when"]["all"][1]["any"][0]["tag"] = "a, b"
+    nested = put(TEXT, 0, {"when": rule["when"]})
+    assert nested.text == TEXT.replace("{tag: PatientID, op", "{tag: 'a, b', op")
+    other = put(TEXT, 0, {"when": {"any": rules_of(TEXT)[0]["when"]["all"]}})
+    assert other.text == TEXT.replace("      all:\n", "      any:\n")
+    more = [*rule["send"], {"to": "WS1"}]
+    added = put(TEXT, 0, {"send": more})
+    assert (added.text, added.anew) == (TEXT.replace("# required\n", "# required\n      - {to: WS1}\n"), ())
+    assert put(added.text, 0, {"send": more[::-1]}).text.count("commit: true  # required") == 1
+    assert put(added.text, 0, {"send": rule["send"]}).text == TEXT
+    fewer = put(TEXT, 0, {"when": {"all": rules_of(TEXT)[0]["when"]["all"][:1]}})
+    assert (fewer.text, fewer.anew) == (TEXT.replace("        - any: [{tag: PatientID, op: exists}]\n", ""), ())
+    steps = [{"do": "remove", "tag": "StudyID"}]
+    changed = put(TEXT, 1, {"send": [{"to": "ARCHIVE", "transform": steps}], "schedule": ["sat,sun 00:00-24:00 UTC"]})
+    block = (
+        "    send:\n      - to: ARCHIVE\n        transform:\n          - {do: remove, tag: StudyID}\n    schedule:\n"
+    )
+    assert f"{block}      - sat,sun 00:00-24:00 UTC\n" in changed.text
+
+
 def test_what_is_written_anew_is_said() -> None:
     when = {"all": [{"tag": "Modality", "op": "equals", "value": "NM"}]}
     edited = put(TEXT, 0, {"when": when})
     assert (rules_of(edited.text)[0]["when"], edited.anew) == (when, ("when",))
     assert "quiet: 5m  # long enough" in edited.text
-    sent = put(TEXT, 0, {"send": [{"to": "XELERIS2", "commit": True}, {"to": "WS1"}]})
+    sent = put(TEXT, 0, {"send": [{"to": "XELERIS2"}, {"to": "WS1"}]})
     assert (len(rules_of(sent.text)[0]["send"]), sent.anew) == (2, ("send",))
     braces = put(TEXT, 2, {"stop": True})
     assert (rules_of(braces.text)[2]["stop"], braces.anew) == (True, ("the rule",))

@@ -40,11 +40,13 @@ async def show_notices(
     found = cursors.page_of(rows, LISTED, history.key)
     async with desk.database.transaction() as conn:
         trouble = await history.trouble(conn)
+        of_rules = await contacts.contacts_of_rules(conn)
     return page(
         request,
         "notices.html",
         contacts=await contacts.list_all(desk.database),
         trouble=trouble,
+        of_rules=of_rules,
         mail=bool(desk.notices.smtp_host),
         notices=found.items,
         wanted={"contact": "", "state": "", "kind": ""} | wanted,
@@ -119,7 +121,7 @@ async def _kept(request: Request, desk: Desk, kept: Kept) -> Response:
 
 async def _form(request: Request, desk: Desk, contact: Contact | None, secret: str | None = None) -> Response:
     async with desk.database.transaction() as conn:
-        rules = await contacts.live_rules(conn)
+        rules, of_rules = await contacts.live_rules(conn), await contacts.contacts_of_rules(conn)
     return page(
         request,
         "contact.html",
@@ -128,6 +130,7 @@ async def _form(request: Request, desk: Desk, contact: Contact | None, secret: s
         once=Once(f"Secret of the webhook of {contact.name}", secret) if contact and secret else None,
         kinds=HAPPENING,
         rules=rules,
+        named_by=[rule for rule, name in of_rules.items() if contact is not None and name == contact.name],
         mail=bool(desk.notices.smtp_host),
     )
 

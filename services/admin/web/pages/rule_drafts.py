@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 from urllib.parse import quote
+from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import Response
 
+from schemas.rules.places import Places
 from services.admin import stations
 from services.admin.errors import NotFound, Refused
 from services.admin.rules import publishing, rule_drafts, rule_findings, rule_sets, rule_trials, rule_values
@@ -60,7 +62,7 @@ async def edit(request: Request, desk: OfDesk, principal: Operator, name: Name) 
     known = await stations.list_all(desk.database)
     return page(
         request, "rule_draft.html", draft=draft, tag=tag_of(draft), titles=[station.title for station in known],
-        targets=[station.title for station in known if station.store and station.enabled],
+        zones=sorted(available_timezones()),
     )  # fmt: skip
 
 
@@ -104,7 +106,9 @@ async def check(request: Request, desk: OfDesk, principal: Operator, text: Text 
     told: dict[str, Any] = {"faults": [], "failed": [], "findings": [], "rules": None}
     try:
         document = await rule_sets.check(desk.database, _lines(text), **judged(desk.profile))
-        told |= {"rules": len(document.rules), "findings": await rule_findings.of(desk.database, document, 0)}
+        found = await rule_findings.of(desk.database, document, 0)
+        places = Places(_lines(text))
+        told |= {"rules": len(document.rules), "findings": [_placed(each, places) for each in found]}
     except FaultyRules as error:
         told["faults"] = error.placed()
     except FailedTests as error:
@@ -134,18 +138,28 @@ async def try_file(
 
 
 @router.get("/names")
-async def names(request: Request, desk: OfDesk, principal: Operator, subject: str = "") -> Response:
-    """What a condition may name, for a list of choices."""
-    return page(request, "rule_names.html", names=rule_values.names_like(subject[:100]))
+async def names(request: Request, desk: OfDesk, principal: Operator) -> Response:
+    """What a condition or step may name, for a list of choices: by the one field that is sent, whatever its name."""
+    return page(request, "rule_names.html", names=rule_values.names_like(_only(request)[:100]))
 
 
 @router.get("/values")
-async def values(request: Request, desk: OfDesk, principal: Operator, subject: str = "") -> Response:
-    """Values that were seen lately, for a list of choices."""
-    name = subject.strip()[:300]
+async def values(request: Request, desk: OfDesk, principal: Operator) -> Response:
+    """Values that were seen lately of what the one field that is sent names, for a list of choices."""
+    name = _only(request).strip()[:300]
     fact = name in FACTS
     found = await rule_values.values_seen(desk.database, principal.actor, name, fact=fact) if name else []
     return page(request, "rule_values.html", values=found)
+
+
+def _only(request: Request) -> str:
+    return next(iter(request.query_params.values()), "")
+
+
+def _placed(finding: dict[str, Any], places: Places) -> dict[str, Any]:
+    """With the line of its first rule."""
+    place = places.of(finding["rules"][0], "name") if finding["rules"] else None
+    return finding | {"line": place and place.line}
 
 
 async def _save(desk: OfDesk, actor: str, name: str, text: str, comment: str, seen: str) -> None:

@@ -1,17 +1,4 @@
 "use strict";
-// To the line of a fault, in the text.
-document.addEventListener("click", (event) => {
-  const place = event.target.closest("[data-line]");
-  const text = document.getElementById("text");
-  if (!place || !text) return;
-  const before = text.value.split("\n").slice(0, Number(place.dataset.line) - 1);
-  const start = before.reduce((sum, line) => sum + line.length + 1, 0);
-  const end = text.value.indexOf("\n", start);
-  text.focus();
-  text.setSelectionRange(start, end < 0 ? text.value.length : end);
-  const height = text.scrollHeight / text.value.split("\n").length;
-  text.scrollTop = Math.max(0, (before.length - 5) * height);
-});
 // A file is tried on the text as it stands: its first bytes are sent, behind the text.
 (() => {
   const MOST = 7 << 20;
@@ -59,57 +46,6 @@ document.addEventListener("click", (event) => {
       if (kind === "drop") taken(zone, event.dataTransfer.files[0]);
     });
   }
-})();
-// What the builder changed goes into the text; who moved a rule by its buttons can go on doing so.
-document.addEventListener("htmx:afterSettle", () => {
-  const rewritten = document.getElementById("rewritten");
-  const text = document.getElementById("text");
-  if (!rewritten || !text) return;
-  const value = rewritten.value;
-  rewritten.remove();
-  if (text.value !== value) {
-    text.value = value;
-    htmx.trigger(text, "rewritten");
-  }
-  const buttons = [...document.querySelectorAll("#builder [data-focus]:not(:disabled)")];
-  (buttons.find((each) => each.textContent === document.body.dataset.moved) ?? buttons[0])?.focus();
-});
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("#builder button.quiet");
-  if (button) document.body.dataset.moved = button.textContent;
-});
-// Rules are dragged to another place.
-(() => {
-  let dragged = null;
-  const over = (event) => (dragged ? event.target.closest?.("#builder li[data-position]") : null);
-  document.addEventListener("dragstart", (event) => {
-    const rule = event.target.closest?.("#builder li[data-position]");
-    if (!rule || event.target !== rule) return;
-    dragged = rule;
-    event.dataTransfer.effectAllowed = "move";
-    event.dataTransfer.setData("text/plain", "");
-    rule.classList.add("dragged");
-  });
-  document.addEventListener("dragover", (event) => {
-    const rule = over(event);
-    for (const each of document.querySelectorAll("#builder li.target")) each.classList.toggle("target", each === rule);
-    if (!rule) return;
-    event.preventDefault();
-    rule.classList.add("target");
-  });
-  document.addEventListener("drop", (event) => {
-    const rule = over(event);
-    if (!rule || rule === dragged) return;
-    event.preventDefault();
-    const form = document.getElementById("move");
-    form.elements.position.value = dragged.dataset.position;
-    form.elements.to.value = rule.dataset.position;
-    htmx.trigger(form, "submit");
-  });
-  document.addEventListener("dragend", () => {
-    for (const each of document.querySelectorAll("#builder li")) each.classList.remove("dragged", "target");
-    dragged = null;
-  });
 })();
 // Who leaves with a text that is not saved is asked.
 (() => {
