@@ -4,7 +4,7 @@ Which they are, and whether they may go, admin has decided; here they go by the 
 (docs/decisions/0041).
 """
 
-from typing import Any
+from typing import Any, Final
 
 from psycopg.rows import DictRow
 
@@ -12,13 +12,15 @@ from services.runtime.db import Connection, load_queries
 from services.storage.deletion import hide, lock_contents
 
 QUERIES = load_queries(__package__, "erasure.sql")
+AT_ONCE: Final = 5000
 
 
 async def erase(connection: Connection, row: DictRow) -> dict[str, Any]:
-    """Hide the contents of the erasure and delete their facts; the deletion worker does the rest. Idempotent."""
-    named = {"erasure": row["body"]["erasure"]}
-    items = await (await connection.execute(QUERIES.select_items, named)).fetchall()
-    wanted = {(each["sop_instance_uid"], each["revision"]) for each in items}
+    """Hide contents of the erasure and delete their facts, so many at a time; the deletion worker does the rest. Again
+    goes on with what is left."""
+    named = {"erasure": row["body"]["erasure"], "most": AT_ONCE}
+    live = await (await connection.execute(QUERIES.select_live, named)).fetchall()
+    wanted = {(each["sop_instance_uid"], each["revision"]) for each in live}
     locked = await lock_contents(connection, sorted({uid for uid, _ in wanted}))
     hidden = await hide(connection, [content for content in locked if content in wanted])
     facts = await connection.execute(QUERIES.delete_facts, named)

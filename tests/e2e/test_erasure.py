@@ -74,6 +74,8 @@ def test_nothing_knows_the_patient_any_more_and_the_proof_says_so(gateway: Runni
     wait_for_refusals(gateway, len(stored) + 1)
     leave_traces(gateway, stored)
     wait_for_refusals(gateway, len(stored) + 2)
+    told = f"status A900 Data Set does not match SOP Class: unknown patient {PATIENT['PatientName']}"
+    gateway.rows(_TOLD, told, stored[0].sop_instance_uid, told)
     found_before = places_with(gateway.database_url, CANARIES)
     assert found_before >= TRACES
     erasure = refused_then_asked(gateway)
@@ -113,8 +115,6 @@ def leave_traces(gateway: RunningGateway, stored: list[Instance]) -> None:
     why = "Falschmann, Emil was mistaken for Zaunkoenig, Berta"
     gateway.cli("studies", "correct", stored[3].sop_instance_uid, "--patient-id", number, "--patient-name", name,
                 "--why", why)  # fmt: skip
-    told = f"status A900 Data Set does not match SOP Class: unknown patient {name}"
-    gateway.rows(_TOLD, told, stored[0].sop_instance_uid, told)
     header = gateway.home / "header.yaml"
     header.write_text(json.dumps({"elements": {"PatientID": number, "PatientName": name}}))
     gateway.cli("rules", "tests", "add", "hers", str(header), "--nowhere")

@@ -286,6 +286,7 @@ def pages(site: Site) -> list[str]:
     ]
     lists = ["/", "/patients", "/import", "/remote", "/jobs", "/stations", "/stations/new", "/rules", "/rules/versions"]
     ends = ["/commitments", "/attention", "/notices", "/audit", "/users", "/settings", "/account", "/nothing"]
+    ends += [f"/patients/studies/{row['study_instance_uid']}/erase", "/patients/erasures"]
     return [*lists, *of_one, *ends]
 
 

@@ -70,6 +70,7 @@ class Erasing:
             return False
         if erasure["overdue"]:
             await _end(conn, erasure, Event.GIVE_UP, erasure["remaining"])
+            log.error("erasure_failed", erasure=str(number), left=erasure["remaining"])
         elif erasure["state"] == State.ASKED and erasure["recorded"]:
             stored = await stored_of(conn, erasure["patient_id"], erasure["issuer"], erasure["asked_at"])
             await _add(conn, number, stored.contents)
@@ -90,7 +91,8 @@ class Erasing:
             waiting = await (await conn.execute(QUERIES.unanswered, erasure)).fetchall()
             left = {f"answer of {row['name']}": 1 for row in waiting}
             left |= await _others(conn, erasure, await _sought(conn, erasure))
-            if any(left.values()) and erasure["due_again"]:
+            more = left["storage.fact"] and not waiting  # storage takes so many at a time
+            if any(left.values()) and (erasure["due_again"] or more):
                 await _ask(conn, erasure)
             await _note(conn, erasure, left)
             return any(left.values())
@@ -113,6 +115,8 @@ class Erasing:
             left["storage.fact"] += len(again.contents)
             if again.contents:
                 await _add(conn, number, again.contents)
+                texts = sought.with_texts(Sought.of(again.patient, again.contents).texts).texts
+                await conn.execute(QUERIES.note_sought, {"id": number, "sought": Jsonb({"texts": texts})})
                 await _ask(conn, erasure)
             left |= {place.name: await place.count(conn, sought) for place in PLACES}
             if any(left.values()):

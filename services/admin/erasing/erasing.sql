@@ -2,13 +2,14 @@
 
 -- name: known_contents
 -- Contents of every instance of which one content says this Patient ID, or that lies in a study of the patient, with
--- what their headers say; received until then. Of what is deleted and has no header any more nothing is left to erase.
+-- what their headers say; received until then, or corrected from that since. Of what is deleted and has no header any more
+-- nothing is left to erase.
 with concerned as (
     select r.sop_instance_uid
     from storage.fact_view f
     join storage.receipt_view r on r.received_at = f.received_at and r.object_key = f.object_key
     where left(f.facts #>> '{values,00100020,0}', 256) = left(split_part(%(patient_id)s, '\', 1), 256)
-      and r.received_at <= coalesce(%(until)s::timestamptz, now())
+      and (r.received_at <= coalesce(%(until)s::timestamptz, now()) or r.flags @> '{corrected}')
     union
     select i.sop_instance_uid
     from index.study_view s join index.instance_view i on i.study_instance_uid = s.study_instance_uid
@@ -22,7 +23,7 @@ select distinct on (r.sop_instance_uid, r.revision)
 from concerned c
 join storage.receipt_view r on r.sop_instance_uid = c.sop_instance_uid
 left join storage.fact_view f on f.received_at = r.received_at and f.object_key = r.object_key
-where r.received_at <= coalesce(%(until)s::timestamptz, now())
+where (r.received_at <= coalesce(%(until)s::timestamptz, now()) or r.flags @> '{corrected}')
   and (f.facts is not null or r.object_state <> 'DELETED')
 order by r.sop_instance_uid, r.revision, f.facts is null, r.received_at
 
@@ -100,6 +101,9 @@ update config.erasure set state = %(state)s, started_at = now(), sought = %(soug
 -- name: note_request
 update config.erasure set request = %(request)s, requested_at = now() where id = %(id)s
 
+-- name: note_sought
+update config.erasure set sought = %(sought)s where id = %(id)s
+
 -- name: note_removed
 update config.erasure set removed = removed || jsonb_build_object(
     %(place)s::text, coalesce((removed ->> %(place)s::text)::bigint, 0) + %(count)s)
@@ -129,7 +133,7 @@ with content as materialized (
     select r.received_at, r.object_key, r.object_state
     from content t
     join storage.receipt_view r on r.sop_instance_uid = t.sop_instance_uid and r.revision = t.revision
-    where r.received_at <= %(asked_at)s
+    where r.received_at <= %(asked_at)s or r.flags @> '{corrected}'
 ), delivery as materialized (
     select d.id, d.state, d.reason, d.job from content t
     join routing.delivery_view d on d.sop_instance_uid = t.sop_instance_uid and d.revision = t.revision
@@ -171,7 +175,7 @@ select name from (values
 -- name: object_keys
 select r.object_key from config.erasure_item t
 join storage.receipt_view r on r.sop_instance_uid = t.sop_instance_uid and r.revision = t.revision
-where t.erasure = %(id)s and r.received_at <= %(asked_at)s order by r.object_key
+where t.erasure = %(id)s and (r.received_at <= %(asked_at)s or r.flags @> '{corrected}') order by r.object_key
 
 -- name: insert_request
 insert into config.request (id, kind, body, requested_by) values (%(id)s, 'erase', %(body)s, %(actor)s)

@@ -1,7 +1,12 @@
 """Erasing a patient in the browser and by the API: who may has to type the ID, and is told what is open."""
 
+import json
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
+from services.admin.erasing import asking
+from services.admin.erasing.carrying_out import Erasing
 from services.admin.web.pages.erasures import UNSAID
 from tests.desk import Desk
 from tests.integration.admin.test_patients import named, stored, texts
@@ -18,12 +23,12 @@ async def test_an_admin_types_the_id_and_a_program_asks_once(desk: Desk) -> None
     assert "Erase patient" in texts(await desk.admin.get(page))
     assert "Erase patient" not in texts(await desk.operator.get(page))
     form = texts(await desk.admin.get(f"{page}/erase"))
-    assert "1 instances in 1 revisions" in form
-    assert "1 instances are not routed yet" in form
+    assert "studies: 1, series: 1, instances: 1, revisions: 1" in form
+    assert "instances that are not routed yet (wait some seconds): 1" in form
     wrong = await desk.admin.post(f"{page}/erase", data={"typed": "ZK4712", "why": WHY, "force": "true"})
     assert (wrong.status_code, "is not the ID of this patient" in wrong.text) == (422, True)
     still_open = await desk.admin.post(f"{page}/erase", data={"typed": "ZK4711", "why": WHY})
-    assert (still_open.status_code, "not routed yet" in still_open.text) == (409, True)
+    assert (still_open.status_code, "not routed yet (wait some seconds): 1" in still_open.text) == (409, True)
     assert await desk.rows("select 1 from config.erasure") == []
 
     program = await desk.program()
@@ -48,3 +53,46 @@ async def test_an_admin_types_the_id_and_a_program_asks_once(desk: Desk) -> None
     entries = await desk.rows("select actor, object, after from audit.entry where action = 'request.erase'")
     assert [(entry["object"], entry["after"]) for entry in entries] == [(str(number), {"why": WHY, "force": True})]
     assert UNSAID not in str(entries)
+
+
+async def test_what_was_never_stored_is_erased_by_its_header_and_what_never_ends_has_failed(desk: Desk) -> None:
+    """A Patient ID too short to be looked for in texts; the other services have nothing of it, and say so. Of another
+    patient something is stored, and nobody answers for a day."""
+    subject = {"facts": {"values": {"00100020": ["12"]}}}
+    other = {"facts": {"values": {"00100020": ["13"], "00080050": ["12"]}}}
+    for name, header in (("hers", subject), ("his", other)):
+        await desk.rows(_TEST, name, Jsonb(header))
+    await stored(desk, named(1, "Amsel^Otto", "AM1234"))
+    for patient in ("12", "AM1234"):
+        await asking.erase(desk.database, "user:admin", asking.Wish(patient, WHY, force=True))
+    forgotten: list[str] = []
+    erasing = Erasing(desk.runtime, forgotten.extend)
+    await erasing.turn()
+    assert await _states(desk) == {"ASKED"}, "what was received before may not be recorded yet"
+    await desk.rows("update storage.watermark set recorded_through = now()")
+    await erasing.turn()
+    await erasing.turn()
+    assert await _states(desk) == {"RUNNING"}
+    for service in ("storage", "index", "routing", "commitment"):
+        await desk.rows(f"insert into {service}.request_done (request, result) select id, '{{}}' from config.request")  # noqa: S608
+    await desk.rows("update config.erasure set asked_at = asked_at - interval '25 hours' where patient_id = 'AM1234'")
+    await erasing.turn()
+    rows = await desk.rows("select state, patient_id, sought, remaining, proof from config.erasure order by state")
+    proved, failed = rows
+    assert (proved["state"], failed["state"]) == ("ERASED", "FAILED")
+    assert failed["remaining"]["storage.fact"] == 1
+    assert [(row["patient_id"], row["sought"]) for row in rows] == [(None, None)] * 2
+    assert [row["name"] for row in await desk.rows("select name from config.rule_test")] == ["his"]
+    places = {each["place"]: each["erased"] for each in json.loads(proved["proof"])["places"]}
+    assert {name: count for name, count in places.items() if count} == {"config.rule_test": 1}
+    told = await desk.rows("select action from audit.entry where action ~ 'erase|remove' order by action")
+    assert [row["action"] for row in told] == [
+        "request.erase", "request.erase", "request.erase.failed", "rules.test.remove", "studies.erase",
+    ]  # fmt: skip
+
+
+async def _states(desk: Desk) -> set[str]:
+    return {row["state"] for row in await desk.rows("select state from config.erasure")}
+
+
+_TEST = "insert into config.rule_test (name, subject, expected, saved_by) values (%s, %s, '{}', 'user:admin')"

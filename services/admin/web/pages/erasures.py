@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.admin.erasing import asking, erasures
 from services.admin.erasing.asking import Wish
-from services.admin.erasing.gate import REASONS
+from services.admin.erasing.gate import still_open
 from services.admin.errors import Refused
 from services.admin.looks import looked_again
 from services.admin.patients import search
@@ -32,9 +32,9 @@ async def show_form(request: Request, desk: OfDesk, principal: Admin, uid: str) 
         raise Refused("the study has no Patient ID: delete it, or correct it first")
     await looked_again(desk.database, desk.lately, principal.actor, "studies.view", [study["study_instance_uid"]])
     extent = await asking.preview(desk.database, Wish(study["patient_id"], UNSAID, study["issuer"]))
-    open_work = [f"{count} {REASONS[kind]}" for kind, count in extent["open"].items() if count]
     return page(
-        request, "erase.html", study=study, extent=extent, open_work=open_work, longest_why=asking.LONGEST_WHY
+        request, "erase.html", study=study, extent=extent, open_work=still_open(extent["open"]),
+        longest_why=asking.LONGEST_WHY,
     )  # fmt: skip
 
 
