@@ -149,10 +149,34 @@ def compile_rules(document: RuleDocument) -> CompiledRules:
     Raises:
         UsageError: a condition that checking would have refused.
     """
-    return CompiledRules(tuple(_compiled(rule) for rule in document.rules))
+    tests = _Tests()
+    return CompiledRules(tuple(_compiled(rule, tests) for rule in document.rules))
 
 
-def _compiled(rule: Rule) -> _CompiledRule:
+class _Tests:
+    """The tests of a document: conditions that several rules share are one test, answered once for each subject."""
+
+    def __init__(self) -> None:
+        self._tests: dict[str, Test] = {}
+
+    def of(self, name: Name, condition: Condition) -> Test:
+        key = condition.model_dump_json()
+        if key not in self._tests:
+            self._tests[key] = _remembered(build(name, condition))
+        return self._tests[key]
+
+
+def _remembered(test: Test) -> Test:
+    def remembering(view: View) -> bool:
+        verdict = view.verdicts.get(test)
+        if verdict is None:
+            verdict = view.verdicts[test] = test(view)
+        return verdict
+
+    return remembering
+
+
+def _compiled(rule: Rule, tests: _Tests) -> _CompiledRule:
     required = {_digest(node): node for node in (rule.complete and rule.complete.require) or []}
     match = Match(
         rule.name,
@@ -171,8 +195,8 @@ def _compiled(rule: Rule) -> _CompiledRule:
         schedule=tuple(rule.schedule or ()),
     )
     try:
-        nodes = {digest: _node(node) for digest, node in required.items()}
-        return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when), nodes)
+        nodes = {digest: _node(node, tests) for digest, node in required.items()}
+        return _CompiledRule(match, rule.enabled, rule.stop, _node(rule.when, tests), nodes)
     except (UnknownName, ImpossibleCondition) as fault:
         raise UsageError(f"rule {rule.name} cannot be compiled: {fault}") from fault
 
@@ -192,17 +216,17 @@ def _meeting(match: Match, required: Mapping[str, CompiledNode], view: View) -> 
     return replace(match, meets=frozenset(digest for digest, node in required.items() if node.test(view)))
 
 
-def _node(node: Node) -> CompiledNode:
+def _node(node: Node, tests: _Tests) -> CompiledNode:
     if isinstance(node, Condition):
         name = named(node)
-        return CompiledNode(described(node), build(name, node), (), name)
+        return CompiledNode(described(node), tests.of(name, node), (), name)
     if isinstance(node, AllOf):
-        children = tuple(_node(child) for child in node.all)
+        children = tuple(_node(child, tests) for child in node.all)
         return CompiledNode("all", _all(tuple(child.test for child in children)), children)
     if isinstance(node, AnyOf):
-        children = tuple(_node(child) for child in node.any)
+        children = tuple(_node(child, tests) for child in node.any)
         return CompiledNode("any", _any(tuple(child.test for child in children)), children)
-    children = tuple(_node(child) for child in node.none)
+    children = tuple(_node(child, tests) for child in node.none)
     return CompiledNode("none", _negated(_any(tuple(child.test for child in children))), children)
 
 

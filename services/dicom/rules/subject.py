@@ -93,11 +93,15 @@ class Found:
 
 
 class View:
-    """A subject during one evaluation: finds elements and remembers what was worked out."""
+    """A subject during one evaluation: finds elements and remembers what was worked out.
 
-    __slots__ = ("_found", "_subject", "_undecodable", "_values")
+    ``verdicts`` are the answers of the tests that were asked.
+    """
+
+    __slots__ = ("_found", "_subject", "_undecodable", "_values", "verdicts")
 
     def __init__(self, subject: Subject) -> None:
+        self.verdicts: dict[Callable[[View], bool], bool] = {}
         self._subject = subject
         self._values: Mapping[str, Sequence[Any]] = subject.facts.get("values", {})
         self._undecodable = frozenset(subject.facts.get("undecodable", ()))
