@@ -1,4 +1,4 @@
-"""With 200,000 rows the statements of the work use their indexes."""
+"""With 80,000 rows the statements of the work use their indexes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ insert into storage.identity (sop_instance_uid, revision, sha256, received_at, o
     sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid)
 select '1.2.3.' || n, 1, lpad(n::text, 64, '0'), now() - n * interval '1 second', 'objects/' || n, 1, 1, '1',
     '1.' || n / 100, '1', '1'
-from generate_series(1, 200000) n;
+from generate_series(1, 80000) n;
 insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
     sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
     association, configuration, rule_set, status, recorded_at)
@@ -37,7 +37,7 @@ select sop_instance_uid, 1, received_at, object_key, study_instance_uid, '1', '1
 insert into routing.job (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, last_received_at,
     released_at)
 select gen_random_uuid(), 'send', 'AE' || n % 4, '1.' || n, '1.' || n, 1, 'r', 'study', now(), now()
-from generate_series(1, 20000) n;
+from generate_series(1, 8000) n;
 update routing.job set completed_by = 'quiet time';
 insert into routing.job (id, kind, destination, study_instance_uid, group_uid, rule_set, rule, level, last_received_at,
     counted_at)
