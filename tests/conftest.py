@@ -36,6 +36,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 TESTS = CHECKOUT / "tests"
 CONFORMANCE = "tests/conformance"
 BUSY = ("faults/", "deploy/test_bare_machine", "deploy/test_launcher", "integration/ingest/test_replacement", "ui/")
+PROMPT = ("integration/forwarder/test_sending", "integration/runtime/test_database", "integration/dicom/", "unit/")
+"""What allows the gateway a second, and what is quick: apart from what keeps both processors busy, at the end."""
 CHECKS_SECONDS = 300
 _TEMPLATE = "template_migrated"
 _SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faults": "--faults", "large": "--large"}
@@ -127,17 +129,19 @@ class _ByFile(LoadScopeScheduling):
 
 
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Files that keep both processors busy lie apart from each other, so that those which wait run beside them."""
+    """Files that keep both processors busy lie apart from each other, so that those which wait run beside them; what
+    has to be prompt comes after all of them."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    busy = [path for path in files if path.relative_to(TESTS).as_posix().startswith(BUSY)]
-    quick = [path for path in files if path.is_relative_to(TESTS / "unit")]
-    others = [path for path in files if path not in busy and path not in quick]
+    busy, prompt = (
+        [path for path in files if path.relative_to(TESTS).as_posix().startswith(names)] for names in (BUSY, PROMPT)
+    )
+    others = [path for path in files if path not in busy and path not in prompt]
     gap = len(others) / max(len(busy), 1)
     placed = [(number * gap, path) for number, path in enumerate(busy)] + list(enumerate(others))
     order = [path for _, path in sorted(placed, key=lambda each: each[0])]
-    return [item for path in (*order, *quick) for item in files[path]]
+    return [item for path in (*order, *prompt) for item in files[path]]
 
 
 def _asked(item: pytest.Item, bench: str | None) -> bool:

@@ -15,6 +15,7 @@ from services.runtime import partitions
 from services.runtime.app import Runtime
 
 KEPT = ("item", "archive_history", "report", "inbound", "inbound_item")
+PLANS_ONCE = True
 
 
 @asynccontextmanager

@@ -95,17 +95,22 @@ async def slot(
         await _leave(database, wanted.holder)
 
 
-async def look(connection: Connection, wanted: Wanted) -> None:
-    """Raise ``NoSlot`` where ``take`` would, waiting for nobody: before work that would be in vain."""
+async def look(connection: Connection, wanted: Wanted) -> NoSlot | None:
+    """What ``take`` would raise, waiting for nobody: before work that would be in vain. It is returned, because a
+    transaction that is rolled back takes the connection's prepared statements with it, and many look in vain."""
     for station, parameters in _rows(wanted):
-        await _find(connection, wanted, station, parameters)
+        if await _find(connection, parameters) is None:
+            return NoSlot(wanted, station)
+    return None
 
 
 async def take(connection: Connection, wanted: Wanted) -> None:
     """Take both slots, if nobody who came before needs them. Raises ``NoSlot``, which has to leave the transaction."""
     await connection.execute(QUERIES.lock_slots)
     for station, parameters in _rows(wanted):
-        name = await _find(connection, wanted, station, parameters)
+        name = await _find(connection, parameters)
+        if name is None:
+            raise NoSlot(wanted, station)
         await connection.execute(QUERIES.take_slot, parameters | {"name": name})
     await connection.execute(QUERIES.leave_line, {"holder": wanted.holder})
 
@@ -153,11 +158,9 @@ def _rows(wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-async def _find(connection: Connection, wanted: Wanted, station: str, parameters: Mapping[str, Any]) -> str:
+async def _find(connection: Connection, parameters: Mapping[str, Any]) -> str | None:
     found = await (await connection.execute(QUERIES.find_slot, parameters)).fetchone()
-    if found is None:
-        raise NoSlot(wanted, station)
-    return str(found["name"])
+    return None if found is None else str(found["name"])
 
 
 def _line(station: str) -> str:

@@ -37,6 +37,7 @@ from services.runtime.app import Runtime
 from services.runtime.loops import Loops
 
 DRAIN_MARGIN_SECONDS = 5.0  # of the process's drain time: for what was aborted to be recorded
+PLANS_ONCE = True
 
 
 @asynccontextmanager

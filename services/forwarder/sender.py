@@ -110,27 +110,34 @@ class Session:
 
     async def _begin(self) -> list[Delivery]:
         """Take slots and the first deliveries in one transaction, committed before the association opens."""
-        settings, title = self._means.settings, self._destination.title
         asked_at = time.monotonic()
         async with self._destination.lock:
             try:
                 async with self._means.database.transaction() as connection:
-                    await outgoing.look(connection, self._wanted())
-                    await ledger.lock_destination(connection, title)
-                    circuit = await destinations.circuit(connection, title)
-                    most = circuit.allowance(settings.in_doubt, echoes=self._means.profile.echoes)
-                    first = await self._claim(connection, most)
-                    await self._take_slots(connection, needed=bool(first))
-                    self._probing = circuit.open
-                    self._transfer.asks = not circuit.open  # only the answer to a C-STORE closes it
-                    if first and circuit.open:
-                        await destinations.hold_probe(connection, title, settings.lease_seconds)
-            except outgoing.NoSlot as full:
+                    full = await outgoing.look(connection, self._wanted())
+                    first = [] if full else await self._claim_first(connection)
+            except outgoing.NoSlot as taken_meanwhile:
+                full = taken_meanwhile
+            if full:
                 await self._stand_in_line(full)
                 return []
         self._opened_at = self._leased_at = asked_at
         self._claimed = {delivery.id: (delivery, asked_at) for delivery in first}
         self._taken = len(first)
+        return first
+
+    async def _claim_first(self, connection: Connection) -> list[Delivery]:
+        """The first deliveries, as many as the circuit allows, and the slots for them. Raises ``NoSlot``."""
+        settings, title = self._means.settings, self._destination.title
+        await ledger.lock_destination(connection, title)
+        circuit = await destinations.circuit(connection, title)
+        most = circuit.allowance(settings.in_doubt, echoes=self._means.profile.echoes)
+        first = await self._claim(connection, most)
+        await self._take_slots(connection, needed=bool(first))
+        self._probing = circuit.open
+        self._transfer.asks = not circuit.open  # only the answer to a C-STORE closes it
+        if first and circuit.open:
+            await destinations.hold_probe(connection, title, settings.lease_seconds)
         return first
 
     async def _claim(self, connection: Connection, most: int) -> list[Delivery]:

@@ -11,6 +11,7 @@ from services.runtime import reconcile
 from services.runtime.app import Runtime
 
 REQUESTS_SECONDS = 5.0
+PLANS_ONCE = True
 
 
 @asynccontextmanager

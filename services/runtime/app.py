@@ -54,22 +54,26 @@ Service = Callable[[Runtime], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True)
 class Resolved:
-    """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest)."""
+    """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest). ``plans_once``:
+    what it asks the database needs no plan of its own for each value."""
 
     name: str
     enter: Service
     stands_alone: bool
+    plans_once: bool
 
 
 def resolve(target: str) -> Resolved:
-    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``. Raises ``UsageError``."""
+    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True`` and ``PLANS_ONCE = True``.
+    Raises ``UsageError``."""
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
         enter: Service = getattr(module, attribute)
     except (ModuleNotFoundError, AttributeError) as error:
         raise UsageError(f"service {target}: {error}; name an existing service") from error
-    return Resolved(module_name.split(".")[-2], enter, bool(getattr(module, "STANDS_ALONE", False)))
+    said = (bool(getattr(module, name, False)) for name in ("STANDS_ALONE", "PLANS_ONCE"))
+    return Resolved(module_name.split(".")[-2], enter, *said)
 
 
 def run(targets: Sequence[str]) -> int:
@@ -124,7 +128,8 @@ class _Process:
     async def _open(self) -> Runtime:
         """The runtime with its connections (made in the background) and its health endpoints."""
         settings, supervisor = self.settings, self.supervisor
-        db = Database(settings.database_url, application=f"gateway-{self.service}")
+        plans_once = all(resolved.plans_once for resolved in self.services)
+        db = Database(settings.database_url, application=f"gateway-{self.service}", plans_once=plans_once)
         bus = Bus(settings.amqp_url, supervisor)
         outbox = Outbox(db, bus, supervisor)
         runtime = Runtime(

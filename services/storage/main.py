@@ -28,6 +28,7 @@ from services.storage.sweep import Sweep
 
 OUTBOX_MONTHS = 1
 REQUESTS_SECONDS = 10.0
+PLANS_ONCE = True
 
 
 class Worker(Protocol):

@@ -1,11 +1,13 @@
-"""With 80,000 rows the statements of the work use their indexes."""
+"""With 80,000 rows the statements of the work use their indexes, planned as the services have them planned: for any
+values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import ClientCursor, sql
 
 from services.forwarder import jobs, ledger, precedence
 from services.forwarder.counting import QUERIES as COUNTING
@@ -13,6 +15,7 @@ from services.forwarder.holds import QUERIES as HOLDS
 from services.forwarder.latecomers import QUERIES as LATECOMERS
 from services.forwarder.plans import QUERIES as EVALUATION
 from services.index.store import QUERIES as INDEX
+from services.runtime.db import PLANS_ONCE, SESSION
 
 FILL = """
 insert into config.station (title, host, port) select 'AE' || n, '127.0.0.1', 104 from generate_series(0, 3) n;
@@ -66,7 +69,10 @@ WINDOW = {"after_recorded_at": datetime(2000, 1, 1, tzinfo=UTC), "after_object_k
 
 @pytest.fixture(scope="module")
 def filled(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(module_database_url, autocommit=True) as connection:
+    options = SESSION + PLANS_ONCE
+    with psycopg.connect(
+        module_database_url, autocommit=True, options=options, cursor_factory=ClientCursor
+    ) as connection:
         connection.execute(FILL.encode())
         connection.execute(SCHEDULED.encode())
         yield connection
@@ -99,14 +105,24 @@ def test_indexes_are_used(filled: psycopg.Connection[Any], name: str) -> None:
         window = filled.execute(b"select now() - interval '10 minutes', now()").fetchone()
         assert window is not None
         parameters = parameters | {"lower": window[0], "upper": window[1]}
+    asked = {key: value for key, value in parameters.items() if f"%({key})s" in statement}
+    values = sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, asked.values()))) if asked else sql.SQL("")
+    filled.execute(b"deallocate all")
+    filled.execute(_prepared(statement, asked))
     with filled.transaction(force_rollback=True):
-        found = filled.execute(("explain (analyze, format json) " + statement).encode(), parameters).fetchone()
+        found = filled.execute(sql.SQL("explain (analyze, format json) execute prepared {}").format(values)).fetchone()
     assert found is not None
     plan = found[0][0]
     scans = [node for node in _nodes(plan["Plan"]) if node["Node Type"] == "Seq Scan"]
     read = {node["Relation Name"]: node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans}
     assert not {table: count for table, count in read.items() if count > 1000}, plan
     assert plan["Execution Time"] < 500, plan
+
+
+def _prepared(statement: str, parameters: Iterable[str]) -> bytes:
+    for number, name in enumerate(parameters, start=1):
+        statement = statement.replace(f"%({name})s", f"${number}")
+    return f"prepare prepared as {statement}".replace("%%", "%").encode()
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
