@@ -24,4 +24,5 @@ async def erase(connection: Connection, row: DictRow) -> dict[str, Any]:
     locked = await lock_contents(connection, sorted({uid for uid, _ in wanted}))
     hidden = await hide(connection, [content for content in locked if content in wanted])
     facts = await connection.execute(QUERIES.delete_facts, named)
-    return {"instances": hidden, "facts": facts.rowcount}
+    orphaned = await connection.execute(QUERIES.delete_orphaned_facts, named)
+    return {"instances": hidden, "facts": facts.rowcount + orphaned.rowcount}

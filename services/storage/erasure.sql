@@ -17,3 +17,15 @@ with hidden as (
     limit %(most)s
 )
 delete from storage.fact f using hidden h where f.received_at = h.received_at and f.object_key = h.object_key
+
+-- name: delete_orphaned_facts
+-- Of the patient's receipts whose content has another revision since it was deleted and sent again.
+delete from storage.fact f
+using config.erasure_view e, storage.receipt r
+where e.id = %(erasure)s::uuid
+  and left(f.facts #>> '{values,00100020,0}', 256) = left(split_part(e.patient_id, '\', 1), 256)
+  and f.facts #> '{values,00100020}' = to_jsonb(string_to_array(e.patient_id, '\'))
+  and coalesce(f.facts #>> '{values,00100021,0}', '') = e.issuer and f.received_at <= e.asked_at
+  and r.received_at = f.received_at and r.object_key = f.object_key and r.object_state = 'DELETED'
+  and not exists (select from storage.identity i
+                  where i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision)

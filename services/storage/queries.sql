@@ -198,12 +198,15 @@ returning r.object_key
 select pg_try_advisory_xact_lock(hashtextextended('dicom-gateway backup', 0)) as free
 
 -- name: select_deletable
--- Hidden for long enough, and no delivery wants the object any more. What was sent again meanwhile has another object.
+-- Hidden for long enough, and no delivery wants the object any more. What was sent again meanwhile has another object, and
+-- another revision where later ones exist.
 select r.received_at, r.object_key, r.sop_instance_uid, r.revision
 from storage.receipt r
-join storage.identity i on i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
-where r.object_state = 'DELETING' and (i.state in ('DELETING', 'DELETED') or i.object_key <> r.object_key)
-  and i.state_at < now() - make_interval(secs => %(wait)s)
+left join storage.identity i on i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
+where r.object_state = 'DELETING'
+  and (i.revision is null or i.state in ('DELETING', 'DELETED') or i.object_key <> r.object_key)
+  and coalesce(i.state_at, (select max(s.state_at) from storage.identity s where s.sop_instance_uid = r.sop_instance_uid),
+               '-infinity') < now() - make_interval(secs => %(wait)s)
   and not exists (select from routing.delivery_view d
                   where d.sop_instance_uid = r.sop_instance_uid and d.object_key = r.object_key
                     and d.state in ('PENDING', 'SENDING', 'UNKNOWN'))

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -92,7 +93,7 @@ async def _told(conn: Connection, stored: Stored, sought: Sought) -> dict[str, A
     return counted(stored.contents) | {"places": places, "open": await _open(conn, stored.contents)}
 
 
-async def _open(conn: Connection, contents: list[Content] | Any) -> dict[str, int]:
+async def _open(conn: Connection, contents: Sequence[Content]) -> dict[str, int]:
     values = {
         "uids": [each.sop_instance_uid for each in contents],
         "revisions": [each.revision for each in contents],

@@ -26,8 +26,8 @@ from services.runtime.errors import GatewayError, ObjectMissing
 from services.runtime.outbox import enqueue
 
 LOOK_SECONDS: Final = 2.0
-AGAIN_SECONDS: Final = 60.0
-"""After that the services are asked again: what was being sent may have ended since."""
+AGAIN_SECONDS: Final = 10.0
+"""After that the services are asked again: they take so many at a time, and what was being sent may have ended."""
 MOST_HOURS: Final = 24
 ITEM: Final = ("sop_instance_uid", "revision", "study_instance_uid", "series_instance_uid", "sha256", "size")
 log = structlog.get_logger(__name__)
@@ -48,14 +48,17 @@ class Erasing:
             try:
                 await self.turn()
             except GatewayError as error:
-                log.warning("erasure_waits", reason=str(error))
+                log.warning("erasures_wait", reason=str(error))
 
     async def turn(self) -> None:
-        """Take every open erasure a step further."""
+        """Take every open erasure a step further; one that cannot be keeps no other from it."""
         async with self._database.transaction() as conn:
             rows = await (await conn.execute(QUERIES.open_erasures)).fetchall()
         for row in rows:
-            await self._further(row["id"])
+            try:
+                await self._further(row["id"])
+            except GatewayError as error:
+                log.warning("erasure_waits", erasure=str(row["id"]), reason=str(error))
 
     async def _further(self, number: UUID) -> None:
         if await self._database.retry(lambda conn: self._begun(conn, number)) and not await self._look(number):
@@ -91,8 +94,7 @@ class Erasing:
             waiting = await (await conn.execute(QUERIES.unanswered, erasure)).fetchall()
             left = {f"answer of {row['name']}": 1 for row in waiting}
             left |= await _others(conn, erasure, await _sought(conn, erasure))
-            more = left["storage.fact"] and not waiting  # storage takes so many at a time
-            if any(left.values()) and (erasure["due_again"] or more):
+            if any(left.values()) and not waiting and erasure["due_again"]:
                 await _ask(conn, erasure)
             await _note(conn, erasure, left)
             return any(left.values())

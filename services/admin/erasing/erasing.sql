@@ -139,8 +139,15 @@ with content as materialized (
     join routing.delivery_view d on d.sop_instance_uid = t.sop_instance_uid and d.revision = t.revision
 )
 select (select count(*) from receipt where object_state <> 'DELETED') as "object store",
-       (select count(*) from receipt r
-        join storage.fact_view f on f.received_at = r.received_at and f.object_key = r.object_key) as "storage.fact",
+       (select count(*) from (
+            select f.received_at, f.object_key from receipt r
+            join storage.fact_view f on f.received_at = r.received_at and f.object_key = r.object_key
+            union
+            select f.received_at, f.object_key from storage.fact_view f
+            where left(f.facts #>> '{values,00100020,0}', 256) = left(split_part(%(patient_id)s, '\', 1), 256)
+              and f.facts #> '{values,00100020}' = to_jsonb(string_to_array(%(patient_id)s, '\'))
+              and coalesce(f.facts #>> '{values,00100021,0}', '') = %(issuer)s and f.received_at <= %(asked_at)s
+        ) as fact) as "storage.fact",
        (select count(*) from receipt r
         join index.instance_view i on i.received_at = r.received_at and i.object_key = r.object_key) as "index.instance",
        (select count(*) from index.study_view s

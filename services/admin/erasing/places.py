@@ -189,7 +189,7 @@ def _in_message(body: bytes, sought: Sought) -> bool:
     text = body.decode(errors="replace")
     try:
         return sought.named_within(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return sought.named_in(text)
 
 

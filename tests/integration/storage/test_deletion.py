@@ -102,6 +102,16 @@ async def test_what_is_sent_again_after_deletion_is_new(storage: Storage) -> Non
     assert storage.present() == {again.receipt.object_key}
 
 
+async def test_what_is_sent_again_behind_a_later_revision_leaves_no_object(storage: Storage) -> None:
+    """Its row has another revision then, under which the old receipt is not found."""
+    await storage.handle(storage.receive(ct(1)), storage.receive(ct(1, PatientComments="changed")))
+    await storage.delete(ct(1).sop_instance_uid)
+    again = storage.receive(ct(1))
+    await storage.handle(again)
+    assert await storage.deletion.run_once() == 2
+    assert storage.present() == {again.receipt.object_key}
+
+
 async def test_a_tombstone_goes_after_two_full_sweeps_without_the_object(make_storage: Make) -> None:
     storage = make_storage(full_sweep_seconds=0.000001)
     await storage.database.open()
