@@ -82,7 +82,10 @@ async def _found(
 ) -> list[dict[str, Any]]:
     statement, values = asked
     # Planned for these very values: a plan for any values could use no index for the beginning of a text.
-    return await (await conn.execute(statement, {**values, **after}, prepare=False)).fetchall()
+    rows = await (await conn.execute(statement, {**values, **after}, prepare=False)).fetchall()
+    studies = {"studies": [row["study_instance_uid"] for row in rows]}
+    held = {row["study_instance_uid"]: row for row in await (await conn.execute(QUERIES.contents, studies)).fetchall()}
+    return [row | held[row["study_instance_uid"]] for row in rows]
 
 
 async def show(database: Database, text: str) -> dict[str, Any]:

@@ -1,23 +1,25 @@
 -- name: search
--- The studies that changed last. archived: R111.
-with found as materialized (
-    select v.* from index.search_view v
-    where {conditions}
-      and (%(since)s::timestamptz is null or v.updated_at >= %(since)s)
-      and (%(after_at)s::timestamptz is null or (v.updated_at, v.study_instance_uid) < (%(after_at)s, %(after_key)s))
-    order by v.updated_at desc, v.study_instance_uid desc limit %(limit)s
-)
-select s.study_instance_uid, s.patient_id, s.issuer, s.patient_name, s.birth_date, s.sex, s.study_date, s.study_time,
-       s.accession_number, s.study_id, s.study_description as description, s.referring_physician, s.patient_conflict,
-       s.updated_at, counted.modalities, counted.series, held.instances, held.superseded,
+-- The studies that changed last. It is planned each time, so it names no table of many partitions.
+select v.study_instance_uid, v.patient_id, v.issuer, v.patient_name, v.birth_date, v.sex, v.study_date, v.study_time,
+       v.accession_number, v.study_id, v.study_description as description, v.referring_physician, v.patient_conflict,
+       v.updated_at
+from index.search_view v
+where {conditions}
+  and (%(since)s::timestamptz is null or v.updated_at >= %(since)s)
+  and (%(after_at)s::timestamptz is null or (v.updated_at, v.study_instance_uid) < (%(after_at)s, %(after_key)s))
+order by v.updated_at desc, v.study_instance_uid desc limit %(limit)s
+
+-- name: contents
+-- What studies hold. archived: R111.
+select s.study_instance_uid, counted.modalities, counted.series, held.instances, held.superseded,
        coalesce((select true from commitment.archived_view a
                  join storage.identity_view h on h.sop_instance_uid = a.sop_instance_uid and h.revision = a.revision
                  where a.study_instance_uid = s.study_instance_uid and h.state in ('STORED', 'DAMAGED') limit 1), false)
            as archived
-from found s
+from unnest(%(studies)s::text[]) as s (study_instance_uid)
 cross join lateral (
     select count(*) as series,
-           coalesce(array_agg(distinct e.modality) filter (where e.modality <> ''), '{{}}') as modalities
+           coalesce(array_agg(distinct e.modality) filter (where e.modality <> ''), '{}') as modalities
     from index.series_view e where e.study_instance_uid = s.study_instance_uid
 ) counted
 cross join lateral (
@@ -25,7 +27,6 @@ cross join lateral (
            count(distinct i.sop_instance_uid) - count(*) filter (where i.latest) as superseded
     from index.instance_view i where i.study_instance_uid = s.study_instance_uid
 ) held
-order by s.updated_at desc, s.study_instance_uid desc
 
 -- name: like_without_case
 -- Of letters A to Z, which is many times faster than of all; the pattern has any character where it had another letter.
