@@ -16,6 +16,9 @@ from services.runtime.settings import RuntimeSettings
 
 Place = Annotated[str, typer.Argument(metavar="FOLDER|s3://…", help="Where backups lie.")]
 
+DAMAGED_HERE = "cannot be read from the object store as it was: {}"
+DAMAGED_THERE = "damaged in the backup: {}"
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -29,13 +32,14 @@ def backup(
         int | None, typer.Option(min=1, help="Leave only so many backups there, and what they hold; all without it.")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Read what is there already again and compare it with the object store.")
+        bool, typer.Option("--check", help="Read again what is there already, and the object store.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Back up database and objects while the gateway runs; objects that are there already are not copied again.
 
-    Exit status 1 if an object could not be read or is missing: the backup holds all the others.
+    Exit status 1 if an object is damaged or missing in the object store: the backup holds all the others, and what an
+    earlier one has of it.
     """
     # Imported here: no other command needs it.
     from services.admin.backup.making import back_up
@@ -46,7 +50,9 @@ def backup(
             settings, objects, repository_at(place, settings), actor(), version("dicom-gateway"), keep=keep, check=check
         )
     )
-    _print(made, as_json, f"backup {made['backup']}: {made['objects']} objects, {made['copied']} of them new")
+    _print(
+        made, as_json, f"backup {made['backup']}: {made['objects']} objects, {made['copied']} of them new", DAMAGED_HERE
+    )
 
 
 def restore(
@@ -71,7 +77,12 @@ def restore(
             settings, objects, repository_at(place, settings), actor(), name, keep_objects=keep_objects
         )
     )
-    _print(back, as_json, f"restored {back['backup']}, made at {cell(back['made_at'])}: {back['objects']} objects")
+    _print(
+        back,
+        as_json,
+        f"restored {back['backup']}, made at {cell(back['made_at'])}: {back['objects']} objects",
+        DAMAGED_THERE,
+    )
 
 
 def _run(work: Callable[[RuntimeSettings, ObjectStore], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
@@ -87,15 +98,14 @@ def _run(work: Callable[[RuntimeSettings, ObjectStore], Awaitable[dict[str, Any]
         raise Unavailable(f"{error}. {away(settings)}") from error
 
 
-def _print(result: dict[str, Any], as_json: bool, line: str) -> None:
+def _print(result: dict[str, Any], as_json: bool, line: str, damaged: str) -> None:
     if as_json:
         print_json(result)
     else:
         typer.echo(f"{line}, {result['rows']} rows of schema version {result['schema_version']}")
         for what, said in (
             ("forgotten", "removed backup {}"),
-            ("unreadable", "cannot be read: {}"),
-            ("damaged", "damaged in the backup: {}"),
+            ("damaged", damaged),
             ("missing", "missing though the database names it: {}"),
             ("differs", "{}"),
         ):

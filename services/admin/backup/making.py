@@ -16,7 +16,7 @@ import psycopg
 from services.admin.backup.connection import QUERIES, connected
 from services.admin.backup.forgetting import forget
 from services.admin.backup.manifest import TOPS, Manifest, list_key, manifest_key
-from services.admin.backup.object_copies import Copied, save
+from services.admin.backup.object_copies import Copied, Saving
 from services.admin.backup.object_lists import ByFolder, ListWriter, missing_from, read_list
 from services.admin.backup.repository import Repository
 from services.admin.backup.tables import Saved, save_tables
@@ -37,20 +37,20 @@ CLOCKS_APART = timedelta(minutes=1)
 
 @dataclass
 class Objects:
-    """What was done with the objects. ``unreadable``: keys that could not be read at the source."""
+    """What was done with the objects. ``damaged``: keys of those that the source has not got as they were."""
 
     count: int = 0
     bytes: int = 0
     new: int = 0
     new_bytes: int = 0
-    unreadable: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     def add(self, copied: Copied) -> None:
         """Count one."""
-        if copied.listed is None:
-            self.unreadable.append(copied.key)
-            return
-        self.count, self.bytes = self.count + 1, self.bytes + copied.size
+        if copied.damaged:
+            self.damaged.append(copied.key)
+        if copied.listed is not None:
+            self.count, self.bytes = self.count + 1, self.bytes + copied.size
         if copied.new:
             self.new, self.new_bytes = self.new + 1, self.new_bytes + copied.size
 
@@ -66,7 +66,7 @@ async def back_up(
     check: bool,
 ) -> dict[str, Any]:
     """Make one more backup in the repository; what it holds. With ``keep`` only so many are left there afterwards;
-    with ``check`` what is there already is read again and compared with the object store.
+    with ``check`` what is there already is read again, and so is the object store.
 
     Nothing of it counts before its manifest is written, and what was copied until then is not copied again.
     Raises ``Refused``, ``StoreFailed``, ``StoreFull``, ``Unavailable``.
@@ -96,9 +96,9 @@ async def back_up(
         "bytes": manifest.bytes,
         "copied": copied.new,
         "copied_bytes": copied.new_bytes,
-        "unreadable": copied.unreadable[:MOST_NAMED],
+        "damaged": copied.damaged[:MOST_NAMED],
         "missing": missing[:MOST_NAMED],
-        "incomplete": len(copied.unreadable) + len(missing),
+        "incomplete": len(copied.damaged) + len(missing),
         "forgotten": forgotten,
     }
 
@@ -113,7 +113,7 @@ async def _hold_off_deletions(connection: Connection) -> None:
 
 async def _save_objects(objects: ObjectStore, repository: Repository, name: str, *, check: bool) -> tuple[Objects, str]:
     """Copy what the repository lacks and list what there is; the list's hash."""
-    names = [] if check else await asyncio.to_thread(repository.names)
+    names = await asyncio.to_thread(repository.names)
     previous = ByFolder(read_list(repository, repository.manifest(names[-1])) if names else ())
     counted = Objects()
     with repository.packing(list_key(name)) as file:
@@ -121,7 +121,7 @@ async def _save_objects(objects: ObjectStore, repository: Repository, name: str,
         for top in TOPS:
             for folder in await asyncio.to_thread(lambda top=top: [each.name for each in objects.folders(top)]):  # type: ignore[misc]
                 known = await asyncio.to_thread(previous.of, folder)
-                async for done in _save_folder(objects, repository, folder, known):
+                async for done in _save_folder(objects, repository, folder, known, check=check):
                     lines.write(each.listed for each in done if each.listed)
                     for each in done:
                         counted.add(each)
@@ -129,13 +129,13 @@ async def _save_objects(objects: ObjectStore, repository: Repository, name: str,
 
 
 async def _save_folder(
-    objects: ObjectStore, repository: Repository, folder: str, known: dict[str, str]
+    objects: ObjectStore, repository: Repository, folder: str, known: dict[str, str], *, check: bool
 ) -> AsyncIterator[list[Copied]]:
     wanted = await asyncio.to_thread(lambda: list(objects.list(folder)))
     there = await asyncio.to_thread(lambda: {found.key: found.size for found in repository.objects.list(folder)})
+    saving = Saving(objects, repository.objects, there, known, check)
     for start in range(0, len(wanted), BATCH):
-        batch = wanted[start : start + BATCH]
-        yield await asyncio.to_thread(save, objects, repository.objects, there, known, batch)
+        yield await asyncio.to_thread(saving.save, wanted[start : start + BATCH])
 
 
 def _manifest(settings: RuntimeSettings, saved: Saved, copied: Objects, list_sha256: str, version: str) -> Manifest:

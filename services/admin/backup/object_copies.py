@@ -25,47 +25,70 @@ class Damaged(GatewayError):
 
 @dataclass(frozen=True)
 class Copied:
-    """What became of an object: ``listed`` is None when it cannot be read; ``new`` if its bytes were copied."""
+    """What became of an object. ``listed``: None when the target has it not; ``new``: its bytes were copied;
+    ``damaged``: one of the two stores has not got it as it was."""
 
     key: str
     size: int
     listed: Listed | None
-    new: bool = True
+    new: bool = False
+    damaged: bool = False
+
+
+@dataclass(frozen=True)
+class Saving:
+    """From where to where. ``there``: sizes of what the target has; ``known``: hashes of what the last backup listed;
+    ``check``: both are read again, whatever they are said to hold."""
+
+    source: ObjectStore
+    target: ObjectStore
+    there: Mapping[str, int]
+    known: Mapping[str, str]
+    check: bool
+
+    def save(self, wanted: Sequence[ObjectStat]) -> list[Copied]:
+        """Have objects in the target, in their order; left out is what was deleted meanwhile.
+
+        What an earlier backup has is never replaced by anything else. Raises ``StoreFailed``, ``StoreFull``,
+        ``Unavailable``.
+        """
+        return [each for each in at_once(self._save, wanted) if each is not None]
+
+    def _save(self, wanted: ObjectStat) -> Copied | None:
+        key, size, expected = wanted.key, wanted.size, self.known.get(wanted.key)
+        try:
+            if expected is None:
+                return self._save_new(key, size)
+            if not self.check and self.there.get(key) == size:
+                return Copied(key, size, Listed(key, expected))
+            if self.check and self._kept(key, expected):
+                return Copied(key, size, Listed(key, expected), damaged=sha256_of(self.source, key) != expected)
+            copy(self.source, self.target, key, expected)
+            return Copied(key, size, Listed(key, expected), new=True)
+        except ObjectMissing:
+            return None
+        except (Damaged, OSError):
+            kept = expected is not None and self._kept(key, expected)
+            return Copied(key, size, Listed(key, expected) if expected and kept else None, damaged=True)
+
+    def _save_new(self, key: str, size: int) -> Copied:
+        """It may be what a backup copied that was broken off."""
+        if self.there.get(key) == size and self._kept(key, sha256 := sha256_of(self.source, key)):
+            return Copied(key, size, Listed(key, sha256))
+        return Copied(key, size, Listed(key, copy(self.source, self.target, key)), new=True)
+
+    def _kept(self, key: str, sha256: str) -> bool:
+        """Whether the target has these very bytes."""
+        try:
+            return key in self.there and sha256_of(self.target, key) == sha256
+        except (ObjectMissing, OSError):
+            return False
 
 
 def at_once(work: Callable[[T], U], items: Sequence[T]) -> list[U]:
     """The results of ``work`` in the order of the items."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(work, items))
-
-
-def save(
-    source: ObjectStore, target: ObjectStore, there: Mapping[str, int], known: Mapping[str, str],
-    wanted: Sequence[ObjectStat],
-) -> list[Copied]:  # fmt: skip
-    """Have objects in the target, in their order; left out is what was deleted meanwhile.
-
-    ``there``: sizes of what the target has; ``known``: hashes of what an earlier backup listed. What is there and not
-    listed is what a backup copied that was broken off. Raises ``StoreFailed``, ``StoreFull``, ``Unavailable``.
-    """
-    done = at_once(partial(_save, source, target, there, known), wanted)
-    return [each for each in done if each is not None]
-
-
-def _save(
-    source: ObjectStore, target: ObjectStore, there: Mapping[str, int], known: Mapping[str, str], wanted: ObjectStat
-) -> Copied | None:
-    key, size = wanted.key, wanted.size
-    try:
-        if there.get(key) == size:
-            sha256 = known.get(key) or sha256_of(source, key)
-            if key in known or sha256_of(target, key) == sha256:
-                return Copied(key, size, Listed(key, sha256), new=False)
-        return Copied(key, size, Listed(key, copy(source, target, key)))
-    except ObjectMissing:
-        return None
-    except (Damaged, OSError):
-        return Copied(key, size, None)
 
 
 def bring_back(
@@ -81,11 +104,11 @@ def bring_back(
 def _bring_back(source: ObjectStore, target: ObjectStore, there: frozenset[str], listed: Listed) -> Copied:
     try:
         if listed.key in there and sha256_of(target, listed.key) == listed.sha256:
-            return Copied(listed.key, 0, listed, new=False)
+            return Copied(listed.key, 0, listed)
         copy(source, target, listed.key, listed.sha256)
-        return Copied(listed.key, target.stat(listed.key).size, listed)
+        return Copied(listed.key, target.stat(listed.key).size, listed, new=True)
     except (ObjectMissing, Damaged, OSError):
-        return Copied(listed.key, 0, None)
+        return Copied(listed.key, 0, None, damaged=True)
 
 
 def copy(source: ObjectStore, target: ObjectStore, key: str, sha256: str | None = None) -> str:

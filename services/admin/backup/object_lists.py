@@ -7,7 +7,6 @@ from typing import BinaryIO, NamedTuple
 
 from services.admin.backup.manifest import Manifest, list_key
 from services.admin.backup.repository import Repository
-from services.runtime.errors import StoreFailed
 
 
 class Listed(NamedTuple):
@@ -42,14 +41,14 @@ class ListWriter:
 def read_list(repository: Repository, manifest: Manifest) -> Iterator[Listed]:
     """Line by line. Raises ``StoreFailed`` at its end when it is not the list that was written."""
     digest = hashlib.sha256()
-    with repository.unpacking(list_key(manifest.name)) as lines:
+    key_of_list = list_key(manifest.name)
+    with repository.unpacking(manifest.name, key_of_list) as lines:
         for line in lines:
             digest.update(line)
             sha256, _, key = line.decode().rstrip("\n").partition("  ")
             yield Listed(key, sha256)
     if digest.hexdigest() != manifest.list_sha256:
-        key = list_key(manifest.name)
-        raise StoreFailed(f"{repository.place}: {key} is not as it was written; restore another backup")
+        raise repository.damaged(manifest.name, key_of_list)
 
 
 class ByFolder:

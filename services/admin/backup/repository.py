@@ -48,9 +48,7 @@ class Repository:
         try:
             return Manifest.model_validate_json(self.objects.get_bytes(manifest_key(name)))
         except ValidationError:
-            raise StoreFailed(
-                f"{self.place}: {manifest_key(name)} cannot be read as a backup of this gateway; restore another one"
-            ) from None
+            raise self.damaged(name, manifest_key(name)) from None
 
     @contextmanager
     def packing(self, key: str) -> Iterator[BinaryIO]:
@@ -64,13 +62,20 @@ class Repository:
             writer.commit()
 
     @contextmanager
-    def unpacking(self, key: str) -> Iterator[BinaryIO]:
-        """What ``packing`` wrote. Raises ``ObjectMissing``, ``StoreFailed`` for what gzip cannot read."""
+    def unpacking(self, backup: str, key: str) -> Iterator[BinaryIO]:
+        """What ``packing`` wrote for a backup. Raises ``ObjectMissing``, ``StoreFailed`` for what gzip cannot read."""
         with self.objects.open(key) as file, gzip.GzipFile(fileobj=file, mode="rb") as packed:
             try:
                 yield cast(BinaryIO, packed)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise StoreFailed(f"{self.place}: {key} is damaged ({error}); restore another backup") from error
+                raise self.damaged(backup, key) from error
+
+    def damaged(self, backup: str, key: str) -> StoreFailed:
+        """What to say of a file of a backup that is not as it was written (pure)."""
+        return StoreFailed(
+            f"{self.place}: {key} is not as it was written: take another backup than {backup}, or delete "
+            f"{manifest_key(backup)} to go without it"
+        )
 
 
 def repository_at(target: str, settings: RuntimeSettings) -> Repository:

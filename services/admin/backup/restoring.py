@@ -48,7 +48,7 @@ async def restore(
         await _refuse_used(connection)
         made = await _make_schema(connection, manifest.schema_version)
         await load_tables(connection, repository, manifest)
-        damaged = frozenset(brought.unreadable)
+        damaged = frozenset(brought.damaged)
         listed = (one.key for one in read_list(repository, manifest) if one.key not in damaged)
         missing = [key async for key in missing_from(listed, stored_objects(connection, None))]
         await _write_versions(connection, made)
@@ -61,9 +61,9 @@ async def restore(
         "rows": sum(table.rows for table in manifest.tables),
         "objects": brought.count,
         "copied": brought.new,
-        "damaged": brought.unreadable[:MOST_NAMED],
+        "damaged": brought.damaged[:MOST_NAMED],
         "missing": missing[:MOST_NAMED],
-        "incomplete": len({*brought.unreadable, *missing}),
+        "incomplete": len({*brought.damaged, *missing}),
     }
     async with connected(settings.database_url, APPLICATION) as connection, connection.transaction():
         told = {"backup": manifest.name, "objects": brought.count, "incomplete": result["incomplete"]}

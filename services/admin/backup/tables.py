@@ -17,7 +17,6 @@ from services.admin.backup.connection import QUERIES
 from services.admin.backup.manifest import LEFT_OUT, SCHEMAS, Manifest, SavedSequence, SavedTable, list_key, table_key
 from services.admin.backup.repository import CHUNK_BYTES, Repository
 from services.runtime.db import Connection
-from services.runtime.errors import StoreFailed
 from services.runtime.schema import applied
 
 OURS = {"schemas": list(SCHEMAS)}
@@ -104,21 +103,19 @@ async def _chunks(copy: AsyncCopy) -> AsyncIterator[bytes]:
 
 async def _load_table(connection: Connection, repository: Repository, manifest: Manifest, table: SavedTable) -> None:
     """Its triggers sleep: what they would write is in the backup. Rows that migrations put into it make room."""
-    identifier, digest = _identifier(table.name), hashlib.sha256()
+    identifier, key, digest = _identifier(table.name), table_key(manifest.name, table.name), hashlib.sha256()
     statement = sql.SQL("copy {} ({}) from stdin").format(identifier, _columns(table.columns))
     async with connection.transaction():
         await connection.execute(sql.SQL("alter table {} disable trigger user").format(identifier))
         await connection.execute(sql.SQL("truncate {} cascade").format(identifier))
-        with repository.unpacking(table_key(manifest.name, table.name)) as file:
+        with repository.unpacking(manifest.name, key) as file:
             async with connection.cursor().copy(statement) as copy:
                 while block := await asyncio.to_thread(file.read, CHUNK_BYTES):
                     digest.update(block)
                     await copy.write(block)
         await connection.execute(sql.SQL("alter table {} enable trigger user").format(identifier))
         if digest.hexdigest() != table.sha256:
-            raise StoreFailed(
-                f"{repository.place}: the rows of {table.name} are not as they were written; restore another backup"
-            )
+            raise repository.damaged(manifest.name, key)
 
 
 async def _order(connection: Connection, tables: Sequence[str]) -> list[str]:

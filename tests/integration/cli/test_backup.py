@@ -164,7 +164,7 @@ def test_damage_is_named_and_what_was_broken_off_is_begun_anew(
     broken.write_bytes(gzip.compress(gzip.decompress(broken.read_bytes()).replace(b"SCANNER1", b"SCANNER2")))
     other = elsewhere.gateway()
     failed = other("restore", str(backups))
-    assert (failed.status, "config.station are not as they were written" in failed.err) == (1, True)
+    assert (failed.status, f"{second}/config.station.gz is not as it was written" in failed.err) == (1, True)
     refused = other("station", "list")
     assert (refused.status, "has schema version 0" in refused.err) == (1, True), "nobody works with half a database"
     again = other.done("restore", str(backups), "--backup", first, "--keep-objects", "--json").json()
@@ -181,6 +181,23 @@ def test_damage_is_named_and_what_was_broken_off_is_begun_anew(
     assert len(list(other.home.rglob("*.dcm"))) == 2
     assert made(gateway, str(backups))["copied"] == 0
     assert made(gateway, str(backups), "--check")["copied"] == 1
+    assert victim.read_bytes() == filled.folder.joinpath(key).read_bytes()
+
+
+def test_damage_here_does_not_reach_the_backup(gateway: Gateway, filled: Recorder, elsewhere: Elsewhere) -> None:
+    """What an earlier backup has stays; what is not as it was is named."""
+    backups = gateway.home / "backups"
+    made(gateway, str(backups))
+    shorter, rotten = sorted(filled.folder.rglob("*.dcm"))[:2]
+    whole = [(backups / path.relative_to(filled.folder)).read_bytes() for path in (shorter, rotten)]
+    shorter.write_bytes(whole[0][:-1])
+    rotten.write_bytes(whole[1][:-1] + b"!")
+    unnoticed, checked = gateway("backup", str(backups), "--json"), gateway("backup", str(backups), "--check", "--json")
+    names = [str(path.relative_to(filled.folder)) for path in (shorter, rotten)]
+    assert (unnoticed.status, unnoticed.json()["damaged"]) == (1, names[:1])
+    assert (checked.status, checked.json()["damaged"], checked.json()["objects"]) == (1, names, 3)
+    assert [(backups / name).read_bytes() for name in names] == whole
+    assert elsewhere.gateway().done("restore", str(backups), "--json").json()["objects"] == 3
 
 
 def test_what_nobody_wants_to_happen_is_refused(
