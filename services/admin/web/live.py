@@ -1,7 +1,7 @@
 """What changed, as server-sent events: one look a second at how much was written, for all browsers together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -43,7 +43,7 @@ class Live:
                 self._tell(topic)
             before = now
 
-    async def events(self) -> AsyncIterator[str]:
+    async def events(self) -> AsyncGenerator[str, None]:
         """Topics, as they change, and ``tick`` from time to time, until the process stops."""
         with self._listening() as queue:
             while not self._supervisor.stopping.is_set():

@@ -8,6 +8,8 @@ from services.admin.access import accounts, sessions, tidying
 from services.admin.access.role import Role
 from services.admin.access.sessions import Lifetime
 from services.admin.access.throttling import FREE_FAILURES
+from services.admin.web import live
+from services.admin.web.pages import events
 from tests.desk import ADDRESS, PASSWORD, URL, Desk
 
 OTHER_PLACES = [
@@ -30,6 +32,18 @@ async def test_who_is_not_logged_in_is_sent_to_the_form_and_back(desk: Desk) -> 
     assert (await nobody.get("/jobs")).status_code == 200
     part = await (await desk.client()).get("/jobs", headers={"HX-Request": "true"})
     assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/login")
+
+
+async def test_what_changes_is_told_for_a_while_and_then_to_who_may_still_hear_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(events, "LONGEST_SECONDS", 0.1)
+    heard = await desk.viewer.get("/events")
+    assert heard.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert heard.text.startswith("event: tick\ndata: \n\nevent: tick\n")
+    await accounts.remove(desk.database, "cli:tests", "viewer")
+    assert (await desk.viewer.get("/events")).headers["Location"] == "/login?next=/events"
 
 
 async def test_after_logging_in_nobody_is_led_to_another_site(desk: Desk) -> None:

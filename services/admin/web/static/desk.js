@@ -33,8 +33,16 @@
     if (stream !== null || source === undefined) return;
     stream = new EventSource(source);
     for (const topic of topics) stream.addEventListener(topic, () => tell(topic));
-    stream.addEventListener("open", () => document.documentElement.dataset.live = "on");
-    stream.addEventListener("error", () => document.documentElement.dataset.live = "off");
+    stream.addEventListener("open", () => {
+      if (document.documentElement.dataset.live === "off") topics.forEach(tell); // what was missed meanwhile
+      document.documentElement.dataset.live = "on";
+    });
+    stream.addEventListener("error", () => {
+      document.documentElement.dataset.live = "off";
+      if (stream?.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      stream = null;
+      setTimeout(listen, 15000);
+    });
     tell("tick");
   };
   document.addEventListener("visibilitychange", listen);
