@@ -36,3 +36,4 @@ NOTICES_WAITING = Gauge("gateway_admin_notices_pending", "Notices that wait to b
 OLDEST_NOTICE = Gauge(
     "gateway_admin_oldest_notice_seconds", "Age of the oldest notice that waits to be sent, 0 if none"
 )
+BACKUP_AGE = Gauge("gateway_admin_backup_age_seconds", "How long ago a backup was made whole, 0 before the first")

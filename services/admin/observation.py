@@ -3,6 +3,7 @@
 import structlog
 
 from services.admin import jobs, metrics, overview
+from services.admin.backup.age import backup_age
 from services.runtime.app import Runtime
 from services.runtime.errors import GatewayError
 
@@ -26,5 +27,6 @@ async def _observe_once(runtime: Runtime) -> None:
     metrics.LIVE_RULE_SET.set(found["configuration"]["rule_set"])
     metrics.CONFIGURATION.set(found["configuration"]["number"])
     metrics.DEAD_LETTERS.set(found["dead_letters"])
+    metrics.BACKUP_AGE.set(await backup_age(runtime.db))
     for state in jobs.STATES:
         metrics.JOBS.labels(state).set(found["jobs"].get(state, 0))

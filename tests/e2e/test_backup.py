@@ -1,7 +1,9 @@
 """Disaster drill: a backup under traffic, everything wiped, a restore elsewhere, and the gateway goes on."""
 
 import hashlib
+import re
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -79,7 +81,8 @@ def test_a_gateway_that_burned_down_goes_on_elsewhere(
     stations, rules, holds, jobs and their clocks. A second backup copies only what is new."""
     ledger, done, waiting = Ledger(), ct(1, study=1), mr(2, study=2)
     place = str(tmp_path / "backups")
-    with fresh_servers() as shared, running_gateway(tmp_path / "burned", shared=shared) as gateway:
+    observed = {"GATEWAY_ADMIN_OBSERVE_SECONDS": "1"}
+    with fresh_servers() as shared, running_gateway(tmp_path / "burned", settings=observed, shared=shared) as gateway:
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", receivers.archive.port, "--store")
         gateway.add_station("WORKSTATION1", receivers.workstation.port, "--store")
@@ -97,6 +100,7 @@ def test_a_gateway_that_burned_down_goes_on_elsewhere(
             assert sending.running or len(ledger.acknowledged) > len(acknowledged), "nothing came beside the backup"
             sending.join(60)
         second = gateway.json("backup", place)
+        until(lambda: backup_age(gateway) > 0, limit=10, what="the age of the last backup among the metrics")
         assert (first["incomplete"], second["incomplete"]) == (0, 0)
         assert len(acknowledged) <= first["objects"] == first["copied"]
         assert second["objects"] == len(ledger.acknowledged) == second["copied"] + first["objects"]
@@ -127,3 +131,12 @@ def test_a_gateway_that_burned_down_goes_on_elsewhere(
 def delivered(gateway: RunningGateway, uid: str) -> bool:
     """Whether an instance is delivered."""
     return any(row["state"] == "DELIVERED" for row in gateway.json("where", uid)["deliveries"])
+
+
+def backup_age(gateway: RunningGateway) -> float:
+    """Of the last backup, as the metrics tell it."""
+    url = f"{gateway.http_address('admin')}/metrics"
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback address
+        found = re.search(rb"^gateway_admin_backup_age_seconds (\S+)$", answer.read(), re.MULTILINE)
+    assert found is not None
+    return float(found[1])

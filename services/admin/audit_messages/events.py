@@ -92,6 +92,7 @@ EVENTS: Final[dict[str, Event | None]] = {
     "request.correct": Event(INSTANCES_ACCESSED, "U", per_patient=True),
     "files.import": Event(IMPORT, "C"),
     "backup.make": Event(EXPORT, "R"),
+    "backup.made": None,
     "backup.restore": Event(IMPORT, "C"),
     "audit.export": Event(AUDIT_LOG_USED, "R"),
     "audit.delete": Event(SECURITY_ALERT, "E", SECURITY_CONFIGURATION),

@@ -8,6 +8,9 @@ select pg_advisory_lock(hashtextextended('dicom-gateway backup', 0))
 -- name: snapshot_time
 select now() as at
 
+-- name: backup_age
+select coalesce(extract(epoch from now() - max(at)), 0) as seconds from audit.entry where action = 'backup.made'
+
 -- name: tables
 -- Generated columns are left out: they are made again.
 select n.nspname || '.' || c.relname as name, array_agg(a.attname::text order by a.attnum) as columns

@@ -86,7 +86,15 @@ async def back_up(
         await held.execute(QUERIES.snapshot_time)  # raises if deletions were not held off until now
         document = manifest.model_dump_json(indent=1).encode()
         await asyncio.to_thread(repository.objects.put_bytes, manifest_key(saved.name), document)
+        result = _result(manifest, copied, missing)
+        async with at.transaction():
+            told = {name: result[name] for name in ("backup", "objects", "incomplete")}
+            await audit(at, actor, "backup.made", repository.place, None, told)
         forgotten = await asyncio.to_thread(forget, repository, keep) if keep else []
+    return result | {"forgotten": forgotten}
+
+
+def _result(manifest: Manifest, copied: Objects, missing: list[str]) -> dict[str, Any]:
     return {
         "backup": manifest.name,
         "made_at": manifest.made_at,
@@ -99,7 +107,6 @@ async def back_up(
         "damaged": copied.damaged[:MOST_NAMED],
         "missing": missing[:MOST_NAMED],
         "incomplete": len(copied.damaged) + len(missing),
-        "forgotten": forgotten,
     }
 
 
