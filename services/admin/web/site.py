@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -72,6 +72,7 @@ from services.admin.web.pages import stations as stations_page
 from services.admin.web.pages import users as users_page
 from services.admin.web.rendering import STATIC_FOLDER
 from services.admin.web.repeats import Repeats
+from services.admin.web.sent import refuse_unknown_parameters
 from services.admin.web.unexpected import Unexpected
 
 API: Final = (
@@ -157,7 +158,7 @@ def application() -> FastAPI:
     app.add_middleware(Repeats)
     app.add_middleware(Headers)
     problems.register(app)
-    api = APIRouter(prefix="/api/v1")
+    api = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_parameters)])
     for module in API:
         api.include_router(module.router)
     app.include_router(api)

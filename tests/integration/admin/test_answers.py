@@ -139,6 +139,10 @@ async def test_an_edit_changes_nothing_but_what_it_names(desk: Desk) -> None:
         assert "no field prot" in problem(await desk.admin.post(f"/api/v1/{path}", json=thing | {"prot": 1}), 422)
         assert (await desk.admin.get(f"/api/v1/{path}/CT2")).json() == before
         assert (await desk.admin.patch(here, json={name: thing[name]}, headers=seen)).status_code == 200
+    cancel = {"action": "cancel", "state": "FAILED", "destnation": "CT1"}
+    assert "body.destnation" in problem(await desk.admin.post("/api/v1/jobs/act", json=cancel), 422)
+    lost = problem(await desk.admin.get("/api/v1/jobs?stat=FAILED"), 422)
+    assert lost == "there is no parameter 'stat'; there are cursor, destination, kind, limit, state, study"
 
 
 async def test_a_title_is_edited_as_it_was_seen(desk: Desk) -> None:

@@ -14,6 +14,7 @@ from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
 from services.admin.web.names import seen_by
+from services.admin.web.sent import Sent
 
 router: Final = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -41,7 +42,7 @@ class Letter(ListedLetter):
     body: str
 
 
-class Why(BaseModel):
+class Why(Sent):
     """Why it is given up; the audit keeps it."""
 
     reason: Annotated[str, Field(min_length=1, max_length=MOST_REASON, examples=["sent again by hand"])]

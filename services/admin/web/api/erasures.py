@@ -15,6 +15,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Admin
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.web.sent import Sent
 
 router: Final = APIRouter(prefix="/erasures", tags=["erasures"])
 ErasureState = Literal["ASKED", "RUNNING", "ERASED", "FAILED"]
@@ -22,7 +23,7 @@ Id = Annotated[str, Field(min_length=1, max_length=asking.LONGEST_ID, examples=[
 Issuer = Annotated[str | None, Field(max_length=asking.LONGEST_ID)]
 
 
-class Erasing(BaseModel):
+class Erasing(Sent):
     """Who, and why: the proof keeps that, so it must not name the patient. ``issuer`` null: whoever has issued the ID,
     if that is one; ``force``: deliveries and commitments that are open are given up."""
 

@@ -16,6 +16,7 @@ from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
 from services.admin.web.names import seen_by
+from services.admin.web.sent import Sent
 from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -23,7 +24,7 @@ MOST_PARTS: Final = 1000
 Why = Annotated[str, Field(max_length=job_actions.LONGEST_WHY, examples=["the workstation is being repaired"])]
 
 
-class Acting(BaseModel):
+class Acting(Sent):
     """``jobs``: by name; null: all that state, destination, kind and study find, none made later than ``until``.
     ``to``, ``why``: of a reroute."""
 
@@ -54,7 +55,7 @@ class Acted(BaseModel):
     refused: list[str] = []
 
 
-class Rerouting(BaseModel):
+class Rerouting(Sent):
     """Where it goes instead, and why; the audit keeps it."""
 
     to: Annotated[str, Field(max_length=16, examples=["ARCHIVE2"])]

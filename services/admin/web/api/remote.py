@@ -13,6 +13,7 @@ from services.admin.retrieving import Wish
 from services.admin.web.api.jobs import asked
 from services.admin.web.asking import Operator
 from services.admin.web.desk import OfDesk
+from services.admin.web.sent import Sent
 from services.dicom.dictionary import tag_of
 from services.runtime.errors import UsageError
 
@@ -21,11 +22,11 @@ MOST_SHOWN: Final = 1000
 NAMES: Final = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
 
 
-class RemoteQuery(BaseModel):
+class RemoteQuery(Sent):
     """``keys``: criteria by keyword; below the level STUDY the UIDs of what is above."""
 
     level: Literal["PATIENT", "STUDY", "SERIES", "IMAGE"] = "STUDY"
-    keys: Annotated[dict[str, str], Field(examples=[{"PatientID": "P-17"}], max_length=64)] = {}
+    keys: Annotated[dict[str, str], Field(default_factory=dict, examples=[{"PatientID": "P-17"}], max_length=64)]
     root: Literal["PATIENT", "STUDY"] = "STUDY"
     limit: Annotated[int, Field(ge=1, le=MOST_SHOWN)] = 100
 
@@ -43,7 +44,7 @@ class RemoteMatches(BaseModel):
     matches: list[dict[str, Any]]
 
 
-class Retrieval(BaseModel):
+class Retrieval(Sent):
     """What of it is to be sent where; ``study`` and ``series`` are above the level."""
 
     uids: Annotated[list[str], Field(min_length=1, max_length=10_000)]

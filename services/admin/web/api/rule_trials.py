@@ -17,6 +17,7 @@ from services.admin.web import uploads
 from services.admin.web.api.rules import MOST_CHARACTERS, Comment, Name, Text
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.sent import Sent
 from services.dicom.rules import Defaults
 from services.runtime.clock import now
 from services.runtime.errors import UsageError
@@ -31,7 +32,7 @@ FILE: Final = {"requestBody": {"content": {"application/dicom": {"schema": {"typ
 MOST_INSTANCES: Final = 200
 
 
-class Asked(BaseModel):
+class Asked(Sent):
     """A study, series or SOP Instance UID; by which rules: those of a text, of a number, or those live at receipt."""
 
     uid: Annotated[str, Field(max_length=64, examples=["1.2.840.113619.2.1"])]
@@ -40,7 +41,7 @@ class Asked(BaseModel):
     limit: Annotated[int, Field(ge=1, le=2000)] = MOST_INSTANCES
 
 
-class DryRunWanted(BaseModel):
+class DryRunWanted(Sent):
     """``since_minutes``: how far back; ``most_objects``: to read for what the facts do not hold."""
 
     source: Text
@@ -61,7 +62,7 @@ class DryRunTold(BaseModel):
     result: dict[str, Any] | None
 
 
-class NewTest(BaseModel):
+class NewTest(Sent):
     """``header``: elements and facts in YAML or JSON; ``expected``: the titles it has to go to, none: nowhere."""
 
     header: Annotated[str, Field(max_length=MOST_CHARACTERS, examples=["elements: {Modality: CT}"])]
@@ -69,7 +70,7 @@ class NewTest(BaseModel):
     comment: Comment = ""
 
 
-class Tried(BaseModel):
+class Tried(Sent):
     """What test cases are run on."""
 
     source: OptionalText = None

@@ -21,6 +21,7 @@ from services.admin.web.cursors import Limit
 from services.admin.web.desk import OfDesk
 from services.admin.web.names import hides, rules_seen_by
 from services.admin.web.preconditions import IfMatch, tag_of
+from services.admin.web.sent import Sent
 from services.admin.when import NEVER, when_of
 from services.runtime.errors import UsageError
 
@@ -96,14 +97,14 @@ class Draft(BaseModel):
     saved_at: datetime
 
 
-class Edited(BaseModel):
+class Edited(Sent):
     """What a draft is to hold, faults and all."""
 
     source: Text
     comment: Comment = ""
 
 
-class Checked(BaseModel):
+class Checked(Sent):
     """A text to check; ``days``: how far back rules that matched nothing are looked for, 0: not at all."""
 
     source: Text
@@ -117,7 +118,7 @@ class Sound(BaseModel):
     findings: list[dict[str, Any]]
 
 
-class Publish(BaseModel):
+class Publish(Sent):
     """A draft by its name, or a text, to be made live."""
 
     draft: Annotated[str | None, Field(max_length=64)] = None
@@ -126,7 +127,7 @@ class Publish(BaseModel):
     wait: Wait = publishing.WAIT_SECONDS
 
 
-class RollBack(BaseModel):
+class RollBack(Sent):
     """Why, and how long to wait."""
 
     comment: Comment = ""
@@ -146,7 +147,7 @@ class Published(BaseModel):
     taken: dict[str, Any]
 
 
-class Hold(BaseModel):
+class Hold(Sent):
     """Which rule is to wait, why, and until when: a time, or a span such as 2h; null: until it is resumed."""
 
     rule: Annotated[str, Field(max_length=100)]
@@ -154,7 +155,7 @@ class Hold(BaseModel):
     until: Annotated[str | None, Field(max_length=64)] = None
 
 
-class Resume(BaseModel):
+class Resume(Sent):
     """Which rule is to go on."""
 
     rule: Annotated[str, Field(max_length=100)]

@@ -19,6 +19,7 @@ from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import IfMatch, as_seen, tagged
+from services.admin.web.sent import Sent
 from services.admin.when import NEVER, when_of
 
 router: Final = APIRouter(prefix="/stations", tags=["stations"])
@@ -45,7 +46,7 @@ class Outage(BaseModel):
     reason: str
 
 
-class Trial(BaseModel):
+class Trial(Sent):
     """``store``: a sample may be stored there, and its commitment asked for."""
 
     store: bool = False
@@ -66,7 +67,7 @@ class Imported(BaseModel):
     same: list[str]
 
 
-class Hold(BaseModel):
+class Hold(Sent):
     """Why what is sent there is to wait, and until when: a time, or a span such as 2h; null: until it is resumed."""
 
     why: str

@@ -19,6 +19,7 @@ from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
 from services.admin.web.files import whole_zip
 from services.admin.web.names import refuse_names, seen_by
+from services.admin.web.sent import Sent
 from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/studies", tags=["studies"])
@@ -114,7 +115,7 @@ class Journey(BaseModel):
     cut_at: int | None = None
 
 
-class Chosen(BaseModel):
+class Chosen(Sent):
     """Studies, series or instances."""
 
     uids: Uids

@@ -13,6 +13,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.web.sent import Sent
 from services.admin.web.told import asked
 from services.admin.when import NEVER, when_of
 
@@ -34,7 +35,7 @@ class Unmatched(BaseModel):
     why: str
 
 
-class To(BaseModel):
+class To(Sent):
     """A station that may be sent to."""
 
     to: Annotated[str, Field(min_length=1, max_length=16, examples=["ARCHIVE"])]

@@ -11,6 +11,7 @@ from services.admin.access import accounts
 from services.admin.access.role import Role
 from services.admin.web.asking import Admin
 from services.admin.web.desk import OfDesk
+from services.admin.web.sent import Sent
 
 router: Final = APIRouter(prefix="/users", tags=["users"])
 Password = Annotated[SecretStr | None, Field(description="Left out: one is made, and shown once.")]
@@ -29,7 +30,7 @@ class User(BaseModel):
     sessions: int
 
 
-class NewUser(BaseModel):
+class NewUser(Sent):
     """Somebody who is to log in."""
 
     name: Annotated[str, Field(max_length=64, examples=["technician"])]
@@ -45,13 +46,13 @@ class Made(BaseModel):
     password: str | None
 
 
-class OtherRole(BaseModel):
+class OtherRole(Sent):
     """What he may do from now on."""
 
     role: Role
 
 
-class OtherPassword(BaseModel):
+class OtherPassword(Sent):
     """Another password."""
 
     password: Password = None
