@@ -80,6 +80,7 @@ def text_of(page: Page) -> Any:
 
 def begun(found: Window, text: str) -> None:
     """A draft with a text in its editor."""
+    found.page.emulate_media(reduced_motion="reduce")  # what fades in is of little contrast at first
     found.open("/rules")
     found.page.get_by_text("Change the rules…").click()
     found.page.get_by_role("button", name="Begin").click()

@@ -95,18 +95,14 @@ document.addEventListener("click", (event) => {
   const before = [];
   let sent = null;
   const undo = () => { const button = document.getElementById("undo"); if (button) button.hidden = before.length === 0; };
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    const path = event.detail.pathInfo.requestPath;
-    if (path.startsWith("/rules/builder") && !path.endsWith("/form")) sent = text()?.value ?? null;
-  });
+  const ofText = (event) => /^\/rules\/builder(?!\/form)/.test(event.detail.pathInfo?.requestPath ?? "");
+  document.addEventListener("htmx:beforeRequest", (event) => { if (ofText(event)) sent = text()?.value ?? null; });
   document.addEventListener("htmx:afterSwap", (event) => {
-    const path = event.detail.pathInfo?.requestPath ?? "";
     const area = text();
-    if (!area || !path.startsWith("/rules/builder") || path.endsWith("/form")) return;
     const rewritten = document.getElementById("rewritten");
-    const value = rewritten?.value ?? sent;
-    rewritten?.remove();
-    if (area.value !== sent) setTimeout(() => htmx.trigger(builder(), "stale"), 100);
+    if (!area || !rewritten || !ofText(event)) return;
+    const value = rewritten.value;
+    rewritten.remove();
     if (area.value !== sent || area.value === value) return;
     before.push(area.value);
     if (before.length > 100) before.shift();
@@ -125,7 +121,11 @@ document.addEventListener("click", (event) => {
   });
   // While somebody writes in the text, what the builder shows is of before.
   document.addEventListener("input", (event) => { if (event.target === text() && builder()) builder().inert = true; });
-  document.addEventListener("htmx:afterSettle", undo);
+  document.addEventListener("htmx:afterRequest", (event) => { if (ofText(event) && !event.detail.successful && builder()) builder().inert = false; });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    undo();
+    if (ofText(event) && builder() && text().value !== sent) htmx.trigger(builder(), "stale");
+  });
 })();
 // Whoever goes on by the keyboard finds the focus where it was, or at what is new; what was open stays so.
 (() => {
