@@ -33,6 +33,7 @@ __all__ = ["Connection", "Database", "Queries", "load_queries"]
 
 ANSWER_SECONDS = 20.0  # longer than the server's own statement time-out, so that only a frozen server meets it
 CHECK_SECONDS = 2.0
+FRESH_SECONDS = 1.0  # so long after its last answer a connection is taken for good, which spares a round trip
 REACH_SECONDS = 1.0  # for a person who waits: then it is not there
 REACH_PAUSE_SECONDS = 0.2
 PROBE_DOWN_SECONDS = 1.0
@@ -62,6 +63,8 @@ class Connection(AsyncConnection[DictRow]):
     """A connection that never waits for ever: a server without an answer loses it."""
 
     answer_seconds: float = ANSWER_SECONDS
+    answered_at: float = 0.0
+    """time.monotonic() of the end of its last transaction."""
 
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """As psycopg's; without ``timeout`` of the caller the connection is given up after ``answer_seconds``."""
@@ -169,6 +172,7 @@ class Database:
                 async with connection:
                     yield connection
                     _refuse_swallowed(connection)
+                connection.answered_at = time.monotonic()
             finally:
                 await self._pool.putconn(connection)
         except (psycopg.Error, UnicodeEncodeError) as error:
@@ -213,6 +217,8 @@ class Database:
         deadline = time.monotonic() + timeout
         while True:
             connection = await self._pool.getconn(timeout=max(0.0, deadline - time.monotonic()))
+            if time.monotonic() - connection.answered_at < FRESH_SECONDS:
+                return connection
             try:
                 await _check(connection, min(CHECK_SECONDS, max(0.1, deadline - time.monotonic())))
             except psycopg.OperationalError:
