@@ -211,6 +211,10 @@ rules:
     for act in ("when/0:up", "when/7:remove", "when/0/0:up", "colour:condition", "when:fly", "send/0:remove", "x"):
         refused = await desk.operator.post("/rules/builder/put", data=sent | {"act": [act]})
         assert refused.status_code == 422, act
+    strange = {"when.n." + "9" * 5000 + ".kind": ["condition"], "when.n.-1.kind": ["condition"], ".": [""]}
+    assert await put(desk, sent | strange) == text
+    for name in ("name.of", "when.kind.n", "send.0.to.0"):
+        assert (await desk.operator.post("/rules/builder/put", data=sent | {name: ["x"]})).status_code == 422, name
 
 
 async def test_rules_are_added_moved_and_removed(desk: Desk) -> None:

@@ -8,6 +8,8 @@ from services.runtime.errors import UsageError
 Tree = Mapping[str, Any]
 """Names, each with the values that were given, or with what lies below it."""
 DEEPEST: Final = 150
+DIGITS: Final = 5
+"""Of the number of a part."""
 
 
 def tree_of(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -46,5 +48,6 @@ def below(tree: Tree, name: str) -> Tree:
 
 def items(tree: Tree, name: str) -> Iterator[tuple[int, Tree]]:
     """What lies below the numbers below a name, in their order."""
-    numbered = [(int(number), each) for number, each in below(tree, name).items() if number.isdecimal()]
+    found = below(tree, name).items()
+    numbered = [(int(number), each) for number, each in found if number.isdecimal() and len(number) <= DIGITS]
     yield from ((number, each) for number, each in sorted(numbered, key=lambda pair: pair[0]) if isinstance(each, dict))

@@ -32,7 +32,7 @@ _KNOWN: Final = frozenset({"name", "when", "complete", *_LISTS, *DEFAULTS})
 _USUAL: Final[Mapping[str, Any]] = {**DEFAULTS, "name": "", "when": {"all": []}}
 """What is not written where it was not."""
 MOST_PARTS: Final = 120
-"""Conditions, groups, steps and stations of a rule that a form has: browsers send hundreds of fields, not thousands."""
+"""Conditions, groups, steps, stations and windows that a form has, so that what is sent has less than 1000 fields."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ class Form:
         """Whether it has more parts than a form can have."""
         groups = [self.when, *(node for node in self.required if isinstance(node, Group))]
         changes = len(self.steps) + sum(len(each.steps) for each in self.targets if isinstance(each, Target))
-        return sum(map(_parts, groups)) + len(self.required) + len(self.targets) + changes > MOST_PARTS
+        others = len(self.required) + len(self.targets) + len(self.windows) + changes
+        return sum(map(_parts, groups)) + others > MOST_PARTS
 
 
 def line(position: int, rule: Mapping[str, Any]) -> Line:
