@@ -16,6 +16,7 @@ class ListedJob(BaseModel):
     kind: Literal["send", "retrieve"]
     state: JobState
     destination: str
+    study_instance_uid: str
     total: int | None
     done: int
     failed: int
@@ -43,7 +44,6 @@ class Job(ListedJob):
     """A job with what it consists of, at most 1000 of each."""
 
     source: str
-    study_instance_uid: str
     rule_set: int | None
     rule: str
     level: str

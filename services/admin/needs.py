@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
+from services.admin.counted import counted
 from services.admin.reachability import word
 
 LATE_SECONDS: Final = 600
@@ -39,29 +40,30 @@ def _destinations(destinations: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
     for each in destinations:
         found, link = word(each), f"/stations/{quote(each['title'])}"
         if found.word == "failing":
-            text = f"{each['title']} cannot be sent to: {each['last_failure']}; {each['waiting']} wait"
+            text = f"{each['title']} cannot be sent to: {each['last_failure']}; {_wait(each['waiting'])}"
             yield Need("bad", text, link, each["last_success_at"])
         elif found.word == "slow":
-            yield Need("warn", f"{each['title']} is slow: {each['waiting']} wait", link, each["oldest_waiting_at"])
+            yield Need("warn", f"{each['title']} is slow: {_wait(each['waiting'])}", link, each["oldest_waiting_at"])
         elif found.word == "held":
-            yield Need("warn", f"{each['title']} is held: {each['held']} wait", link, each["oldest_waiting_at"])
+            yield Need("warn", f"{each['title']} is held: {_wait(each['held'])}", link, each["oldest_waiting_at"])
 
 
 def _counts(status: Mapping[str, Any]) -> Iterator[Need]:
     if failed := status["jobs"].get("FAILED", 0):
-        yield Need("bad", f"{failed} jobs of 24 hours failed", "/jobs?state=FAILED")
+        yield Need("bad", f"{counted(failed, 'jobs')} failed within 24 hours", "/jobs?state=FAILED")
     if dead := status["dead_letters"]:
-        yield Need("bad", f"{dead} messages could not be handled and wait as dead letters", "/attention")
+        waits = "waits as a dead letter" if dead == 1 else "wait as dead letters"
+        yield Need("bad", f"{counted(dead, 'messages')} could not be handled and {waits}", "/attention")
     if failed := status["commitments"]["failed_last_day"]:
-        yield Need("bad", f"{failed} storage commitments of 24 hours failed", "/commitments?state=FAILURE")
+        text = f"{counted(failed, 'storage commitments')} failed within 24 hours"
+        yield Need("bad", text, "/commitments?state=FAILURE")
     if (messages := status["audit_messages"])["oldest_seconds"] > LATE_SECONDS:
         text = f"{messages['waiting']} audit entries have not reached the syslog server"
         yield Need("warn", text, "/audit", messages["oldest_at"])
     if too_often := status["received_too_often"]["instances"]:
         stations = ", ".join(status["received_too_often"]["stations"])
-        yield Need(
-            "warn", f"{too_often} instances come again and again from {stations}: do stations send in a circle?", "/"
-        )
+        again = f"{counted(too_often, 'instances')} received again and again from {stations}"
+        yield Need("warn", f"{again}: do stations send in a circle?", "/")
 
 
 def _notices(notices: Mapping[str, Any]) -> Iterator[Need]:
@@ -69,4 +71,10 @@ def _notices(notices: Mapping[str, Any]) -> Iterator[Need]:
         text = f"contact {each['contact']} cannot be told by {each['channel']}"
         yield Need("warn", text, "/attention#untold", each["failing_since"])
     if given_up := notices["given_up"]:
-        yield Need("bad", f"{given_up} notices of 24 hours were given up: nobody got them", "/attention#untold")
+        were = "was" if given_up == 1 else "were"
+        text = f"{counted(given_up, 'notices')} of 24 hours {were} given up: nobody was told"
+        yield Need("bad", text, "/attention#untold")
+
+
+def _wait(count: int) -> str:
+    return f"{counted(count, 'instances')} {'waits' if count == 1 else 'wait'}"

@@ -198,7 +198,8 @@ where not exists (select from storage.identity_view i
 
 -- name: list_jobs
 -- held, shut: what keeps deliveries of it waiting. collecting: what completes what it collects.
-select id, kind, state, destination, total, done, failed, reason, created_at, finished_at, h.held, h.shut, completed_by, level,
+select id, kind, state, destination, study_instance_uid, total, done, failed, reason, created_at, finished_at, h.held, h.shut,
+       completed_by, level,
        finished_at is null and first_at is not null as goes_first,
        (select to_jsonb(c) from routing.collecting_view c where c.job = j.id) as collecting
 from routing.job_view j
@@ -607,9 +608,11 @@ group by day, station order by day desc, station
 -- The live view.
 
 -- name: written
--- How much was ever written to each schema, as the server counts it: what a browser shows may have changed.
-select schemaname as topic, sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint as count
-from pg_stat_user_tables where schemaname <> 'runtime' group by schemaname
+-- How much was ever written to each schema, as the server counts it: what a browser shows may have changed. Of schema
+-- runtime, where processes say all the time that they live, only dead letters are told.
+select case schemaname when 'runtime' then relname else schemaname end as topic,
+       sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint as count
+from pg_stat_user_tables where schemaname <> 'runtime' or relname = 'dead_letter' group by 1
 
 -- name: senders
 -- Who sent within 24 hours, and how much of it within the last hour.

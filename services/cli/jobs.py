@@ -45,7 +45,7 @@ def list_jobs(
     """The newest jobs."""
     rows = with_database(lambda database: jobs.list_jobs(database, jobs.Filter(state, destination), limit))
     if as_json:
-        print_json(rows)
+        print_json([{name: value for name, value in row.items() if name != "study_instance_uid"} for row in rows])
     else:
         print_table([name.upper().replace("_", " ") for name in COLUMNS], [[r[name] for name in COLUMNS] for r in rows])
 

@@ -25,7 +25,7 @@ def connected(
         address = _resolved(host, port, seconds, ipv4_only)
         sock = socket.create_connection((address, port), timeout=max(limit - time.monotonic(), 0.001))
     except OSError as error:
-        raise ConnectFailed(f"{title} at {host}:{port}: {error}") from error
+        raise ConnectFailed(f"{title} at {host}:{port}: {error.strerror or error}") from error
     try:
         prepare(sock)
         if secure is not None:

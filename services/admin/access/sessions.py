@@ -52,8 +52,11 @@ async def refused(conn: Connection, name: str, reason: str | None = None) -> Non
     await audit(conn, f"user:{name}", "session.refuse", name, None, {"reason": reason} if reason else None)
 
 
-async def verify(database: Database, name: str, password: str, address: str) -> str:
-    """The name of the user whose password it is. Raises ``LoginFailed``, also while too many attempts failed."""
+async def verify(
+    database: Database, name: str, password: str, address: str, wrong: str = "name and password do not fit"
+) -> str:
+    """The name of the user whose password it is. Raises ``LoginFailed``, which says ``wrong`` where it is none, also
+    while too many attempts failed."""
     try:
         wanted = name_of(name)
     except UsageError:
@@ -64,7 +67,7 @@ async def verify(database: Database, name: str, password: str, address: str) -> 
         account = await (await conn.execute(QUERIES.get_account, tried)).fetchone()
     if not await passwords.fits(password, None if account is None else account["password_hash"]):
         await database.retry(lambda conn: _failed(conn, tried))
-        raise LoginFailed("name and password do not fit")
+        raise LoginFailed(wrong)
     return wanted
 
 

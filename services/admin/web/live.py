@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 
 
 class Live:
-    """Tells listeners the schemas that were written to: routing, storage, commitment, config and so on."""
+    """Tells listeners the schemas that were written to: routing, storage, commitment, config and so on; and
+    dead_letter."""
 
     def __init__(self, database: Database, supervisor: Supervisor) -> None:
         self._database = database

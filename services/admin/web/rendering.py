@@ -50,6 +50,13 @@ def message(request: Request, text: str, *, bad: bool = False, code: HTTPStatus 
     return response
 
 
+def elsewhere(request: Request, path: str, text: str) -> Response:
+    """On to another page, which says this beside what it shows."""
+    response = message(request, text)
+    response.headers["HX-Redirect"] = path
+    return response
+
+
 def _theme(request: Request) -> str:
     given = request.cookies.get(THEME_COOKIE, "")
     return given if given in ("light", "dark") else ""

@@ -99,13 +99,19 @@ class Group:
 
     name: str
     fields: Sequence[Field]
+    usual: bool
+    """Whether every field has its default, and none is needed."""
 
 
 def groups(station: Station | None) -> list[Group]:
     """The form of a station; None: of a new one."""
     values = station.model_dump() if station else {name: _default(name) for name in Station.model_fields}
     return [
-        Group(name, [_field(each, *texts, values[each]) for each, texts in fields.items()])
+        Group(
+            name,
+            [_field(each, *texts, values[each]) for each, texts in fields.items()],
+            usual=NEEDED.isdisjoint(fields) and all(values[each] == _default(each) for each in fields),
+        )
         for name, fields in GROUPS.items()
     ]
 

@@ -1,10 +1,12 @@
 """What holds for everything the desk answers: problems, headers, entity tags, lists, hostile text, the audit."""
 
 import base64
+import html
 import json
 import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -221,6 +223,33 @@ async def test_hostile_text_is_escaped_on_every_page(desk: Desk) -> None:
         assert nothing.status_code in (200, 422), (page, name, nothing.text)
 
 
+async def test_a_station_that_was_written_past_the_checks_is_shown_and_can_be_removed(desk: Desk) -> None:
+    """By SQL, or by an older version: no page breaks, and the form says what is wrong with it."""
+    await desk.rows(
+        "insert into config.station (title, host, port, description, store, query_retrieve, schedule)"
+        " values (%s, %s, 104, %s, true, true, %s)", ODD, "no host\x07", HOSTILE, ["never, ever"],
+    )  # fmt: skip
+    station = f"/stations/{quote(ODD)}"
+    pages = ("/", "/stations", station, "/stations?q=A", "/patients", "/import", "/remote", "/jobs", "/rules")
+    for page in (*pages, "/stations/new", "/api/v1/stations", "/api/v1/status"):
+        answer = await desk.admin.get(page)
+        assert answer.status_code == 200, (page, answer.text)
+        assert page.startswith("/api") or "<script>alert" not in answer.text, page
+        assert page.startswith("/api") or ODD not in answer.text, page
+    shown = (await desk.admin.get(station)).text
+    seen = {"seen": html.unescape(re.findall(r'name="seen" value="([^"]*)"', shown)[0])}
+    part = {"HX-Request": "true"}
+    saved = await desk.admin.post(
+        station, data=seen | {"host": "::1", "port": "104", "description": HOSTILE}, headers=part
+    )
+    assert (saved.status_code, "one line of printable characters" in saved.text) == (422, True), saved.text
+    assert (await desk.admin.post(f"{station}/echo", headers=part)).status_code < 500
+    removed = await desk.admin.post(f"{station}/remove", data=seen, headers=part)
+    assert (removed.status_code, await desk.rows("select from config.station")) == (200, [])
+
+
+ODD = "A/B<b>'\"&?#%20"
+"""An AE title as PS3.5 section 6.2 allows it."""
 QUERIES = [
     ("/stations", "q"), ("/jobs", "study"), ("/commitments", "station"), ("/commitments", "side"), ("/audit", "actor"),
     ("/audit", "since"), ("/attention", "state"), ("/attention", "since"), ("/settings", "q"), ("/login", "next"),

@@ -277,7 +277,7 @@ async def test_a_server_that_is_away_is_tried_again_and_what_nobody_took_for_a_d
     await looked(desk, sender())
     (given_up,) = (await desk.admin.get("/api/v1/notices?state=GIVEN%20UP")).json()["items"]
     assert "cannot be reached" in given_up["fault"]
-    assert "1 notices of 24 hours were given up" in (await desk.viewer.get("/")).text
+    assert "1 notice of 24 hours was given up" in (await desk.viewer.get("/")).text
 
 
 async def test_a_test_says_in_plain_words_what_goes_wrong(desk: Desk, there: Webhook) -> None:

@@ -160,7 +160,7 @@ async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: D
     assert "nothing is chosen" in nothing.text
     sending = desk.operator.post("/patients/send", data=chosen | {"to": "WS"})
     sent, _ = await asyncio.gather(sending, desk.answering({"deliveries": 1}))
-    assert "Sent to WS: 1 deliveries" in texts(sent)
+    assert "Sent to WS: 1 delivery" in texts(sent)
     correction = chosen | {"patient_id": "P2", "why": "wrong patient"}
     preview = texts(await desk.operator.post("/patients/correct/preview", data=correction))
     assert "P1" in preview

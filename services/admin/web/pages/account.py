@@ -12,6 +12,7 @@ from services.admin.web.desk import OfDesk
 from services.admin.web.rendering import page
 
 router: Final = APIRouter(prefix="/account")
+WRONG: Final = "the password you have is another one: nothing was changed"
 Password = Annotated[str, Form(max_length=1000)]
 
 
@@ -34,6 +35,6 @@ async def change_password(
     if not (principal.by_password and desk.by_password):
         raise NotAllowed("your password is not kept here: the provider changes it")
     address = request.client.host if request.client else ""
-    await sessions.verify(desk.database, principal.name, current, address)
+    await sessions.verify(desk.database, principal.name, current, address, wrong=WRONG)
     await accounts.set_password(desk.database, principal.actor, principal.name, wanted)
     return Response(headers={"HX-Redirect": "/login"})

@@ -45,6 +45,7 @@ async def list_commitments(
         rows=seen_by(desk, principal, list(found.items)),
         received=received,
         wanted=asked,
+        filtered=bool(chosen.keys() - {"side"}),
         states=states,
         here=f"/commitments?{urlencode(chosen | ({'cursor': cursor} if cursor else {}))}",
         next=found.next and f"/commitments?{urlencode(chosen | {'cursor': found.next})}",

@@ -20,8 +20,8 @@ LONGEST_SECONDS: Final = 600.0
 @router.get("/events", tags=["status"], summary="What changes, as server-sent events")
 async def events(request: Request, principal: Viewer) -> StreamingResponse:
     """Each event is named by the schema that was written to (routing: jobs and deliveries; storage: what was received;
-    commitment; config; audit; query), or tick. It bears no data: ask again for what you show. It ends after ten
-    minutes: ask for it again."""
+    commitment; config; audit; query; index), dead_letter, or tick. It bears no data: ask again for what you show. It
+    ends after ten minutes: ask for it again."""
     live: Live = request.app.state.live
     if live.full:
         raise Unavailable("too many browsers listen already: ask from time to time instead")

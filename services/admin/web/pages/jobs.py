@@ -42,6 +42,7 @@ async def list_jobs(
         "jobs.html",
         rows=found.items,
         wanted=wanted,
+        filtered=bool(chosen),
         states=STATES,
         titles=[station.title for station in known],
         targets=_targets(known),

@@ -6,13 +6,17 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import Response
 
-from services.admin import corrections, requests
+from services.admin import corrections, requests, stations
 from services.admin.corrections import Correction
+from services.admin.counted import counted
+from services.admin.errors import NotFound
 from services.admin.looks import looked_again
+from services.admin.patients import search
 from services.admin.requests import Requested
 from services.admin.web.asking import Operator
-from services.admin.web.desk import OfDesk
-from services.admin.web.rendering import message, page
+from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.rendering import elsewhere, message, page
+from services.admin.web.told import sentence
 from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/patients")
@@ -52,10 +56,12 @@ async def route(request: Request, desk: OfDesk, principal: Operator, marked: Mar
 @router.post("/delete")
 async def delete(
     request: Request, desk: OfDesk, principal: Operator, marked: Marked,
-    even_uncommitted: Annotated[bool, Form()] = False,
+    even_uncommitted: Annotated[bool, Form()] = False, study: Field = "",
 ) -> Response:  # fmt: skip
-    """Delete them."""
+    """Delete them; away from the page of a study that goes as a whole."""
     done = await requests.delete(desk.database, principal.actor, marked, even_uncommitted=even_uncommitted)
+    if marked == [study] and done.result is not None:
+        return elsewhere(request, "/patients", _sentence(done, "Deleted"))
     return _told(request, done, "Deleted")
 
 
@@ -74,7 +80,12 @@ async def show_correction(
     request: Request, desk: OfDesk, principal: Operator, uid: Annotated[list[str], Query(max_length=MOST_CORRECTED)]
 ) -> Response:
     """The form."""
-    return page(request, "correct.html", uids=requests.wanted_of(uid), longest_why=corrections.LONGEST_WHY)
+    uids = requests.wanted_of(uid)
+    targets = [station.title for station in await stations.list_all(desk.database) if station.store and station.enabled]
+    return page(
+        request, "correct.html", uids=uids, longest_why=corrections.LONGEST_WHY, targets=targets,
+        back=await _page_of(desk, uids[0]),
+    )  # fmt: skip
 
 
 @router.post("/correct/preview")
@@ -101,7 +112,18 @@ async def correct(
     if not why.strip():
         raise UsageError("Why: say why it is corrected; it is kept in the audit")
     done = await corrections.correct(desk.database, principal.actor, marked, wanted, why, to.strip() or None)
+    if done.result is not None and (back := await _page_of(desk, marked[0])):
+        return elsewhere(request, back, _sentence(done, "Corrected"))
     return _told(request, done, "Corrected")
+
+
+async def _page_of(desk: Desk, uid: str) -> str:
+    """Where a study is shown; empty where that is none, or none any longer."""
+    try:
+        study = await search.show(desk.database, uid)
+    except NotFound:
+        return ""
+    return f"/patients/studies/{study['study_instance_uid']}"
 
 
 def _correction(patient_id: str, patient_name: str, accession: str, charset: str) -> Correction:
@@ -113,7 +135,9 @@ def _correction(patient_id: str, patient_name: str, accession: str, charset: str
 
 
 def _told(request: Request, requested: Requested, done: str) -> Response:
-    if requested.result is None:
-        return message(request, "It is kept and will be done: the service that does it does not answer now.")
-    counts = [f"{count} {name}" for name, count in requested.result.items() if isinstance(count, int)]
-    return message(request, f"{done}: {', '.join(counts)}" if counts else f"{done}.")
+    return message(request, _sentence(requested, done))
+
+
+def _sentence(requested: Requested, done: str) -> str:
+    counts = [counted(count, name) for name, count in (requested.result or {}).items() if isinstance(count, int)]
+    return sentence(requested, f"{done}: {', '.join(counts)}" if counts else f"{done}.")

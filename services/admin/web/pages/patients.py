@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.admin import explanations, stations
-from services.admin.errors import Refused
+from services.admin.errors import NotFound, Refused
 from services.admin.looks import Look, looked, looked_again
 from services.admin.patients import history, journey, search
 from services.admin.patients.header import header
@@ -22,7 +22,7 @@ from services.admin.web.files import instance_file, whole_zip
 from services.admin.web.names import hides, refuse_names, seen_by
 from services.admin.web.patient_keys import FIRST, MORE, keys_of
 from services.admin.web.pictures import MOST_FRAMES, Size, picture, placeholder
-from services.admin.web.rendering import page
+from services.admin.web.rendering import elsewhere, page
 from services.runtime.errors import Unavailable
 
 router: Final = APIRouter(prefix="/patients")
@@ -69,8 +69,13 @@ async def list_studies(
 
 @router.get("/studies/{uid}")
 async def show_study(request: Request, desk: OfDesk, principal: Viewer, uid: str, again: Again = False) -> Response:
-    """A study with its series and its journey."""
-    study = await search.show(desk.database, uid)
+    """A study with its series and its journey; away from it where it was deleted while somebody looked at it."""
+    try:
+        study = await search.show(desk.database, uid)
+    except NotFound:
+        if not again:
+            raise
+        return elsewhere(request, "/patients", "The study you looked at is not here any longer: it was deleted.")
     found = seen_by(desk, principal, await history.known(desk.database, study["study_instance_uid"], MOST_INSTANCES))
     rows = await search.instances(desk.database, study["study_instance_uid"], None, MOST_LOOKED_AT, by_number=True)
     await _seen(desk, principal.actor, "studies.view", [study["study_instance_uid"]], again)

@@ -17,7 +17,7 @@ from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import as_seen, tag_of
-from services.admin.web.rendering import message, page
+from services.admin.web.rendering import elsewhere, message, page
 from services.admin.web.station_fields import given, groups
 from services.admin.when import NEVER, when_of
 
@@ -41,7 +41,7 @@ async def new_station(request: Request, desk: OfDesk, principal: Admin) -> Respo
     return page(request, "station.html", station=None, groups=groups(None), tag="", hold=None, outages=[])
 
 
-@router.get("/{title}")
+@router.get("/{title:path}")
 async def show_station(request: Request, desk: OfDesk, principal: Viewer, title: str) -> Response:
     """One with its form."""
     station = await stations.show(desk.database, title)
@@ -58,36 +58,26 @@ async def add_station(request: Request, desk: OfDesk, principal: Admin) -> Respo
     """Define one."""
     fields = given(await request.form(), known=False)
     added = await stations.add(desk.database, principal.actor, build(fields))
-    return _to(added.title)
+    return _to(request, added.title, f"{added.title} is known now: Echo asks whether it answers.")
 
 
-@router.post("/{title}")
-async def change_station(request: Request, desk: OfDesk, principal: Admin, title: str) -> Response:
-    """Change it, unless somebody else has since it was shown."""
-    form = await request.form()
-    await stations.set_fields(
-        desk.database, principal.actor, title, given(form, known=True), as_seen(str(form.get("seen", "")))
-    )
-    return _to(title)
-
-
-@router.post("/{title}/remove")
+@router.post("/{title:path}/remove")
 async def remove_station(
     request: Request, desk: OfDesk, principal: Admin, title: str, seen: Annotated[str, Form()]
 ) -> Response:
     """Forget it."""
     await stations.remove(desk.database, principal.actor, title, as_seen(seen))
-    return Response(headers={"HX-Redirect": "/stations"})
+    return elsewhere(request, "/stations", f"{title} is removed: it may not call any longer.")
 
 
-@router.post("/{title}/echo")
+@router.post("/{title:path}/echo")
 async def echo_station(request: Request, desk: OfDesk, principal: Operator, title: str) -> Response:
     """Ask it for a C-ECHO."""
     done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
     return message(request, done.text, bad=not done.ok)
 
 
-@router.post("/{title}/test")
+@router.post("/{title:path}/test")
 async def try_station(
     request: Request, desk: OfDesk, principal: Admin, title: str, store: Annotated[bool, Form()] = False
 ) -> Response:
@@ -97,7 +87,7 @@ async def try_station(
     return page(request, "trial.html", steps=done, passed=passed(done), title=title)
 
 
-@router.post("/{title}/hold")
+@router.post("/{title:path}/hold")
 async def hold_station(
     request: Request, desk: OfDesk, principal: Operator, title: str, why: Annotated[str, Form()],
     until: Annotated[str, Form()] = "",
@@ -105,14 +95,24 @@ async def hold_station(
     """Have what is sent there wait."""
     end = when_of(until) if until.strip() else NEVER
     await holds.hold(desk.database, principal.actor, "station", title, why, end)
-    return _to(title)
+    return _to(request, title, f"{title} is held: what is to be sent there waits.")
 
 
-@router.post("/{title}/resume")
+@router.post("/{title:path}/resume")
 async def resume_station(request: Request, desk: OfDesk, principal: Operator, title: str) -> Response:
     """Let it go."""
     await holds.resume(desk.database, principal.actor, "station", title)
-    return _to(title)
+    return _to(request, title, f"{title} is resumed: what waited goes.")
+
+
+@router.post("/{title:path}")  # the last: a title may have slashes
+async def change_station(request: Request, desk: OfDesk, principal: Admin, title: str) -> Response:
+    """Change it, unless somebody else has since it was shown."""
+    form = await request.form()
+    await stations.set_fields(
+        desk.database, principal.actor, title, given(form, known=True), as_seen(str(form.get("seen", "")))
+    )
+    return _to(request, title, f"{title} is saved.")
 
 
 async def _hold(desk: Desk, title: str) -> dict[str, Any] | None:
@@ -131,5 +131,5 @@ def _fits(station: Station, text: str) -> bool:
     return text.casefold() in f"{station.title} {station.host}:{station.port} {station.description}".casefold()
 
 
-def _to(title: str) -> Response:
-    return Response(headers={"HX-Redirect": f"/stations/{quote(title.strip())}"})
+def _to(request: Request, title: str, text: str) -> Response:
+    return elsewhere(request, f"/stations/{quote(title.strip())}", text)

@@ -2,23 +2,25 @@
 // One stream of events for the page that is looked at; parts of it ask again on hx-trigger="live:TOPIC".
 (() => {
   const source = document.body.dataset.live;
-  const topics = ["storage", "routing", "commitment", "config", "audit", "query", "index", "tick"];
+  const topics = ["storage", "routing", "commitment", "config", "audit", "query", "index", "dead_letter", "tick"];
+  const AGAIN_MILLISECONDS = 15000, LATE_MILLISECONDS = 6000; // a stream that ends is back before people are told
+  let late = 0;
   let stream = null;
   const parts = (topic) => document.querySelectorAll(`[hx-trigger*="live:${topic}"]`);
+  const firstTopic = (part) => part.getAttribute("hx-trigger").match(/live:(\w+)/)[1];
   // A part in which somebody writes, has a menu open or waits for the answer of a button, is not taken away from under him.
   const inUse = (part) => document.querySelector("dialog[open]") !== null || part.querySelector(".htmx-request, details.menu[open], input[name=job]:checked, #asked > *") !== null
     || (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
-  const tell = (topic) => {
-    for (const part of parts(topic)) {
-      if (inUse(part)) part.dataset.stale = topic;
-      else htmx.trigger(part, `live:${topic}`);
-    }
+  const ask = (part, topic) => {
+    if (inUse(part)) part.dataset.stale = topic;
+    else htmx.trigger(part, `live:${topic}`);
   };
+  const tell = (topic) => { for (const part of parts(topic)) ask(part, topic); };
   document.addEventListener("htmx:beforeSwap", (event) => {
     const part = event.detail.target;
     if (!part.matches('[hx-trigger*="live:"]') || event.detail.requestConfig.elt !== part || !inUse(part)) return;
     event.detail.shouldSwap = false;
-    part.dataset.stale = part.getAttribute("hx-trigger").match(/live:(\w+)/)[1];
+    part.dataset.stale = firstTopic(part);
   });
   document.addEventListener("htmx:afterRequest", () => setTimeout(() => {
     for (const part of document.querySelectorAll("[data-stale]")) {
@@ -34,14 +36,17 @@
     stream = new EventSource(source);
     for (const topic of topics) stream.addEventListener(topic, () => tell(topic));
     stream.addEventListener("open", () => {
-      if (document.documentElement.dataset.live === "off") topics.forEach(tell); // what was missed meanwhile
+      if (document.documentElement.dataset.live === "off") for (const part of parts("")) ask(part, firstTopic(part)); // what was missed
       document.documentElement.dataset.live = "on";
+      clearTimeout(late);
+      delete document.documentElement.dataset.late;
     });
     stream.addEventListener("error", () => {
+      if (document.documentElement.dataset.live !== "off") late = setTimeout(() => document.documentElement.dataset.late = "", LATE_MILLISECONDS);
       document.documentElement.dataset.live = "off";
       if (stream?.readyState !== EventSource.CLOSED) return; // it tries again by itself
       stream = null;
-      setTimeout(listen, 15000);
+      setTimeout(listen, AGAIN_MILLISECONDS);
     });
     tell("tick");
   };
@@ -70,13 +75,32 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
 });
-// What is told in passing goes away by itself; what went wrong stays.
-document.addEventListener("htmx:afterSettle", () => {
-  for (const told of document.querySelectorAll("#messages .message:not(.bad):not([data-seen])")) {
-    told.dataset.seen = "";
-    setTimeout(() => told.remove(), 8000);
-  }
-});
+// What is told in passing goes away by itself; what went wrong stays. An action that leads to another page is told there.
+(() => {
+  const LEAVES_MILLISECONDS = 8000;
+  const pass = () => {
+    for (const told of document.querySelectorAll("#messages .message:not(.bad):not([data-seen])")) {
+      told.dataset.seen = "";
+      setTimeout(() => told.remove(), LEAVES_MILLISECONDS);
+    }
+  };
+  const tell = (markup) => { document.getElementById("messages").insertAdjacentHTML("beforeend", markup); pass(); };
+  document.addEventListener("htmx:afterSettle", pass);
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const answer = event.detail.xhr;
+    if (answer.getResponseHeader("HX-Redirect") && answer.responseText) sessionStorage.setItem("told", answer.responseText);
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    const markup = sessionStorage.getItem("told");
+    sessionStorage.removeItem("told");
+    if (markup) tell(markup);
+    document.querySelector(".top nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  });
+  document.addEventListener("htmx:sendError", (event) => {
+    if (event.detail.elt.matches('[hx-trigger*="live:"]')) return; // that it is not live is told above the page
+    tell('<div class="message bad">The gateway does not answer: try again once it does. <button class="quiet" data-dismiss aria-label="Dismiss">×</button></div>');
+  });
+})();
 // Tables that are wider than the window are reached and moved by the keyboard too.
 (() => {
   const reach = () => {
