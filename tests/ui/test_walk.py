@@ -2,14 +2,15 @@
 
 import asyncio
 import re
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import aio_pika
-import pydicom.data
+import httpx
+import pydicom
 import pytest
 from playwright.sync_api import expect
 
@@ -19,6 +20,8 @@ from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import Accept, Refuse, StationReceiver
+from tests.ui.looking import Looking
+from tests.ui.sights import DICOM, SIGHTS
 from tests.ui.walk import Walk
 from tests.ui.window import Window, browser, window
 from tests.waiting import until
@@ -43,6 +46,7 @@ class Site:
     window: Window
     password: str
     walk: Walk
+    looking: Looking
 
     def tell(self, name: str) -> None:
         """A step of the walk, as it is seen now."""
@@ -71,7 +75,9 @@ def site(
         opened = stack.enter_context(browser())
         url = gateway.http_address("admin")
         assert url is not None
-        yield Site(gateway, archive, workstation, stack.enter_context(window(opened, url)), told[1], walk)
+        shown = stack.enter_context(window(opened, url))
+        looking = Looking(shown, pytestconfig.getoption("--pictures"))
+        yield Site(gateway, archive, workstation, shown, told[1], walk, looking)
         walk.write()
 
 
@@ -92,10 +98,12 @@ def _nothing_wrong(site: Site) -> Iterator[None]:
 def test_the_first_login(site: Site) -> None:
     page = site.window.page
     site.window.open("/jobs?state=FAILED")
+    site.looking.look("login", "normal")
     page.get_by_label("Name").fill("admin")
     page.get_by_label("Password").fill("a guess of somebody")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_have_text("name and password do not fit")
+    site.looking.look("login", "error")
     assert site.window.faults.pop().startswith("Failed to load resource")  # the browser tells of the 403
     page.get_by_label("Password").fill(site.password)
     page.get_by_role("button", name="Log in").click()
@@ -103,6 +111,8 @@ def test_the_first_login(site: Site) -> None:
     site.window.open("/")
     expect(page.get_by_text("Nothing: everything flows.")).to_be_visible()
     site.tell("The first login")
+    site.looking.go_round(fresh=True, known={})
+    assert site.looking.faults == []
 
 
 def test_a_station_is_added_and_echoed(site: Site) -> None:
@@ -158,7 +168,7 @@ def test_a_job_is_cancelled_and_retried(site: Site) -> None:
     site.archive.behave(Refuse())
     site.send(3)
     site.window.open("/jobs")
-    page.get_by_role("row").filter(has_text="0/1").get_by_role("link").click()
+    page.get_by_role("row").filter(has_text="0/1").get_by_role("link").first.click()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("dialog").get_by_role("button", name="Yes").click()
     expect(page.get_by_text("CANCELED").first).to_be_visible()
@@ -201,22 +211,18 @@ rules:
 """
 
 
-CT_FILE = Path(str(pydicom.data.get_testdata_file("CT_small.dcm")))
-
-
 def test_a_rule_is_built_tried_and_published(site: Site) -> None:
     """With a file that is dropped, on what was received, and then for real; rolled back it sends no longer."""
     page = site.window.page
     site.gateway.add_station("WORKSTATION", site.workstation.port, "--store")
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Rules").click()
-    page.get_by_text("Change the rules…").click()
-    page.get_by_role("button", name="Begin").click()
+    begin_a_draft(site.window)
     editor = page.get_by_role("textbox", name="Rules as YAML")
     editor.fill(WITH_WORKSTATION.replace("WORKSTATION", "NOBODY"))
     expect(page.locator("#findings")).to_contain_text("NOBODY")
     editor.fill(WITH_WORKSTATION)
     expect(page.locator("#findings")).to_contain_text("2 rules, no faults")
-    page.locator("#file").set_input_files(CT_FILE)
+    page.locator("#file").set_input_files(DICOM)
     expect(page.locator("#tried")).to_contain_text("WORKSTATION by reading room")
     page.get_by_role("button", name="Compare with the live rules").click()
     row = page.locator("#dry-run").get_by_role("row").filter(has_text="WORKSTATION")
@@ -245,11 +251,10 @@ UNKNOWN = b'{"type": "instance.stored", "version": 99, "body": {}}'
 
 
 def test_a_dead_letter_is_replayed_and_discarded(site: Site) -> None:
-    """Nobody can read it; replayed it comes back under another number, discarded it does not."""
+    """Nobody can read it, which is told at once; replayed it comes back under another number, discarded it does not."""
     page = site.window.page
-    with ThreadPoolExecutor(1) as thread:  # this one has the browser's loop
-        thread.submit(asyncio.run, put(site.gateway.amqp_url, "index.instance-stored", UNKNOWN)).result(20)
     site.window.open("/")
+    put_from_a_thread(site.gateway.amqp_url, UNKNOWN)
     page.get_by_role("link", name=re.compile("1 messages? could not be handled")).click()
     first = page.get_by_role("row").filter(has_text="unknown message type 'instance.stored' version 99")
     number = first.get_by_role("link").first.inner_text()
@@ -267,6 +272,12 @@ def test_a_dead_letter_is_replayed_and_discarded(site: Site) -> None:
     expect(page.get_by_text("None: every message was handled.")).to_be_visible()
 
 
+def put_from_a_thread(url: str, body: bytes) -> None:
+    """This one has the browser's loop."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, put(url, "index.instance-stored", body)).result(20)
+
+
 async def put(url: str, queue: str, body: bytes) -> None:
     """Send these bytes to a queue, as any program with an account could."""
     connection = await aio_pika.connect(url)
@@ -274,37 +285,192 @@ async def put(url: str, queue: str, body: bytes) -> None:
         await channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue)
 
 
-def pages(site: Site) -> list[str]:
-    """Every page, with something on it; and one that does not exist."""
-    (row,) = site.gateway.rows("select id, study_instance_uid from routing.job where kind = 'send' limit 1")
-    of_one = [
-        f"/jobs/{row['id']}",
-        f"/patients/studies/{row['study_instance_uid']}",
-        f"/rules/explain?uid={row['study_instance_uid']}",
-        "/stations/ARCHIVE",
-        "/notices/new",
-    ]
-    lists = ["/", "/patients", "/import", "/remote", "/jobs", "/stations", "/stations/new", "/rules", "/rules/versions"]
-    ends = ["/commitments", "/attention", "/notices", "/audit", "/users", "/settings", "/account", "/nothing"]
-    ends += [f"/patients/studies/{row['study_instance_uid']}/erase", "/patients/erasures"]
-    return [*lists, *of_one, *ends]
+def test_files_are_imported(site: Site) -> None:
+    page = site.window.page
+    page.get_by_role("link", name="Patients").click()
+    page.get_by_role("link", name="Import files…").click()
+    page.get_by_label("As station").select_option("SCANNER1")
+    page.locator("#files").set_input_files(DICOM)
+    expect(page.get_by_role("row", name=DICOM.name).get_by_text("TAKEN")).to_be_visible()
+    site.tell("Import")
+    imported = pydicom.dcmread(DICOM, specific_tags=["SOPInstanceUID"]).SOPInstanceUID
+    until(lambda: imported in site.archive.uids, limit=15, what="the archive to have it")
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1024), ("dark", 400)])
-def test_every_page_is_for_everybody(site: Site, theme: str, width: int, request: pytest.FixtureRequest) -> None:
-    """In both themes, on a small screen and a phone: nothing is wider than the window, axe finds nothing serious.
+def test_a_study_is_found_downloaded_corrected_and_deleted(site: Site) -> None:
+    """What is corrected is sent again as a new revision; of what is deleted only its tombstone stays."""
+    page, instance = site.window.page, ct(12, study=12, PatientName="WALK^12")
+    site.window.open("/patients")
+    page.get_by_label("Patient name").fill("WALK^12")
+    page.get_by_role("link", name="WALK, 12").click()
+    expect(page.get_by_text("Delivered to ARCHIVE")).to_be_visible()
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="Download").click()
+    with zipfile.ZipFile(begun.value.path()) as zipped:
+        (name,) = zipped.namelist()
+        assert zipped.read(name).endswith(instance.data_set)
+    site.tell("A study")
+    page.get_by_role("button", name="Correct…").click()
+    page.get_by_label("Patient name").fill("WALK^TWELVE")
+    page.get_by_role("button", name="Show what changes").click()
+    expect(page.locator("#preview")).to_contain_text("WALK^12")
+    site.tell("A correction")
+    page.get_by_label("Send to").select_option("ARCHIVE")
+    page.get_by_label("Why").fill("the name was mistyped")
+    page.get_by_role("button", name="Correct", exact=True).click()
+    expect(page.locator("#messages")).to_contain_text("Corrected: 1 instance")
+    expect(page.get_by_role("heading", name="WALK, TWELVE")).to_be_visible()
+    until(lambda: len(site.archive.digests(instance.sop_instance_uid)) == 2, limit=15, what="the corrected one")
+    expect(page.get_by_text("as revision 2")).to_be_visible()
+    page.locator("summary").filter(has_text="Delete…").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Yes").click()
+    expect(page).to_have_url(re.compile(r"/patients$"))
+    expect(page.locator("#messages")).to_contain_text("Deleted: 2 instances")
+    expect(page.get_by_role("link", name="WALK, TWELVE")).to_have_count(0)
+    page.get_by_label("Patient name").fill("WALK^TWELVE")
+    expect(page.get_by_text("No study fits.")).to_be_visible()
+
+
+def test_a_patient_is_erased(site: Site) -> None:
+    page, instance = site.window.page, ct(11, study=11)
+    site.window.open(f"/patients/studies/{instance.study_instance_uid}")
+    page.get_by_role("link", name="Erase patient…").click()
+    page.get_by_label("Type the Patient ID").fill(page.locator(".facts dd").first.inner_text())
+    page.get_by_label("Why").fill("asked for by letter of today")
+    page.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_role("heading", name="Erasures")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="asked for by letter of today")).to_be_visible()
+
+
+def test_who_commits_is_said_at_the_stations(site: Site) -> None:
+    """The gateway commits what it has itself, and is asked about what the archive was sent."""
+    page = site.window.page
+    for title, group, change in (
+        ("GATEWAY", "What it may be asked", lambda: page.get_by_label("Commits storage").check()),
+        ("ARCHIVE", "What it may be asked", lambda: page.get_by_label("Commitment is asked of").fill("GATEWAY")),
+        ("ARCHIVE", "Commitment", lambda: page.get_by_label("Ask after quiet").fill("0")),
+    ):
+        site.window.open(f"/stations/{title}")
+        shown = page.locator("details.group").filter(has=page.locator("summary b").get_by_text(group, exact=True))
+        if shown.get_attribute("open") is None:
+            shown.locator("summary").click()
+        change()
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#messages")).to_contain_text(f"{title} is saved.")
+    site.gateway.wait_configured()
+    site.send(13)
+
+
+def test_people_and_programs_are_let_in_and_out(site: Site) -> None:
+    page = site.window.page
+    page.get_by_role("link", name="Users").click()
+    person = page.get_by_role("form", name="Add a user")
+    person.get_by_label("Name").fill("rita")
+    person.get_by_label("Role").select_option("operator")
+    person.get_by_role("button", name="Add").click()
+    password = page.locator(".secret").inner_text()
+    site.tell("People and programs")
+    assert page.context.browser is not None
+    with window(page.context.browser, site.window.url) as hers:
+        hers.log_in("rita", password)
+        expect(hers.page.get_by_role("link", name="Remote")).to_be_visible()
+        expect(hers.page.get_by_role("link", name="Users")).to_have_count(0)
+        hers.open("/users")
+        expect(hers.page.get_by_text("only admins may do that")).to_be_visible()
+    program = page.get_by_role("form", name="Add a key")
+    program.get_by_label("Program").fill("wall screen")
+    program.get_by_role("button", name="Make a key").click()
+    expect(page.get_by_role("heading", name="Key of wall screen")).to_be_visible()
+    key = {"Authorization": f"Bearer {page.locator('.secret').inner_text()}"}
+    jobs = f"{site.window.url}/api/v1/jobs"
+    assert httpx.get(jobs, headers=key).status_code == 200
+    page.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role("button", name="Yes").click()
+    expect(page.get_by_text("revoked")).to_be_visible()
+    assert httpx.get(jobs, headers=key).status_code == 401
+
+
+def test_settings_are_found_and_the_theme_is_chosen(site: Site) -> None:
+    page = site.window.page
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_label("Filter").fill("GATEWAY_HOME")
+    expect(page).to_have_url(re.compile("q=GATEWAY_HOME"))
+    expect(page.get_by_role("row", name="GATEWAY_HOME")).to_contain_text(str(site.gateway.home))
+    for button, theme in (("Dark", "dark"), ("System", "")):
+        page.locator("summary").filter(has_text="admin").click()
+        page.get_by_role("button", name=button).click()
+        assert page.wait_for_selector(f'html[data-theme="{theme}"]' if theme else "html:not([data-theme])")
+        if theme:
+            site.tell("Settings")
+
+
+def test_what_was_sent_is_committed(site: Site) -> None:
+    page = site.window.page
+    page.get_by_role("link", name="Commitments").click()
+    expect(page.get_by_role("link", name="SUCCESS")).to_be_visible(timeout=30_000)
+    site.tell("A commitment")
+    page.get_by_role("link", name="Patients").click()
+    row = page.get_by_role("row").filter(has_text="WALK, 13")
+    expect(row.get_by_text("archived")).to_be_attached()
+
+
+ONLY_NM = """
+version: 1
+rules:
+  - name: archive
+    when: {tag: Modality, op: equals, value: NM}
+    send: [{to: ARCHIVE}]
+"""
+
+
+@pytest.mark.timeout(900)  # with pictures
+def test_every_page_is_for_everybody(site: Site) -> None:
+    """Each in every state: nothing is wider than the window, axe finds nothing serious.
 
     What a person has to look at is listed in tests/ui/looked_at.md.
     """
-    pictures = request.config.getoption("--pictures")
-    page = site.window.page
-    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    page.set_viewport_size({"width": width, "height": 800})
-    for path in pages(site):
-        site.window.open(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        assert site.window.issues() == []
-        if pictures is not None:
-            name = path.partition("?")[0].strip("/").replace("/", "-") or "now"
-            page.screenshot(path=pictures / f"{name}-{theme}-{width}.png", full_page=True)
-    site.window.faults.clear()  # the browser tells of the 404
+    site.gateway.add_station("AWAY", 1, "--query-retrieve")
+    site.gateway.cli("notices", "add", "NIGHT", "--mail", "night@example.org", "--everything-else")
+    site.gateway.cli("station", "hold", "WORKSTATION", "--why", "moved to another room")
+    site.gateway.cli("send", ct(1, study=1).sop_instance_uid, "--to", "WORKSTATION")
+    begin_a_draft(site.window)
+    put_from_a_thread(site.gateway.amqp_url, UNKNOWN.replace(b"99", b"98"))
+    site.gateway.apply_rules(ONLY_NM)
+    site.send(21)
+    until(lambda: len(site.gateway.rows(PARKED)) == 1, limit=20, what="the dead letter")
+    until(lambda: len(site.gateway.rows(SENT_NOWHERE)) == 1, limit=20, what="the study that is sent nowhere")
+    site.looking.go_round(fresh=False, known=known(site))
+    assert site.looking.faults == []
+    assert site.looking.seen == SIGHTS.keys()
+
+
+def begin_a_draft(shown: Window) -> None:
+    """A copy of the live rules, named next."""
+    shown.open("/rules")
+    shown.page.get_by_text("Change the rules…").click()
+    shown.page.get_by_role("button", name="Begin").click()
+    expect(shown.page.get_by_role("heading", name="Draft next")).to_be_visible()
+
+
+PARKED = "select id from runtime.dead_letter where state = 'PARKED'"
+SENT_NOWHERE = "select from routing.evaluation where matched = '[]'"
+
+
+def known(site: Site) -> dict[str, str]:
+    """What the paths of sights name."""
+    shown = ct(1, study=1)
+    (job,) = site.gateway.rows("select id from routing.job where kind = 'send' and state = 'COMPLETED' limit 1")
+    (waiting,) = site.gateway.rows("select id from routing.job_view where destination = 'WORKSTATION' and total > done")
+    (letter,) = site.gateway.rows("select id from runtime.dead_letter where state = 'DISCARDED'")
+    (parked,) = site.gateway.rows(PARKED)
+    (commitment,) = site.gateway.rows("select id from commitment.commitment limit 1")
+    found = {
+        "job": job["id"],
+        "waiting": waiting["id"],
+        "letter": letter["id"],
+        "parked": parked["id"],
+        "commitment": commitment["id"],
+    }
+    of_study = {"study": shown.study_instance_uid, "instance": shown.sop_instance_uid}
+    return of_study | {name: str(value) for name, value in found.items()}

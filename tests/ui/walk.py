@@ -10,7 +10,9 @@ PAGE = Path("docs/walk.md")
 PICTURES = Path("docs/walk")
 HEAD = """# Ten minutes at the desk
 
-Written by `tests/run --walk tests/ui`, which does all of it with a browser on a gateway of its own.
+A first round through the web pages, for who runs the gateway. Each step says what to do and shows what is seen then;
+the whole takes some ten minutes. `tests/run --walk tests/ui` writes this page, by doing all of it with a browser on a
+gateway of its own.
 """
 
 TEXTS: Final = {
@@ -24,8 +26,34 @@ TEXTS: Final = {
         "words."
     ),
     "What comes and goes": (
-        "A rule sends everything to the archive. What a scanner sends is seen on Now as it comes, and on Jobs "
-        "as it goes: to whom, how far, and why not. The filter is in the address, so that it can be kept."
+        "Without rules what is received is kept and sent nowhere; the rule here sends everything to the archive (how "
+        "rules are made comes below). What a scanner sends is seen on Now as it comes, and on Jobs as it goes: to "
+        "whom, how far, and why not. The filter is in the address, so that it can be kept."
+    ),
+    "Import": (
+        "Patients, Import files…: files or ZIPs that are dropped come in as the chosen station would have sent them, "
+        "by the same checks and rules. What was not taken says why."
+    ),
+    "A study": (
+        "Patients finds studies by every key; what is typed is in the address. A study shows its series and pictures, "
+        "and its journey: from whom it came, which rules took it, each attempt to send it and what came of that. "
+        "Download gives its files, bit for bit as received."
+    ),
+    "A correction": (
+        "Correct… says first what changes. A new revision is stored and sent, the original stays. Delete… asks before "
+        "it does, and keeps what is to be committed and is not."
+    ),
+    "A commitment": (
+        "An archive that commits storage, or names a station that does, is asked about what it was sent. Patients "
+        "shows what is archived; what was not committed says why and can be asked for again."
+    ),
+    "People and programs": (
+        "Users lets people in, as viewer, operator or admin, and programs with a key. A password or key that is made "
+        "is shown once. Audit tells who did what, and who looked at which study."
+    ),
+    "Settings": (
+        "Settings shows what the gateway runs with and where each value comes from; it is changed where the processes "
+        "are started. Light, dark, or as the system is: in the menu under your name."
     ),
     "Hold and resume": (
         "Hold… at a station makes what is sent there wait, with a reason and, if wanted, an end. Now says so "

@@ -66,7 +66,9 @@ def window(
     opened: Browser, url: str, *, theme: str = "light", width: int = 1280, height: int = 850
 ) -> Iterator[Window]:
     """A new window of a person who has never been here."""
-    context = opened.new_context(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
+    context = opened.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"  # type: ignore[arg-type]
+    )  # fmt: skip
     context.set_default_timeout(LIMIT_MILLISECONDS)
     found = Window(context.new_page(), url)
     found.page.on("pageerror", lambda error: found.faults.append(str(error)))
