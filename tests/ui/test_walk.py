@@ -160,6 +160,7 @@ def test_a_station_is_held_and_resumed(site: Site) -> None:
     site.tell("Hold and resume")
     page.get_by_role("link", name=re.compile("ARCHIVE is held")).click()
     page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("Hold…")).to_be_visible()
     until(lambda: len(site.archive.uids) == 2, limit=15, what="the archive to have what was held")
 
 
@@ -268,6 +269,7 @@ def test_a_dead_letter_is_replayed_and_discarded(site: Site) -> None:
     page.locator("summary").filter(has_text="Discard…").click()
     page.get_by_label("Why").fill("a program of another version sent it")
     page.get_by_role("button", name="Discard", exact=True).click()
+    expect(page.get_by_text("is given up")).to_be_visible()
     site.window.open("/attention")
     expect(page.get_by_text("None: every message was handled.")).to_be_visible()
 

@@ -519,8 +519,12 @@ async def test_check_tries_the_servers_of_the_desk(process: Gateway, amqp_url: s
         ):
             assert bad[name][0] == state, bad[name]
             assert all(part in bad[name][1] for part in parts), bad[name]
-    status, off = await checked()
+    oidc = {name: value for name, value in settings.items() if "OIDC" in name}
+    no_ca = str(process.home / "gateway.json")
+    status, off = await checked(**oidc, GATEWAY_ADMIN_OIDC_CA_FILE=no_ca)
     assert (status, "contact it is told by mail, and no mail server" in off["mail"][1]) == (1, True)
+    assert (off["provider"][0], f"GATEWAY_ADMIN_OIDC_CA_FILE {no_ca}" in off["provider"][1]) == ("failed", True)
+    assert off["syslog"] == ("ok", "off: GATEWAY_ADMIN_SYSLOG_HOST is not set")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The provider, over HTTP: where browsers are sent, and what is true of who comes back (OpenID Connect Core 3.1)."""
 
 import asyncio
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,16 +124,14 @@ class Provider:
 
     def _made(self) -> Any:
         settings = self.settings
-        verify = ssl.create_default_context()
-        if settings.ca_file is not None:
-            verify.load_verify_locations(settings.ca_file)
         return OAuth().register(
             "oidc",
             client_id=settings.client_id,
             client_secret=settings.client_secret or None,
             server_metadata_url=get_well_known_url(settings.issuer, external=True),
             client_kwargs={
-                "scope": settings.scopes, "code_challenge_method": "S256", "timeout": ANSWER_SECONDS, "verify": verify,
+                "scope": settings.scopes, "code_challenge_method": "S256", "timeout": ANSWER_SECONDS,
+                "verify": settings.context(),
             },
         )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Settings of the provider."""
 
+import ssl
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -7,6 +8,7 @@ from pydantic import Field, FilePath, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.admin.access.role import Role
+from services.runtime.errors import UsageError
 from services.runtime.settings import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -55,6 +57,18 @@ class OidcSettings(Settings):
         """The groups whose members have a role."""
         named = {Role.VIEWER: self.viewer_groups, Role.OPERATOR: self.operator_groups, Role.ADMIN: self.admin_groups}
         return {role: frozenset(filter(None, map(str.strip, text.split(";")))) for role, text in named.items()}
+
+    def context(self) -> ssl.SSLContext:
+        """How the provider's certificate is checked. Raises ``UsageError`` for a file that holds no certificates."""
+        context = ssl.create_default_context()
+        if self.ca_file is not None:
+            try:
+                context.load_verify_locations(self.ca_file)
+            except OSError as error:
+                raise UsageError(
+                    f"GATEWAY_ADMIN_OIDC_CA_FILE {self.ca_file}: {error}; give a file of PEM certificates"
+                ) from error
+        return context
 
     @field_validator("issuer", "redirect_url")
     @classmethod
