@@ -12,7 +12,7 @@ from services.admin.web.desk import OfDesk
 from services.admin.web.rendering import page
 
 router: Final = APIRouter(prefix="/account")
-WRONG: Final = "the password you have is another one: nothing was changed"
+WRONG: Final = "that is not the password you have: nothing was changed"
 Password = Annotated[str, Form(max_length=1000)]
 
 

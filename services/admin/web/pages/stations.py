@@ -1,6 +1,7 @@
 """Stations: the list, and one with its form."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from services.admin import holds, outages, overview, stations
 from services.admin.commissioning.step import passed
 from services.admin.commissioning.trial import trial
 from services.admin.echo import echo
+from services.admin.errors import Refused
 from services.admin.reachability import word
 from services.admin.station import Station, build
 from services.admin.web.asking import Admin, Operator, Viewer
@@ -18,8 +20,9 @@ from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import elsewhere, message, page
-from services.admin.web.station_fields import given, groups
+from services.admin.web.station_fields import by_labels, given, groups
 from services.admin.when import NEVER, when_of
+from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/stations")
 SHOWN_OUTAGES: Final = 50
@@ -57,7 +60,8 @@ async def show_station(request: Request, desk: OfDesk, principal: Viewer, title:
 async def add_station(request: Request, desk: OfDesk, principal: Admin) -> Response:
     """Define one."""
     fields = given(await request.form(), known=False)
-    added = await stations.add(desk.database, principal.actor, build(fields))
+    with _by_labels():
+        added = await stations.add(desk.database, principal.actor, build(fields))
     return _to(request, added.title, f"{added.title} is known now: Echo asks whether it answers.")
 
 
@@ -109,9 +113,9 @@ async def resume_station(request: Request, desk: OfDesk, principal: Operator, ti
 async def change_station(request: Request, desk: OfDesk, principal: Admin, title: str) -> Response:
     """Change it, unless somebody else has since it was shown."""
     form = await request.form()
-    await stations.set_fields(
-        desk.database, principal.actor, title, given(form, known=True), as_seen(str(form.get("seen", "")))
-    )
+    fields, seen = given(form, known=True), as_seen(str(form.get("seen", "")))
+    with _by_labels():
+        await stations.set_fields(desk.database, principal.actor, title, fields, seen)
     return _to(request, title, f"{title} is saved.")
 
 
@@ -123,8 +127,17 @@ async def _hold(desk: Desk, title: str) -> dict[str, Any] | None:
 def _row(station: Station, destinations: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     destination = destinations.get(station.title)
     if destination is None:
-        return {"station": station} | NOT_SENT_TO
+        return {"station": station} | NOT_SENT_TO | ({} if station.enabled else {"word": "disabled"})
     return {"station": station, **destination, **word(destination)._asdict()}
+
+
+@contextmanager
+def _by_labels() -> Iterator[None]:
+    """Refusals name the fields as the form does."""
+    try:
+        yield
+    except (UsageError, Refused) as error:
+        raise type(error)(by_labels(str(error))) from None
 
 
 def _fits(station: Station, text: str) -> bool:
