@@ -396,9 +396,9 @@ def test_people_and_programs_are_let_in_and_out(site: Site) -> None:
 def test_settings_are_found_and_the_theme_is_chosen(site: Site) -> None:
     page = site.window.page
     page.get_by_role("link", name="Settings").click()
-    page.get_by_label("Filter").fill("GATEWAY_HOME")
-    expect(page).to_have_url(re.compile("q=GATEWAY_HOME"))
-    expect(page.get_by_role("row", name="GATEWAY_HOME")).to_contain_text(str(site.gateway.home))
+    page.get_by_label("Filter").fill("GATEWAY_DICOM")
+    expect(page).to_have_url(re.compile("q=GATEWAY_DICOM"))
+    expect(page.get_by_role("row", name="GATEWAY_DICOM_PORT")).to_contain_text(str(site.gateway.dicom_port))
     for button, theme in (("Dark", "dark"), ("System", "")):
         page.locator("summary").filter(has_text="admin").click()
         page.get_by_role("button", name=button).click()
