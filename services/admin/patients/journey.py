@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from services.admin.counted import counted
 from services.admin.patients.commitment_journey import asked_of_others, asked_of_us
 from services.admin.patients.journey_event import Event, Kind, Tone, joined, listed
 from services.dicom.status import name
@@ -70,10 +71,10 @@ def _received(instance: Mapping[str, Any]) -> Iterator[Event]:
         text = f"{'Received again, same content,' if again else 'Received'} from {each['source']}"
         if instance["revision"] > 1 and not again:
             text += f" as revision {instance['revision']}"
-        status = instance["status"]
-        detail = f"answered {_status(status)}" + (f", {listed(instance['findings'])}" if instance["findings"] else "")
+        found = instance["findings"]
+        detail = f"answered {_status(instance['status'])}" + (f", {counted(len(found), 'findings')}" if found else "")
         link = f"/jobs/{each['job']}" if each["job"] else ""
-        tone: Tone = "warn" if instance["findings"] else "good"
+        tone: Tone = "warn" if found else "good"
         yield _event("received", instance["uid"], each["received_at"], text, tone, detail=detail, link=link)
 
 
