@@ -31,6 +31,9 @@ _NUMBERS: Final = {
     _SIGNED: "pixel_representation",
 }
 
+CODECS: Final = "GATEWAY_EXTRAS=codecs deploy/local/up"
+"""What installs the codecs, as an operator types it."""
+
 
 def readable(transfer_syntax: str) -> bool:
     """Whether pixel data in that compressed transfer syntax can be decompressed here."""
@@ -41,7 +44,9 @@ def readable(transfer_syntax: str) -> bool:
 def missing(transfer_syntax: str) -> str:
     """What to install, if that would help; else empty."""
     decoder = _decoder(transfer_syntax)
-    return "install dicom-gateway[codecs] to have it decompressed" if decoder and not decoder.is_available else ""
+    if decoder is None or decoder.is_available:
+        return ""
+    return f"install the codecs to have it decompressed ({CODECS}, or dicom-gateway[codecs])"
 
 
 @cache

@@ -2,8 +2,9 @@
 
 import struct
 import zlib
-from contextlib import suppress
 from typing import Any, BinaryIO, Final
+
+from services.dicom.transcoding_pixels import CODECS, missing
 
 LARGEST_FRAME: Final = 128 << 20
 """Bytes of a decoded frame."""
@@ -24,19 +25,15 @@ class NoPicture(Exception):
 
 def load() -> None:
     """Load the decoders, which takes longer than a picture."""
-    with suppress(ImportError):
-        import numpy  # noqa: F401
-        from pydicom.pixels.utils import pixel_array  # noqa: F401
+    import numpy  # noqa: F401
+    from pydicom.pixels.utils import pixel_array  # noqa: F401
 
 
 def drawn(source: BinaryIO, frame: int, longest: int) -> bytes:
     """Frame ``frame`` (from 0) of a Part 10 file, at most ``longest`` pixels wide and high. Raises ``NoPicture``."""
-    try:
-        import numpy  # noqa: F401 - asked first, so that the cure is named
-        import pydicom
-        from pydicom.pixels.utils import pixel_array
-    except ImportError:
-        raise NoPicture("pictures need the codecs: install dicom-gateway[codecs]") from None
+    import pydicom
+    from pydicom.pixels.utils import pixel_array
+
     head = pydicom.dcmread(source, stop_before_pixels=True, specific_tags=list(_TAGS))
     _check(head, frame)
     source.seek(0)
@@ -63,8 +60,10 @@ def _check(head: Any, frame: int) -> None:
 def _why(fault: Exception, syntax: str) -> str:
     if isinstance(fault, AttributeError):
         return "it has no picture, or says too little about it"
-    if isinstance(fault, RuntimeError | NotImplementedError):
-        return f"no decoder is installed for transfer syntax {syntax}"
+    if missing(syntax):
+        return f"transfer syntax {syntax} needs the codecs: {CODECS}"
+    if isinstance(fault, NotImplementedError):
+        return f"transfer syntax {syntax} is not decoded here"
     return f"its pixels in transfer syntax {syntax} are damaged, or in a form that is not decoded here"
 
 

@@ -20,10 +20,11 @@ MOST_FRAMES: Final = 100_000
 _BURNED_IN: Final = "(0028,0301)"
 _PLACEHOLDER: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 160"><rect width="160" height="160" fill="#26313a"/>'
-    '<text x="80" y="76" fill="#d5dce2" font-family="sans-serif" font-size="13" text-anchor="middle">'
+    '<text x="80" y="{top}" fill="#d5dce2" font-family="sans-serif" font-size="11" text-anchor="middle">'
     "{lines}</text></svg>"
 )
 _LINE: Final = 22
+_MOST_LINES: Final = 8
 
 
 async def picture(desk: Desk, principal: Principal, uid: str, frame: int, size: int, revision: int | None) -> Response:
@@ -44,9 +45,10 @@ def placeholder(why: str) -> Response:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word[:_LINE]}".strip()
     spans = "".join(
-        f'<tspan x="80" dy="{0 if not place else 17}">{escape(line)}</tspan>' for place, line in enumerate(lines[:5])
+        f'<tspan x="80" dy="{0 if not place else 17}">{escape(line)}</tspan>' for place, line in enumerate(lines[:_MOST_LINES])
     )
-    return Response(_PLACEHOLDER.format(lines=spans), media_type="image/svg+xml")
+    top = 84 - 17 * (min(len(lines), _MOST_LINES) - 1) // 2
+    return Response(_PLACEHOLDER.format(top=top, lines=spans), media_type="image/svg+xml")
 
 
 async def _require_no_names(desk: Desk, principal: Principal, instance: dict[str, Any]) -> None:
