@@ -44,10 +44,11 @@ def placeholder(why: str) -> Response:
         if len(lines[-1]) + len(word) > _LINE:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word[:_LINE]}".strip()
+    lines = lines[:_MOST_LINES]
     spans = "".join(
-        f'<tspan x="80" dy="{0 if not place else 17}">{escape(line)}</tspan>' for place, line in enumerate(lines[:_MOST_LINES])
+        f'<tspan x="80" dy="{0 if not place else 17}">{escape(line)}</tspan>' for place, line in enumerate(lines)
     )
-    top = 84 - 17 * (min(len(lines), _MOST_LINES) - 1) // 2
+    top = 84 - 17 * (len(lines) - 1) // 2
     return Response(_PLACEHOLDER.format(top=top, lines=spans), media_type="image/svg+xml")
 
 
