@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from services.dicom.transforming.transformation import Transformation
 from services.forwarder.classify import Verdict
 from services.forwarder.states import State
+
+GONE: Final = "the instance was deleted or erased: there is nothing to send"
+"""Why a delivery fails whose instance storage keeps no more."""
 
 
 def named(schedule: Sequence[str]) -> tuple[str, str]:

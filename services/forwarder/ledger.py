@@ -14,7 +14,7 @@ from schemas.messages import Envelope, InstanceDelivered
 from services.dicom.rules import UNSENDABLE
 from services.dicom.transforming.transformation import Transformation
 from services.forwarder import jobs, transformations
-from services.forwarder.delivery import Delivery, Result, Sent
+from services.forwarder.delivery import GONE, Delivery, Result, Sent
 from services.forwarder.states import State
 from services.runtime.db import load_queries
 from services.runtime.outbox import enqueue_many
@@ -23,6 +23,7 @@ Connection = AsyncConnection[DictRow]
 QUERIES = load_queries(__package__, "ledger.sql")
 _COLUMNS = [field.name for field in fields(Delivery)]
 MOST_GIVEN_UP = 5000  # in one transaction; the rest at the next attempt
+MOST_PASSED_OVER = 100  # claims of what ends without being sent, in one transaction; the rest at the next look
 _OUTCOMES = {State.PENDING: "RETRY", State.CANCELED: "RETRY"}
 
 
@@ -51,7 +52,8 @@ async def claim(
     """The next deliveries, SENDING with a lease of ``holder``: by priority, then by the time they were due, those
     due first or (``newest``) those due last.
 
-    Those of classes that are ``unsendable`` end FAILED instead.
+    Those of classes that are ``unsendable``, and those whose instance was deleted or erased, end FAILED instead; that
+    takes nobody's turn.
     """
     if most <= 0:
         return []
@@ -62,9 +64,15 @@ async def claim(
         "lease": lease_seconds,
         "unsendable": list(unsendable),
         "unsendable_reason": UNSENDABLE,
+        "gone_reason": GONE,
         "newest": newest,
     }
-    rows = await (await connection.execute(QUERIES.claim, parameters)).fetchall()
+    rows: list[DictRow] = []
+    for _ in range(MOST_PASSED_OVER):
+        found = await (await connection.execute(QUERIES.claim, parameters)).fetchall()
+        rows += found
+        if not found or any(row["state"] == State.SENDING for row in found):
+            break
     rows.sort(key=lambda row: (row["next_attempt_at"], row["id"]), reverse=newest)
     rows.sort(key=lambda row: -row["priority"])
     taken = [row for row in rows if row["state"] == State.SENDING]

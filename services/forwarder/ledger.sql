@@ -24,7 +24,7 @@ where exists (
 
 -- name: claim
 -- The next deliveries by priority and time, each instance at most once and never while it is being sent. What a newer
--- revision overtook ends SUPERSEDED instead, what the profile never sends FAILED. Where the object is, storage knows: it may have moved to a duplicate's.
+-- revision overtook ends SUPERSEDED instead, what the profile never sends FAILED, and what is kept no more. Where the object is, storage knows: it may have moved to a duplicate's.
 -- What is held, or beyond its schedule, is passed over until it is parked. newest: of one priority the last in line first, by the same index.
 with held as materialized (
     select kind, name from config.hold_view where in_force
@@ -76,17 +76,21 @@ with held as materialized (
     select distinct on (sop_instance_uid) received_at, id, sop_instance_uid, revision, state_before,
            exists (select from routing.delivery n
                    where n.sop_instance_uid = due.sop_instance_uid and n.destination = %(destination)s
-                     and n.revision > due.revision and n.state <> 'CANCELED') as overtaken
+                     and n.revision > due.revision and n.state <> 'CANCELED') as overtaken,
+           exists (select from storage.identity_view i
+                   where i.sop_instance_uid = due.sop_instance_uid and i.revision = due.revision
+                     and i.state in ('STORED', 'DAMAGED')) as kept
     from due order by sop_instance_uid, revision, id
 )
 update routing.delivery d set
     state = case when c.overtaken then 'SUPERSEDED'
-                 when d.sop_class_uid = any(%(unsendable)s::text[]) then 'FAILED'
+                 when not c.kept or d.sop_class_uid = any(%(unsendable)s::text[]) then 'FAILED'
                  else 'SENDING' end,
     reason = case when c.overtaken then 'a newer revision goes to the same destination'
+                  when not c.kept then %(gone_reason)s
                   when d.sop_class_uid = any(%(unsendable)s::text[]) then %(unsendable_reason)s
                   else d.reason end,
-    finished_at = case when c.overtaken or d.sop_class_uid = any(%(unsendable)s::text[]) then now() end,
+    finished_at = case when c.overtaken or not c.kept or d.sop_class_uid = any(%(unsendable)s::text[]) then now() end,
     lease_holder = %(holder)s,
     lease_until = now() + make_interval(secs => %(lease)s)
 from chosen c

@@ -47,6 +47,7 @@ class Session:
         self._outcomes: list[Outcome] = []  # reported by the thread, not recorded yet
         self._news = asyncio.Event()
         self._probing = False
+        self._heard = False  # the destination answered a C-STORE
         self._giving_way = False
         self._taken = 0  # deliveries, since the association was begun
         self._opened_at = self._leased_at = 0.0
@@ -253,7 +254,20 @@ class Session:
         await ledger.lock_destination(connection, self._destination.title)
         await self._record(connection, self._results(outcomes))
         circuit = await self._mark_circuit(connection, outcomes)
-        return await self._claim(connection, 0 if circuit.open or self._giving_way else most)
+        if self._giving_way:
+            return []
+        if circuit.open:
+            return await self._probe_on(connection, len(self._claimed) > len(outcomes))
+        return await self._claim(connection, most)
+
+    async def _probe_on(self, connection: Connection, under_way: bool) -> list[Delivery]:
+        """The next delivery to try an open circuit with, where the last one ended for a reason of its own."""
+        if not self._probing or self._heard or under_way:
+            return []
+        claimed = await self._claim(connection, 1)
+        if claimed:
+            await destinations.hold_probe(connection, self._destination.title, self._means.settings.lease_seconds)
+        return claimed
 
     async def _record(self, connection: Connection, results: Sequence[Result]) -> None:
         commitment = self._means.profile.serves(COMMITMENT_PUSH)
@@ -264,6 +278,7 @@ class Session:
         title = self._destination.title
         circuit = await destinations.circuit(connection, title)
         answers = [outcome for outcome in outcomes if outcome.answered]
+        self._heard = self._heard or bool(answers)
         final = [outcome.verdict for outcome in answers if outcome.verdict.event is not Event.POSTPONE]
         if final:
             refusals = [verdict.reason for verdict in final if verdict.event is Event.REFUSE]
@@ -351,7 +366,7 @@ class Session:
         await self._mark_circuit(connection, self._outcomes)
         if trouble is not None:
             await fail(connection, self._means, self._station, trouble)
-        elif self._probing and rest:
+        elif self._probing and not self._heard:
             await destinations.end_probe(connection, title)
         await outgoing.give_back(connection, self._holder)
 

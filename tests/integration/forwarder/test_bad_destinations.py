@@ -242,3 +242,32 @@ async def test_after_the_retry_hours_a_delivery_has_failed(recorder: Recorder, l
             await ledger.until_states({"FAILED": 1})
     assert ledger.deliveries()[0]["reason"].startswith("given up after 1 hours: ")
     assert ledger.jobs()[0]["state"] == "FAILED"
+
+
+async def test_what_is_kept_no_more_fails_at_once_and_leaves_the_probe_to_the_next(
+    recorder: Recorder, ledger: Ledger
+) -> None:
+    """Neither what was deleted nor an object that is away is the station's fault."""
+    with StationReceiver("ARCHIVE1", Refuse()) as archive:
+        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder) as running:
+            recorded = recorder.record(*(ct(number) for number in range(5)))
+            await running.evaluate(recorded)
+            await until_async(ledger.failures)
+            for each, state in zip(recorded, ("DELETED", "DELETING"), strict=False):
+                ledger.execute(
+                    "update storage.identity set state = %s where sop_instance_uid = %s", state, each.sop_instance_uid
+                )
+            recorder.objects.delete(recorded[2].object_key)
+            archive.behave(Accept())
+            await ledger.try_now()
+            await ledger.until_states({"FAILED": 2, "PENDING": 1, "DELIVERED": 2})
+            found = {
+                row["sop_instance_uid"]: row["reason"] for row in ledger.deliveries() if row["state"] != "DELIVERED"
+            }
+            assert {"deleted or erased" in found[each.sop_instance_uid] for each in recorded[:2]} == {True}
+            assert found[recorded[2].sop_instance_uid].startswith("object: ")
+            assert ledger.rows("select circuit, consecutive_failures as failures from routing.destination") == [
+                {"circuit": "CLOSED", "failures": 0}
+            ]
