@@ -1,131 +1,258 @@
 """The chart renders every service that exists, passes lint, and follows the house rules of pods."""
 
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+import re
 from typing import Any
 
 import pytest
-import yaml
 
-from services.cli.names import LISTENING
+from services.cli.names import LISTENING, SERVICES
+from tests.deploy.charts import (
+    CHART,
+    VALUES,
+    container,
+    containers,
+    environment,
+    helm,
+    of_kind,
+    pods,
+    rendered,
+    workloads,
+)
 
-CHART = Path(__file__).resolve().parents[2] / "helm" / "gateway"
-HELM = shutil.which("helm", path=str(Path(sys.executable).parent)) or "helm"
-SERVICES = {"ingest", "storage", "index", "forwarder", "commitment", "admin"}
-ON_DISK = ("--set", "objects.url=file:///objects,objects.existingClaim=objects")
-
-
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run helm without any configuration of the user's."""
-    return subprocess.run([HELM, *arguments], capture_output=True, text=True, timeout=60, check=False)
-
-
-def rendered(*arguments: str) -> list[dict[str, Any]]:
-    """The objects the chart renders."""
-    done = helm("template", "release", str(CHART), "--kube-version", "1.31.0", *arguments)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+SECRETS = {"GATEWAY_DATABASE_URL", "GATEWAY_AMQP_URL", "GATEWAY_S3_ACCESS_KEY_ID", "GATEWAY_S3_SECRET_ACCESS_KEY"}
 
 
-def workloads(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Pod templates by service."""
-    kinds = {"Deployment", "StatefulSet"}
-    chosen = [document for document in objects if document["kind"] in kinds]
-    return {document["metadata"]["labels"]["app.kubernetes.io/component"]: document for document in chosen}
-
-
-@pytest.mark.parametrize("values", [(), ON_DISK], ids=["s3", "claim"])
-def test_lint_strict(values: tuple[str, ...]) -> None:
-    """The chart has no lint finding with object storage on S3 and on a claim."""
-    done = helm("lint", "--strict", str(CHART), *values)
+@pytest.mark.parametrize("values", VALUES)
+def test_lint_strict(values: str) -> None:
+    """The chart has no lint finding, however it is used."""
+    done = helm("lint", "--strict", str(CHART), "-f", str(VALUES[values]))
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("values", [(), ON_DISK], ids=["s3", "claim"])
-def test_every_service_is_rendered_once(values: tuple[str, ...]) -> None:
-    """One workload a service, each running that service; those that accept DICOM are one workload."""
-    found = workloads(rendered(*values))
-    assert set(found) == SERVICES
-    for service, workload in found.items():
-        (container,) = workload["spec"]["template"]["spec"]["containers"]
-        assert container["args"] == ["run", *(LISTENING if service == "ingest" else [service])]
+@pytest.mark.parametrize("values", VALUES)
+def test_every_service_runs_once(values: str) -> None:
+    """One workload a service, each running that service; those that accept DICOM are one workload, or two."""
+    found = {service: container(workload)["args"] for service, workload in workloads(rendered(values)).items()}
+    if values == "apart":
+        assert found == {service: ["run", service] for service in SERVICES}
+    else:
+        alone = {service: ["run", service] for service in SERVICES if service not in LISTENING}
+        assert found == {"ingest": ["run", *LISTENING], **alone}
 
 
-def test_pods_are_confined_and_probed() -> None:
-    """No root, no writable root, no privilege, no account token; liveness and readiness are asked apart."""
-    for workload in workloads(rendered()).values():
-        pod = workload["spec"]["template"]["spec"]
-        (container,) = pod["containers"]
-        assert pod["securityContext"]["runAsNonRoot"] is True
+@pytest.mark.parametrize("values", VALUES)
+def test_pods_are_confined(values: str) -> None:
+    """No root, no privilege, no account token, limited memory, a version of each image; no writable root of ours."""
+    for name, pod in pods(rendered(values)).items():
+        ours = not re.search("demo-(postgresql|rabbitmq)$", name)
         assert pod["automountServiceAccountToken"] is False
-        assert container["securityContext"]["readOnlyRootFilesystem"] is True
-        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
-        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
-        assert container["resources"]["limits"]["memory"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] == (10001 if ours else 999)
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for each in containers(pod):
+            security = each["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert security.get("readOnlyRootFilesystem", False) is ours
+            assert each["resources"]["limits"]["memory"]
+            assert re.search(r":[0-9][\w.-]*$", each["image"]), each["image"]
+            mounted = {mount["name"] for mount in each["volumeMounts"]}
+            claims = {"home"} if name.startswith("StatefulSet") and ours else {"data"}
+            assert mounted <= {volume["name"] for volume in pod.get("volumes", [])} | claims
 
 
-def test_credentials_come_by_reference() -> None:
-    """No value of a secret stands in the rendered objects."""
-    for workload in workloads(rendered()).values():
-        (container,) = workload["spec"]["template"]["spec"]["containers"]
-        secret = {"GATEWAY_DATABASE_URL", "GATEWAY_AMQP_URL", "GATEWAY_S3_SECRET_ACCESS_KEY"}
-        for variable in container["env"]:
-            if variable["name"] in secret:
-                assert "value" not in variable
-                assert variable["valueFrom"]["secretKeyRef"]["name"]
+@pytest.mark.parametrize("values", VALUES)
+def test_services_are_probed_and_may_end_their_associations(values: str) -> None:
+    """Liveness counts once it was alive; SIGTERM comes when nobody is led here any more; the drain fits the grace."""
+    for workload in workloads(rendered(values)).values():
+        service, pod = container(workload), workload["spec"]["template"]["spec"]
+        for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+            assert service[probe]["httpGet"] == {"path": path, "port": "http"}
+        program, seconds = service["lifecycle"]["preStop"]["exec"]["command"]
+        assert program == "sleep"
+        drain = float(environment(service)["GATEWAY_DRAIN_SECONDS"])
+        assert pod["terminationGracePeriodSeconds"] > float(seconds) + drain
+        spread = pod["topologySpreadConstraints"]
+        assert {each["topologyKey"] for each in spread} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+        for each in spread:
+            assert each["labelSelector"]["matchLabels"] == workload["spec"]["selector"]["matchLabels"]
 
 
-def test_dicom_service_keeps_the_callers_address() -> None:
-    """Address checks need the station's own address, and port 104 leads to an unprivileged one."""
-    (service,) = [d for d in rendered() if d["kind"] == "Service" and d["metadata"]["name"].endswith("-dicom")]
-    assert service["spec"]["externalTrafficPolicy"] == "Local"
-    assert service["spec"]["ports"] == [{"name": "dicom", "port": 104, "targetPort": "dicom"}]
+@pytest.mark.parametrize("values", VALUES)
+def test_credentials_come_by_reference(values: str) -> None:
+    """No value of a secret stands in the rendered pods, and the chart makes no Secret but the demo's."""
+    objects = rendered(values)
+    for pod in pods(objects).values():
+        for each in containers(pod):
+            for name in SECRETS & environment(each).keys():
+                assert environment(each)[name]["secretKeyRef"].keys() == {"name", "key"}
+    assert [*of_kind(objects, "Secret")] == (["release-gateway-demo"] if values == "demo" else [])
+
+
+@pytest.mark.parametrize(
+    ("values", "database", "broker"),
+    [
+        ("s3", ("gateway-database", "url"), ("gateway-broker", "url")),
+        ("claim", ("postgresql", "uri"), ("rabbitmq", "uri")),
+        # As CloudNativePG and the RabbitMQ Cluster Operator name what they make of a cluster.
+        (
+            "operators",
+            ("release-gateway-postgresql-app", "uri"),
+            ("release-gateway-rabbitmq-default-user", "connection_string"),
+        ),
+        ("demo", ("release-gateway-demo", "database-url"), ("release-gateway-demo", "broker-url")),
+    ],
+)
+def test_every_pod_finds_database_and_broker(values: str, database: tuple[str, str], broker: tuple[str, str]) -> None:
+    """The Secrets are those of the site, of the operators' clusters, or of the demo; for hooks as for services."""
+    ours = [pod for name, pod in pods(rendered(values)).items() if "-demo-" not in name]
+    assert len(ours) >= len(SERVICES)
+    for pod in ours:
+        for each in containers(pod):
+            known = environment(each)
+            assert tuple(known["GATEWAY_DATABASE_URL"]["secretKeyRef"].values()) == database
+            assert tuple(known["GATEWAY_AMQP_URL"]["secretKeyRef"].values()) == broker
+
+
+def test_servers_by_operators_are_clusters_of_the_versions_that_are_supported() -> None:
+    objects = rendered("operators")
+    (postgresql,) = of_kind(objects, "Cluster").values()
+    (rabbitmq,) = of_kind(objects, "RabbitmqCluster").values()
+    assert (postgresql["metadata"]["name"], rabbitmq["metadata"]["name"]) == (
+        "release-gateway-postgresql",
+        "release-gateway-rabbitmq",
+    )
+    assert postgresql["spec"]["imageName"].endswith("postgresql:17")
+    assert rabbitmq["spec"]["image"].startswith("rabbitmq:4")
+
+
+def test_the_schema_is_there_before_the_pods_unless_the_database_comes_with_them() -> None:
+    """A hook before install and upgrade; with a database of the release a Job beside the pods, which wait for it."""
+    before = {"s3": "pre-install,pre-upgrade", "operators": None, "demo": None}
+    for values, hook in before.items():
+        (job,) = of_kind(rendered(values), "Job").values()
+        assert job["metadata"].get("annotations", {}).get("helm.sh/hook") == hook
+        assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["migrate"]
+    (upgraded,) = of_kind(rendered("operators", "--is-upgrade"), "Job").values()
+    assert upgraded["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+
+
+def test_dicom_services_keep_the_callers_address() -> None:
+    """Address checks need the station's own address, and port 104 or 2762 leads to an unprivileged one."""
+    for values, ports in (("s3", {"release-gateway-dicom": 104}),
+                          ("apart", {"release-gateway-dicom": 2762, "release-gateway-query-dicom": 2762})):  # fmt: skip
+        found = {name: each for name, each in of_kind(rendered(values), "Service").items() if name.endswith("dicom")}
+        assert {name: each["spec"]["ports"][0]["port"] for name, each in found.items()} == ports
+        for service in found.values():
+            assert service["spec"]["externalTrafficPolicy"] == "Local"
+            assert service["spec"]["ports"][0]["targetPort"] == "dicom"
+            component = service["spec"]["selector"]["app.kubernetes.io/component"]
+            ports_of_pods = container(workloads(rendered(values))[component])["ports"]
+            assert {"name": "dicom", "containerPort": 11112} in ports_of_pods
 
 
 def test_associations_are_shared_by_the_ingest_pods() -> None:
-    """The limit is divided by the replicas and never reaches zero."""
-    for limit, replicas, share in ((64, 2, "32"), (1, 3, "1")):
-        values = f"dicom.associations={limit},services.ingest.replicas={replicas}"
-        ingest = workloads(rendered("--set", values))["ingest"]
-        (container,) = ingest["spec"]["template"]["spec"]["containers"]
-        environment = {variable["name"]: variable.get("value") for variable in container["env"]}
-        assert environment["GATEWAY_INCOMING_ASSOCIATIONS"] == share
+    """The limit is divided by the replicas, by the most there may be with autoscaling, and never reaches zero."""
+    for values, more, share in (
+        ("s3", "dicom.associations=64,services.ingest.replicas=2", "32"),
+        ("s3", "dicom.associations=1,services.ingest.replicas=3", "1"),
+        ("operators", "dicom.associations=64", "8"),
+    ):
+        ingest = workloads(rendered(values, "--set", more))["ingest"]
+        assert environment(container(ingest))["GATEWAY_INCOMING_ASSOCIATIONS"] == share
+
+
+def test_what_ingest_knows_outlives_its_pod() -> None:
+    """A pod that starts again while the database is away accepts by the configuration on its own volume (ADR 0007)."""
+    for service in ("ingest", "query"):
+        workload = workloads(rendered("apart"))[service]
+        assert workload["kind"] == "StatefulSet"
+        (claim,) = workload["spec"]["volumeClaimTemplates"]
+        assert claim["metadata"]["name"] == "home"
+        assert {"name": "home", "mountPath": environment(container(workload))["GATEWAY_HOME"]} in container(workload)[
+            "volumeMounts"
+        ]
 
 
 def test_profile_xeleris_is_one_pod_with_the_limits_of_the_statement() -> None:
     """R27: five incoming associations, which only one pod can count."""
-    ingest = workloads(rendered("--set", "profile=xeleris,variant=v,services.ingest.replicas=1"))["ingest"]
-    (container,) = ingest["spec"]["template"]["spec"]["containers"]
-    environment = {variable["name"]: variable.get("value") for variable in container["env"]}
-    assert (environment["GATEWAY_PROFILE"], environment["GATEWAY_VARIANT"]) == ("xeleris", "v")
-    assert not environment.keys() & {"GATEWAY_AET", "GATEWAY_INCOMING_ASSOCIATIONS"}
+    ingest = workloads(rendered("xeleris"))["ingest"]
+    known = environment(container(ingest))
+    assert (known["GATEWAY_PROFILE"], known["GATEWAY_VARIANT"]) == ("xeleris", "v")
+    assert not known.keys() & {"GATEWAY_AET", "GATEWAY_INCOMING_ASSOCIATIONS"}
+
+
+def test_settings_of_the_values_reach_every_pod_and_are_stronger() -> None:
+    for pod in pods(rendered("apart")).values():
+        for each in containers(pod):
+            assert environment(each)["GATEWAY_DRAIN_SECONDS"] == "60"
+            assert environment(each)["GATEWAY_STORAGE_SCRUB_BYTES_PER_SECOND"] == "1000000"
+            assert each["envFrom"] == [{"secretRef": {"name": "gateway-mail"}}]
 
 
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
+        ("image.repository=", "image.repository"),
         ("image.tag=latest", "tag"),
+        ("demo.postgresql=postgres:latest", "demo.postgresql"),
         ("profile=xeleriss", "profile"),
         ("profile=xeleris,services.ingest.replicas=2", "services.ingest.replicas"),
+        ("profile=xeleris,services.ingest.replicas=1,dicom.together=false", "dicom.together"),
         ("aet=THIS TITLE IS TOO LONG", "aet"),
         ("objects.url=file:///objects", "existingClaim"),
         ("services.unknown.replicas=1", "unknown"),
         ("services.ingest.replica=3", "replica"),
+        ("services.index.autoscaling.by=keda", "services.index.autoscaling"),
+        (
+            "services.ingest.autoscaling.by=keda,services.ingest.autoscaling.minReplicas=1,"
+            "services.ingest.autoscaling.maxReplicas=2",
+            "services.ingest.autoscaling.by",
+        ),
+        ("desk.ingress.enabled=true", "desk.ingress.host"),
+        ("backup.enabled=true", "backup.to"),
+        ("networkPolicy.dicom={everybody}", "networkPolicy.dicom"),
+        ("dicom.prot=104", "prot"),
     ],
 )
 def test_bad_values_are_refused_by_name(values: str, complaint: str) -> None:
     """A wrong value stops the rendering and the text names it."""
-    done = helm("template", "release", str(CHART), "--set", values)
+    done = helm("template", "release", str(CHART), "-f", str(VALUES["s3"]), "--set", values)
     assert done.returncode != 0
     assert complaint in done.stderr
 
 
-def test_dashboards_and_alerts_are_those_of_deploy() -> None:
-    """A chart reads only its own folder; the cure is to copy ``deploy/grafana/*.json`` and ``alerts.yml`` into it."""
-    deploy = CHART.parents[1] / "deploy"
-    originals = [*(deploy / "grafana").glob("*.json"), deploy / "prometheus" / "alerts.yml"]
-    copies = [*(CHART / "files" / "dashboards").glob("*.json"), CHART / "files" / "alerts.yml"]
-    assert {path.name: path.read_text() for path in copies} == {path.name: path.read_text() for path in originals}
+def test_objects_are_in_one_place_for_all() -> None:
+    """One claim, of the site's, the chart's or the demo's, where the settings say; or the keys of S3."""
+    where = {"claim": "objects", "operators": "release-gateway-objects", "demo": "release-gateway-objects", "s3": None}
+    for values, claim in where.items():
+        for workload in workloads(rendered(values)).values():
+            known, pod = environment(container(workload)), workload["spec"]["template"]["spec"]
+            claims = [each for each in pod["volumes"] if each["name"] == "objects"]
+            keys = SECRETS & known.keys() - {"GATEWAY_DATABASE_URL", "GATEWAY_AMQP_URL"}
+            if claim is None:
+                assert (len(keys), claims) == (2, [])
+                continue
+            assert (keys, claims) == (set(), [{"name": "objects", "persistentVolumeClaim": {"claimName": claim}}])
+            mounts = {each["name"]: each["mountPath"] for each in container(workload)["volumeMounts"]}
+            assert known["GATEWAY_OBJECTS_URL"] == f"file://{mounts['objects']}"
+    (made,) = of_kind(rendered("operators"), "PersistentVolumeClaim").values()
+    assert made["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert made["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_a_backup_is_made_with_the_objects_and_the_keys_of_both_places() -> None:
+    def backup(values: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        pod = pods(rendered(values))[
+            "CronJob " + ("pacs-router" if values == "claim" else "release-gateway") + "-backup"
+        ]
+        return pod, environment(pod["containers"][0])
+
+    pod, _ = backup("claim")
+    assert pod["containers"][0]["args"] == ["backup", "/backups/gateway", "--keep", "30"]
+    mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert (mounts["objects"], mounts["backups"]) == ("/srv/objects", "/backups")
+    _, known = backup("apart")
+    assert known["GATEWAY_BACKUP_S3_ENDPOINT"] == "https://s3.backup.example"
+    assert known["GATEWAY_BACKUP_S3_SECRET_ACCESS_KEY"]["secretKeyRef"]["name"] == "gateway-backups"
+    assert known["GATEWAY_S3_SECRET_ACCESS_KEY"]["secretKeyRef"]["name"] == "gateway-objects"

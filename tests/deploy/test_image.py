@@ -33,4 +33,4 @@ def test_it_runs_the_command_of_the_gateway_without_privilege() -> None:
     user = instructions("USER")[-1].partition(":")[0]
     assert user.isdigit()
     assert int(user) >= 10_000
-    assert f"runAsUser: {user}" in (CHECKOUT / "helm/gateway/templates/_helpers.tpl").read_text(encoding="utf-8")
+    assert f"runAsUser: {user}" in (CHECKOUT / "helm/gateway/templates/_pod.tpl").read_text(encoding="utf-8")

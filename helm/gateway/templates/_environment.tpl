@@ -1,0 +1,66 @@
+{{/* Settings without secrets, as YAML. `settings` of the values is stronger. */}}
+{{- define "gateway.settings" -}}
+GATEWAY_HOME: /var/lib/gateway
+GATEWAY_PROFILE: {{ .Values.profile | quote }}
+GATEWAY_VARIANT: {{ .Values.variant | quote }}
+{{- with .Values.aet }}
+GATEWAY_AET: {{ . | quote }}
+{{- end }}
+GATEWAY_LOG_LEVEL: {{ .Values.logLevel | quote }}
+GATEWAY_DRAIN_SECONDS: {{ .Values.drainSeconds | quote }}
+GATEWAY_OBJECTS_URL: {{ include "gateway.objectsUrl" . | quote }}
+{{- if not (include "gateway.objectsClaim" .) }}
+GATEWAY_S3_REGION: {{ .Values.objects.s3.region | quote }}
+{{- with .Values.objects.s3.endpoint }}
+GATEWAY_S3_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* One variable a setting: a list of the chart's (YAML) and the values' own. Called with (list . more). */}}
+{{- define "gateway.environment" -}}
+{{- $root := first . -}}
+{{- $own := fromYaml (include "gateway.settings" $root) -}}
+{{- $more := fromYaml (last .) -}}
+{{- range $name, $value := merge (dict) $root.Values.settings $more $own }}
+- {name: {{ $name }}, value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}}
+{{- end }}
+- name: GATEWAY_DATABASE_URL
+  valueFrom: {secretKeyRef: {{ include "gateway.databaseSecret" $root }}}
+- name: GATEWAY_AMQP_URL
+  valueFrom: {secretKeyRef: {{ include "gateway.brokerSecret" $root }}}
+{{- if not (include "gateway.objectsClaim" $root) }}
+- name: GATEWAY_S3_ACCESS_KEY_ID
+  valueFrom: {secretKeyRef: {name: {{ $root.Values.objects.s3.existingSecret }}, key: access-key-id}}
+- name: GATEWAY_S3_SECRET_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ $root.Values.objects.s3.existingSecret }}, key: secret-access-key}}
+{{- end }}
+{{- end -}}
+
+{{- define "gateway.settingsSecrets" -}}
+{{- range .Values.settingsSecrets }}
+- secretRef: {name: {{ . }}}
+{{- end }}
+{{- end -}}
+
+{{/* The Secret and key with the address of PostgreSQL. CloudNativePG makes CLUSTER-app. */}}
+{{- define "gateway.databaseSecret" -}}
+{{- if .Values.demo.enabled -}}
+{name: {{ include "gateway.fullname" . }}-demo, key: database-url}
+{{- else if .Values.database.cluster.enabled -}}
+{name: {{ include "gateway.fullname" . }}-postgresql-app, key: uri}
+{{- else -}}
+{name: {{ .Values.database.existingSecret }}, key: {{ .Values.database.key }}}
+{{- end -}}
+{{- end -}}
+
+{{/* … and of RabbitMQ. Its operator makes CLUSTER-default-user. */}}
+{{- define "gateway.brokerSecret" -}}
+{{- if .Values.demo.enabled -}}
+{name: {{ include "gateway.fullname" . }}-demo, key: broker-url}
+{{- else if .Values.broker.cluster.enabled -}}
+{name: {{ include "gateway.fullname" . }}-rabbitmq-default-user, key: connection_string}
+{{- else -}}
+{name: {{ .Values.broker.existingSecret }}, key: {{ .Values.broker.key }}}
+{{- end -}}
+{{- end -}}
