@@ -55,6 +55,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     notify(runtime, desk.notices)
     runtime.health.serve(site(desk, live))
     yield
+    await desk.imports.ended()
     await sender.end()
 
 

@@ -43,6 +43,7 @@ def bring_in(
     """
     # Imported here: the other commands need nothing of the Upper Layer.
     from services.admin.importing.beginning import begin, local_address
+    from services.admin.importing.ending import end
     from services.admin.importing.sending import Import
     from services.admin.importing.sources import sources
     from services.dicom.requestor import Peer
@@ -59,6 +60,7 @@ def bring_in(
         work.run(_with_news(found, work.tally))
     finally:
         _print(work.tally.summary() | {"as": calling}, as_json)
+        with_database(lambda database: end(database, actor(), calling, work.tally, whole=work.whole))
     raise typer.Exit(exits.FAILED if work.tally.faulty else exits.DONE)
 
 

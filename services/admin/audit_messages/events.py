@@ -91,6 +91,7 @@ EVENTS: Final[dict[str, Event | None]] = {
     "request.retrieve": _TRANSFERRING,
     "request.correct": Event(INSTANCES_ACCESSED, "U", per_patient=True),
     "files.import": Event(IMPORT, "C"),
+    "files.imported": None,
     "backup.make": Event(EXPORT, "R"),
     "backup.made": None,
     "backup.restore": Event(IMPORT, "C"),

@@ -10,10 +10,21 @@ from services.admin.importing.instances import read_instance
 from services.admin.importing.line import Line
 from services.admin.importing.tally import Fault, Tally
 from services.dicom.requestor import Peer
+from services.runtime.errors import Unavailable
 
 WAITING: Final = 64
 """Files that are found and not read yet."""
 LOOK_SECONDS: Final = 0.2
+
+
+class Stopped(Unavailable):
+    """The process stops, and an import ended before all was looked at."""
+
+    def __init__(self, tally: Tally) -> None:
+        told = f"{tally.taken} instances were taken, {tally.faulty} were not" if tally.sent else "nothing was taken yet"
+        super().__init__(
+            f"the gateway stops: {told}; begin the import again when it runs: what is there already is answered Success"
+        )
 
 
 class Import:
@@ -24,13 +35,22 @@ class Import:
         self._peer, self._associations, self._largest, self._on_fault = peer, associations, largest, on_fault
         self._waiting: queue.Queue[Candidate | None] = queue.Queue(WAITING)
         self._ended = threading.Event()
+        self._stopped = False
+        self.whole = False
+        """Whether all that was found was looked at."""
         self._error: Exception | None = None
+
+    def stop(self) -> None:
+        """End after the files that are being sent now; ``run`` raises ``Stopped`` if others are left."""
+        self._stopped = True
+        self._ended.set()
 
     def run(self, found: Iterable[Found]) -> Tally:
         """Send everything. What was done so far is in ``tally`` whatever is raised.
 
         Raises:
             Refused, Unavailable: no association can be had.
+            Stopped: ``stop`` was called.
             UsageError: a source cannot be read.
         """
         threads = [
@@ -44,14 +64,16 @@ class Import:
                     self._left(each)
                 elif not self._offer(each):
                     break
-            for _ in threads:
-                self._offer(None)
+            all_handed = all([self._offer(None) for _ in threads])
         except BaseException:
             self._ended.set()
             raise
         finally:
             for thread in threads:
                 thread.join()
+        self.whole = self._error is None and all_handed and self._waiting.empty()
+        if self._stopped and not self.whole:
+            raise Stopped(self.tally)
         if self._error is not None:
             raise self._error
         return self.tally

@@ -63,6 +63,11 @@ class Tally:
         """C-STOREs that were answered."""
         return self.statuses.total()
 
+    @property
+    def taken(self) -> int:
+        """C-STOREs that were not refused."""
+        return sum(files for status, files in self.statuses.items() if classify(status) is not FAILURE)
+
     def summary(self) -> dict[str, Any]:
         """As the command prints it."""
         return {

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from services.admin.access.oidc.settings import OidcSettings
 from services.admin.audit_messages.settings import SyslogSettings
+from services.admin.importing.ending import UnderWay
 from services.admin.looks import Lately
 from services.admin.notices.settings import NoticeSettings
 from services.admin.pictures.maker import Pictures
@@ -31,6 +32,7 @@ class Desk:
     provider: "Provider | None" = None
     notices: NoticeSettings = field(default_factory=NoticeSettings.load)
     lately: Lately = field(default_factory=Lately)
+    imports: UnderWay = field(default_factory=UnderWay)
     pictures: Pictures = field(default_factory=Pictures)
 
     def all_settings(self) -> list[Settings]:

@@ -1,5 +1,6 @@
 """Files that people send from a browser or a program: what a real ingest makes of them, and what is told."""
 
+import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from services.dicom.part10 import ObjectMeta, file_head
 from tests.desk import Desk, opened_desk
 from tests.factories import Instance, ct
 from tests.ingest_process import IngestProcess, snapshot
+from tests.waiting import until_async
 
 IMPORTS = "/api/v1/imports"
 MOST_BYTES = 1 << 20
@@ -102,3 +104,20 @@ async def test_what_cannot_be_imported_names_the_cure(importing: Desk) -> None:
     assert found["faults"] == [{"file": "", "status": None, "reason": "not DICOM"}]
     page = await importing.operator.get("/import")
     assert "<option selected>IMPORT</option>" in page.text
+
+
+async def test_a_gateway_that_stops_ends_an_import_between_two_files(importing: Desk, ingest: IngestProcess) -> None:
+    before = len(ingest.stored())
+    many = zipped(**{str(number): part_10(ct(100 + number)) for number in range(300)})
+    answered = asyncio.create_task(sent(importing, many))
+    await until_async(lambda: asyncio.to_thread(lambda: len(ingest.stored()) > before), what="an instance to be taken")
+    importing.runtime.supervisor.stop()
+    answer = await answered
+    taken_until_then = len(ingest.stored()) - before
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert f"{taken_until_then} instances were taken" in answer.json()["detail"]
+    assert "begin the import again" in answer.json()["detail"]
+    assert taken_until_then < 300
+    (entry,) = (await importing.admin.get("/api/v1/audit", params={"action": "files.imported"})).json()["items"]
+    assert (entry["after"]["taken"], entry["after"]["whole"]) == (taken_until_then, False)
+    assert (await sent(importing, many)).status_code == 503  # nor does one begin

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from services.admin.importing import spool, uploaded
 from services.admin.importing.beginning import DEFAULT_TITLE, local_address
+from services.admin.importing.ending import until_stopped
 from services.admin.importing.uploaded import Port
 from services.admin.web.asking import Operator
 from services.admin.web.desk import Desk, OfDesk
@@ -67,15 +68,18 @@ async def bring_in(
 ) -> Imported:  # fmt: skip
     """Send a DICOM file, or every instance in a ZIP, to the gateway as a station would: the same checks, rules and
     receipts. To do it again is harmless: what is there already is answered Success."""
-    settings = desk.runtime.settings
+    settings, supervisor = desk.runtime.settings, desk.runtime.supervisor
+    parts = until_stopped(request.stream(), supervisor)
     watermark = Watermark(settings.minimum_free_bytes, settings.minimum_free_fraction)
-    async with (
-        _free,
-        spool.kept(request.stream(), settings.home, desk.settings.max_import_bytes, watermark) as (file, size),
-    ):
-        done = await uploaded.bring_in(
-            desk.database, principal.actor, calling_aet, _port(desk), file, size, settings.max_object_bytes
-        )
+    with desk.imports.one():
+        async with (
+            _free,
+            spool.kept(parts, settings.home, desk.settings.max_import_bytes, watermark) as (file, size),
+        ):
+            done = await uploaded.bring_in(
+                desk.database, supervisor, principal.actor, calling_aet, _port(desk), file, size,
+                settings.max_object_bytes,
+            )  # fmt: skip
     return Imported(**done)
 
 
