@@ -73,6 +73,15 @@ def choose(selector: str, file: Path, then: Act | None = None) -> Act:
     return act
 
 
+def as_station(title: str) -> Act:
+    """Choose whose files they are."""
+
+    def act(page: Page) -> None:
+        page.get_by_label("As station").select_option(title)
+
+    return act
+
+
 def both(*acts: Act) -> Act:
     """One after the other."""
 
@@ -167,7 +176,7 @@ SIGHTS: Final[Mapping[tuple[str, str], Sight]] = {
     ("erasures", "empty"): Sight("/patients/erasures", EMPTY, fresh=True),
     ("import", "normal"): Sight("/import"),
     ("import", "empty"): Sight("/import", EMPTY, fresh=True),
-    ("import", "error"): Sight("/import", ".state.bad", choose("#files", NO_DICOM)),
+    ("import", "error"): Sight("/import", ".state.bad", both(as_station("SCANNER1"), choose("#files", NO_DICOM))),
     ("instance", "normal"): Sight("/patients/instances/{instance}", ".viewer img"),
     ("instance", "empty"): Sight("/patients/instances/{instance}?q=nothing+like+it", EMPTY),
     ("job", "normal"): Sight("/jobs/{job}"),

@@ -2,17 +2,19 @@
 
 import asyncio
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import aio_pika
 import httpx
 import pydicom
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.conftest import CHECKOUT
 from tests.factories import ct
@@ -287,16 +289,42 @@ async def put(url: str, queue: str, body: bytes) -> None:
         await channel.default_exchange.publish(aio_pika.Message(body), routing_key=queue)
 
 
-def test_files_are_imported(site: Site) -> None:
+def test_files_are_imported(site: Site, tmp_path: Path) -> None:
+    """Also a folder that is dropped, with what is below it; nothing goes before somebody chose whose files they are."""
     page = site.window.page
+    nested = tmp_path / "disc" / "images" / "one.dcm"
+    nested.parent.mkdir(parents=True)
+    shutil.copy(DICOM, nested)
+    (tmp_path / "disc" / "readme.txt").write_text("no image")
     page.get_by_role("link", name="Patients").click()
     page.get_by_role("link", name="Import files…").click()
-    page.get_by_label("As station").select_option("SCANNER1")
     page.locator("#files").set_input_files(DICOM)
+    expect(page.get_by_role("row", name=DICOM.name)).to_contain_text("choose the station")
+    page.get_by_label("As station").select_option("SCANNER1")
     expect(page.get_by_role("row", name=DICOM.name).get_by_text("TAKEN")).to_be_visible()
     site.tell("Import")
+    drop(page, tmp_path / "disc")
+    expect(page.get_by_role("row", name="disc/readme.txt").get_by_text("SKIPPED")).to_be_visible()
+    folder = page.get_by_role("row", name="disc/images/one.dcm")
+    expect(folder.get_by_text("TAKEN")).to_be_visible()
     imported = pydicom.dcmread(DICOM, specific_tags=["SOPInstanceUID"]).SOPInstanceUID
     until(lambda: imported in site.archive.uids, limit=15, what="the archive to have it")
+    page.locator("#folder").set_input_files(tmp_path / "disc")
+    expect(page.locator("#imported .state.good")).to_have_count(3)
+    folder.first.get_by_role("link", name="Study").click()
+    expect(page).to_have_url(re.compile("/patients/studies/"))
+    expect(page.get_by_role("heading", name="CompressedSamples")).to_be_visible()
+
+
+def drop(page: Page, path: Path) -> None:
+    """Drop a file or folder where files are dropped, as from the desktop."""
+    box = page.locator(".drop").bounding_box()
+    assert box is not None
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 10}
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **at})
 
 
 def test_a_study_is_found_downloaded_corrected_and_deleted(site: Site) -> None:

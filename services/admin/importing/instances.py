@@ -15,7 +15,7 @@ HEAD_BYTES: Final = 132
 MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR (PS3.4 annex I)."""
 
-_SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
+_SOP_CLASS, _SOP_INSTANCE, _STUDY = 0x00080016, 0x00080018, 0x0020000D
 _META_CLASS, _META_INSTANCE, _META_SYNTAX = 0x0002, 0x0003, 0x0010
 _MOST_META_BYTES: Final = 1 << 20
 _HEADER, _LONG_LENGTH = Struct("<HH2sH"), Struct("<L")
@@ -26,13 +26,15 @@ _FIRST_GROUPS: Final = (0x0002, 0x0008)
 
 @dataclass(frozen=True)
 class FoundInstance:
-    """What a C-STORE of it needs: ``size`` bytes of data set from ``offset``."""
+    """What a C-STORE of it needs: ``size`` bytes of data set from ``offset``. ``study_instance_uid`` leads people to
+    it; "": the file does not say."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     offset: int
     size: int
+    study_instance_uid: str = ""
 
 
 def recognised(head: bytes) -> bool:
@@ -58,12 +60,13 @@ def read_instance(source: BinaryIO) -> FoundInstance:
     size = source.seek(0, io.SEEK_END) - offset
     if meta.get(_META_CLASS) == MEDIA_DIRECTORY:
         raise NotSent("a DICOMDIR")
-    sop_class, sop_instance = _identifiers(source, offset, size, syntax) if size > 0 else ("", "")
+    sop_class, sop_instance, study = _identifiers(source, offset, size, syntax) if size > 0 else ("", "", "")
     if not meta and not (valid_uid(sop_class) and valid_uid(sop_instance)):
         raise NotSent("not DICOM")
     found = FoundInstance(
-        sop_class or meta.get(_META_CLASS, ""), sop_instance or meta.get(_META_INSTANCE, ""), syntax, offset, size
-    )
+        sop_class or meta.get(_META_CLASS, ""), sop_instance or meta.get(_META_INSTANCE, ""), syntax, offset, size,
+        study if valid_uid(study) else "",
+    )  # fmt: skip
     _refuse_unsendable(found)
     return found
 
@@ -113,16 +116,17 @@ def _file_meta(source: BinaryIO, start: int) -> tuple[dict[int, str], int]:
     return found, start + place
 
 
-def _identifiers(source: BinaryIO, offset: int, size: int, syntax: str) -> tuple[str, str]:
-    """SOP Class and Instance UID of a data set; "" for what it does not say, or cannot be followed up to there."""
-    values = {_SOP_CLASS: "", _SOP_INSTANCE: ""}
+def _identifiers(source: BinaryIO, offset: int, size: int, syntax: str) -> tuple[str, str, str]:
+    """SOP Class, SOP Instance and Study Instance UID of a data set; "" for what it does not say, or cannot be followed
+    up to."""
+    values = {_SOP_CLASS: "", _SOP_INSTANCE: "", _STUDY: ""}
     try:
         walker = Walker(source, offset, size, syntax, lambda tag, _: implicit_vr(tag, {}, signed=False))
         for tag, _, position, length, depth in walker:
             if depth == 0 and tag in values and length <= 66:
                 values[tag] = walker.value(position, length).rstrip(b"\0 ").decode("ascii", "replace")
-            if depth == 0 and tag >= _SOP_INSTANCE:
+            if depth == 0 and tag >= _STUDY:
                 break
     except UnparsableDataSet:
         pass  # the gateway says what is wrong with it
-    return values[_SOP_CLASS], values[_SOP_INSTANCE]
+    return values[_SOP_CLASS], values[_SOP_INSTANCE], values[_STUDY]

@@ -117,7 +117,8 @@ class Import:
         except OSError as fault:
             self._left(Left(candidate.name, f"cannot be read: {fault.strerror or fault}", fault=True))
         else:
-            self._tell(self.tally.answered(candidate.name, response.status, response.comment, found.size))
+            study = found.study_instance_uid
+            self._tell(self.tally.answered(candidate.name, response.status, response.comment, found.size, study))
 
     def _left(self, left: Left) -> None:
         self._tell(self.tally.left(left))

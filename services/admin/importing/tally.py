@@ -12,6 +12,9 @@ from services.dicom.status import FAILURE, classify, name
 MOST_NAMED: Final = 1000
 """Files with a fault that the answer names; how many there are it says."""
 
+MOST_STUDIES: Final = 100
+"""Studies that the answer names."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -30,16 +33,20 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
     faulty: int = 0
+    studies: dict[str, None] = field(default_factory=dict)
     sent_bytes: int = 0
     begun_at: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answered(self, file: str, status: int, comment: str, size: int) -> Fault | None:
-        """The gateway answered a C-STORE; the fault if it refused."""
+    def answered(self, file: str, status: int, comment: str, size: int, study: str) -> Fault | None:
+        """The gateway answered a C-STORE; the fault if it refused. ``study``: its Study Instance UID, or ""."""
         with self._lock:
             self.statuses[status] += 1
             self.sent_bytes += size
-        if classify(status) is not FAILURE:
+            taken = classify(status) is not FAILURE
+            if taken and study and len(self.studies) < MOST_STUDIES:
+                self.studies[study] = None
+        if taken:
             return None
         return self._faulty(Fault(file, status, comment or name(status)))
 
@@ -79,6 +86,7 @@ class Tally:
                 for status, files in sorted(self.statuses.items())
             ],
             "skipped": [{"reason": reason, "files": files} for reason, files in sorted(self.skipped.items())],
+            "studies": list(self.studies),
             "not_taken": self.faulty,
             "faults": [
                 {"file": each.file, "status": None if each.status is None else f"{each.status:04X}",

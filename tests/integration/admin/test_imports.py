@@ -74,6 +74,7 @@ async def test_a_file_and_a_zip_are_received_as_from_a_station(importing: Desk, 
     alone = await taken(importing, part_10(ct(1)))
     assert (alone["calling_aet"], alone["sent"], alone["not_taken"]) == ("IMPORT", 1, 0)
     assert alone["statuses"] == [{"status": "0000", "name": "Success", "files": 1}]
+    assert alone["studies"] == [ct(1).study_instance_uid]
     several = {"Doe^Jane": part_10(ct(2)), "b": ct(3).data_set, "notes.txt": b"nothing", "cut": part_10(ct(4))[:900]}
     found = await taken(importing, zipped(**several))
     assert [each["files"] for each in found["statuses"] if each["status"] == "0000"] == [2]

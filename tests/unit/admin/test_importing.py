@@ -53,7 +53,8 @@ def test_a_file_is_known_with_and_without_file_meta(syntax: str) -> None:
         assert (found.sop_class_uid, found.sop_instance_uid, found.transfer_syntax_uid) == expected
         assert (found.offset, found.size) == (offset, len(instance.data_set))
     headless = read_instance(io.BytesIO(whole[132:]))
-    assert headless == FoundInstance(*expected, len(whole) - 132 - len(instance.data_set), len(instance.data_set))
+    offset, size = len(whole) - 132 - len(instance.data_set), len(instance.data_set)
+    assert headless == FoundInstance(*expected, offset, size, instance.study_instance_uid)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ class NotTaken(BaseModel):
 
 
 class Imported(BaseModel):
-    """What became of a file. ``not_taken``: how many instances; ``faults`` names the first 1000 of them."""
+    """What became of a file. ``studies``: Study Instance UIDs of what was taken, 100 at most; ``not_taken``: how many
+    instances; ``faults`` names the first 1000 of them."""
 
     calling_aet: str
     sent: int
@@ -55,6 +56,7 @@ class Imported(BaseModel):
     seconds: float
     statuses: list[Answered]
     skipped: list[Skipped]
+    studies: list[str]
     not_taken: int
     faults: list[NotTaken]
 
