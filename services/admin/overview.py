@@ -6,6 +6,7 @@ from services.admin.audit_messages.outbox import QUERIES as OUTBOX
 from services.admin.notices.history import trouble
 from services.admin.rules import taken
 from services.admin.sql import SQL
+from services.admin.status_text import shut
 from services.runtime.db import Connection, Database
 
 ENDED: Final = ("SUCCESS", "FAILURE")
@@ -25,7 +26,7 @@ async def status(database: Database) -> dict[str, Any]:
             "received": received | await _one(conn, SQL.recorded_through),
             "received_too_often": await _one(conn, SQL.received_too_often),
             "jobs": {row["state"]: row["jobs"] for row in jobs},
-            "destinations": await (await conn.execute(SQL.destinations)).fetchall(),
+            "destinations": [_destination(row) for row in await (await conn.execute(SQL.destinations)).fetchall()],
             "holds": await (await conn.execute(SQL.list_holds, {"ended": False, "limit": SHOWN_HOLDS})).fetchall(),
             "pulls": await (await conn.execute(SQL.pulls)).fetchall(),
             "commitments": await _commitments(conn),
@@ -34,6 +35,11 @@ async def status(database: Database) -> dict[str, Any]:
             "notices": await _notices(conn),
             "dead_letters": (await _one(conn, SQL.count_dead_letters))["parked"],
         }
+
+
+def _destination(row: dict[str, Any]) -> dict[str, Any]:
+    """``schedule``: for whose schedule something waits, and until when; "" if nothing does."""
+    return row | {"schedule": "; ".join(sorted({shut(each) for each in row.pop("schedules")}))}
 
 
 async def _notices(conn: Connection) -> dict[str, Any]:

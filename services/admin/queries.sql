@@ -437,16 +437,17 @@ where finished_at is null or created_at > now() - interval '24 hours' group by s
 -- name: destinations
 -- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter. What a
 -- process that died was sending is in doubt, and its associations are taken, until its leases end: the first one does
--- at lease_until.
+-- at lease_until. held: what waits for the end of a hold; shut: for a schedule alone, and schedules says for which.
 select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
        case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at, d.last_failure_at,
-       coalesce(d.last_failure, '') as last_failure, w.waiting, w.held, w.oldest_waiting_at, w.sending, w.lease_until,
-       f.failed
+       coalesce(d.last_failure, '') as last_failure, w.waiting, w.held, w.shut, w.oldest_waiting_at,
+       w.sending, w.lease_until, f.failed, o.schedules
 from config.station s
 left join routing.destination_view d on d.title = s.title
 cross join lateral (
     select count(*) as waiting, min(v.created_at) as oldest_waiting_at,
-           count(*) filter (where num_nonnulls(v.hold, v.shut) > 0 and v.state <> 'SENDING') as held,
+           count(*) filter (where v.hold is not null and v.state <> 'SENDING') as held,
+           count(*) filter (where v.hold is null and v.shut is not null and v.state <> 'SENDING') as shut,
            count(*) filter (where v.state = 'SENDING') as sending,
            min(v.lease_until) filter (where v.state = 'SENDING') as lease_until
     from routing.delivery_view v
@@ -456,6 +457,14 @@ cross join lateral (
     select count(*) as failed from routing.delivery_view v
     where v.destination = s.title and v.state = 'FAILED' and v.received_at > now() - interval '24 hours'
 ) f
+cross join lateral (
+    select coalesce(jsonb_agg(to_jsonb(each)), '[]') as schedules from (
+        select distinct x.kind, x.name, x.rule_schedule, x.station_schedule, x.at
+        from routing.delivery_view v join routing.shut_view x on x.received_at = v.received_at and x.id = v.id
+        where w.shut > 0 and v.destination = s.title and v.shut is not null and v.hold is null
+          and v.state in ('PENDING', 'UNKNOWN')
+    ) as each
+) o
 where s.store or w.waiting > 0 order by s.title
 
 -- name: outages

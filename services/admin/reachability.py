@@ -16,14 +16,18 @@ class Word(NamedTuple):
 
 
 def word(destination: Mapping[str, Any], now: datetime | None = None) -> Word:
-    """Of a row of the overview's destinations: disabled, held, failing, slow, sending or up."""
+    """Of a row of the overview's destinations: the first of these that is so, the worst before."""
     if not destination["enabled"]:
         return Word("disabled", "off")
-    if destination["held"] and destination["held"] == destination["waiting"] - destination["sending"]:
+    held, shut = destination["held"], destination["shut"]
+    all_wait = held + shut == destination["waiting"] - destination["sending"]
+    if held and all_wait:
         return Word("held", "warn")
     if destination["circuit"] != "CLOSED":
         return Word("failing", "bad")
     oldest = destination["oldest_waiting_at"]
-    if oldest is not None and (now or datetime.now(UTC)) - oldest > SLOW_AFTER and not destination["held"]:
+    if oldest is not None and (now or datetime.now(UTC)) - oldest > SLOW_AFTER and not held and not shut:
         return Word("slow", "warn")
-    return Word("sending", "go") if destination["sending"] else Word("up", "good")
+    if destination["sending"]:
+        return Word("sending", "go")
+    return Word("waits for its schedule", "wait") if shut and all_wait else Word("up", "good")

@@ -24,6 +24,15 @@ select received_at, object_key, sop_instance_uid, 1, study_instance_uid, 3, '[]'
 where object_key like 'objects/u%'
 """
 
+SCHEDULED = """
+insert into config.station (title, host, port, store, schedule)
+values ('NIGHT', '127.0.0.1', 105, true, array[to_char(now() + interval '2 days', 'dy') || ' 12:00-13:00 UTC']);
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
+    data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, shut, created_at)
+values (now(), '1.1', 1, 'NIGHT', gen_random_uuid(), '2', 'o', 1, 1, 'a', '1', '4', 'station',
+    now() - interval '1 hour')
+"""
+
 
 async def stored_unmatched(desk: Desk) -> None:
     for statement in UNMATCHED.split(";"):
@@ -116,6 +125,20 @@ async def test_a_dead_letter_is_looked_at_replayed_or_given_up_with_a_reason(des
         ("dead-letter.view", None), ("dead-letter.view", None),
     ]  # fmt: skip
     assert "None: every message was handled." in (await desk.viewer.get("/attention")).text
+
+
+async def test_what_waits_for_a_schedule_needs_nobody_until_it_is_held_too(desk: Desk) -> None:
+    for statement in SCHEDULED.split(";"):
+        await desk.rows(statement)
+    now, listed = (await desk.viewer.get("/now")).text, (await desk.viewer.get("/stations")).text
+    assert "NIGHT is" not in now, "it is neither held nor slow"
+    assert all("waits for its schedule: opens" in page and "(station NIGHT)" in page for page in (now, listed))
+    (told,) = (await desk.viewer.get("/api/v1/status")).json()["destinations"]
+    assert (told["held"], told["shut"], told["schedule"].split(":")[0]) == (0, 1, "waits for its schedule")
+    await desk.rows("update routing.delivery set hold = 1")
+    held = (await desk.viewer.get("/now")).text
+    assert "NIGHT is held: 1 instance waits" in held
+    assert "waits for its schedule" not in held
 
 
 async def test_unmatched_studies_are_walked_once_routed_and_sent(desk: Desk) -> None:

@@ -26,7 +26,7 @@ from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/stations")
 SHOWN_OUTAGES: Final = 50
-NOT_SENT_TO: Final = {"waiting": 0, "last_success_at": None, "word": "may call", "tone": "off"}
+NOT_SENT_TO: Final = {"waiting": 0, "last_success_at": None, "word": "may call", "tone": "off", "schedule": ""}
 
 
 @router.get("")
