@@ -57,6 +57,10 @@ def _counts(status: Mapping[str, Any]) -> Iterator[Need]:
     if failed := status["commitments"]["failed_last_day"]:
         text = f"{counted(failed, 'storage commitments')} failed within 24 hours"
         yield Need("bad", text, "/commitments?state=FAILURE")
+    if unmatched := status["unmatched"]:
+        were = "was" if unmatched == 1 else "were"
+        text = f"{counted(unmatched, 'studies')} of 24 hours {were} sent nowhere"
+        yield Need("warn", text, "/attention?since=1d#unmatched")
     if (messages := status["audit_messages"])["oldest_seconds"] > LATE_SECONDS:
         text = f"{messages['waiting']} audit entries have not reached the syslog server"
         yield Need("warn", text, "/audit", messages["oldest_at"])

@@ -33,6 +33,7 @@ async def status(database: Database) -> dict[str, Any]:
             "audit_messages": await _one(conn, OUTBOX.unsent),
             "outbox": await _one(conn, SQL.count_outbox),
             "notices": await _notices(conn),
+            "unmatched": (await _one(conn, SQL.count_unmatched))["studies"],
             "dead_letters": (await _one(conn, SQL.count_dead_letters))["parked"],
         }
 

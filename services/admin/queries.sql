@@ -587,6 +587,20 @@ order by max(r.received_at) desc,
                    coalesce(nullif(e.note, ''), l.late, 'no rule matched')) desc
 limit %(limit)s
 
+-- name: count_unmatched
+-- The studies of 24 hours that list_unmatched lists: of the first so many of their receipts, which a partial index finds.
+select count(distinct study_instance_uid) as studies from (
+    select r.study_instance_uid
+    from routing.evaluation_view e
+    join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
+    where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")')
+      and e.received_at >= now() - interval '24 hours'
+      and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
+      and not exists (select from routing.delivery_view d
+                      where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
+    limit 10000
+) as unmatched
+
 -- name: pulls
 -- Stations that are pulled from, with what came of their last turn.
 select s.title, s.pull_minutes as minutes, p.asked_at, coalesce(p.studies, 0) as studies, coalesce(p.pulled, 0) as pulled,

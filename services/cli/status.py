@@ -93,6 +93,7 @@ def _print(report: dict[str, Any]) -> None:
             "outbox": report["outbox"]["waiting"],
             "audit messages waiting": report["audit_messages"]["waiting"],
             "oldest audit message waiting since": report["audit_messages"]["oldest_at"],
+            "studies of 24 hours sent nowhere": report["unmatched"],
             "dead letters": report["dead_letters"],
         }
     )

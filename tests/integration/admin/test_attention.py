@@ -152,6 +152,8 @@ async def test_unmatched_studies_are_walked_once_routed_and_sent(desk: Desk) -> 
         query = found["next"] and query | {"cursor": found["next"]}
     assert (len(seen), len(set(seen))) == (25, 25)
     assert "no rule matched" in (await desk.viewer.get("/attention?since=1d")).text
+    now = (await desk.viewer.get("/now")).text
+    assert '<a href="/attention?since=1d#unmatched">25 studies of 24 hours were sent nowhere' in now
     data = {"study": seen[0]}
     answer, made = await asked(desk, desk.operator.post("/attention/studies/route", data=data), {"instances": 1})
     assert (answer.status_code, made["kind"], made["body"]["uids"]) == (200, "route", [seen[0]])
