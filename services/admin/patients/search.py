@@ -1,7 +1,7 @@
 """Studies by every key of the index, their series and instances."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -97,6 +97,12 @@ async def show(database: Database, text: str) -> dict[str, Any]:
     async with database.transaction() as conn:
         series = await (await conn.execute(SQL.series_of_study, {"study": study})).fetchall()
     return found[0] | {"series_list": series}
+
+
+async def studies_of(database: Database, uids: Sequence[str]) -> list[dict[str, Any]]:
+    """The studies in which studies, series or instances lie, with their patients; what is not there is left out."""
+    async with database.transaction() as conn:
+        return await (await conn.execute(QUERIES.studies_of, {"uids": list(uids)})).fetchall()
 
 
 async def instances(

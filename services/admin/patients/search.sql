@@ -9,6 +9,20 @@ where {conditions}
   and (%(after_at)s::timestamptz is null or (v.updated_at, v.study_instance_uid) < (%(after_at)s, %(after_key)s))
 order by v.updated_at desc, v.study_instance_uid desc limit %(limit)s
 
+-- name: studies_of
+-- The studies in which studies, series or instances lie now.
+select v.study_instance_uid, v.patient_id, v.issuer, v.patient_name, v.birth_date, v.study_date, v.accession_number,
+       v.study_description as description
+from index.search_view v
+where v.study_instance_uid in (
+    select unnest(%(uids)s::text[])
+    union all
+    select s.study_instance_uid from index.series_view s where s.series_instance_uid = any(%(uids)s::text[])
+    union all
+    select i.study_instance_uid from index.instance_view i where i.latest and i.sop_instance_uid = any(%(uids)s::text[])
+)
+order by v.patient_name, v.study_instance_uid
+
 -- name: contents
 -- What studies hold. archived: R111.
 select s.study_instance_uid, counted.modalities, counted.series, held.instances, held.superseded,

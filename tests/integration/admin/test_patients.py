@@ -162,11 +162,18 @@ async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: D
     sent, _ = await asyncio.gather(sending, desk.answering({"deliveries": 1}))
     assert "Sent to WS: 1 delivery" in texts(sent)
     correction = chosen | {"patient_id": "P2", "why": "wrong patient"}
+    for uid in (instance.study_instance_uid, instance.sop_instance_uid):
+        form = texts(await desk.operator.get(f"/patients/correct?uid={uid}"))
+        assert f'<a href="/patients/studies/{instance.study_instance_uid}"><b>Müller, Änne</b></a>' in form
+        assert "<td>P1</td>" in form
     preview = texts(await desk.operator.post("/patients/correct/preview", data=correction))
     assert "P1" in preview
     assert "P2" in preview
     begun = await desk.operator.post("/patients/correct/begin", data={"study": instance.study_instance_uid})
     assert begun.headers["HX-Redirect"].endswith(instance.study_instance_uid)
+    correcting = desk.operator.post("/patients/correct", data=correction)
+    corrected, _ = await asyncio.gather(correcting, desk.answering({"instances": 1}))
+    assert corrected.headers["HX-Redirect"] == f"/patients/studies/{instance.study_instance_uid}"
 
 
 async def test_pictures_are_made_of_every_frame_and_what_has_none_says_so(desk: Desk) -> None:

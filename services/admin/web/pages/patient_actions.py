@@ -14,7 +14,7 @@ from services.admin.looks import looked_again
 from services.admin.patients import search
 from services.admin.requests import Requested
 from services.admin.web.asking import Operator
-from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.desk import OfDesk
 from services.admin.web.rendering import elsewhere, message, page
 from services.admin.web.told import sentence
 from services.runtime.errors import UsageError
@@ -79,12 +79,16 @@ async def begin_correction(request: Request, desk: OfDesk, principal: Operator, 
 async def show_correction(
     request: Request, desk: OfDesk, principal: Operator, uid: Annotated[list[str], Query(max_length=MOST_CORRECTED)]
 ) -> Response:
-    """The form."""
+    """The form, with whom and what it corrects as it is now."""
     uids = requests.wanted_of(uid)
+    studies = await search.studies_of(desk.database, uids)
+    if not studies:
+        raise NotFound(f"nothing stored has the UID {uids[0]}: it was deleted, or is recorded within seconds")
+    looked = [each["study_instance_uid"] for each in studies]
+    await looked_again(desk.database, desk.lately, principal.actor, "studies.view", looked)
     targets = [station.title for station in await stations.list_all(desk.database) if station.store and station.enabled]
     return page(
-        request, "correct.html", uids=uids, longest_why=corrections.LONGEST_WHY, targets=targets,
-        back=await _page_of(desk, uids[0]),
+        request, "correct.html", uids=uids, longest_why=corrections.LONGEST_WHY, targets=targets, studies=studies
     )  # fmt: skip
 
 
@@ -112,18 +116,9 @@ async def correct(
     if not why.strip():
         raise UsageError("Why: say why it is corrected; it is kept in the audit")
     done = await corrections.correct(desk.database, principal.actor, marked, wanted, why, to.strip() or None)
-    if done.result is not None and (back := await _page_of(desk, marked[0])):
-        return elsewhere(request, back, _sentence(done, "Corrected"))
-    return _told(request, done, "Corrected")
-
-
-async def _page_of(desk: Desk, uid: str) -> str:
-    """Where a study is shown; empty where that is none, or none any longer."""
-    try:
-        study = await search.show(desk.database, uid)
-    except NotFound:
-        return ""
-    return f"/patients/studies/{study['study_instance_uid']}"
+    studies = await search.studies_of(desk.database, marked)
+    back = f"/patients/studies/{studies[0]['study_instance_uid']}" if len(studies) == 1 else "/jobs"
+    return elsewhere(request, back, _sentence(done, "Corrected"))
 
 
 def _correction(patient_id: str, patient_name: str, accession: str, charset: str) -> Correction:
