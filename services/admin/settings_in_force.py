@@ -24,20 +24,25 @@ class InForce:
     meaning: str = ""
 
 
-def in_force(settings: Sequence[Settings], environment: Mapping[str, str] = os.environ) -> list[InForce]:
-    """Those of these classes, in their order; then variables that are set for other services of the process."""
-    known = [_shown(each, name, environment) for each in settings for name in type(each).model_fields]
+def in_force(
+    settings: Sequence[Settings], of_profile: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> list[InForce]:
+    """Those of these classes, in their order; then variables that are set for other services of the process.
+
+    ``of_profile``: the values by variable that the profile gives to settings that nobody sets.
+    """
+    known = [_shown(each, name, of_profile, environment) for each in settings for name in type(each).model_fields]
     names = {each.variable for each in known} | {f"{each.variable}_FILE" for each in known}
     others = sorted(name for name in environment if name.startswith(PREFIX) and name not in names)
     return known + [InForce(name, _told(name, environment[name]), "environment") for name in others]
 
 
-def _shown(settings: Settings, name: str, environment: Mapping[str, str]) -> InForce:
+def _shown(settings: Settings, name: str, of_profile: Mapping[str, Any], environment: Mapping[str, str]) -> InForce:
     variable = f"{settings.model_config.get('env_prefix', '')}{name}".upper()
-    field = type(settings).model_fields[name]
+    field, value = type(settings).model_fields[name], getattr(settings, name)
     return InForce(
         variable,
-        _told(variable, getattr(settings, name), secret=not field.repr),
+        _told(variable, of_profile.get(variable) if value is None else value, secret=not field.repr),
         _source(variable, name in settings.model_fields_set, environment),
         field.description or "",
     )
@@ -53,10 +58,11 @@ def _source(variable: str, given: bool, environment: Mapping[str, str]) -> str:
 
 def _told(variable: str, value: Any, *, secret: bool = False) -> str:
     """A value without what is secret in it: of a URL, its user, password and query."""
-    text = "" if value is None else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
     if "://" in text:
         return _without_login(text)
-    return SET if text and (secret or _SECRET.search(variable)) else text
+    named_so = not isinstance(value, bool | int | float) and _SECRET.search(variable)
+    return SET if text and (secret or named_so) else text
 
 
 def _without_login(url: str) -> str:

@@ -1,7 +1,7 @@
 """What pages and the API stand on."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -39,6 +39,17 @@ class Desk:
         """What the process runs with."""
         beside = [OidcSettings.load(), SyslogSettings.load(), self.notices]
         return [self.runtime.settings, DicomSettings.load(), self.settings, *beside]
+
+    def settings_of_profile(self) -> dict[str, Any]:
+        """What the profile gives to settings that nobody sets."""
+        profile = self.profile
+        return {
+            "GATEWAY_INCOMING_ASSOCIATIONS": profile.incoming,
+            "GATEWAY_INCOMING_PER_STATION": profile.incoming_per_station,
+            "GATEWAY_OUTGOING_ASSOCIATIONS": profile.outgoing,
+            "GATEWAY_PET_RAW_CLASSES": tuple(sorted(profile.pet_raw)),
+            "GATEWAY_VERSION_NAME": profile.implementation.version_name,
+        }
 
     @property
     def by_password(self) -> bool:

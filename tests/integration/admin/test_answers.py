@@ -303,6 +303,12 @@ async def test_a_setting_that_is_secret_is_never_shown(desk: Desk, monkeypatch: 
     for name in ("GATEWAY_NOTICES_SMTP_PASSWORD", "GATEWAY_OTHER_PASSWORD"):
         assert told[name]["value"] == "set, not shown"
     assert told["GATEWAY_ADMIN_SESSION_HOURS"]["source"] == "default"
+    assert told["GATEWAY_ADMIN_OIDC_LOCAL_PASSWORDS"]["value"] == "True", "that one may is no secret"
+    assert (told["GATEWAY_INCOMING_ASSOCIATIONS"]["value"], told["GATEWAY_OUTGOING_ASSOCIATIONS"]["value"]) == (
+        "64",
+        "32",
+    )
+    assert "1.2.840.113619.4.30" in told["GATEWAY_PET_RAW_CLASSES"]["value"]
 
 
 async def test_the_api_describes_itself_and_every_operation_declares_its_problems(desk: Desk) -> None:

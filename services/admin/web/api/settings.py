@@ -23,5 +23,5 @@ class Setting(BaseModel):
 @router.get("")
 async def list_settings(desk: OfDesk, principal: Admin) -> list[Setting]:
     """Those in force; they are changed in the environment of the processes, not here."""
-    found = in_force(desk.all_settings())
+    found = in_force(desk.all_settings(), desk.settings_of_profile())
     return [Setting(variable=each.variable, value=each.value, source=each.source) for each in found]

@@ -17,6 +17,6 @@ router: Final = APIRouter(prefix="/settings")
 @router.get("")
 async def show_settings(request: Request, desk: OfDesk, principal: Admin, q: str = "") -> Response:
     """All that a text fits, and the titles."""
-    found = in_force(desk.all_settings())
+    found = in_force(desk.all_settings(), desk.settings_of_profile())
     rows = [each for each in found if q.strip().casefold() in f"{each.variable} {each.value}".casefold()]
     return page(request, "settings.html", rows=rows, q=q, titles=await titles.list_all(desk.database))
