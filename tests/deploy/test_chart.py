@@ -18,6 +18,7 @@ from tests.deploy.charts import (
     rendered,
     workloads,
 )
+from tests.deploy.known_settings import variables
 
 SECRETS = {"GATEWAY_DATABASE_URL", "GATEWAY_AMQP_URL", "GATEWAY_S3_ACCESS_KEY_ID", "GATEWAY_S3_SECRET_ACCESS_KEY"}
 
@@ -180,6 +181,12 @@ def test_profile_xeleris_is_one_pod_with_the_limits_of_the_statement() -> None:
     known = environment(container(ingest))
     assert (known["GATEWAY_PROFILE"], known["GATEWAY_VARIANT"]) == ("xeleris", "v")
     assert not known.keys() & {"GATEWAY_AET", "GATEWAY_INCOMING_ASSOCIATIONS"}
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_every_setting_exists(values: str) -> None:
+    named = {name for pod in pods(rendered(values)).values() for each in containers(pod) for name in environment(each)}
+    assert {name for name in named if name.startswith("GATEWAY_")} - variables() == set()
 
 
 def test_settings_of_the_values_reach_every_pod_and_are_stronger() -> None:
