@@ -4,6 +4,7 @@ The requests name the deliveries, a bounded batch in each: what is done is what 
 and each batch is one transaction of the forwarder.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -24,7 +25,7 @@ async def act(
 ) -> list[requests.Requested]:
     """Have it done; a request for each batch. ``to``: where a reroute goes, ``why``: it is audited.
 
-    Raises ``NotFound``, ``Refused``.
+    Raises ``NotFound``; ``Refused`` also with the reasons for which nothing could be done.
     """
 
     async def work(conn: Connection) -> list[UUID]:
@@ -39,7 +40,16 @@ async def act(
     for request in await database.retry(work):
         answering = not done or done[-1].result is not None
         done.append(await requests.carried_out(database, request, waiting=answering))
+    refuse_nothing_done(done)
     return done
+
+
+def refuse_nothing_done(done: Sequence[requests.Requested]) -> None:
+    """Raises ``Refused`` with the reasons where all was refused (pure)."""
+    results = [each.result for each in done]
+    reasons = sorted({reason for result in results if result for reason in result.get("refused", ())})
+    if reasons and all(result is not None and not result.get("deliveries") for result in results):
+        raise Refused("; ".join(reasons))
 
 
 async def _receiver(conn: Connection, title: str) -> str:

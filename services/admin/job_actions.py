@@ -106,8 +106,13 @@ async def act(
         return _done(await _put_first(database, actor, chosen.sending))
     if action == "reroute" and (to is None or not why.strip()):
         raise UsageError("reroute: name the station it goes to, and say why; the audit keeps it")
-    done = await bulk.act(database, actor, action, Chosen(chosen.deliveries, [], chosen.more), to, why.strip())
-    refused = []
+    done, refused = [], []
+    try:
+        done = await bulk.act(database, actor, action, Chosen(chosen.deliveries, [], chosen.more), to, why.strip())
+    except Refused as error:
+        if not chosen.retrieving:
+            raise
+        refused.append(str(error))
     ask = requests.retry if action == "retry" else requests.cancel
     for job in chosen.retrieving:
         answering = not done or done[-1].result is not None

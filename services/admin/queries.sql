@@ -198,7 +198,11 @@ where not exists (select from storage.identity_view i
 
 -- name: list_jobs
 -- held, shut: what keeps deliveries of it waiting. collecting: what completes what it collects.
-select id, kind, state, destination, study_instance_uid, total, done, failed, reason, created_at, finished_at, h.held, h.shut,
+select id, kind, state, destination, study_instance_uid, total, done, failed, created_at, finished_at, h.held, h.shut,
+       coalesce(nullif(j.reason, ''), (
+           select 'waits until ' || d.title || ' answers: ' || d.last_failure from routing.destination_view d
+           where d.title = j.destination and d.circuit <> 'CLOSED' and j.kind = 'send'
+             and j.finished_at is null and j.released_at is not null), '') as reason,
        completed_by, level,
        finished_at is null and first_at is not null as goes_first,
        (select to_jsonb(c) from routing.collecting_view c where c.job = j.id) as collecting
@@ -219,9 +223,19 @@ where (%(state)s::text is null or state = %(state)s)
 order by created_at desc, id desc limit %(limit)s
 
 -- name: get_job
-select id, kind, state, source, destination, total, done, failed, remaining, warned, reason, created_at, finished_at, study_instance_uid,
+-- sendable: something that is not delivered is still stored.
+select id, kind, state, source, destination, total, done, failed, remaining, warned, created_at, finished_at, study_instance_uid,
+       coalesce(nullif(job_view.reason, ''), (
+           select 'waits until ' || d.title || ' answers: ' || d.last_failure from routing.destination_view d
+           where d.title = job_view.destination and d.circuit <> 'CLOSED' and job_view.kind = 'send'
+             and job_view.finished_at is null and job_view.released_at is not null), '') as reason,
        nullif(rule_set, 0) as rule_set, rule, level, priority, first_at, request, released_at, completed_by, started_at,
        finished_at is null and first_at is not null as goes_first,
+       kind = 'retrieve' or exists (
+           select from routing.delivery_view v
+           join storage.identity_view i on i.sop_instance_uid = v.sop_instance_uid and i.revision = v.revision
+           where v.job = job_view.id and v.state in ('PENDING', 'SENDING', 'UNKNOWN', 'FAILED', 'CANCELED')
+             and i.state in ('STORED', 'DAMAGED')) as sendable,
        (select to_jsonb(c) from routing.collecting_view c where c.job = job_view.id) as collecting, (
            select to_jsonb(h) from config.hold_view h where h.id = (
                select min(v.hold) from routing.delivery_view v
@@ -233,7 +247,9 @@ from routing.job_view where id = %(id)s
 -- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited, held, shut: as in
 -- deliveries_at.
 select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.attempts, v.status,
-       concat_ws('; ', 'instead of ' || v.instead_of, nullif(v.reason, '')) as reason, v.finished_at,
+       concat_ws('; ', 'instead of ' || v.instead_of, coalesce(nullif(v.reason, ''), case
+           when v.state in ('PENDING', 'UNKNOWN') and d.circuit <> 'CLOSED'
+           then 'waits until ' || d.title || ' answers: ' || d.last_failure end)) as reason, v.finished_at,
        case when v.state = 'PENDING' and v.awaits is not null then array(
            select title from unnest(v.awaits) as awaited (title) where not exists (
                select from commitment.archived_view a where a.sop_instance_uid = v.sop_instance_uid

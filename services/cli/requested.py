@@ -20,6 +20,8 @@ def print_requested(kind: Kind, requested: Requested, as_json: bool) -> None:
     else:
         about = next((f"{what} {result[what]}, " for what in ("job", "commitment") if what in result), "")
         typer.echo(f"{kind}: {about}{_counted(result)}{_routed(result)}")
+        for reason in result.get("refused", ()):
+            typer.echo(reason, err=True)
 
 
 def _routed(result: Mapping[str, Any]) -> str:

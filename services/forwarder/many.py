@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg.rows import DictRow
 
@@ -25,18 +26,27 @@ class Many:
         self._configuration = configuration
 
     async def retry(self, connection: Connection, row: DictRow) -> dict[str, Any]:
-        """Have them tried again at once. Those of a station that is away from the configuration stay as they are."""
+        """Have them tried again at once. Those of a station that is away from the configuration, and those whose
+        instance was deleted or erased, stay as they are."""
         chosen = await _chosen(connection, row["body"], RETRIABLE)
         refusals = {title: self._configuration.refusal(title) for title in {each["destination"] for each in chosen}}
-        again = [each for each in chosen if refusals[each["destination"]] is None]
-        concerned, titles = {each["job"] for each in again}, {each["destination"] for each in again}
-        await connection.execute(QUERIES.retry, _keys(again))
-        await connection.execute(QUERIES.reopen_jobs, {"jobs": sorted(concerned)})
-        await connection.execute(QUERIES.probe_now, {"titles": sorted(titles)})
-        await jobs.recompute(connection, concerned)
-        await jobs.notify(connection, titles)
-        refused = sorted(refusal for refusal in refusals.values() if refusal)
-        return {"deliveries": len(again)} | ({"refused": refused} if refused else {})
+        known = [each for each in chosen if refusals[each["destination"]] is None]
+        kept = [each for each in known if each["kept"]]
+        again = await _reopen(connection, kept, {each["job"] for each in kept})
+        refused = sorted(refusal for refusal in refusals.values() if refusal) + _gone(len(known) - len(kept))
+        return _told(again, refused)
+
+    async def retry_job(self, connection: Connection, job: DictRow) -> dict[str, Any]:
+        """Have all of a locked job tried again at once that is not delivered and goes by itself. Raises ``Refused``
+        where nothing of it is kept."""
+        named = await _fetch(connection, QUERIES.retriable_of_job, {"job": job["id"]})
+        states = [state.value for state in sources(Event.RETRY)]
+        chosen = await _fetch(connection, QUERIES.lock_chosen, _keys(named) | {"states": states})
+        kept = [each for each in chosen if each["kept"]]
+        refused = _gone(len(chosen) - len(kept))
+        if refused and not kept:
+            raise Refused(f"job {job['id']}: {refused[0]}")
+        return _told(await _reopen(connection, kept, {job["id"]}), refused)
 
     async def cancel(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         """Give up those that wait."""
@@ -51,7 +61,8 @@ class Many:
         if refusal is not None:
             raise Refused(refusal)
         chosen = await _chosen(connection, row["body"], sources(Event.REROUTE))
-        chosen = [each for each in chosen if each["destination"] != to]
+        elsewhere = [each for each in chosen if each["destination"] != to]
+        chosen = [each for each in elsewhere if each["kept"]]
         why = f": {row['body']['why']}" if row["body"].get("why") else ""
         await _cancel(connection, chosen, f"rerouted to {to} by {row['requested_by']}{why}")
         parameters = _keys(chosen) | {"to": to, "request": row["id"], "priority": PRIORITIES["high"]}
@@ -60,7 +71,33 @@ class Many:
         sent = await (await connection.execute(QUERIES.insert_rerouted, parameters | unsendable)).fetchall()
         await jobs.recompute(connection, {each["job"] for each in sent})
         await jobs.notify(connection, {to})
-        return {"deliveries": len(chosen), "sent": len(sent)}
+        return _told(len(chosen), _gone(len(elsewhere) - len(chosen))) | {"sent": len(sent)}
+
+
+def _told(deliveries: int, refused: Sequence[str]) -> dict[str, Any]:
+    return {"deliveries": deliveries} | ({"refused": list(refused)} if refused else {})
+
+
+def _gone(count: int) -> list[str]:
+    """Why so many deliveries are let be, with the cure (pure)."""
+    if not count:
+        return []
+    are = "1 instance was" if count == 1 else f"{count} instances were"
+    return [
+        f"{are} deleted or erased, there is nothing to send: have it sent to the gateway again, or fetch it with "
+        "'gateway retrieve STUDY --from STATION --to GATEWAY'"
+    ]
+
+
+async def _reopen(connection: Connection, again: Sequence[DictRow], concerned: set[UUID]) -> int:
+    """Deliveries of these jobs wait again, and their stations are tried now, whatever rests there; how many."""
+    titles = {each["destination"] for each in again}
+    retried = (await connection.execute(QUERIES.retry, _keys(again))).rowcount
+    await connection.execute(QUERIES.reopen_jobs, {"jobs": sorted(concerned)})
+    await connection.execute(QUERIES.probe_now, {"titles": sorted(titles)})
+    await jobs.recompute(connection, concerned)
+    await jobs.notify(connection, titles)
+    return retried
 
 
 async def _chosen(connection: Connection, body: Mapping[str, Any], states: frozenset[State]) -> list[DictRow]:

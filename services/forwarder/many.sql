@@ -4,26 +4,37 @@ from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, 
 join routing.delivery d on d.received_at = k.received_at and d.id = k.id
 
 -- name: lock_chosen
--- Those of the named deliveries that are in one of these states, with their jobs.
-select d.received_at, d.id, d.job, d.destination
+-- Those of the named deliveries that are in one of these states, with their jobs. kept: what is to be sent is stored.
+select d.received_at, d.id, d.job, d.destination,
+       exists (select from storage.identity_view i
+               where i.sop_instance_uid = d.sop_instance_uid and i.revision = d.revision
+                 and i.state in ('STORED', 'DAMAGED')) as kept
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
 join routing.delivery d on d.received_at = k.received_at and d.id = k.id
 where d.state = any(%(states)s::text[])
 order by d.received_at, d.id
 for update of d
 
+-- name: retriable_of_job
+select received_at, id from routing.delivery
+where job = %(job)s
+  and (state in ('FAILED', 'CANCELED', 'UNKNOWN') or (state = 'PENDING' and next_attempt_at < 'infinity'))
+
 -- name: reopen_jobs
-update routing.job set state = 'QUEUED', reason = '', finished_at = null
-where id = any(%(jobs)s::uuid[]) and state in ('COMPLETED', 'FAILED', 'CANCELED')
+update routing.job set state = 'QUEUED', reason = '', finished_at = null where id = any(%(jobs)s::uuid[])
 
 -- name: retry
--- What failed because of a commitment waits for it again.
+-- What failed because of a commitment waits for it again. Of what was erased meanwhile nothing waits again.
 update routing.delivery d set
     state = case when d.state = 'UNKNOWN' then 'UNKNOWN' else 'PENDING' end,
     next_attempt_at = case when d.awaits is null then now() else 'infinity' end,
+    reason = case when d.awaits is null then '' else d.reason end,
     waiting_since = now(), attempts = 0, finished_at = null, hold = null, shut = null, held_since = null
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
 where d.received_at = k.received_at and d.id = k.id
+  and exists (select from storage.identity_view i
+              where i.sop_instance_uid = d.sop_instance_uid and i.revision = d.revision
+                and i.state in ('STORED', 'DAMAGED'))
 
 -- name: probe_now
 update routing.destination set retry_at = now()

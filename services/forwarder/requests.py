@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from services.forwarder import jobs, metrics, plans, retrieval_requests
@@ -15,10 +14,9 @@ from services.forwarder.many import Many
 from services.forwarder.planning import PRIORITIES, JobKey, Planned, SentAs, instance
 from services.forwarder.precedence import put_first
 from services.forwarder.routing_again import RoutingAgain
-from services.runtime.db import Database, load_queries
+from services.runtime.db import Connection, Database, load_queries
 from services.runtime.requests import CarryOut, Refused
 
-Connection = AsyncConnection[DictRow]
 QUERIES = load_queries(__package__, "requests.sql")
 RETRIABLE = frozenset({"QUEUED", "ACTIVE", "FAILED", "CANCELED"})
 CANCELABLE = frozenset({"QUEUED", "ACTIVE"})
@@ -29,7 +27,7 @@ class Requests(CarryOut):
     *erase*; those of many at once."""
 
     def __init__(self, database: Database, configuration: Configuration, evaluator: Evaluator) -> None:
-        many = Many(configuration)
+        self._many = many = Many(configuration)
         kinds = {
             "send": self._send,
             "retrieve": self._retrieve,
@@ -102,13 +100,7 @@ class Requests(CarryOut):
             await connection.execute(QUERIES.reopen_job, {"job": job["id"]})
             return {"job": str(job["id"]), "requests": again}
         self._check_destination(job["destination"])
-        parameters = {"job": job["id"], "destination": job["destination"]}
-        retried = await (await connection.execute(QUERIES.retry_deliveries, parameters)).fetchall()
-        await connection.execute(QUERIES.reopen_job, parameters)
-        await connection.execute(QUERIES.probe_now, parameters)
-        await jobs.recompute(connection, {job["id"]})
-        await jobs.notify(connection, {job["destination"]})
-        return {"job": str(job["id"]), "deliveries": len(retried)}
+        return {"job": str(job["id"])} | await self._many.retry_job(connection, job)
 
     async def _cancel(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         job = await self._job(connection, row["body"], CANCELABLE, "cancelled")

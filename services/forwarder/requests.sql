@@ -54,21 +54,8 @@ values (%(job)s, 'send', %(destination)s, %(study)s, %(study)s, %(why)s, 'instan
 -- name: select_job
 select id, kind, state, destination, released_at, completed_by from routing.job where id = %(job)s for update
 
--- name: retry_deliveries
--- What failed because of a commitment waits for it again.
-update routing.delivery set
-    state = case when state = 'UNKNOWN' then 'UNKNOWN' else 'PENDING' end,
-    next_attempt_at = case when awaits is null then now() else 'infinity' end,
-    waiting_since = now(), attempts = 0, finished_at = null, hold = null, shut = null, held_since = null
-where job = %(job)s
-  and (state in ('FAILED', 'CANCELED', 'UNKNOWN') or (state = 'PENDING' and next_attempt_at < 'infinity'))
-returning id
-
 -- name: reopen_job
 update routing.job set state = 'QUEUED', reason = '', finished_at = null where id = %(job)s
-
--- name: probe_now
-update routing.destination set retry_at = now() where title = %(destination)s and circuit = 'OPEN' and retry_at > now()
 
 -- name: cancel_deliveries
 update routing.delivery set state = 'CANCELED', finished_at = now(), reason = %(reason)s

@@ -22,6 +22,10 @@ select now(), j.study_instance_uid || '.' || n, 1, 'A', j.id, j.study_instance_u
     case when j.state = 'QUEUED' then 'PENDING' when j.state = 'COMPLETED' or n = 1 then 'DELIVERED' else 'FAILED' end,
     j.finished_at
 from routing.job j, generate_series(1, 3) n where kind = 'send';
+insert into storage.identity (sop_instance_uid, revision, sha256, received_at, object_key, size, data_set_offset,
+    sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid)
+select sop_instance_uid, 1, repeat('0', 64), received_at, 'o', 1, 1, '1', study_instance_uid, '1', '2'
+from routing.delivery;
 insert into config.station (title, host, port, store) values ('A', '127.0.0.1', 1, true), ('B', '127.0.0.1', 2, true)
 """
 

@@ -5,6 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from services.admin import bulk, deliveries, jobs
+from services.admin.errors import Refused
+from services.admin.requests import Requested
 from tests.factories import ct
 from tests.integration.forwarder.bench import Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
@@ -78,19 +81,62 @@ async def test_retry_puts_a_failed_job_back(recorder: Recorder, ledger: Ledger) 
     assert "gateway send UID --to ARCHIVE1" in ledger.result(again)["error"]
 
 
-async def test_retry_tries_a_resting_destination_at_once(recorder: Recorder, ledger: Ledger) -> None:
+@pytest.mark.parametrize("circuit", ["OPEN", "HALF-OPEN"])
+async def test_retry_tries_a_resting_destination_at_once(recorder: Recorder, ledger: Ledger, circuit: str) -> None:
+    """Also while another probe is thought to be under way; and until the station answers, that is what it waits for."""
     with StationReceiver("ARCHIVE1", Refuse()) as archive:
         add_station(recorder.database_url, "ARCHIVE1", archive.port)
         add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
         async with forwarder(recorder) as running:
             await running.evaluate(recorder.record(ct(1)))
             await until_async(lambda: ledger.rows("select 1 from routing.attempt"))
+            later = "update routing.destination set retry_at = now() + interval '1 hour', circuit = %s"
+            await asyncio.to_thread(ledger.execute, later, "OPEN")
+            job = ledger.jobs()[0]["id"]
+            ledger.request("retry", {"job": str(job)})
+            await running.requests.reconcile()
+            told = await jobs.show(running.database, job, 10)
+            reasons = {told["reason"], told["deliveries"][0]["reason"]}
+            assert all("refused" in reason for reason in reasons), reasons
             archive.behave(Accept())
-            later = "update routing.destination set retry_at = now() + interval '1 hour'"
-            await asyncio.to_thread(ledger.execute, later)
-            ledger.request("retry", {"job": str(ledger.jobs()[0]["id"])})
+            await asyncio.to_thread(ledger.execute, later, circuit)
+            ledger.request("retry", {"job": str(job)})
             await running.requests.reconcile()
             await ledger.until_states({"DELIVERED": 1})
+
+
+async def test_what_was_deleted_is_neither_tried_again_nor_sent_elsewhere(recorder: Recorder, ledger: Ledger) -> None:
+    with StationReceiver("ARCHIVE1", Answer(0xC000)) as archive:
+        for title in ("ARCHIVE1", "ARCHIVE2"):
+            add_station(recorder.database_url, title, archive.port)
+        add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+        async with forwarder(recorder) as running:
+            gone, kept = recorder.record(ct(1, study=1), ct(2, study=1))
+            await running.evaluate([gone, kept])
+            await ledger.until_states({"FAILED": 2})
+            delete = "update storage.identity set state = 'DELETED' where sop_instance_uid = %s"
+            ledger.execute(delete, gone.sop_instance_uid)
+            job = ledger.jobs()[0]["id"]
+            assert (await jobs.show(running.database, job, 10))["sendable"]
+            archive.behave(Accept())
+            some = ledger.request("retry", {"job": str(job)})
+            await running.requests.reconcile()
+            assert ledger.result(some)["deliveries"] == 1
+            assert "1 instance was deleted or erased" in ledger.result(some)["refused"][0]
+            await ledger.until_states({"FAILED": 1, "DELIVERED": 1})
+            assert not (await jobs.show(running.database, job, 10))["sendable"]
+            chosen = (await deliveries.choose(running.database, "retry", deliveries.Filter(), job)).deliveries
+            none = ledger.request("retry", {"job": str(job)})
+            many = ledger.request("retry-deliveries", {"deliveries": chosen})
+            other = ledger.request("reroute-deliveries", {"deliveries": chosen, "to": "ARCHIVE2"})
+            await running.requests.reconcile()
+            assert "gateway retrieve STUDY --from STATION" in ledger.result(none)["error"]
+            for request in (many, other):
+                assert (len(chosen), ledger.result(request)["deliveries"]) == (1, 0)
+                assert "deleted or erased" in ledger.result(request)["refused"][0]
+            assert ledger.states() == {"FAILED": 1, "DELIVERED": 1}
+            with pytest.raises(Refused, match="deleted or erased"):
+                bulk.refuse_nothing_done([Requested(many, ledger.result(many))])
 
 
 async def test_cancel_takes_what_waits(recorder: Recorder, ledger: Ledger) -> None:

@@ -93,4 +93,6 @@ def _told(request: Request, requested: Requested, done: str) -> Response:
     if requested.result is None:
         return message(request, "It is kept and will be done: the service that does it does not answer now.")
     parts = requested.result.get("deliveries", requested.result.get("requests", 0))
-    return message(request, f"{done}: {parts} {'instance' if parts == 1 else 'instances'}")
+    refused = requested.result.get("refused", [])
+    told = "; ".join([f"{done}: {parts} {'instance' if parts == 1 else 'instances'}", *refused])
+    return message(request, told, bad=bool(refused))
