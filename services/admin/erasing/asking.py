@@ -42,8 +42,11 @@ async def erase(database: Database, actor: str, wish: Wish) -> dict[str, Any]:
 
     async def work(conn: Connection) -> dict[str, Any]:
         stored, sought = await _found(conn, wish)
-        if sought.named_in(wish.why):
-            raise UsageError("why: it names the patient, and stays in the proof: say it without ID and name")
+        if sought.named_anyhow(wish.why):
+            raise UsageError(
+                "why: it names the patient, and stays in the proof: say it without ID, name and accession number; "
+                "short ones count too"
+            )
         told = await _told(conn, stored, sought)
         refused = "" if wish.force else gate.refusal(told["open"])
         if refused:

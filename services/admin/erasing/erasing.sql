@@ -193,7 +193,7 @@ insert into config.request (id, kind, body, requested_by) values (%(id)s, 'erase
 -- Corrections of the patient's instances, and what has a text that names the patient.
 select id, kind, body from config.request
 where kind <> 'erase'
-  and ((kind = 'correct' and body -> 'uids' ?| %(uids)s::text[]) or body::text ilike any(%(patterns)s::text[]))
+  and ((kind = 'correct' and body -> 'uids' ?| %(uids)s::text[]) or normalize(body::text) ~ any(%(patterns)s::text[]))
 
 -- name: blank_request
 update config.request set body = %(body)s where id = %(id)s
@@ -206,14 +206,14 @@ select day::date as day from generate_series((select min(at) from audit.entry)::
 select at, id, action, object, before, after from audit.entry
 where at >= %(day)s::date and at < %(day)s::date + 1 and action <> all(%(looks)s::text[])
   and (object = any(%(corrections)s::text[])
-       or before::text ilike any(%(patterns)s::text[]) or after::text ilike any(%(patterns)s::text[]))
+       or normalize(before::text) ~ any(%(patterns)s::text[]) or normalize(after::text) ~ any(%(patterns)s::text[]))
 
 -- name: blank_audit_entry
 update audit.entry set before = %(before)s, after = %(after)s where at = %(at)s and id = %(id)s
 
 -- name: audit_outbox
 select id, object, after from audit.outbox
-where object = any(%(corrections)s::text[]) or after::text ilike any(%(patterns)s::text[])
+where object = any(%(corrections)s::text[]) or normalize(after::text) ~ any(%(patterns)s::text[])
 
 -- name: blank_audit_outbox
 update audit.outbox set after = %(after)s where id = %(id)s
@@ -223,8 +223,8 @@ select id::text as id from config.request where kind = 'correct' and body -> 'ui
 
 -- name: answers
 -- Of requests that bore a key: the answer is named, not read, as it may be anything.
-select actor, key from config.action a
-where exists (select from unnest(%(needles)s::bytea[]) as n(needle) where position(n.needle in a.body) > 0)
+select actor, key from config.action
+where body <> %(body)s and encode(body, 'escape') ~ any(%(patterns)s::text[])
 
 -- name: blank_answer
 update config.action set status = 410, headers = %(headers)s, body = %(body)s where actor = %(actor)s and key = %(key)s
@@ -237,9 +237,10 @@ delete from config.rule_test where name = %(name)s
 
 -- name: dead_letters
 select id, reason, headers, body from runtime.dead_letter d
-where exists (select from unnest(%(needles)s::bytea[]) as n(needle)
-              where position(n.needle in d.body) > 0
-                 or position(n.needle in convert_to(d.reason || d.headers::text, 'UTF8')) > 0)
+where encode(body, 'escape') ~ any(%(in_bytes)s::text[])
+   or normalize(to_jsonb(reason)::text || headers::text) ~ any(%(patterns)s::text[])
+   or exists (select from unnest(%(uids)s::bytea[]) as t(uid)
+              where position(t.uid in d.body) > 0 or position(t.uid in convert_to(d.headers::text, 'UTF8')) > 0)
 
 -- name: delete_dead_letter
 delete from runtime.dead_letter where id = %(id)s

@@ -5,14 +5,14 @@ did what when to which UID) stays; texts that name the patient are blanked.
 """
 
 import json
-import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from psycopg.types.json import Jsonb
 
 from services.admin.changes import audit
+from services.admin.erasing import spellings
 from services.admin.erasing.sought import ERASED, Sought
 from services.admin.looks import Look
 from services.runtime.db import Connection, load_queries
@@ -25,7 +25,6 @@ _GONE: Final = {
     "type": "about:blank", "title": "Gone", "status": 410,
     "detail": "this was carried out; what was answered spoke of a patient who was erased since",
 }  # fmt: skip
-_LIKE: Final = re.compile(r"[\\%_]")
 _PROBLEM: Final = {"content-type": "application/problem+json"}
 
 
@@ -112,8 +111,8 @@ class Answers(Place):
 
     async def find(self, conn: Connection, sought: Sought) -> AsyncIterator[Change]:
         """Answers."""
-        rows = await conn.execute(QUERIES.answers, {"needles": _needles(sought.texts)})
         answer = {"headers": Jsonb(_PROBLEM), "body": json.dumps(_GONE).encode()}
+        rows = await conn.execute(QUERIES.answers, {"patterns": spellings.in_bytes(sought.words)} | answer)
         for row in await rows.fetchall():
             yield Change(QUERIES.blank_answer, row | answer)
 
@@ -144,7 +143,8 @@ class DeadLetters(Place):
 
     async def find(self, conn: Connection, sought: Sought) -> AsyncIterator[Change]:
         """Letters."""
-        values = {"needles": _needles([*sought.texts, *sought.studies])}
+        uids = [each.encode() for each in sorted(sought.studies)]
+        values = {"uids": uids, "patterns": _patterns(sought), "in_bytes": spellings.in_bytes(sought.texts)}
         for row in await (await conn.execute(QUERIES.dead_letters, values)).fetchall():
             if _in_message(bytes(row["body"]), sought) or sought.named_within([row["reason"], row["headers"]]):
                 yield Change(QUERIES.delete_dead_letter, {"id": row["id"]})
@@ -194,15 +194,5 @@ def _in_message(body: bytes, sought: Sought) -> bool:
 
 
 def _patterns(sought: Sought) -> list[str]:
-    """For ILIKE on what is JSON."""
-    return ["%" + _LIKE.sub(r"\\\g<0>", _in_json(text)) + "%" for text in sought.texts]
-
-
-def _needles(texts: Iterable[str]) -> list[bytes]:
-    """How texts may stand in bytes: plain, in JSON, in JSON of ASCII alone. What has one is looked at closely."""
-    ways = [way for text in texts for way in (text, _in_json(text), json.dumps(text)[1:-1])]
-    return [each.encode() for each in dict.fromkeys(ways)]
-
-
-def _in_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    """For JSON as text: what has one is looked at closely."""
+    return spellings.in_json(sought.words, sought.wholes)

@@ -1,13 +1,16 @@
 """Erasing a patient in the browser and by the API: who may has to type the ID, and is told what is open."""
 
 import json
+from unicodedata import normalize
 from uuid import UUID
 
+import pytest
 from psycopg.types.json import Jsonb
 
 from services.admin.erasing import asking
 from services.admin.erasing.carrying_out import Erasing
 from services.admin.web.pages.erasures import UNSAID
+from services.runtime.errors import UsageError
 from tests.desk import Desk
 from tests.integration.admin.test_patients import named, stored, texts
 
@@ -91,8 +94,50 @@ async def test_what_was_never_stored_is_erased_by_its_header_and_what_never_ends
     ]  # fmt: skip
 
 
+async def test_what_names_a_patient_is_found_in_every_spelling_and_short_ids_where_they_are_all_of_it(
+    desk: Desk,
+) -> None:
+    """Of three patients of whom nothing is stored: an ID like a UID, one that Unicode spells in two ways, one short."""
+    spelled, other = normalize("NFD", "ZOË_77ß"), "Zoë_78ß"
+    whys = ["77.8899", f"({spelled.upper()})", "A"]
+    kept = [f"1.77.8899.{other} A"]
+    for why in whys + kept:
+        await desk.rows(_ENTRY, Jsonb({"why": why}))
+        await desk.rows(_REQUEST, Jsonb({"uids": [], "why": why}))
+    for number, body in enumerate([spelled, json.dumps({"a": "zoË_77SS"}), other]):
+        await desk.rows(_ANSWER, str(number), body.encode())
+        await desk.rows(_LETTER, f"{number} {'A' if number else ''}", body.encode())
+    for patient in ("77.8899", "Zoë_77ß", "A"):
+        with pytest.raises(UsageError, match="it names the patient"):
+            await asking.erase(desk.database, "user:admin", asking.Wish(patient, f"({patient}) asked"))
+        await asking.erase(desk.database, "user:admin", asking.Wish(patient, WHY))
+    await desk.rows("update storage.watermark set recorded_through = now() + interval '1 second'")
+    erasing = Erasing(desk.runtime, lambda keys: None)
+    await erasing.turn()
+    for service in ("storage", "index", "routing", "commitment"):
+        await desk.rows(f"insert into {service}.request_done (request, result) select id, '{{}}' from config.request")  # noqa: S608
+    await erasing.turn()
+    assert await _states(desk) == {"ERASED"}
+    for table in ("config.request", "audit.entry"):
+        column = "after" if table == "audit.entry" else "body"
+        found = await desk.rows(f"select {column} ->> 'why' as why from {table} where {column} ? 'why'")  # noqa: S608
+        told = sorted(each["why"] for each in found if each["why"] != WHY)
+        assert told == sorted([*kept, *["[erased]"] * len(whys)]), table
+    assert [row["body"] for row in await desk.rows("select body from config.action where status = 200")] == [
+        other.encode()
+    ]
+    assert [row["body"] for row in await desk.rows("select body from runtime.dead_letter")] == [other.encode()]
+
+
 async def _states(desk: Desk) -> set[str]:
     return {row["state"] for row in await desk.rows("select state from config.erasure")}
 
 
+_ENTRY = "insert into audit.entry (actor, action, object, after) values ('user:admin', 'station.hold', 'ARCHIVE', %s)"
+_REQUEST = (
+    "insert into config.request (id, kind, body, requested_by) values (gen_random_uuid(), 'send', %s, 'user:admin')"
+)
+_ANSWER = "insert into config.action values ('api', %s, '', now(), 200, '{}', %s)"
+_LETTER = """insert into runtime.dead_letter (queue, reason, headers, body, fingerprint)
+values ('storage', %s, '{}', %s, uuid_send(gen_random_uuid()))"""
 _TEST = "insert into config.rule_test (name, subject, expected, saved_by) values (%s, %s, '{}', 'user:admin')"

@@ -1,6 +1,7 @@
 """Whose a content is, what names a patient, and when an erasure has to wait."""
 
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -62,12 +63,45 @@ def test_parts_of_words_and_ids_of_ours_do_not(text: str) -> None:
     assert not Sought.of(SHE, [content("1.2", SHE, values=NAMED)]).named_in(text)
 
 
+@pytest.mark.parametrize("patient_id", ["77.8899", "1.2.840.4711", "d9428888-122b-11e1-b85c-61cd3cbb3210", "ZK\\1%_"])
+def test_a_text_that_is_all_of_an_id_is_found_though_it_looks_like_one_of_ours(patient_id: str) -> None:
+    sought = Sought.of(Patient(patient_id), [])
+    for text in (patient_id, f" {patient_id.upper()}.", f"{patient_id}, wrong side"):
+        assert sought.named_in(text), text
+        assert sought.blanked({"why": text}) == {"why": ERASED}
+    assert sought.blanked({"why": ERASED, "uid": "1.77.8899"}) == {"why": ERASED, "uid": "1.77.8899"}
+
+
+def test_a_name_is_found_however_it_is_spelled() -> None:
+    for stored in ("Zaunkönig^Straße", "ZAUNKÖNIG^STRASSE"):
+        stored_as = {"00100010": [normalize("NFD", stored)]}
+        sought = Sought.of(SHE, [content("1.2", SHE, values=stored_as)])
+        for form in ("NFC", "NFD"):
+            assert sought.named_anyhow(normalize(form, "for Strasse, Zaunkönig")) is False
+            assert sought.named_anyhow(normalize(form, "for STRASSE zaunkönig"))
+
+
+def test_names_in_scripts_without_spaces_are_found_within_words_and_short_ones_on_their_own() -> None:
+    japanese = {"00100020": ["ZK4711"], "00100010": ["Yamada^Tarou=山田^太郎=やまだ^たろう"]}
+    sought = Sought.of(SHE, [content("1.2", SHE, values=japanese)])
+    for text in ("患者山田太郎氏", "山田\u3000太郎", "やまだたろうさん", "患者ZK4711の検査", "Yamada Tarou様"):
+        assert sought.named_in(text), text
+    assert not sought.named_in("山田病院")
+    chinese = Sought.of(Patient("A"), [content("1.2", Patient("A"), values={"00100010": ["Li^Ming=李^明"]})])
+    assert chinese.named_in("李明: wrong side")
+    assert not chinese.named_in("李明医院")
+    assert chinese.named_anyhow("李明医院")
+    kept = {"title": "A", "state": ["A"], "told": "vitamin A"}
+    assert chinese.blanked(kept | {"why": "a "}) == kept | {"why": ERASED}
+    assert [chinese.named_anyhow(text) for text in ("for A", "for all")] == [True, False]
+
+
 def test_digits_of_uids_and_short_ids_blank_nothing() -> None:
     digits = Sought.of(Patient("4711"), [])
     ours = {"uids": ["1.2.4711.3"], "told": "1.2.4711 or 4711.3 is gone", "id": "00000000-4711-4711-4711-000000000000"}
     assert digits.blanked(ours | {"why": "of 4711.", "limit": 4711}) == ours | {"why": ERASED, "limit": 4711}
     short = Sought.of(Patient("12"), [])
-    assert short.blanked({"why": "12"}) == {"why": "12"}
+    assert short.blanked({"limit": "12", "why": "of 12"}) == {"limit": "12", "why": "of 12"}
     assert short.named_within({"facts": {"values": {"00100020": ["12"]}}})
     assert not short.named_within({"facts": {"values": {"00100020": ["13"], "00080050": ["12"]}}})
 
