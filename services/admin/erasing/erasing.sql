@@ -229,6 +229,12 @@ where body <> %(body)s and encode(body, 'escape') ~ any(%(patterns)s::text[])
 -- name: blank_answer
 update config.action set status = 410, headers = %(headers)s, body = %(body)s where actor = %(actor)s and key = %(key)s
 
+-- name: holds
+select id, why from config.hold
+
+-- name: blank_hold
+update config.hold set why = %(why)s where id = %(id)s
+
 -- name: rule_tests
 select name, subject, comment from config.rule_test
 

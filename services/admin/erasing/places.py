@@ -117,6 +117,18 @@ class Answers(Place):
             yield Change(QUERIES.blank_answer, row | answer)
 
 
+class Holds(Place):
+    """Why something is or was held: nothing reads that but people, so what is held stays held."""
+
+    name, what = "config.hold", "reasons of holds blanked, of those in force too"
+
+    async def find(self, conn: Connection, sought: Sought) -> AsyncIterator[Change]:
+        """Holds."""
+        for row in await (await conn.execute(QUERIES.holds)).fetchall():
+            if sought.named_in(row["why"]):
+                yield Change(QUERIES.blank_hold, {"id": row["id"], "why": ERASED})
+
+
 class RuleTests(Place):
     """Tests of rules have a whole header; without its patient it would be another test."""
 
@@ -163,7 +175,7 @@ class Replayed(Place):
 
 
 PLACES: Final[Sequence[Place]] = (
-    AuditEntries(), AuditOutbox(), Requests(), Answers(), RuleTests(), DeadLetters(), Replayed(),
+    AuditEntries(), AuditOutbox(), Requests(), Answers(), Holds(), RuleTests(), DeadLetters(), Replayed(),
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ KEPT: Final = (
     "UIDs and SHA-256 of what was stored, with receipts, deliveries, retrievals and commitments: who had what when",
     "audit entries without the texts that named the patient: who did what when to which UID",
     "texts that have an ID or name of fewer than four characters (two, in scripts without spaces) among other words",
-    "rules, their drafts and comments, and reasons of holds: configuration, which people write",
+    "rules, their drafts and comments, and descriptions of stations: configuration, which people write",
 )
 ELSEWHERE: Final = (
     "stations that were sent the instances, and files that were exported or downloaded",

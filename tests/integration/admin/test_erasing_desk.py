@@ -104,6 +104,7 @@ async def test_what_names_a_patient_is_found_in_every_spelling_and_short_ids_whe
     for why in whys + kept:
         await desk.rows(_ENTRY, Jsonb({"why": why}))
         await desk.rows(_REQUEST, Jsonb({"uids": [], "why": why}))
+        await desk.rows(_HOLD, why, why)
     for number, body in enumerate([spelled, json.dumps({"a": "zoË_77SS"}), other]):
         await desk.rows(_ANSWER, str(number), body.encode())
         await desk.rows(_LETTER, f"{number} {'A' if number else ''}", body.encode())
@@ -123,6 +124,8 @@ async def test_what_names_a_patient_is_found_in_every_spelling_and_short_ids_whe
         found = await desk.rows(f"select {column} ->> 'why' as why from {table} where {column} ? 'why'")  # noqa: S608
         told = sorted(each["why"] for each in found if each["why"] != WHY)
         assert told == sorted([*kept, *["[erased]"] * len(whys)]), table
+    holds = await desk.rows("select why, ended_at is null as open from config.hold order by id")
+    assert [(each["why"], each["open"]) for each in holds] == [("[erased]", True)] * 3 + [(kept[0], True)]
     assert [row["body"] for row in await desk.rows("select body from config.action where status = 200")] == [
         other.encode()
     ]
@@ -137,6 +140,7 @@ _ENTRY = "insert into audit.entry (actor, action, object, after) values ('user:a
 _REQUEST = (
     "insert into config.request (id, kind, body, requested_by) values (gen_random_uuid(), 'send', %s, 'user:admin')"
 )
+_HOLD = "insert into config.hold (kind, name, why, held_by) values ('rule', %s, %s, 'user:admin')"
 _ANSWER = "insert into config.action values ('api', %s, '', now(), 200, '{}', %s)"
 _LETTER = """insert into runtime.dead_letter (queue, reason, headers, body, fingerprint)
 values ('storage', %s, '{}', %s, uuid_send(gen_random_uuid()))"""
