@@ -17,7 +17,8 @@ class AdminSettings(Settings):
     ``session_idle_minutes`` without a click, and after ``session_hours``. ``hide_names_from_viewers``: who has the role
     viewer sees no patient's name, ID or birth date, nor anything else that names a person. An uploaded file may have
     ``max_import_bytes``; its instances are sent to ``import_at`` (HOST:PORT), where the gateway is reached from here,
-    else to its own port on this machine.
+    else to its own port on this machine. ``stations_in_files``, ``rules_in_files``: they are applied from files, as a
+    chart does, and people and programs change nothing of them at the desk.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")
@@ -29,4 +30,6 @@ class AdminSettings(Settings):
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12
     hide_names_from_viewers: bool = False
     max_import_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
+    stations_in_files: bool = False
+    rules_in_files: bool = False
     import_at: Annotated[str, Field(pattern=r"^(\S+:[0-9]{1,5})?$")] = ""

@@ -170,6 +170,10 @@ def test_stations_and_rules_of_the_values_are_applied_by_a_job() -> None:
         "stations.yaml": given["stations"],
         "rules.yaml": given["rules"],
     }
+    for values, told in (("apart", "true"), ("s3", None)):
+        known = environment(container(workloads(rendered(values))["admin"]))
+        for name in ("GATEWAY_ADMIN_STATIONS_IN_FILES", "GATEWAY_ADMIN_RULES_IN_FILES"):
+            assert known.get(name) == told
     assert of_kind(rendered("s3"), "Job").keys() == {"release-gateway-migrate-1"}
 
 

@@ -16,6 +16,12 @@ GATEWAY_INCOMING_ASSOCIATIONS: {{ max 1 (div $root.Values.dicom.associations (ma
 {{- if eq $service "admin" }}
 GATEWAY_ADMIN_IMPORT_AT: "{{ include "gateway.fullname" $root }}-dicom:{{ $root.Values.dicom.port }}"
 GATEWAY_ADMIN_MAX_IMPORT_BYTES: "536870912"
+{{- with $root.Values.configuration.stations }}
+GATEWAY_ADMIN_STATIONS_IN_FILES: "true"
+{{- end }}
+{{- with $root.Values.configuration.rules }}
+GATEWAY_ADMIN_RULES_IN_FILES: "true"
+{{- end }}
 {{- if $root.Values.desk.ingress.enabled }}
 FORWARDED_ALLOW_IPS: {{ $root.Values.desk.ingress.proxies | quote }}
 {{- end }}

@@ -19,6 +19,7 @@ from services.admin.web import preconditions
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.cursors import Limit
 from services.admin.web.desk import OfDesk
+from services.admin.web.kept_in_files import ChangesRules
 from services.admin.web.names import hides, rules_seen_by
 from services.admin.web.preconditions import IfMatch, tag_of
 from services.admin.web.sent import Sent
@@ -210,7 +211,7 @@ async def show_changes(
 
 
 @router.post("/sets/{number}/roll-back")
-async def roll_back(desk: OfDesk, principal: Admin, number: Number, wanted: RollBack) -> Published:
+async def roll_back(desk: OfDesk, principal: ChangesRules, number: Number, wanted: RollBack) -> Published:
     """Make a copy of it live, under a new number."""
     work = rule_sets.roll_back(desk.database, principal.actor, number, wanted.comment, **judged(desk.profile))
     return Published(**await publishing.published(desk.database, work, wait=wanted.wait))
@@ -225,7 +226,7 @@ async def check(desk: OfDesk, principal: Operator, wanted: Checked) -> Sound:
 
 
 @router.post("/publish")
-async def publish(desk: OfDesk, principal: Admin, wanted: Publish, if_match: IfMatch = None) -> Published:
+async def publish(desk: OfDesk, principal: ChangesRules, wanted: Publish, if_match: IfMatch = None) -> Published:
     """Make it the live rule set at once, and wait until ingest has taken it. A draft has to be the one whose ETag is
     sent as If-Match, if one is sent."""
     settings = judged(desk.profile)

@@ -17,6 +17,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
+from services.admin.web.kept_in_files import ChangesStations
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import IfMatch, as_seen, tagged
 from services.admin.web.sent import Sent
@@ -81,14 +82,15 @@ async def list_stations(desk: OfDesk, principal: Viewer) -> list[Station]:
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
-async def add_station(desk: OfDesk, principal: Admin, fields: Fields, response: Response) -> Station:
+async def add_station(desk: OfDesk, principal: ChangesStations, fields: Fields, response: Response) -> Station:
     """Define a station; what is left out has its default."""
     return tagged(response, await stations.add(desk.database, principal.actor, build(fields)))
 
 
 @router.post("/import")
 async def import_stations(
-    desk: OfDesk, principal: Admin, wanted: Annotated[list[dict[str, Any]], Body(max_length=station_import.MOST)],
+    desk: OfDesk, principal: ChangesStations,
+    wanted: Annotated[list[dict[str, Any]], Body(max_length=station_import.MOST)],
     dry_run: Annotated[bool, Query(description="Only say what would be done.")] = False,
 ) -> Imported:  # fmt: skip
     """Define or change stations as ``GET /stations`` tells them, all of them or none; those not named are let be."""
@@ -105,7 +107,7 @@ async def show_station(desk: OfDesk, principal: Viewer, title: str, response: Re
 
 @router.patch("/{title}")
 async def change_station(
-    desk: OfDesk, principal: Admin, title: str, fields: Fields, response: Response, if_match: IfMatch = None
+    desk: OfDesk, principal: ChangesStations, title: str, fields: Fields, response: Response, if_match: IfMatch = None
 ) -> Station:
     """Change some of its fields."""
     changed = await stations.set_fields(desk.database, principal.actor, title, fields, as_seen(if_match))
@@ -113,7 +115,7 @@ async def change_station(
 
 
 @router.delete("/{title}", status_code=HTTPStatus.NO_CONTENT)
-async def remove_station(desk: OfDesk, principal: Admin, title: str, if_match: IfMatch = None) -> None:
+async def remove_station(desk: OfDesk, principal: ChangesStations, title: str, if_match: IfMatch = None) -> None:
     """Forget a station that nothing names."""
     await stations.remove(desk.database, principal.actor, title, as_seen(if_match))
 

@@ -18,6 +18,7 @@ from services.admin.rules.rules_allowed import allowed, by_class, judged
 from services.admin.web import preconditions, uploads
 from services.admin.web.asking import Admin, Operator
 from services.admin.web.desk import OfDesk
+from services.admin.web.kept_in_files import ChangesRules, note
 from services.admin.web.preconditions import tag_of
 from services.admin.web.rendering import page
 from services.admin.web.rules_told import told_published
@@ -62,7 +63,7 @@ async def edit(request: Request, desk: OfDesk, principal: Operator, name: Name) 
     known = await stations.list_all(desk.database)
     return page(
         request, "rule_draft.html", draft=draft, tag=tag_of(draft), titles=[station.title for station in known],
-        zones=sorted(available_timezones()),
+        zones=sorted(available_timezones()), in_files=note(desk, "rules"),
     )  # fmt: skip
 
 
@@ -77,8 +78,9 @@ async def save(
 
 @router.post("/drafts/{name}/publish")
 async def publish(
-    request: Request, desk: OfDesk, principal: Admin, name: Name, seen: Seen, text: Text = "", comment: Comment = ""
-) -> Response:
+    request: Request, desk: OfDesk, principal: ChangesRules, name: Name, seen: Seen, text: Text = "",
+    comment: Comment = "",
+) -> Response:  # fmt: skip
     """Save it and make it live."""
     await rule_sets.check(desk.database, _lines(text), **judged(desk.profile))
     await _save(desk, principal.actor, name, text, comment, seen)

@@ -7,8 +7,9 @@ from starlette.responses import Response
 
 from services.admin.rules import publishing, rule_sets, rule_versions
 from services.admin.rules.rules_allowed import judged
-from services.admin.web.asking import Admin, Viewer
+from services.admin.web.asking import Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.kept_in_files import ChangesRules, note
 from services.admin.web.names import hides, rules_seen_by
 from services.admin.web.rendering import message, page
 from services.admin.web.rules_told import told_published
@@ -43,12 +44,13 @@ async def show(
 ) -> Response:
     """One: its text, and what it changed."""
     row = rules_seen_by(desk, principal, await rule_sets.show(desk.database, number))
-    return page(request, "rule_version.html", version=row, lines=row["source"].splitlines())
+    lines = row["source"].splitlines()
+    return page(request, "rule_version.html", version=row, lines=lines, in_files=note(desk, "rules"))
 
 
 @router.post("/{number}/roll-back")
 async def roll_back(
-    request: Request, desk: OfDesk, principal: Admin, number: Annotated[int, Path(ge=1, le=2_147_483_647)],
+    request: Request, desk: OfDesk, principal: ChangesRules, number: Annotated[int, Path(ge=1, le=2_147_483_647)],
     comment: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:  # fmt: skip
     """Make a copy of it live."""

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Form, Request, UploadFile
 from starlette.responses import Response
 
 from services.admin import station_import
-from services.admin.web.asking import Admin
 from services.admin.web.desk import OfDesk
+from services.admin.web.kept_in_files import ChangesStations
 from services.admin.web.rendering import message
 from services.runtime.errors import UsageError
 
@@ -17,8 +17,9 @@ MOST_BYTES: Final = 4 << 20
 
 @router.post("")
 async def import_stations(
-    request: Request, desk: OfDesk, principal: Admin, file: UploadFile, dry_run: Annotated[bool, Form()] = False
-) -> Response:
+    request: Request, desk: OfDesk, principal: ChangesStations, file: UploadFile,
+    dry_run: Annotated[bool, Form()] = False,
+) -> Response:  # fmt: skip
     """Define or change those of a file, all of them or none; ``dry_run``: only say what would be done."""
     data = await file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:

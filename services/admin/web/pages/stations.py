@@ -17,6 +17,7 @@ from services.admin.reachability import word
 from services.admin.station import Station, build
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.kept_in_files import ChangesStations, note
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import elsewhere, message, page
@@ -35,13 +36,13 @@ async def list_stations(request: Request, desk: OfDesk, principal: Viewer, q: st
     known = await stations.list_all(desk.database)
     destinations = {each["title"]: each for each in (await overview.status(desk.database))["destinations"]}
     rows = [_row(station, destinations) for station in known if _fits(station, q)]
-    return page(request, "stations.html", rows=rows, q=q)
+    return page(request, "stations.html", rows=rows, q=q, in_files=note(desk, "stations"))
 
 
 @router.get("/new")
-async def new_station(request: Request, desk: OfDesk, principal: Admin) -> Response:
+async def new_station(request: Request, desk: OfDesk, principal: ChangesStations) -> Response:
     """The form of a new one."""
-    return page(request, "station.html", station=None, groups=groups(None), tag="", hold=None, outages=[])
+    return page(request, "station.html", station=None, groups=groups(None), tag="", hold=None, outages=[], in_files="")
 
 
 @router.get("/{title:path}")
@@ -52,12 +53,12 @@ async def show_station(request: Request, desk: OfDesk, principal: Viewer, title:
     found = await outages.outages(desk.database, station.title, SHOWN_OUTAGES)
     return page(
         request, "station.html", station=station, groups=groups(station), tag=tag_of(station.model_dump()), hold=hold,
-        outages=seen_by(desk, principal, found),
+        outages=seen_by(desk, principal, found), in_files=note(desk, "stations"),
     )  # fmt: skip
 
 
 @router.post("")
-async def add_station(request: Request, desk: OfDesk, principal: Admin) -> Response:
+async def add_station(request: Request, desk: OfDesk, principal: ChangesStations) -> Response:
     """Define one."""
     fields = given(await request.form(), known=False)
     with _by_labels():
@@ -67,7 +68,7 @@ async def add_station(request: Request, desk: OfDesk, principal: Admin) -> Respo
 
 @router.post("/{title:path}/remove")
 async def remove_station(
-    request: Request, desk: OfDesk, principal: Admin, title: str, seen: Annotated[str, Form()]
+    request: Request, desk: OfDesk, principal: ChangesStations, title: str, seen: Annotated[str, Form()]
 ) -> Response:
     """Forget it."""
     await stations.remove(desk.database, principal.actor, title, as_seen(seen))
@@ -110,7 +111,7 @@ async def resume_station(request: Request, desk: OfDesk, principal: Operator, ti
 
 
 @router.post("/{title:path}")  # the last: a title may have slashes
-async def change_station(request: Request, desk: OfDesk, principal: Admin, title: str) -> Response:
+async def change_station(request: Request, desk: OfDesk, principal: ChangesStations, title: str) -> Response:
     """Change it, unless somebody else has since it was shown."""
     form = await request.form()
     fields, seen = given(form, known=True), as_seen(str(form.get("seen", "")))
