@@ -10,7 +10,7 @@ import typer
 from services.cli import exits
 from services.cli.output import Json, cell, print_json
 from services.cli.session import actor, away
-from services.runtime.errors import Unavailable
+from services.runtime.errors import StoreFull, Unavailable
 from services.runtime.objects import ObjectStore, open_store
 from services.runtime.settings import RuntimeSettings
 
@@ -46,9 +46,10 @@ def backup(
     from services.admin.backup.repository import repository_at
 
     made = _run(
+        lambda settings: f"backups at {place}",
         lambda settings, objects: back_up(
             settings, objects, repository_at(place, settings), actor(), version("dicom-gateway"), keep=keep, check=check
-        )
+        ),
     )
     _print(
         made, as_json, f"backup {made['backup']}: {made['objects']} objects, {made['copied']} of them new", DAMAGED_HERE
@@ -73,9 +74,10 @@ def restore(
     from services.admin.backup.restoring import restore as bring_back
 
     back = _run(
+        lambda settings: f"object store {settings.objects_url}",
         lambda settings, objects: bring_back(
             settings, objects, repository_at(place, settings), actor(), name, keep_objects=keep_objects
-        )
+        ),
     )
     _print(
         back,
@@ -85,7 +87,12 @@ def restore(
     )
 
 
-def _run(work: Callable[[RuntimeSettings, ObjectStore], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+def _run(
+    target: Callable[[RuntimeSettings], str], work: Callable[[RuntimeSettings, ObjectStore], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """``target``: where it writes, which may be full."""
+    from services.admin.backup.repository import PlaceAway
+
     settings = RuntimeSettings.load()
     objects = open_store(settings)
 
@@ -94,6 +101,10 @@ def _run(work: Callable[[RuntimeSettings, ObjectStore], Awaitable[dict[str, Any]
 
     try:
         return asyncio.run(working())
+    except StoreFull as error:
+        raise StoreFull(f"{target(settings)}: {error}; make room there, and begin again") from error
+    except PlaceAway:
+        raise
     except Unavailable as error:
         raise Unavailable(f"{error}. {away(settings)}") from error
 

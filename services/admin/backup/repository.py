@@ -13,14 +13,18 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
-from services.admin.backup.manifest import Manifest, manifest_key
+from services.admin.backup.manifest import Manifest, list_key, manifest_key
 from services.admin.backup.settings import BackupSettings
 from services.admin.errors import NotFound
-from services.runtime.errors import StoreFailed, UsageError
+from services.runtime.errors import StoreFailed, Unavailable, UsageError
 from services.runtime.objects import ObjectStore, open_store
 from services.runtime.settings import RuntimeSettings
 
 CHUNK_BYTES = 1 << 20
+
+
+class PlaceAway(Unavailable):
+    """The place of backups does not answer."""
 
 
 class Repository:
@@ -30,8 +34,14 @@ class Repository:
         self.place, self.objects = place, objects
 
     def names(self) -> list[str]:
-        """The backups, the oldest first. Raises ``StoreFailed``, ``Unavailable``."""
-        return [found.key.removeprefix("backups/").removesuffix(".json") for found in self.objects.list("backups")]
+        """The backups, the oldest first. Raises ``StoreFailed``, ``PlaceAway``."""
+        with self._naming_place():
+            return [found.key.removeprefix("backups/").removesuffix(".json") for found in self.objects.list("backups")]
+
+    def begin(self, name: str) -> None:
+        """Have a list of its objects, still empty: the first that is written. Raises ``StoreFailed``, ``PlaceAway``."""
+        with self._naming_place():
+            self.objects.put_bytes(list_key(name), b"")
 
     def begun(self) -> list[str]:
         """The backups and what is left of those that were broken off. Raises ``StoreFailed``, ``Unavailable``."""
@@ -70,6 +80,19 @@ class Repository:
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 raise self.damaged(backup, key) from error
 
+    @contextmanager
+    def _naming_place(self) -> Iterator[None]:
+        """What goes wrong within the block goes wrong there."""
+        cure = "name a folder that this user may read and write"
+        if self.place.startswith("s3:"):
+            cure = "check bucket, endpoint, keys and what they may do there (GATEWAY_BACKUP_S3_…, else GATEWAY_S3_…)"
+        try:
+            yield
+        except StoreFailed as error:
+            raise StoreFailed(f"backups at {self.place}: {error}; {cure}") from error
+        except Unavailable as error:
+            raise PlaceAway(f"backups at {self.place}: {error}; {cure}") from error
+
     def damaged(self, backup: str, key: str) -> StoreFailed:
         """What to say of a file of a backup that is not as it was written (pure)."""
         return StoreFailed(
@@ -81,8 +104,12 @@ class Repository:
 def repository_at(target: str, settings: RuntimeSettings) -> Repository:
     """The repository that a folder's path or ``s3://bucket/prefix`` names.
 
-    Raises ``UsageError`` for another scheme, and for a folder that lies in the object store or holds it.
+    Raises ``UsageError`` for none, for another scheme, and for a folder that lies in the object store or holds it.
     """
+    if not target.strip():
+        raise UsageError(
+            "the place of backups is empty: name a folder, such as /mnt/backups/gateway, or s3://bucket/prefix"
+        )
     url = target if "://" in target else Path(target).absolute().as_uri()
     own = urlsplit(settings.objects_url)
     if own.scheme == urlsplit(url).scheme == "file":

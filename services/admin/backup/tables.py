@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from psycopg import AsyncCopy, IsolationLevel, sql
 
 from services.admin.backup.connection import QUERIES
-from services.admin.backup.manifest import LEFT_OUT, SCHEMAS, Manifest, SavedSequence, SavedTable, list_key, table_key
+from services.admin.backup.manifest import LEFT_OUT, SCHEMAS, Manifest, SavedSequence, SavedTable, table_key
 from services.admin.backup.repository import CHUNK_BYTES, Repository
 from services.runtime.db import Connection
 from services.runtime.schema import applied
@@ -39,7 +39,7 @@ async def save_tables(connection: Connection, repository: Repository) -> Saved:
     async with connection.transaction():
         at: datetime = (await _rows(connection, "snapshot_time"))[0]["at"]
         name = f"{at:%Y%m%dt%H%M%S.%fz}"
-        await asyncio.to_thread(repository.objects.put_bytes, list_key(name), b"")
+        await asyncio.to_thread(repository.begin, name)
         months: dict[str, list[str]] = defaultdict(list)
         for row in await _rows(connection, "month_partitions"):
             months[row["name"]].append(row["month"])

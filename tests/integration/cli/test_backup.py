@@ -225,7 +225,15 @@ def test_what_nobody_wants_to_happen_is_refused(
     assert refused(other, "restore", str(gateway.home / "none"))[1].count("holds no backup") == 1
     assert "the newest there is" in refused(other, "restore", str(backups), "--backup", "20200101t000000.000000z")[1]
     assert refused(gateway, "backup", str(gateway.home / "objects" / "backups"))[0] == 2
-    assert refused(gateway, "backup", "ftp://somewhere")[0] == 2
+    for nowhere in ("ftp://somewhere", "", " "):
+        status, text = refused(gateway, "backup", nowhere)
+        assert (status, "name a folder" in text, "s3://bucket/prefix" in text) == (2, True, True)
+    assert refused(other, "restore", "")[0] == 2
+    no_folder = gateway.home / "file"
+    no_folder.write_text("")
+    for where, command in ((gateway, "backup"), (other, "restore")):
+        status, text = refused(where, command, str(no_folder))
+        assert (status, f"backups at {no_folder}: " in text, "name a folder" in text) == (1, True, True)
     with psycopg.connect(other.settings["GATEWAY_DATABASE_URL"], application_name="gateway-storage"):
         status, text = refused(other, "restore", str(backups), "--keep-objects")
     assert (status, "a gateway works with this database (gateway-storage): stop it first" in text) == (1, True)
