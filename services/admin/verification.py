@@ -15,7 +15,7 @@ from services.dicom.profile import profile_for
 from services.dicom.settings import DicomSettings
 from services.runtime.bus import Bus
 from services.runtime.db import Database
-from services.runtime.errors import GatewayError, StoreFull
+from services.runtime.errors import GatewayError, StoreFull, Unavailable
 from services.runtime.objects import ObjectStore, open_store
 from services.runtime.objects_local import LocalStore
 from services.runtime.schema import applied, check_schema
@@ -89,7 +89,11 @@ async def _database(settings: RuntimeSettings, place: Callable[[str], str]) -> t
 
 
 async def _answers(database: Database, where: str) -> str:
-    await database.reach()
+    try:
+        await database.reach()
+    except Unavailable as error:
+        cure = "start it, or name another one with GATEWAY_DATABASE_URL"
+        raise Unavailable(f"{where}: {error}; {cure}") from error
     async with database.transaction():
         return f"{where} answers"
 

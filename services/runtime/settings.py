@@ -122,6 +122,27 @@ def _title(text: str) -> str:
     return text.strip()
 
 
+def _address(text: str) -> str:
+    try:
+        urlsplit(text).port  # noqa: B018 - it is read from the text here
+    except ValueError:
+        raise ValueError("it is no URL: write SCHEME://HOST:PORT/PATH, an IPv6 address in brackets") from None
+    return text
+
+
+def _database(text: str) -> str:
+    """A URL or what else PostgreSQL takes for one (libpq's connection strings)."""
+    from psycopg import ProgrammingError  # imported here: it takes a while
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(_address(text))
+    except (ValueError, ProgrammingError):
+        raise ValueError("it is no address of a database: write postgresql://USER@HOST:PORT/DATABASE") from None
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -140,9 +161,11 @@ class RuntimeSettings(Settings):
     http_host: str = "127.0.0.1"
     http_port: Port = 8080
     health_port: Port | None = None  # None: only the process that runs admin serves HTTP at http_host:http_port
-    database_url: str = Field("postgresql://gateway@127.0.0.1:5432/gateway", repr=False)
-    amqp_url: str = Field("amqp://guest:guest@127.0.0.1:5672/", repr=False)
-    objects_url: str = ""
+    database_url: Annotated[str, AfterValidator(_database)] = Field(
+        "postgresql://gateway@127.0.0.1:5432/gateway", repr=False
+    )
+    amqp_url: Address = Field("amqp://guest:guest@127.0.0.1:5672/", repr=False)
+    objects_url: Address = ""
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
     s3_access_key_id: str = Field("", repr=False)

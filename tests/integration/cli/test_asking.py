@@ -442,6 +442,15 @@ def test_migrate_is_done_once(gateway: Gateway) -> None:
 def test_wrong_settings_are_usage_errors(gateway: Gateway) -> None:
     ran = gateway("jobs", "list", GATEWAY_DICOM_PORT="x")
     assert (ran.status, "GATEWAY_DICOM_PORT" in ran.err) == (2, True)
+    for variable, value in (
+        ("GATEWAY_DATABASE_URL", "postgres://[::1"),
+        ("GATEWAY_DATABASE_URL", "nonsense"),
+        ("GATEWAY_OBJECTS_URL", "file://[::1"),
+        ("GATEWAY_AMQP_URL", "amqp://secret@host:port/"),
+    ):
+        for command in (("check",), ("status",)):
+            ran = gateway(*command, **{variable: value})
+            assert (ran.status, f"{variable}: it is no " in ran.err, "secret" in ran.err) == (2, True, False)
     assert gateway("run", "nonsense").status == 2
 
 
@@ -466,6 +475,15 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     states = {finding["name"]: finding["state"] for finding in away.json()}
     assert (away.status, states["broker"], states["database"]) == (3, "not reachable", "ok")
     assert "secret" not in away.out
+    wrong = {"GATEWAY_ADMIN_AUDIT_DAYS": "5", "GATEWAY_INGEST_REPORT_WAIT_SECONDS": "-1"}
+    nobody = {"GATEWAY_DATABASE_URL": "postgresql://gateway:secret@127.0.0.1:1/gateway"}
+    bad = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1", **wrong, **nobody)
+    told = {finding["name"]: (finding["state"], finding["text"]) for finding in bad.json()}
+    assert told["settings"][0] == "failed"
+    assert all(variable in told["settings"][1] for variable in wrong)
+    assert told["database"][0] == "not reachable"
+    assert told["database"][1].startswith("127.0.0.1:1/gateway: ")
+    assert "GATEWAY_DATABASE_URL" in told["database"][1]
     execute(database_url, "drop table runtime.version")
     old = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in old.json()}

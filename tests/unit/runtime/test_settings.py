@@ -144,7 +144,7 @@ def test_a_home_file_that_is_no_object_is_named(home: Path) -> None:
 
 def test_secrets_are_not_shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "AMQP_URL", "S3_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID"):
-        monkeypatch.setenv(f"GATEWAY_{name}", "a-secret-word")
+        monkeypatch.setenv(f"GATEWAY_{name}", "postgresql://u:a-secret-word@host/db")
     assert "a-secret-word" not in repr(RuntimeSettings.load())
 
 
