@@ -38,7 +38,7 @@ def needs(status: Mapping[str, Any], systems: Mapping[str, str], *, disk_low: bo
 
 def _destinations(destinations: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
     for each in destinations:
-        found, link = word(each), f"/stations/{quote(each['title'])}"
+        found, link = word(each), f"/stations/{quote(each['title'], safe='')}"
         if found.word == "failing":
             text = f"{each['title']} cannot be sent to: {each['last_failure']}; {_wait(each['waiting'])}"
             yield Need("bad", text, link, each["last_success_at"])

@@ -210,6 +210,8 @@ class Station(BaseModel):
 
 def build(fields: Mapping[str, Any]) -> Station:
     """A station of these fields. Raises ``UsageError`` that lists every impossible value with its cure."""
+    if str(fields.get("title", "")).strip() in (".", ".."):
+        raise UsageError("AE title of dots only: addresses of the desk and the API cannot name it; choose another")
     known = fields_of(Station, f"station {fields.get('title', '')!s}", fields)
     try:
         return Station.model_validate(known)

@@ -154,7 +154,7 @@ SIGHTS: Final[Mapping[tuple[str, str], Sight]] = {
     ("commitments", "normal"): Sight("/commitments"),
     ("commitments", "empty"): Sight("/commitments", EMPTY, fresh=True),
     ("contact", "normal"): Sight("/notices/NIGHT"),
-    ("contact", "error"): Sight("/notices/new", REFUSED, fill(press("Add"), name="no name!")),
+    ("contact", "error"): Sight("/notices/new/form", REFUSED, fill(press("Add"), name="no name!")),
     ("correct", "normal"): Sight(
         "/patients/correct?uid={study}",
         "#preview tr",

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, Response
 
 from services.admin.web import shown
+from services.admin.web.slashes import encoded
 
 HERE: Final = Path(__file__).parent
 STATIC_FOLDER: Final = HERE / "static"
@@ -21,7 +22,7 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_ENVIRONMENT.filters.update(shown.FILTERS)
+_ENVIRONMENT.filters.update({**shown.FILTERS, "urlencode": encoded})
 
 
 def in_part(request: Request) -> bool:

@@ -73,6 +73,7 @@ from services.admin.web.pages import users as users_page
 from services.admin.web.rendering import STATIC_FOLDER
 from services.admin.web.repeats import Repeats
 from services.admin.web.sent import refuse_unknown_parameters
+from services.admin.web.slashes import EncodedSlashes
 from services.admin.web.unexpected import Unexpected
 
 API: Final = (
@@ -154,6 +155,7 @@ def application() -> FastAPI:
         redoc_url=None,
     )
     app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
+    app.add_middleware(EncodedSlashes)
     app.add_middleware(Unexpected)
     app.add_middleware(Repeats)
     app.add_middleware(Headers)

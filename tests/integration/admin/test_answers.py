@@ -229,9 +229,9 @@ async def test_a_station_that_was_written_past_the_checks_is_shown_and_can_be_re
         "insert into config.station (title, host, port, description, store, query_retrieve, schedule)"
         " values (%s, %s, 104, %s, true, true, %s)", ODD, "no host\x07", HOSTILE, ["never, ever"],
     )  # fmt: skip
-    station = f"/stations/{quote(ODD)}"
+    station = f"/stations/{quote(ODD, safe='')}"
     pages = ("/", "/stations", station, "/stations?q=A", "/patients", "/import", "/remote", "/jobs", "/rules")
-    for page in (*pages, "/stations/new", "/api/v1/stations", "/api/v1/status"):
+    for page in (*pages, "/stations/new/form", "/api/v1/stations", "/api/v1/status"):
         answer = await desk.admin.get(page)
         assert answer.status_code == 200, (page, answer.text)
         assert page.startswith("/api") or "<script>alert" not in answer.text, page
@@ -248,6 +248,31 @@ async def test_a_station_that_was_written_past_the_checks_is_shown_and_can_be_re
     assert (await desk.admin.post(f"{station}/echo", headers=part)).status_code < 500
     removed = await desk.admin.post(f"{station}/remove", data=seen, headers=part)
     assert (removed.status_code, await desk.rows("select from config.station")) == (200, [])
+
+
+async def test_a_station_is_opened_changed_and_removed_whatever_its_title(desk: Desk) -> None:
+    titles = ["A/B", "CT1/..", "A/echo", "A%2FB", "new"]
+    for title in titles:
+        made = await desk.admin.post("/api/v1/stations", json={"title": title, "host": "127.0.0.1", "port": 104})
+        assert made.status_code == 201, made.text
+    listed = (await desk.admin.get("/stations")).text
+    for title in titles:
+        there = f"/stations/{quote(title, safe='')}"
+        assert f'href="{there}"' in listed
+        page = await desk.admin.get(there)
+        assert f"<h1>{title}" in page.text, page.text
+        seen = {"seen": html.unescape(re.findall(r'name="seen" value="([^"]*)"', page.text)[0])}
+        saved = await desk.admin.post(there, data=seen | {"host": "127.0.0.1", "port": "105"})
+        assert (saved.status_code, saved.headers["HX-Redirect"]) == (200, there)
+        shown = await desk.admin.get(f"/api/v1{there}")
+        assert (shown.json()["title"], shown.json()["port"]) == (title, 105)
+        held = await desk.admin.put(f"/api/v1{there}/hold", json={"why": "maintenance"})
+        assert held.status_code == 200, held.text
+        assert (await desk.admin.delete(f"/api/v1{there}/hold")).status_code == 200
+        removed = await desk.admin.delete(f"/api/v1{there}", headers={"If-Match": shown.headers["ETag"]})
+        assert removed.status_code == 204, removed.text
+    refused = await desk.admin.post("/api/v1/stations", json={"title": "..", "host": "127.0.0.1", "port": 104})
+    assert (refused.status_code, "choose another" in refused.text) == (422, True)
 
 
 ODD = "A/B<b>'\"&?#%20"
@@ -277,6 +302,7 @@ async def test_the_audit_is_exported_whole_and_no_cell_is_a_formula(desk: Desk) 
     await desk.rows(
         "insert into audit.entry (actor, action, object) select '=cmd()', 'y', n from generate_series(1, 2500) n"
     )
+    assert (await desk.admin.get("/api/v1/audit/export?action=%00")).status_code == 422
     answer = await desk.admin.get("/audit/export.csv?action=y")
     lines = answer.text.splitlines()
     assert answer.headers["Content-Type"].startswith("text/csv")

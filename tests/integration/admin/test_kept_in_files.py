@@ -26,7 +26,7 @@ async def test_what_is_kept_in_files_is_changed_there(database_url: str, tmp_pat
             await program.post(f"{STATIONS}/import", json=[FIELDS]),
             await program.patch(f"{STATIONS}/WS", json={"port": 105}),
             await program.delete(f"{STATIONS}/WS"),
-            await desk.admin.get("/stations/new"),
+            await desk.admin.get("/stations/new/form"),
             await desk.admin.post("/stations", data={"title": "NEW", "host": "h", "port": "104"}),
             await desk.admin.post("/station-import", files={"file": ("s.yaml", b"[]")}),
             await desk.admin.post("/stations/WS", data={"seen": ""}),
@@ -38,7 +38,7 @@ async def test_what_is_kept_in_files_is_changed_there(database_url: str, tmp_pat
         ]
         assert [(each.status_code, "kept in files" in each.text) for each in refused] == [(403, True)] * len(refused)
         assert [row["title"] for row in await desk.rows("select title from config.station")] == ["WS"]
-        for path, action in (("/stations", "/stations/new"), ("/stations/WS", "/stations/WS/remove"),
+        for path, action in (("/stations", "/stations/new/form"), ("/stations/WS", "/stations/WS/remove"),
                              ("/rules/drafts/next", "/rules/drafts/next/publish")):  # fmt: skip
             shown = (await desk.admin.get(path)).text
             assert "kept in files" in shown

@@ -29,7 +29,7 @@ viewer    GET   /{path}
 viewer    GET   /stations
 viewer    GET   /counts.csv
 viewer    GET   /api/v1/counts
-admin     GET   /stations/new
+admin     GET   /stations/new/form
 viewer    GET   /stations/{title}
 admin     POST  /stations
 admin     POST  /station-import
@@ -225,7 +225,7 @@ admin     GET   /api/v1/audit/export
 admin     GET   /api/v1/settings
 admin     GET   /notices
 admin     POST  /notices
-admin     GET   /notices/new
+admin     GET   /notices/new/form
 admin     GET   /notices/{name}
 admin     POST  /notices/{name}
 admin     POST  /notices/{name}/remove

@@ -14,10 +14,11 @@ from services.admin.web.api.jobs import asked
 from services.admin.web.asking import Operator
 from services.admin.web.desk import OfDesk
 from services.admin.web.sent import Sent
+from services.admin.web.slashes import TITLE
 from services.dicom.dictionary import tag_of
 from services.runtime.errors import UsageError
 
-router: Final = APIRouter(prefix="/stations/{title}", tags=["remote"])
+router: Final = APIRouter(prefix=f"/stations/{TITLE}", tags=["remote"])
 MOST_SHOWN: Final = 1000
 NAMES: Final = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
 

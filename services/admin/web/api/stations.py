@@ -21,6 +21,7 @@ from services.admin.web.kept_in_files import ChangesStations
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import IfMatch, as_seen, tagged
 from services.admin.web.sent import Sent
+from services.admin.web.slashes import TITLE
 from services.admin.when import NEVER, when_of
 
 router: Final = APIRouter(prefix="/stations", tags=["stations"])
@@ -99,13 +100,13 @@ async def import_stations(
     return Imported(**vars(done))
 
 
-@router.get("/{title}")
+@router.get(f"/{TITLE}")
 async def show_station(desk: OfDesk, principal: Viewer, title: str, response: Response) -> Station:
     """One station."""
     return tagged(response, await stations.show(desk.database, title))
 
 
-@router.patch("/{title}")
+@router.patch(f"/{TITLE}")
 async def change_station(
     desk: OfDesk, principal: ChangesStations, title: str, fields: Fields, response: Response, if_match: IfMatch = None
 ) -> Station:
@@ -114,20 +115,20 @@ async def change_station(
     return tagged(response, changed)
 
 
-@router.delete("/{title}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete(f"/{TITLE}", status_code=HTTPStatus.NO_CONTENT)
 async def remove_station(desk: OfDesk, principal: ChangesStations, title: str, if_match: IfMatch = None) -> None:
     """Forget a station that nothing names."""
     await stations.remove(desk.database, principal.actor, title, as_seen(if_match))
 
 
-@router.post("/{title}/echo")
+@router.post(f"/{TITLE}/echo")
 async def echo_station(desk: OfDesk, principal: Operator, title: str) -> Echoed:
     """Ask it for a C-ECHO."""
     done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
     return Echoed(**vars(done))
 
 
-@router.post("/{title}/test")
+@router.post(f"/{TITLE}/test")
 async def test_station(desk: OfDesk, principal: Admin, title: str, wanted: Trial) -> Tried:
     """Try it step by step: name, TCP, C-ECHO, queries, classes, and as wished a sample with its commitment."""
     aet = desk.runtime.settings.aet
@@ -135,7 +136,7 @@ async def test_station(desk: OfDesk, principal: Admin, title: str, wanted: Trial
     return Tried(passed=passed(done), steps=done)
 
 
-@router.get("/{title}/outages")
+@router.get(f"/{TITLE}/outages")
 async def list_outages(
     desk: OfDesk, principal: Viewer, title: str, limit: Limit = 100, cursor: Cursor = None
 ) -> Listed[Outage]:
@@ -145,14 +146,14 @@ async def list_outages(
     return cursors.page_of([Outage(**row) for row in found], limit, lambda row: (row.began_at, ""))
 
 
-@router.put("/{title}/hold")
+@router.put(f"/{TITLE}/hold")
 async def hold_station(desk: OfDesk, principal: Operator, title: str, hold: Hold) -> dict[str, Any]:
     """Have what is sent there wait."""
     until = NEVER if hold.until is None else when_of(hold.until)
     return await holds.hold(desk.database, principal.actor, "station", title, hold.why, until)
 
 
-@router.delete("/{title}/hold")
+@router.delete(f"/{TITLE}/hold")
 async def resume_station(desk: OfDesk, principal: Operator, title: str) -> dict[str, Any]:
     """Let it go."""
     return await holds.resume(desk.database, principal.actor, "station", title)

@@ -10,6 +10,7 @@ from services.admin.title import OwnTitle, build
 from services.admin.web.asking import Admin, Viewer
 from services.admin.web.desk import OfDesk
 from services.admin.web.preconditions import IfMatch, as_seen, tagged
+from services.admin.web.slashes import TITLE
 
 router: Final = APIRouter(prefix="/titles", tags=["titles"])
 Fields = Annotated[dict[str, Any], Body(examples=[{"title": "GATEWAY2", "stations": ["CT1"], "associations": 4}])]
@@ -28,13 +29,13 @@ async def add_title(desk: OfDesk, principal: Admin, fields: Fields, response: Re
     return tagged(response, await titles.add(desk.database, principal.actor, build(fields), profile))
 
 
-@router.get("/{title}")
+@router.get(f"/{TITLE}")
 async def show_title(desk: OfDesk, principal: Viewer, title: str, response: Response) -> OwnTitle:
     """One title."""
     return tagged(response, await titles.show(desk.database, title))
 
 
-@router.patch("/{title}")
+@router.patch(f"/{TITLE}")
 async def change_title(
     desk: OfDesk, principal: Admin, title: str, fields: Fields, response: Response, if_match: IfMatch = None
 ) -> OwnTitle:
@@ -44,7 +45,7 @@ async def change_title(
     return tagged(response, changed)
 
 
-@router.delete("/{title}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete(f"/{TITLE}", status_code=HTTPStatus.NO_CONTENT)
 async def remove_title(desk: OfDesk, principal: Admin, title: str, if_match: IfMatch = None) -> None:
     """Answer to it no longer."""
     await titles.remove(desk.database, principal.actor, title, as_seen(if_match))

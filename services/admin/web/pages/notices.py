@@ -58,7 +58,7 @@ async def show_notices(
     )
 
 
-@router.get("/new")
+@router.get("/new/form")
 async def new_contact(request: Request, desk: OfDesk, principal: Admin) -> Response:
     """The form of a new one."""
     return await _form(request, desk, None)

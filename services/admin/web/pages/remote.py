@@ -16,6 +16,7 @@ from services.admin.titles import list_all as own_titles
 from services.admin.web.asking import Operator
 from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.rendering import message, page
+from services.admin.web.slashes import TITLE
 from services.dicom.dictionary import tag_of
 
 router: Final = APIRouter(prefix="/remote")
@@ -69,7 +70,7 @@ async def choose(
     return page(request, "remote.html", sources=sources, chosen=chosen, fields=FILTER, xeleris=desk.profile.xeleris)
 
 
-@router.post("/{title}/query")
+@router.post(f"/{TITLE}/query")
 async def query(
     request: Request, desk: OfDesk, principal: Operator, title: str, level: Level = "STUDY",
     study: Annotated[str, Query(max_length=64)] = "", series: Annotated[str, Query(max_length=64)] = "",
@@ -93,7 +94,7 @@ async def query(
     )  # fmt: skip
 
 
-@router.post("/{title}/retrieve")
+@router.post(f"/{TITLE}/retrieve")
 async def retrieve(
     request: Request, desk: OfDesk, principal: Operator, title: str, to: Annotated[str, Form(max_length=16)],
     level: Annotated[Level, Form()] = "STUDY", uid: Annotated[Sequence[str], Form()] = (), study: Uid = "",

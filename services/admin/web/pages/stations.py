@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
@@ -21,6 +20,7 @@ from services.admin.web.kept_in_files import ChangesStations, note
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import elsewhere, message, page
+from services.admin.web.slashes import TITLE, segment
 from services.admin.web.station_fields import by_labels, given, groups
 from services.admin.when import NEVER, when_of
 from services.runtime.errors import UsageError
@@ -39,13 +39,13 @@ async def list_stations(request: Request, desk: OfDesk, principal: Viewer, q: st
     return page(request, "stations.html", rows=rows, q=q, in_files=note(desk, "stations"))
 
 
-@router.get("/new")
+@router.get("/new/form")
 async def new_station(request: Request, desk: OfDesk, principal: ChangesStations) -> Response:
     """The form of a new one."""
     return page(request, "station.html", station=None, groups=groups(None), tag="", hold=None, outages=[], in_files="")
 
 
-@router.get("/{title:path}")
+@router.get(f"/{TITLE}")
 async def show_station(request: Request, desk: OfDesk, principal: Viewer, title: str) -> Response:
     """One with its form."""
     station = await stations.show(desk.database, title)
@@ -66,7 +66,7 @@ async def add_station(request: Request, desk: OfDesk, principal: ChangesStations
     return _to(request, added.title, f"{added.title} is known now: Echo asks whether it answers.")
 
 
-@router.post("/{title:path}/remove")
+@router.post(f"/{TITLE}/remove")
 async def remove_station(
     request: Request, desk: OfDesk, principal: ChangesStations, title: str, seen: Annotated[str, Form()]
 ) -> Response:
@@ -75,14 +75,14 @@ async def remove_station(
     return elsewhere(request, "/stations", f"{title} is removed: it may not call any longer.")
 
 
-@router.post("/{title:path}/echo")
+@router.post(f"/{TITLE}/echo")
 async def echo_station(request: Request, desk: OfDesk, principal: Operator, title: str) -> Response:
     """Ask it for a C-ECHO."""
     done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
     return message(request, done.text, bad=not done.ok)
 
 
-@router.post("/{title:path}/test")
+@router.post(f"/{TITLE}/test")
 async def try_station(
     request: Request, desk: OfDesk, principal: Admin, title: str, store: Annotated[bool, Form()] = False
 ) -> Response:
@@ -92,7 +92,7 @@ async def try_station(
     return page(request, "trial.html", steps=done, passed=passed(done), title=title)
 
 
-@router.post("/{title:path}/hold")
+@router.post(f"/{TITLE}/hold")
 async def hold_station(
     request: Request, desk: OfDesk, principal: Operator, title: str, why: Annotated[str, Form()],
     until: Annotated[str, Form()] = "",
@@ -103,14 +103,14 @@ async def hold_station(
     return _to(request, title, f"{title} is held: what is to be sent there waits.")
 
 
-@router.post("/{title:path}/resume")
+@router.post(f"/{TITLE}/resume")
 async def resume_station(request: Request, desk: OfDesk, principal: Operator, title: str) -> Response:
     """Let it go."""
     await holds.resume(desk.database, principal.actor, "station", title)
     return _to(request, title, f"{title} is resumed: what waited goes.")
 
 
-@router.post("/{title:path}")  # the last: a title may have slashes
+@router.post(f"/{TITLE}")
 async def change_station(request: Request, desk: OfDesk, principal: ChangesStations, title: str) -> Response:
     """Change it, unless somebody else has since it was shown."""
     form = await request.form()
@@ -146,4 +146,4 @@ def _fits(station: Station, text: str) -> bool:
 
 
 def _to(request: Request, title: str, text: str) -> Response:
-    return elsewhere(request, f"/stations/{quote(title.strip())}", text)
+    return elsewhere(request, f"/stations/{segment(title.strip())}", text)
