@@ -65,7 +65,7 @@ async def export(
     until: Text = None,
 ) -> Response:
     """All of them, the oldest first, as a file that is sent while it is read. That is audited, with its SHA-256."""
-    return audit_file(desk, principal, _filter(action, actor, object, since, until), format)
+    return await audit_file(desk, principal, _filter(action, actor, object, since, until), format)
 
 
 def _filter(

@@ -50,7 +50,7 @@ async def export(
 ) -> Response:  # fmt: skip
     """All that the filter fits, however many; that it was taken is audited."""
     wanted = _filter(_chosen(actor, action, object, since, until))
-    return audit_file(desk, principal, wanted, form)
+    return await audit_file(desk, principal, wanted, form)
 
 
 def _chosen(actor: str, action: str, what: str, since: str, until: str) -> dict[str, str]:
