@@ -1,5 +1,6 @@
 """The use case *list the live rules*: in their order, each in words, with how often it matched lately and its hold."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 from schemas.rules import Rule, from_stored
 from services.admin import holds
 from services.admin.errors import NotFound
+from services.admin.notices import contacts
 from services.admin.rules import rule_words
 from services.admin.rules.rule_hiding import document_without_names
 from services.admin.rules.rule_hits import Hit, Hits
@@ -52,13 +54,14 @@ async def live_rules(database: Database, hits: Hits, *, hide_names: bool = False
         return LiveRules(None, "", "", None, None, [])
     held = {each["name"]: each for each in await _held(database)}
     document = from_stored(document_without_names(row["document"]) if hide_names else row["document"])
-    rules = [listed(rule, hits.rules.get(rule.name), held.get(rule.name)) for rule in document.rules]
+    silent = {each.name for each in await contacts.list_all(database) if not each.enabled}
+    rules = [listed(rule, hits.rules.get(rule.name), held.get(rule.name), silent) for rule in document.rules]
     told = ("number", "comment", "created_by", "created_at", "copied_from")
     return LiveRules(**{name: row[name] for name in told}, rules=rules)
 
 
-def listed(rule: Rule, hit: Hit | None, hold: dict[str, Any] | None) -> ListedRule:
-    """One of them (pure)."""
+def listed(rule: Rule, hit: Hit | None, hold: dict[str, Any] | None, silent: Collection[str]) -> ListedRule:
+    """One of them; ``silent``: contacts that are disabled (pure)."""
     return ListedRule(
         name=rule.name,
         description=rule.description,
@@ -66,7 +69,7 @@ def listed(rule: Rule, hit: Hit | None, hold: dict[str, Any] | None) -> ListedRu
         when=rule_words.when(rule.when),
         to=[target.to for target in rule.send],
         level=rule.level,
-        how=rule_words.how(rule),
+        how=rule_words.how(rule, silent),
         hits=hit.instances if hit else 0,
         last_hit_at=hit.last_at if hit else None,
         hold=hold,

@@ -1,6 +1,6 @@
 """What a rule does, in words (pure)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from schemas.rules import AllOf, AnyOf, Condition, Node, Rule
@@ -53,12 +53,12 @@ def when(node: Node) -> str:
     return _node(node, outermost=True)
 
 
-def how(rule: Rule) -> list[str]:
-    """What is to be known of a rule beside when and where, where it is not as usual."""
-    return list(_how(rule))
+def how(rule: Rule, silent: Collection[str]) -> list[str]:
+    """What is to be known of a rule beside when and where, where it is not as usual; ``silent``: disabled contacts."""
+    return list(_how(rule, silent))
 
 
-def _how(rule: Rule) -> Iterator[str]:
+def _how(rule: Rule, silent: Collection[str]) -> Iterator[str]:
     yield from _as_whole(rule)
     if rule.priority != "normal":
         yield f"priority {rule.priority}"
@@ -74,7 +74,8 @@ def _how(rule: Rule) -> Iterator[str]:
     if rule.back:
         yield "also to whom it came from"
     if rule.contact:
-        yield f"{rule.contact} is told of failures"
+        told = "is disabled, so it is not told of failures" if rule.contact in silent else "is told of failures"
+        yield f"{rule.contact} {told}"
 
 
 def _as_whole(rule: Rule) -> Iterator[str]:

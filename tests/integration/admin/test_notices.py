@@ -95,6 +95,13 @@ async def test_the_contact_of_a_rule_is_told_besides_others_and_has_to_be_there(
     kept = await desk.admin.delete("/api/v1/contacts/radiology", headers={"If-Match": seen})
     assert (kept.status_code, "live rules (night)" in kept.text) == (409, True), kept.text
     assert "rule night" in (await desk.admin.get("/notices")).text
+    for enabled, words in (
+        (True, "radiology is told of failures"),
+        (False, "radiology is disabled, so it is not told"),
+    ):
+        await desk.rows("update config.contact set enabled = %s where name = 'radiology'", enabled)
+        (night, *_) = (await desk.viewer.get("/api/v1/rules")).json()["rules"]
+        assert any(each.startswith(words) for each in night["how"]), night
     assert "Live rules that name it: night." in (await desk.admin.get("/notices/radiology")).text
     await desk.rows("delete from config.contact where name = 'radiology'")  # as a restored database may have it
     again = await desk.admin.post("/api/v1/rules/sets/1/roll-back", json={"comment": "", "wait": 0})
