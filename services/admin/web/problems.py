@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +15,7 @@ from services.admin.access.sessions import LoginFailed
 from services.admin.errors import NotFound, Refused
 from services.admin.rules.faults import FaultyRules
 from services.admin.rules.rule_tests import FailedTests
-from services.admin.web.asking import NotAllowed, NotLoggedIn
+from services.admin.web.asking import COOKIE, NotAllowed, NotLoggedIn
 from services.admin.web.preconditions import Changed, NoPrecondition
 from services.admin.web.rendering import in_part, message, page
 from services.dicom.outgoing import NoSlot
@@ -114,7 +114,14 @@ def _by_program(request: Request) -> bool:
 
 def _to_login(request: Request) -> Response:
     """To the login page and back again; a part of a page cannot follow, so its browser is told."""
+    ended = "&ended=true" if COOKIE in request.cookies else ""
     if in_part(request):
-        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/login"})
-    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?next={quote(asked)}", HTTPStatus.SEE_OTHER)
+        shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
+        headers = {"HX-Redirect": f"/login?next={quote(_address(shown.path or '/', shown.query))}{ended}"}
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers=headers)
+    path = request.scope.get("raw_path", b"").decode("ascii", "replace") or request.url.path
+    return RedirectResponse(f"/login?next={quote(_address(path, request.url.query))}{ended}", HTTPStatus.SEE_OTHER)
+
+
+def _address(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path

@@ -30,8 +30,14 @@ async def test_who_is_not_logged_in_is_sent_to_the_form_and_back(desk: Desk) -> 
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert (await nobody.get("/jobs")).status_code == 200
-    part = await (await desk.client()).get("/jobs", headers={"HX-Request": "true"})
-    assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/login")
+    await desk.rows("delete from config.session")
+    shown = {"HX-Request": "true", "HX-Current-URL": f"{URL}/stations/A%2FB?x=1", "Origin": URL}
+    part = await nobody.post("/stations/CT1", data={"host": "127.0.0.1"}, headers=shown)
+    back = "/login?next=/stations/A%252FB%3Fx%3D1&ended=true"
+    assert (part.status_code, part.headers["HX-Redirect"]) == (401, back)
+    form = await nobody.get(back)
+    assert "Your session has ended" in form.text
+    assert 'value="/stations/A%2FB?x=1"' in form.text
 
 
 async def test_what_changes_is_told_for_a_while_and_then_to_who_may_still_hear_it(
@@ -43,7 +49,7 @@ async def test_what_changes_is_told_for_a_while_and_then_to_who_may_still_hear_i
     assert heard.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert heard.text.startswith("event: tick\ndata: \n\nevent: tick\n")
     await accounts.remove(desk.database, "cli:tests", "viewer")
-    assert (await desk.viewer.get("/events")).headers["Location"] == "/login?next=/events"
+    assert (await desk.viewer.get("/events")).headers["Location"] == "/login?next=/events&ended=true"
 
 
 async def test_after_logging_in_nobody_is_led_to_another_site(desk: Desk) -> None:

@@ -14,6 +14,10 @@ from services.admin.web.rendering import THEME_COOKIE, page
 
 router: Final = APIRouter()
 YEAR_SECONDS: Final = 31_536_000
+ENDED: Final = (
+    "Your session has ended: log in again, and you come back to the page you were at. What was not saved is to be "
+    "entered again."
+)
 LOGOUT: Final = "/logout"
 PROVIDER_COOKIE: Final = "gateway_provider"
 """Who logged in by a provider has it: it ends the session there, and is brought on the way out only."""
@@ -22,9 +26,9 @@ LONGEST_COOKIE: Final = 3800
 
 
 @router.get("/login")
-async def form(request: Request, desk: OfDesk, next: str = "/") -> Response:
-    """The form."""
-    return login_page(request, desk, next)
+async def form(request: Request, desk: OfDesk, next: str = "/", ended: bool = False) -> Response:
+    """The form; ``ended``: who asks had a session until now."""
+    return login_page(request, desk, next, fault=ENDED if ended else "")
 
 
 @router.post("/login")
