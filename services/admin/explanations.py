@@ -94,7 +94,8 @@ def instance(
 
     ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came, with the retrieve
     ``job`` that had it sent, if one had, ``archived_by`` each station that committed it (R109), ``not_sent`` where
-    rules did not send it though they name the station.
+    rules did not send it though they name the station. ``corrected_by`` and ``corrected_why``: who had it made here,
+    if it is a correction; ``source`` sent what was corrected then.
     """
     remarks = [row["disposition"]] if row["disposition"] not in ("NEW", "REVISION") else []
     return {
@@ -113,6 +114,8 @@ def instance(
             for match in row["matched"] or []
             for title, reason in match.get("not_sent", {}).items()
         ],
+        "corrected_by": row["corrected_by"],
+        "corrected_why": row["corrected_why"],
         "archived": bool(archived),
         "archived_by": [{name: each[name] for name in ("station", "at")} for each in archived],
         "receipts": [
@@ -137,6 +140,7 @@ def delivery(
         "destination": row["destination"],
         "job": row["job"],
         "state": row["state"],
+        "finished_at": row["finished_at"],
         "reason": held(row["held"]) or shut(row["shut"]) or waiting(row["awaited"]) or row["reason"],
         "attempts": [
             {"at": attempt["at"], "status": hexadecimal(attempt["status"]), "reason": attempt["reason"]}

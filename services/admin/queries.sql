@@ -302,12 +302,15 @@ select study_instance_uid from (
 group by study_instance_uid order by max(revision) desc, study_instance_uid
 
 -- name: instances_at
--- One row for each revision: the receipt that holds it, and how the rules took it.
+-- One row for each revision: the receipt that holds it, who asked for it where it is a correction, and how the rules
+-- took it.
 select i.sop_instance_uid as uid, i.study_instance_uid as study, i.revision, i.sha256, r.calling_aet as source,
        r.peer_address, r.received_at, r.status, r.findings, r.flags, r.disposition,
-       coalesce(e.rule_set, r.rule_set) as rule_set, e.matched, e.note
+       coalesce(e.rule_set, r.rule_set) as rule_set, e.matched, e.note, q.requested_by as corrected_by,
+       q.body ->> 'why' as corrected_why
 from storage.identity_view i
 join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
+left join config.request_view q on q.id = case when 'corrected' = any(r.flags) then r.association::uuid end
 left join routing.evaluation_view e on e.received_at = r.received_at and e.object_key = r.object_key
 where i.study_instance_uid = any(%(studies)s)
   and %(uid)s in (i.study_instance_uid, i.series_instance_uid, i.sop_instance_uid)
@@ -333,7 +336,7 @@ order by r.received_at, r.object_key
 -- awaited: the stations whose commitment a delivery that waits still needs. held: what holds it. shut: for whose
 -- schedule it waits. commitment: the newest that was asked for.
 select v.id, v.sop_instance_uid as instance, v.revision, v.sha256, v.destination, v.job, v.state, v.status,
-       concat_ws('; ', 'instead of ' || v.instead_of, nullif(v.reason, '')) as reason,
+       v.finished_at, concat_ws('; ', 'instead of ' || v.instead_of, nullif(v.reason, '')) as reason,
        case when v.state = 'PENDING' and v.awaits is not null then array(
            select title from unnest(v.awaits) as awaited (title) where not exists (
                select from commitment.archived_view a where a.sop_instance_uid = v.sop_instance_uid

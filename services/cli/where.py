@@ -53,16 +53,21 @@ def where(
 def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
     """Each receipt, with its study where one lies in another than ``study``, and below what the IOD check found."""
     elsewhere = ("study",) if {each["study"] for each in instances} - {study} else ()
-    before, after = ("uid", "revision", "source", "received_at"), ("rule_set", "matched", *elsewhere)
+    after = ("rule_set", "matched", *elsewhere)
     print_table(
         ("INSTANCE", "REV", "FROM", "RECEIVED", "RECEIPTS", "STATUS", "FINDINGS", "ARCHIVED BY", "RULE SET", "MATCHED",
          *(name.upper() for name in elsewhere)),
         [
-            (*(i[name] for name in before), len(i["receipts"]), i["status"], len(i["findings"]),
+            (i["uid"], i["revision"], _whence(i), i["received_at"], len(i["receipts"]), i["status"], len(i["findings"]),
              [each["station"] for each in i["archived_by"]], *(i[name] for name in after))
             for i in instances
         ],
     )  # fmt: skip
+    corrected = [
+        (i["uid"], i["revision"], i["corrected_by"], i["corrected_why"]) for i in instances if i["corrected_by"]
+    ]
+    if corrected:
+        print_table(("INSTANCE", "REV", "CORRECTED BY", "WHY"), corrected)
     not_sent = [(i["uid"], i["revision"], *each.values()) for i in instances for each in i["not_sent"]]
     if not_sent:
         print_table(("INSTANCE", "REV", "RULE", "NOT SENT TO", "REASON"), not_sent)
@@ -75,6 +80,11 @@ def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
     remarks = [(i["uid"], i["revision"], explained(finding)) for i in instances for finding in i["findings"]]
     if remarks:
         print_table(("INSTANCE", "REV", "FINDING"), remarks)
+
+
+def _whence(instance: dict[str, Any]) -> str:
+    """Who sent a revision; a correction was sent by nobody."""
+    return "correction" if instance["corrected_by"] else str(instance["source"])
 
 
 def _print_transformations(deliveries: list[dict[str, Any]]) -> None:

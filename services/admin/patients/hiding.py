@@ -14,7 +14,7 @@ HIDDEN: Final = "hidden"
 FIELDS: Final = frozenset(
     {
         "patient_name", "patient_id", "issuer", "birth_date", "referring_physician", "accession", "accession_number",
-        "study_id",
+        "study_id", "corrected_why",
     }
 )  # fmt: skip
 """Of studies; by these nobody may search either who does not see them."""

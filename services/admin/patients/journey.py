@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from services.admin.counted import counted
 from services.admin.patients.commitment_journey import asked_of_others, asked_of_us
 from services.admin.patients.journey_event import Event, Kind, Tone, joined, listed
 from services.dicom.status import name
@@ -45,8 +44,9 @@ def _single(found: Mapping[str, Any]) -> Iterator[Event]:
     for instance in found["instances"]:
         yield from _received(instance)
         yield from _judged(instance)
+    revised = any(delivery["revision"] > 1 for delivery in found["deliveries"])
     for delivery in found["deliveries"]:
-        yield from _sent(delivery)
+        yield from _sent(delivery, f", revision {delivery['revision']}" if revised else "")
     for retrieval in found["retrievals"]:
         yield from _retrieved(retrieval)
     for commitment in found["asked_of_others"]:
@@ -68,14 +68,22 @@ def _received(instance: Mapping[str, Any]) -> Iterator[Event]:
     ]
     for each in receipts:
         again = each["disposition"] == "DUPLICATE"
-        text = f"{'Received again, same content,' if again else 'Received'} from {each['source']}"
-        if instance["revision"] > 1 and not again:
-            text += f" as revision {instance['revision']}"
-        found = instance["findings"]
-        detail = f"answered {_status(instance['status'])}" + (f", {counted(len(found), 'findings')}" if found else "")
-        link = f"/jobs/{each['job']}" if each["job"] else ""
-        tone: Tone = "warn" if found else "good"
+        remarks = listed(instance["findings"])
+        if instance["corrected_by"] and not again:
+            text, detail = _correction(instance), remarks
+        else:
+            text = f"{'Received again, same content,' if again else 'Received'} from {each['source']}"
+            text += f" as revision {instance['revision']}" if instance["revision"] > 1 and not again else ""
+            detail = joined(f"answered {_status(instance['status'])}", remarks)
+        link = f"/jobs/{each['job']}" if each["job"] and not instance["corrected_by"] else ""
+        tone: Tone = "warn" if instance["findings"] else "good"
         yield _event("received", instance["uid"], each["received_at"], text, tone, detail=detail, link=link)
+
+
+def _correction(instance: Mapping[str, Any]) -> str:
+    """Nobody sent it: it was made here."""
+    why = f": {instance['corrected_why']}" if instance["corrected_why"] else ""
+    return f"Corrected by {instance['corrected_by']} as revision {instance['revision']}{why}"
 
 
 def _judged(instance: Mapping[str, Any]) -> Iterator[Event]:
@@ -91,9 +99,10 @@ def _judged(instance: Mapping[str, Any]) -> Iterator[Event]:
         yield _event("not sent", uid, at, text, "warn", detail=f"rule {each['rule']}")
 
 
-def _sent(delivery: Mapping[str, Any]) -> Iterator[Event]:
-    """Each attempt; and what it waits for, or why it is given up."""
-    uid, to, link = delivery["instance"], delivery["destination"], f"/jobs/{delivery['job']}"
+def _sent(delivery: Mapping[str, Any], revision: str) -> Iterator[Event]:
+    """Each attempt; and what it waits for, or why and when it was given up or replaced. ``revision``: which,
+    where there are several."""
+    uid, to, link = delivery["instance"], delivery["destination"] + revision, f"/jobs/{delivery['job']}"
     changed = "Changed by a rule and " if "transformation" in delivery else ""
     attempts, state = delivery["attempts"], delivery["state"]
     for number, each in enumerate(attempts, start=1):
@@ -103,7 +112,8 @@ def _sent(delivery: Mapping[str, Any]) -> Iterator[Event]:
         yield _event("delivery", uid, each["at"], _capital(text), _TONES.get(outcome, ""), detail=detail, link=link)
     if state in _STANDING or not attempts:
         text, tone = f"{_STANDING.get(state, state.lower())} {to}", _TONES.get(state, "")
-        yield _event("delivery", uid, None, _capital(text), tone, detail=delivery["reason"] or "", link=link)
+        at, why = delivery["finished_at"], delivery["reason"] or ""
+        yield _event("delivery", uid, at, _capital(text), tone, detail=why, link=link)
 
 
 def _capital(text: str) -> str:

@@ -19,6 +19,8 @@ ROW: dict[str, Any] = {
     "flags": ["TRANSFER_SYNTAX"],
     "disposition": "HELD",
     "rule_set": 3,
+    "corrected_by": None,
+    "corrected_why": None,
     "matched": [{"rule": "b", "to": ["X"]}, {"rule": "a", "to": ["Y", "Z"], "not_sent": {"Z": "it came from there"}}],
 }
 
@@ -45,6 +47,8 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "rule_set": 3,
         "matched": ["b", "a"],
         "not_sent": [{"rule": "a", "destination": "Z", "reason": "it came from there"}],
+        "corrected_by": None,
+        "corrected_why": None,
         "archived": True,
         "archived_by": [{"station": "ARCHIVE1", "at": AT}],
         "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE", "job": None}],
@@ -66,7 +70,7 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
     row = {
         "id": 7, "instance": "1.2.3", "revision": 2, "sha256": "0" * 64, "destination": "ARCHIVE1", "job": job,
         "state": "UNKNOWN", "reason": "the answer was lost", "awaited": None, "held": None, "shut": None,
-        "transformation": None,
+        "transformation": None, "finished_at": None,
     }  # fmt: skip
     assert delivery(row, attempts, None) == {
         "instance": "1.2.3",
@@ -75,6 +79,7 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
         "destination": "ARCHIVE1",
         "job": job,
         "state": "UNKNOWN",
+        "finished_at": None,
         "reason": "the answer was lost",
         "attempts": [
             {"at": AT, "status": "A700", "reason": "Refused: Out of resources"},
@@ -87,6 +92,7 @@ def test_a_delivery_tells_each_attempt_and_that_an_answer_was_lost() -> None:
 def test_a_delivery_that_awaits_a_commitment_says_of_whom() -> None:
     row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job", "held", "shut", "transformation")) | {
         "state": "PENDING",
+        "finished_at": None,
         "reason": "",
     }
     waiting = delivery(row | {"awaited": ["ARCHIVE1", "ARCHIVE2"]}, [], None)
@@ -96,7 +102,7 @@ def test_a_delivery_that_awaits_a_commitment_says_of_whom() -> None:
 
 def test_a_delivery_tells_what_was_sent_instead_of_what_is_stored() -> None:
     row = dict.fromkeys(("instance", "revision", "sha256", "destination", "job", "awaited", "held", "shut")) | {
-        "state": "PENDING", "reason": "", "transformation": "7" * 64, "sent": None,
+        "state": "PENDING", "finished_at": None, "reason": "", "transformation": "7" * 64, "sent": None,
         "steps": [{"do": "set"}, {"do": "new_uids"}, {"do": "set"}],
     }  # fmt: skip
     assert delivery(row, [], None)["transformation"] == {"number": "7" * 64, "steps": ["set", "new_uids"]}
