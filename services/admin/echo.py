@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.admin import stations
+from services.admin.changes import audit
 from services.admin.station import Station
 from services.dicom.commands import C_ECHO
 from services.dicom.contexts import UNCOMPRESSED, VERIFICATION
@@ -53,6 +54,15 @@ async def echo(database: Database, profile: Profile, calling_aet: str, title: st
     wanted = Wanted(station.title, holder("echo"), station.associations, profile.outgoing)
     async with slot(database, wanted, wait_seconds=SLOT_SECONDS):
         return await asyncio.to_thread(_ask, station, profile, calling_aet)
+
+
+async def by_hand(database: Database, actor: str, profile: Profile, calling_aet: str, title: str) -> Echo:
+    """``echo`` for a person: what came of it is kept in the audit, and is what is known of the station until something
+    newer is."""
+    done = await echo(database, profile, calling_aet, title)
+    told = {"ok": done.ok, "text": done.text}
+    await database.retry(lambda conn: audit(conn, actor, "station.echo", done.title, None, told))
+    return done
 
 
 def _ask(station: Station, profile: Profile, calling_aet: str) -> Echo:

@@ -23,7 +23,7 @@ def word(destination: Mapping[str, Any], now: datetime | None = None) -> Word:
     all_wait = held + shut == destination["waiting"] - destination["sending"]
     if held and all_wait:
         return Word("held", "warn")
-    if destination["circuit"] != "CLOSED":
+    if destination["circuit"] != "CLOSED" or destination["unanswered"]:
         return Word("failing", "bad")
     oldest = destination["oldest_waiting_at"]
     if oldest is not None and (now or datetime.now(UTC)) - oldest > SLOW_AFTER and not held and not shut:

@@ -194,7 +194,7 @@ def echo(title: option.Title, as_json: Json = False) -> None:
 
     settings = RuntimeSettings.load()
     profile = profile_of(settings.profile, DicomSettings.load())
-    outcome = with_database(lambda database: echoing.echo(database, profile, settings.aet, title))
+    outcome = with_database(lambda database: echoing.by_hand(database, actor(), profile, settings.aet, title))
     if as_json:
         print_json(asdict(outcome))
     else:

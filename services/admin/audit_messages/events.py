@@ -99,6 +99,7 @@ EVENTS: Final[dict[str, Event | None]] = {
     "audit.delete": Event(SECURITY_ALERT, "E", SECURITY_CONFIGURATION),
     "station": _NETWORK,
     "station.test": None,
+    "station.echo": None,
     "title": _NETWORK,
     "user": _USERS,
     "user.set-role": Event(SECURITY_ALERT, "E", SECURITY_ROLES_CHANGED),

@@ -29,3 +29,19 @@ async def test_each_outage_is_told_with_its_end_and_reason(desk: Desk) -> None:
     assert [each["began_at"] for each in (*listed["items"], *after["items"])] == [newest["began_at"], first["began_at"]]
     assert after["next"] is None
     assert (await desk.viewer.get("/api/v1/stations/NOBODY/outages")).status_code == 404
+
+
+async def test_an_echo_in_vain_is_what_is_known_until_the_station_takes_something(desk: Desk) -> None:
+    assert (await desk.admin.post("/api/v1/stations", json=STATION)).is_success
+    assert "failing" not in (await desk.viewer.get("/stations")).text
+    assert not (await desk.operator.post("/api/v1/stations/ARCHIVE/echo")).json()["ok"]
+    assert "failing" in (await desk.viewer.get("/stations")).text
+    assert (
+        "ARCHIVE cannot be sent to: ARCHIVE (127.0.0.1:104): refused the connection"
+        in (await desk.viewer.get("/")).text
+    )
+    await desk.rows(
+        "insert into routing.destination as d (title, last_success_at) values ('ARCHIVE', now()) "
+        "on conflict (title) do update set last_success_at = now()"
+    )
+    assert "failing" not in (await desk.viewer.get("/stations")).text

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from services.admin import holds, outages, station_import, stations
 from services.admin.commissioning.step import Step, passed
 from services.admin.commissioning.trial import trial
-from services.admin.echo import echo
+from services.admin.echo import by_hand
 from services.admin.station import Station, build
 from services.admin.web import cursors
 from services.admin.web.asking import Admin, Operator, Viewer
@@ -124,7 +124,7 @@ async def remove_station(desk: OfDesk, principal: ChangesStations, title: str, i
 @router.post(f"/{TITLE}/echo")
 async def echo_station(desk: OfDesk, principal: Operator, title: str) -> Echoed:
     """Ask it for a C-ECHO."""
-    done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
+    done = await by_hand(desk.database, principal.actor, desk.profile, desk.runtime.settings.aet, title)
     return Echoed(**vars(done))
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from services.admin import holds, outages, overview, stations
 from services.admin.commissioning.step import passed
 from services.admin.commissioning.trial import trial
-from services.admin.echo import echo
+from services.admin.echo import by_hand
 from services.admin.errors import Refused
 from services.admin.reachability import word
 from services.admin.station import Station, build
@@ -78,7 +78,7 @@ async def remove_station(
 @router.post(f"/{TITLE}/echo")
 async def echo_station(request: Request, desk: OfDesk, principal: Operator, title: str) -> Response:
     """Ask it for a C-ECHO."""
-    done = await echo(desk.database, desk.profile, desk.runtime.settings.aet, title)
+    done = await by_hand(desk.database, principal.actor, desk.profile, desk.runtime.settings.aet, title)
     return message(request, done.text, bad=not done.ok)
 
 
