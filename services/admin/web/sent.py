@@ -1,13 +1,21 @@
-"""What programs send: a field or parameter that there is not is refused, because to leave it out may do a great deal
-more than was meant."""
+"""What programs and browsers send. A field or parameter that there is not is refused, because to leave it out may do a
+great deal more than was meant; so is a text that no database keeps and no answer can quote."""
 
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, ConfigDict
+from starlette.datastructures import ImmutableMultiDict
 
 from services.runtime.errors import UsageError
+
+UNKEPT: Final = re.compile("[\x00\ud800-\udfff]")
+"""NUL, which PostgreSQL has in no text, and halves of characters (surrogates), which UTF-8 has not."""
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = re.compile(r"application/(.+\+)?json")
 
 
 class Sent(BaseModel):
@@ -23,6 +31,40 @@ async def refuse_unknown_parameters(request: Request) -> None:
     if unknown := sorted(set(request.query_params) - known):
         there = f"there are {', '.join(sorted(known))}" if known else "there are none here"
         raise UsageError(f"there is no parameter {', '.join(unknown)[:200]!r}; {there}")
+
+
+async def refuse_unkept_texts(request: Request) -> None:
+    """A dependency of every route. Raises ``UsageError`` that names the field whose text has such a character."""
+    for where, sent in (("path", request.path_params), ("query", request.query_params), ("body", await _body(request))):
+        for place, text in _texts(where, sent):
+            if unkept := UNKEPT.search(text):
+                code, told = f"U+{ord(unkept[0]):04X}", place.encode("ascii", "backslashreplace").decode()
+                raise UsageError(f"{told[:200]}: the character {code} can be in no text here; leave it out")
+
+
+async def _body(request: Request) -> Any:
+    """What the route reads as fields; what it reads by itself as bytes is left to it."""
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    fields = request.scope["route"].body_field is not None
+    if kind == FORM or (fields and kind == "multipart/form-data"):
+        return await request.form()
+    return await request.json() if fields and JSON.fullmatch(kind) and await request.body() else None
+
+
+def _texts(place: str, sent: Any) -> Iterator[tuple[str, str]]:
+    """Texts with their places; names of fields too."""
+    if isinstance(sent, str):
+        yield place, sent
+    elif isinstance(sent, ImmutableMultiDict):
+        for name, each in sent.multi_items():
+            yield from _texts(place, {name: each})
+    elif isinstance(sent, Mapping):
+        for name, each in sent.items():
+            yield f"{place}.{name}", name
+            yield from _texts(f"{place}.{name}", each)
+    elif isinstance(sent, list):
+        for number, each in enumerate(sent):
+            yield from _texts(f"{place}.{number}", each)
 
 
 def _parameters(dependant: Dependant) -> set[str]:

@@ -72,7 +72,7 @@ from services.admin.web.pages import stations as stations_page
 from services.admin.web.pages import users as users_page
 from services.admin.web.rendering import STATIC_FOLDER
 from services.admin.web.repeats import Repeats
-from services.admin.web.sent import refuse_unknown_parameters
+from services.admin.web.sent import refuse_unkept_texts, refuse_unknown_parameters
 from services.admin.web.slashes import EncodedSlashes
 from services.admin.web.unexpected import Unexpected
 
@@ -153,6 +153,7 @@ def application() -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(refuse_unkept_texts)],
     )
     app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
     app.add_middleware(EncodedSlashes)

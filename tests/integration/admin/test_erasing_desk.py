@@ -36,6 +36,15 @@ async def test_an_admin_types_the_id_and_a_program_asks_once(desk: Desk) -> None
 
     program = await desk.program()
     wanted = {"patient_id": "ZK4711", "why": WHY, "force": True}
+    for said in ("a\\u0000", "a\\ud800"):
+        sent = json.dumps(wanted).replace(WHY, said).encode()
+        unkept = await program.post("/api/v1/erasures", content=sent, headers={"Content-Type": "application/json"})
+        assert (unkept.status_code, "body.why: the character U+" in unkept.json()["detail"]) == (422, True)
+    unkept = await program.get("/api/v1/erasures", params={"patient_id": "a\0"})
+    assert (unkept.status_code, "query.patient_id: the character U+0000" in unkept.json()["detail"]) == (422, True)
+    unkept = await desk.admin.post(f"{page}/erase", data={"typed": "ZK4711", "why": "a\0"})
+    assert (unkept.status_code, "body.why: the character U+0000" in unkept.text) == (422, True)
+    assert (await desk.admin.get("/patients/studies/1.2%00/erase")).status_code == 422
     several = await program.post("/api/v1/erasures", json=wanted)
     assert (several.status_code, "'', 'HOSP'" in several.json()["detail"]) == (422, True)
     nobody = await program.post("/api/v1/erasures", json=wanted | {"issuer": "ELSEWHERE"})
