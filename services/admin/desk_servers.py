@@ -1,7 +1,7 @@
 """Do the servers that the desk relies on take us: mail, webhooks, OpenID provider, syslog? Nobody is sent anything."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from services.admin.access.oidc.settings import OidcSettings
 from services.admin.audit_messages.settings import SyslogSettings
@@ -13,6 +13,7 @@ from services.admin.notices.kinds import plain
 from services.admin.notices.settings import NoticeSettings
 from services.admin.verification_finding import Finding, found
 from services.runtime.errors import Unavailable, UsageError
+from services.runtime.settings import RuntimeSettings
 
 
 async def verify_desk_servers(contacts: Sequence[Contact]) -> list[Finding]:
@@ -20,9 +21,24 @@ async def verify_desk_servers(contacts: Sequence[Contact]) -> list[Finding]:
     told = [contact for contact in contacts if contact.enabled]
     webhooks = (found(f"webhook {each.name}", _webhook(each.name, each.webhook)) for each in told if each.webhook)
     mailed = [each.name for each in told if each.mails]
-    return await asyncio.gather(
+    tried = await asyncio.gather(
         found("mail", _mail(mailed)), *webhooks, found("provider", _provider()), found("syslog", _syslog())
     )
+    return [*tried, *(_links() if told else ())]
+
+
+def _links() -> Iterator[Finding]:
+    """Where the links of notices lead; nothing if the settings are wrong, which is found for mail."""
+    try:
+        address, settings = NoticeSettings.load().desk_url, RuntimeSettings.load()
+    except UsageError:
+        return
+    if address:
+        yield Finding("links", "ok", f"of notices lead to {address}")
+    else:
+        here = f"http://{settings.http_host}:{settings.http_port}"
+        cure = "set GATEWAY_NOTICES_DESK_URL to the address by which people open the desk"
+        yield Finding("links", "warning", f"of notices lead to {here}: {cure}")
 
 
 async def _mail(contacts: Sequence[str]) -> str:

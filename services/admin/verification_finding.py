@@ -6,7 +6,7 @@ from typing import Literal
 
 from services.runtime.errors import GatewayError, Unavailable
 
-State = Literal["ok", "failed", "not reachable"]
+State = Literal["ok", "warning", "failed", "not reachable"]
 
 
 @dataclass(frozen=True)

@@ -512,6 +512,7 @@ async def test_check_tries_the_servers_of_the_desk(process: Gateway, amqp_url: s
             "GATEWAY_ADMIN_OIDC_ADMIN_GROUPS": "it",
             "GATEWAY_ADMIN_SYSLOG_HOST": "127.0.0.1", "GATEWAY_ADMIN_SYSLOG_PORT": str(syslog.port),
             "GATEWAY_ADMIN_SYSLOG_CA_FILE": str(tmp_path / "ca.pem"),
+            "GATEWAY_NOTICES_DESK_URL": "https://gateway.example.org",
         }  # fmt: skip
         with webhook() as there:
             told = ("--webhook", there.url, "--mail", "it@example.org", "--everything-else")
@@ -526,6 +527,7 @@ async def test_check_tries_the_servers_of_the_desk(process: Gateway, amqp_url: s
                 "GATEWAY_NOTICES_SMTP_PASSWORD": "secret-9",
                 "GATEWAY_ADMIN_OIDC_ISSUER": f"{provider.issuer}/realms/other",
                 "GATEWAY_ADMIN_SYSLOG_CA_FILE": "",
+                "GATEWAY_NOTICES_DESK_URL": "",
             }
         )
         assert status == 1
@@ -533,6 +535,7 @@ async def test_check_tries_the_servers_of_the_desk(process: Gateway, amqp_url: s
             ("mail", "failed", f"127.0.0.1:{post.port}", "(535)", "GATEWAY_NOTICES_SMTP_USER"),
             ("webhook it", "not reachable", f"http://127.0.0.1:{there.port} cannot be reached", "notices set it"),
             ("provider", "not reachable", f"GATEWAY_ADMIN_OIDC_ISSUER {provider.issuer}/realms/other", "404"),
+            ("links", "warning", "lead to http://127.0.0.1:", "set GATEWAY_NOTICES_DESK_URL"),
             ("syslog", "not reachable", f"…_PORT {syslog.port}", "certificate verify failed", "_CA_FILE"),
         ):
             assert bad[name][0] == state, bad[name]
