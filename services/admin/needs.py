@@ -40,7 +40,8 @@ def _destinations(destinations: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
     for each in destinations:
         found, link = word(each), f"/stations/{quote(each['title'], safe='')}"
         if found.word == "failing":
-            text = f"{each['title']} cannot be sent to: {each['last_failure']}; {_wait(each['waiting'])}"
+            waiting = f"; {_wait(each['waiting'])}" if each["waiting"] else ""
+            text = f"{each['title']} cannot be sent to: {each['last_failure']}{waiting}"
             yield Need("bad", text, link, each["last_success_at"])
         elif found.word == "slow":
             yield Need("warn", f"{each['title']} is slow: {_wait(each['waiting'])}", link, each["oldest_waiting_at"])

@@ -33,7 +33,7 @@ def connected(
             sock = secure(sock)
     except OSError as error:
         sock.close()
-        raise ConnectFailed(f"{title} at {host}:{port}: {error}") from error
+        raise ConnectFailed(f"{title} at {host}:{port}: {error.strerror or error}") from error
     return sock
 
 

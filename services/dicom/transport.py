@@ -101,7 +101,7 @@ class Transport:
         except _WOULD_BLOCK:
             return False
         except OSError as error:
-            raise self._ended(f"connection lost: {error}") from error
+            raise self._ended(f"connection lost: {error.strerror or error}") from error
         if not count:
             raise self._ended("connection closed by the peer")
         self.end += count

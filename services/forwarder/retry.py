@@ -31,9 +31,9 @@ def why_ended(policy: Policy, waited: timedelta, attempts: int, failing: Failing
     if failing is not None and failing not in policy.retried:
         return f"not tried again when {failing}"
     if policy.attempts is not None and attempts >= policy.attempts:
-        return f"given up after {policy.attempts} attempts"
+        return f"given up after {policy.attempts} {'attempt' if policy.attempts == 1 else 'attempts'}"
     if waited >= timedelta(hours=policy.retry_hours):
-        return f"given up after {policy.retry_hours} hours"
+        return f"given up after {policy.retry_hours} {'hour' if policy.retry_hours == 1 else 'hours'}"
     return ""
 
 

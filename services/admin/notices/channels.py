@@ -103,7 +103,8 @@ def _mail_fault(settings: NoticeSettings, error: Exception) -> str:
         return f"{server} refuses the sender {settings.smtp_from} ({error.smtp_code}); check GATEWAY_NOTICES_SMTP_FROM"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{server} answers {error.smtp_code} {plain(_text(error.smtp_error))}"
-    return f"{server}: {plain(error) or type(error).__name__}"
+    words = error.strerror if isinstance(error, OSError) else None
+    return f"{server}: {plain(words or error) or type(error).__name__}"
 
 
 def _text(answer: bytes | str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from services.admin.counted import counted
 from services.admin.web.shown import ago
 
 
@@ -19,7 +20,7 @@ def _lines(published: Mapping[str, Any]) -> Iterator[str]:
     copied = f", a copy of {published['copied_from']}" if published.get("copied_from") else ""
     yield f"Rule set {number} is live{copied}."
     if taken["by"]:
-        yield f"Taken by {', '.join(row['process'] for row in taken['by'])} after {taken['seconds']} s."
+        yield f"Taken by {counted(len(taken['by']), 'receiving processes')} after {taken['seconds']} s."
     for row in taken["behind"]:
         yield f"{row['process']} still receives under rule set {row['rule_set']}."
     for row in taken["silent"]:

@@ -240,7 +240,7 @@ async def test_after_the_retry_hours_a_delivery_has_failed(recorder: Recorder, l
             ledger.execute("update routing.delivery set waiting_since = now() - interval '61 minutes'")
             await running.clocks.give_up()
             await ledger.until_states({"FAILED": 1})
-    assert ledger.deliveries()[0]["reason"].startswith("given up after 1 hours: ")
+    assert ledger.deliveries()[0]["reason"].startswith("given up after 1 hour: ")
     assert ledger.jobs()[0]["state"] == "FAILED"
 
 

@@ -52,6 +52,7 @@ EAGER = frozenset({Failing.UNREACHABLE})
         (Policy(hold=False, retry_hours=72), 100, 1, Failing.BROKEN_OFF, "given up after 72 hours"),
         (Policy(hold=False, retry_hours=72, attempts=3), 0, 2, None, ""),
         (Policy(hold=False, retry_hours=72, attempts=3), 0, 3, None, "given up after 3 attempts"),
+        (Policy(hold=False, retry_hours=72, attempts=1), 0, 1, None, "given up after 1 attempt"),
         (Policy(hold=False, retry_hours=72, retried=EAGER), 0, 1, Failing.UNREACHABLE, ""),
         (Policy(hold=False, retry_hours=72, retried=EAGER), 0, 1, None, ""),
         (Policy(hold=False, retry_hours=72, retried=EAGER), 0, 1, Failing.REJECTED, "not tried again when rejected"),
