@@ -323,7 +323,7 @@ async def test_a_setting_that_is_secret_is_never_shown(desk: Desk, monkeypatch: 
         assert "hidden-one" not in answer.text
         assert password not in answer.text
         assert "guest:guest" not in answer.text
-        assert "GATEWAY_INGEST_LIMIT" in answer.text
+        assert "GATEWAY_INGEST_LIMIT" in answer.text.replace("<wbr>", "")
     told = {each["variable"]: each for each in document.json()}
     assert told["GATEWAY_AET"] == {"variable": "GATEWAY_AET", "value": "DESK", "source": "home"}
     for name in ("GATEWAY_NOTICES_SMTP_PASSWORD", "GATEWAY_OTHER_PASSWORD"):

@@ -78,7 +78,32 @@ document.addEventListener("keydown", (event) => {
 // What is told in passing goes away by itself; what went wrong stays. An action that leads to another page is told there.
 (() => {
   const LEAVES_MILLISECONDS = 8000;
+  let pressed = null;
+  document.addEventListener("click", (event) => { pressed = event.target.closest("button:not([data-dismiss])") ?? pressed; }, true);
+  // A message never covers the button that was pressed: it is above then.
+  const aside = () => {
+    const messages = document.getElementById("messages");
+    messages.classList.remove("above");
+    if (!pressed?.isConnected || !messages.firstElementChild) return;
+    const told = messages.getBoundingClientRect(), button = pressed.getBoundingClientRect();
+    messages.classList.toggle("above", told.top < button.bottom && told.bottom > button.top && told.left < button.right && told.right > button.left);
+  };
+  // Fields that a refusal names by their labels are marked until they are sent again.
+  const mark = (form, text) => {
+    for (const label of form.querySelectorAll("label[for]")) {
+      const wrong = text.includes(`: ${label.textContent.trim()} `) || text.includes(`(${label.textContent.trim()})`);
+      if (wrong) document.getElementById(label.htmlFor).setAttribute("aria-invalid", "true");
+    }
+    form.querySelector("[aria-invalid]")?.focus();
+  };
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.matches("form")) for (const field of event.detail.elt.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  });
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.elt.matches("form")) mark(event.detail.elt, event.detail.xhr.responseText);
+  });
   const pass = () => {
+    aside();
     for (const told of document.querySelectorAll("#messages .message:not(.bad):not([data-seen])")) {
       told.dataset.seen = "";
       setTimeout(() => told.remove(), LEAVES_MILLISECONDS);
