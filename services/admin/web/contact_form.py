@@ -1,8 +1,16 @@
 """What the form of a contact says (pure)."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from starlette.datastructures import FormData
+
+LABELS: Final[Mapping[str, str]] = {
+    "name": "Name", "mail": "Mail addresses", "mails": "Mail addresses", "webhook": "Webhook", "station": "Stations",
+    "stations": "Stations", "rule": "Rules", "rules": "Rules", "kinds": "Kinds",
+    "digest-minutes": "Collect for minutes", "quiet": "Quiet hours", "urgent": "Sent in quiet hours, too",
+}  # fmt: skip
+"""By the option of the command line, or the field of a contact."""
 
 
 def given(form: FormData, *, known: bool) -> dict[str, Any]:

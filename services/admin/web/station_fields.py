@@ -1,6 +1,5 @@
 """The fields of a station as the form groups and explains them (pure)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, get_origin
@@ -81,6 +80,10 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 }
 
 
+LABELS: Final = {name.replace("_", "-"): label for fields in GROUPS.values() for name, (label, _) in fields.items()}
+"""By the option of the command line."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One line of the form."""
@@ -127,12 +130,6 @@ def given(form: Mapping[str, Any], *, known: bool) -> dict[str, Any]:
             text = str(form.get(field.name, "")).strip()
             fields[field.name] = _read(field, text)
     return {name: value for name, value in fields.items() if value is not None or name not in NEEDED}
-
-
-def by_labels(text: str) -> str:
-    """A refusal in which the option of the command line that it is about is the label of its field."""
-    labels = {name.replace("_", "-"): label for fields in GROUPS.values() for name, (label, _) in fields.items()}
-    return re.sub(r"(?<=: )--(?:no-)?([a-z0-9-]+)", lambda found: labels.get(found[1], found[0]), text)
 
 
 def _read(field: Field, text: str) -> Any:

@@ -359,6 +359,11 @@ async def test_contacts_and_what_was_sent_are_on_a_page_of_their_own(desk: Desk)
     assert saved.headers["HX-Redirect"] == "/notices"
     late = await desk.admin.post("/notices/it", data=form | {"seen": tag}, headers={"HX-Request": "true"})
     assert late.status_code == 412
+    for wrong, named in (
+        ({"mails": "nobody"}, "Mail addresses &#39;nobody&#39;: write"), ({"stations": "GONE"}, "Stations GONE: no"),
+    ):  # fmt: skip
+        refused = await desk.admin.post("/notices", data=form | {"name": "b"} | wrong, headers={"HX-Request": "true"})
+        assert (f"contact b: {named}" in refused.text, "--" in refused.text) == (True, False), refused.text
     job = await failed_job(desk, destination="<script>alert(1)</script>")
     await looked(desk, sender())
     page = (await desk.admin.get("/notices?state=WAITING&kind=job-failed")).text

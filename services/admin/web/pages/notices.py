@@ -16,8 +16,9 @@ from services.admin.notices.notifying import sender_of
 from services.admin.notices.trial import send_test
 from services.admin.web import cursors
 from services.admin.web.asking import Admin
-from services.admin.web.contact_form import given
+from services.admin.web.contact_form import LABELS, given
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.labelled import labelled
 from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import message, page
 from services.admin.web.told import Once
@@ -73,17 +74,19 @@ async def show_contact(request: Request, desk: OfDesk, principal: Admin, name: s
 @router.post("")
 async def add_contact(request: Request, desk: OfDesk, principal: Admin) -> Response:
     """Have somebody told from now on."""
-    contact = build(given(await request.form(), known=False))
-    return await _kept(request, desk, await contacts.add(desk.database, principal.actor, contact))
+    form = await request.form()
+    with labelled(LABELS):
+        kept = await contacts.add(desk.database, principal.actor, build(given(form, known=False)))
+    return await _kept(request, desk, kept)
 
 
 @router.post("/{name}")
 async def change_contact(request: Request, desk: OfDesk, principal: Admin, name: str) -> Response:
     """Change it, unless somebody else has since it was shown."""
     form = await request.form()
-    kept = await contacts.set_fields(
-        desk.database, principal.actor, name, given(form, known=True), as_seen(str(form.get("seen", "")))
-    )
+    fields, seen = given(form, known=True), as_seen(str(form.get("seen", "")))
+    with labelled(LABELS):
+        kept = await contacts.set_fields(desk.database, principal.actor, name, fields, seen)
     return await _kept(request, desk, kept)
 
 

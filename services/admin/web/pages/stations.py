@@ -1,7 +1,6 @@
 """Stations: the list, and one with its form."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request
@@ -11,19 +10,18 @@ from services.admin import holds, outages, overview, stations
 from services.admin.commissioning.step import passed
 from services.admin.commissioning.trial import trial
 from services.admin.echo import by_hand
-from services.admin.errors import Refused
 from services.admin.reachability import word
 from services.admin.station import Station, build
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.kept_in_files import ChangesStations, note
+from services.admin.web.labelled import labelled
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import elsewhere, message, page
 from services.admin.web.slashes import TITLE, segment
-from services.admin.web.station_fields import by_labels, given, groups
+from services.admin.web.station_fields import LABELS, given, groups
 from services.admin.when import NEVER, when_of
-from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/stations")
 SHOWN_OUTAGES: Final = 50
@@ -61,7 +59,7 @@ async def show_station(request: Request, desk: OfDesk, principal: Viewer, title:
 async def add_station(request: Request, desk: OfDesk, principal: ChangesStations) -> Response:
     """Define one."""
     fields = given(await request.form(), known=False)
-    with _by_labels():
+    with labelled(LABELS):
         added = await stations.add(desk.database, principal.actor, build(fields))
     return _to(request, added.title, f"{added.title} is known now: Echo asks whether it answers.")
 
@@ -115,7 +113,7 @@ async def change_station(request: Request, desk: OfDesk, principal: ChangesStati
     """Change it, unless somebody else has since it was shown."""
     form = await request.form()
     fields, seen = given(form, known=True), as_seen(str(form.get("seen", "")))
-    with _by_labels():
+    with labelled(LABELS):
         await stations.set_fields(desk.database, principal.actor, title, fields, seen)
     return _to(request, title, f"{title} is saved.")
 
@@ -130,15 +128,6 @@ def _row(station: Station, destinations: Mapping[str, Mapping[str, Any]]) -> dic
     if destination is None:
         return {"station": station} | NOT_SENT_TO | ({} if station.enabled else {"word": "disabled"})
     return {"station": station, **destination, **word(destination)._asdict()}
-
-
-@contextmanager
-def _by_labels() -> Iterator[None]:
-    """Refusals name the fields as the form does."""
-    try:
-        yield
-    except (UsageError, Refused) as error:
-        raise type(error)(by_labels(str(error))) from None
 
 
 def _fits(station: Station, text: str) -> bool:
