@@ -91,6 +91,10 @@ def _print_tally(tally: dict[str, Any]) -> None:
         if row["cannot_be_sent"]:
             failing = counted(row["cannot_be_sent"], "instance")
             typer.echo(f"fails at once: {failing} by {row['rule']} to {row['to']}: {UNSENDABLE}")
+        if row["schedule"]:
+            typer.echo(f"only {' or '.join(row['schedule'])}: {row['rule']} to {row['to']} waits until then")
+        if row["changes"]:
+            typer.echo(f"changed: by {row['rule']} to {row['to']}: {'; '.join(row['changes'])}")
     if lost:
         typer.echo("no longer sent:")
         columns = ("LIVE RULE", "TO", "INSTANCES", "STUDIES", "SIZE")

@@ -14,7 +14,7 @@ from typing import Any, Final
 from psycopg.rows import args_row
 
 from schemas.rules import RuleDocument, from_stored
-from services.admin.rules import rule_sets
+from services.admin.rules import rule_sets, rule_words
 from services.admin.rules.by_class import with_stations
 from services.admin.rules.dry_run_outcomes import Outcome, Outcomes, Received, Send
 from services.admin.rules.dry_run_report import StudyNumbers, Tally
@@ -64,11 +64,15 @@ async def dry_run(
     looking = Looking(outcomes, Objects(open_objects, most_objects))
     started = time.monotonic()
     await _look_through(database, looking, window, progress)
+    document = looking.document(list(_sends(draft, by_class)), list(_sends(live, by_class)))
+    how = _how(draft)
+    for sending in (*document["rules"], *document["from_objects"]["rules"]):
+        sending |= how.get((sending["rule"], sending["to"]), {"schedule": [], "changes": []})
     return {
         **window,
         "compared_with": None if row is None else row["number"],
         "seconds": round(time.monotonic() - started, 3),
-        **looking.document(list(_sends(draft, by_class)), list(_sends(live, by_class))),
+        **document,
     }
 
 
@@ -76,6 +80,18 @@ def _sends(document: RuleDocument, by_class: ByClass) -> Iterator[Send]:
     yield from ((rule.name, target.to) for rule in document.rules if rule.enabled for target in rule.send)
     if by_class.pet_raw and by_class.pet_raw_station:
         yield PET_RAW_RULE, by_class.pet_raw_station
+
+
+def _how(document: RuleDocument) -> dict[Send, dict[str, list[str]]]:
+    """When each rule sends to its destinations, and what it changes of it."""
+    return {
+        (rule.name, target.to): {
+            "schedule": list(rule.schedule or ()),
+            "changes": rule_words.changes([*(rule.transform or ()), *(target.transform or ())]),
+        }
+        for rule in document.rules
+        for target in rule.send
+    }
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,37 @@
 """The use case *try*: which rules match a DICOM file that is not stored, why others do not, and where it would go."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.rules import RuleDocument, from_stored
+from schemas.schedule import all_open_at
+from services.admin import stations
 from services.admin.looks import looked
-from services.admin.rules import rule_drafts, rule_sets
+from services.admin.rules import rule_drafts, rule_sets, rule_words
 from services.admin.rules.by_class import with_stations
 from services.admin.rules.dry_run import Progress, dry_run
 from services.admin.rules.dry_runs import Work
 from services.admin.rules.rule_subjects import Uploaded
-from services.dicom.rules import ByClass, CompiledRules, compile_rules, sends
+from services.dicom.rules import ByClass, CompiledRules, Match, compile_rules, sends
 from services.runtime.db import Database
 from services.runtime.objects import ObjectStore
 
 
 @dataclass(frozen=True)
 class Going:
-    """``by``: the rule that sends it there."""
+    """``by``: the rule that sends it there. ``schedules``: the windows of the rule and of the station, of those that
+    have some; ``waits_until``: when all of them are open next, if they are not open now. ``changes``: what is changed
+    of it, in words."""
 
     to: str
     by: str
     level: str
+    schedules: list[list[str]]
+    waits_until: datetime | None
+    changes: list[str]
 
 
 @dataclass(frozen=True)
@@ -50,20 +57,31 @@ async def tried(
     async with database.transaction() as conn:
         by_class = await with_stations(conn, by_class)
     await looked(database, actor, "rules.try", [upload.uid[:64]])
-    return await asyncio.to_thread(judged, document, upload, by_class)
+    schedules = {station.title: station.schedule for station in await stations.list_all(database)}
+    return await asyncio.to_thread(judged, document, upload, by_class, schedules, datetime.now(UTC))
 
 
-def judged(document: RuleDocument, upload: Uploaded, by_class: ByClass) -> Trial:
-    """What a document does with it (pure, but for reading what was uploaded)."""
+def judged(
+    document: RuleDocument, upload: Uploaded, by_class: ByClass, schedules: Mapping[str, Sequence[str]], at: datetime
+) -> Trial:
+    """What a document does with it at that time (pure, but for reading what was uploaded). ``schedules``: the windows
+    of each station."""
     rules: CompiledRules = compile_rules(document)
     subject = upload.completed(rules.needs_object(upload.subject, completing=True))
     matches = [*rules.evaluate(subject), *by_class.matches(subject.sop_class)]
     refusal = by_class.refusal(subject.sop_class)
-    goes = [Going(to, match.rule, match.level) for match, to in sends(matches, subject.calling_aet)]
+    goes = [_going(match, to, schedules, at) for match, to in sends(matches, subject.calling_aet)]
     return Trial(
         upload.uid, subject.sop_class, [] if refusal else goes, refusal,
         [explanation.document() for explanation in rules.explain(subject)],
     )  # fmt: skip
+
+
+def _going(match: Match, to: str, schedules: Mapping[str, Sequence[str]], at: datetime) -> Going:
+    windows = [list(each) for each in (match.schedule, schedules.get(to, ())) if each]
+    opens = all_open_at(windows, at)
+    waits_until = opens if opens is not None and opens > at else None
+    return Going(to, match.rule, match.level, windows, waits_until, rule_words.changes(match.transform.get(to, ())))
 
 
 async def text_of(database: Database, draft: str) -> str:

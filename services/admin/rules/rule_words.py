@@ -1,9 +1,10 @@
 """What a rule does, in words (pure)."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from schemas.rules import AllOf, AnyOf, Condition, Node, Rule
+from schemas.rules.steps import STEPS, AnyStep
 from services.dicom.rules.names import FACTS
 
 _OPERATORS: Final = {
@@ -31,6 +32,7 @@ _FACTS: Final = {
     "received_at": "the time of receipt",
 }
 _MOST_VALUES: Final = 6
+_STEPS: Final = {model: do.replace("_", " ") for do, model in STEPS.items()}
 
 
 def condition(each: Condition) -> str:
@@ -56,6 +58,18 @@ def when(node: Node) -> str:
 def how(rule: Rule, silent: Collection[str]) -> list[str]:
     """What is to be known of a rule beside when and where, where it is not as usual; ``silent``: disabled contacts."""
     return list(_how(rule, silent))
+
+
+def changes(steps: Iterable[AnyStep]) -> list[str]:
+    """What each step does, and to which elements; never with which values."""
+    told = []
+    for step in steps:
+        tags = getattr(step, "tag", None) or []
+        named = [tags] if isinstance(tags, str) else list(tags)
+        if len(named) > _MOST_VALUES:
+            named = [*named[:_MOST_VALUES], f"{len(named) - _MOST_VALUES} others"]
+        told.append(" ".join(part for part in (_STEPS[type(step)], ", ".join(named)) if part))
+    return told
 
 
 def _how(rule: Rule, silent: Collection[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,21 @@ async def test_a_dropped_file_says_where_it_would_go_and_is_not_stored(desk: Des
     assert re.search("It would go to <b>XELERIS2</b> by nm, <b>ARCHIVE</b> by archive", tried.text)
     assert "seen: CT" in tried.text
 
+    never_now = datetime.now(UTC) + timedelta(days=2)
+    later = f"{never_now:%a}".lower() + " 10:00-11:00 UTC"
+    send = "send: [{to: XELERIS2}]"
+    assert send in text.decode()
+    how = f"schedule: [{later}]\n    transform: [{{do: remove, tag: [PatientName, PatientID]}}]\n    {send}"
+    changed = text.decode().replace(send, how, 1).encode()
+    waits = await desk.operator.post(f"/rules/try?text_bytes={len(changed)}&calling_aet=CT1", content=changed + CT)
+    assert f"<b>XELERIS2</b> by nm, when {later} is open (until then it waits: " in waits.text
+    assert "changed: remove PatientName, PatientID" in waits.text
+
     await publish(desk, RULES)
     told = (await desk.operator.post("/api/v1/rules/try", content=COMPRESSED[:6000])).json()
     assert [(each["to"], each["by"]) for each in told["goes"]] == [("XELERIS2", "nm"), ("ARCHIVE", "archive")]
     looks = await desk.rows("select actor, after from audit.entry where action = 'rules.try'")
-    assert [(each["actor"], len(each["after"]["uids"])) for each in looks] == [("user:operator", 1)] * 2
+    assert [(each["actor"], len(each["after"]["uids"])) for each in looks] == [("user:operator", 1)] * 3
     assert _files(tmp_path) == before
 
     for wrong in (b"", b"no file", b"\0" * 128 + b"DICM", CT[:410]):
@@ -53,7 +64,8 @@ async def test_a_dropped_file_says_where_it_would_go_and_is_not_stored(desk: Des
 async def test_a_dry_run_is_waited_for_and_compared(desk: Desk, database_url: str, tmp_path: Path) -> None:
     Recorder(database_url, tmp_path / "objects").record(ct(1), ct(2), nm_gated_tomo(3))
     await publish(desk, RULES)
-    wanted = {"source": RULES.replace("[NM, PT]", "[CT]"), "since_minutes": 60}
+    source = RULES.replace("[NM, PT]", "[CT]").replace("to: XELERIS2", "to: XELERIS2, transform: [{do: new_uids}]")
+    wanted = {"source": source, "since_minutes": 60}
     begun = await desk.operator.post("/api/v1/rules/dry-runs", json=wanted)
     assert begun.status_code == 202, begun.text
     place = f"/api/v1/rules/dry-runs/{begun.json()['id']}"
@@ -66,6 +78,7 @@ async def test_a_dry_run_is_waited_for_and_compared(desk: Desk, database_url: st
     assert told
     assert told["share"] == 1.0
     (newly, archived), (lost,) = told["result"]["rules"], told["result"]["no_longer_sent"]
+    assert (newly["schedule"], newly["changes"], archived["changes"]) == ([], ["new uids"], [])
     assert (newly["to"], newly["newly_sent"]["instances"], archived["unchanged"]["instances"]) == ("XELERIS2", 2, 3)
     assert (lost["rule"], lost["to"], lost["instances"], len(lost["examples"])) == ("nm", "XELERIS2", 1, 1)
     shown = (await desk.operator.get(f"/rules/dry-runs/{begun.json()['id']}")).text
