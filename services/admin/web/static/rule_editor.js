@@ -46,11 +46,26 @@ const partOf = (line, field) => {
   const around = [...line.querySelectorAll("[data-field]")].filter((each) => field === each.dataset.field || (field.startsWith(each.dataset.field) && ".[".includes(field[each.dataset.field.length])));
   return around.sort((one, other) => other.dataset.field.length - one.dataset.field.length)[0];
 };
+// What is new is empty at first: that is no fault before somebody has been there. Fields by rule and name.
+const untouched = new Set();
+const named = (input) => `${input.closest("li[data-position]")?.dataset.position} ${input.name}`;
+const isUntouched = (part) => [part, ...part.querySelectorAll("input")].some((each) => each.value === "" && untouched.has(named(each)));
+const added = (part) => { for (const each of part.querySelectorAll("input:not([type=hidden])")) if (each.value === "") untouched.add(named(each)); };
+document.addEventListener("focusout", (event) => {
+  const part = event.target.closest?.("#builder .part");
+  if (!part) return;
+  const left = part.contains(event.relatedTarget) ? [event.target] : part.querySelectorAll("input");
+  if ([...left].filter((each) => untouched.delete(named(each))).length) marked();
+});
 const marked = () => {
+  const standing = [];
   for (const each of document.querySelectorAll("#builder .at-fault")) each.remove();
   for (const each of document.querySelectorAll("#builder [aria-invalid]")) { each.removeAttribute("aria-invalid"); each.removeAttribute("aria-describedby"); }
   document.querySelectorAll("#findings li.bad[data-rule]").forEach((fault, n) => {
     const line = lineOf(fault.dataset.rule);
+    const part = line && partOf(line, fault.dataset.field);
+    if (part && isUntouched(part)) return;
+    standing.push(fault);
     if (!line) return;
     if (!line.querySelector(".head .at-fault")) {
       const flag = document.createElement("span");
@@ -58,7 +73,6 @@ const marked = () => {
       flag.textContent = "fault";
       line.querySelector(".head b").after(" ", flag);
     }
-    const part = partOf(line, fault.dataset.field);
     if (!part) return;
     const told = document.createElement("small");
     told.className = "at-fault";
@@ -69,6 +83,13 @@ const marked = () => {
     input?.setAttribute("aria-describedby", told.id);
     (part.matches("input, select, textarea, label") ? part.closest("label") ?? part.closest("li, div") ?? part : part).append(told);
   });
+  // The list of faults may be out of sight; the head of the builder is not.
+  const first = document.getElementById("first-fault");
+  if (!first) return;
+  first.hidden = standing.length === 0;
+  if (first.hidden) return;
+  first.textContent = `${standing.length} ${standing.length === 1 ? "fault" : "faults"}: ${standing[0]?.dataset.rule}, ${standing[0]?.dataset.field}`;
+  first.onclick = () => standing[0].querySelector("[data-to-field]").click();
 };
 let sought = null;
 const seek = () => {
@@ -142,6 +163,7 @@ document.addEventListener("click", (event) => {
     const { focus, verb } = builder().dataset;
     const part = document.getElementById(focus);
     delete builder().dataset.focus;
+    if (part && ["condition", "group", "step", "window", ""].includes(verb)) added(part);
     const button = (act) => part?.querySelector(`[data-act="${focus.slice(focus.indexOf("-") + 1)}:${act}"]:not(:disabled)`);
     const moved = verb === "up" || verb === "down" || verb === "in";
     const first = verb === "remove" ? null : part?.querySelector("input:not([type=hidden]), select, textarea");
