@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli import exits
-from services.cli.output import Json, print_json, print_table
+from services.cli.output import Json, cell, print_json, print_table
 from services.cli.session import actor, with_database
 from services.runtime.settings import RuntimeSettings
 
@@ -76,7 +76,7 @@ def _with_news(found: "Iterable[Found]", tally: "Tally") -> "Iterator[Found]":
 
 def _print_fault(fault: "Fault") -> None:
     status = f" {fault.status:04X}" if fault.status is not None else ""
-    typer.echo(f"not taken:{status} {fault.reason}: {fault.file}", err=True)
+    typer.echo(f"not taken:{status} {fault.reason}: {cell(fault.file)}", err=True)
 
 
 def _print(summary: dict[str, Any], as_json: bool) -> None:

@@ -39,9 +39,11 @@ def members(path: Path, largest: int) -> Iterator[Found]:
         _check_directory(path)
         archive = zipfile.ZipFile(path)  # closed with the last of its members, which others read after we are done
         _check(path, archive.infolist())
-        for member in archive.infolist():
-            if not member.is_dir():
-                yield _found(path, archive, member, largest)
+        files = [member for member in archive.infolist() if not member.is_dir()]
+        if not files:
+            yield Left(str(path), "a ZIP without files", fault=True)
+        for member in files:
+            yield _found(path, archive, member, largest)
     except zipfile.BadZipFile as fault:
         raise UsageError(f"{path}: cannot be read as ZIP ({fault}); make it anew") from None
 

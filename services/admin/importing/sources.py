@@ -30,7 +30,13 @@ def _reader(path: Path, largest: int) -> Callable[[], Iterator[Found]]:
     if is_media_directory(path):
         return lambda: referenced(path)
     try:
-        zipped = zipfile.is_zipfile(path)
+        zipped = zipfile.is_zipfile(path) or _begins_as_zip(path)
     except OSError as fault:
         raise UsageError(f"{path}: cannot be read ({fault.strerror}); allow it to be read") from None
     return (lambda: members(path, largest)) if zipped else (lambda: iter([regular(path, meant=True)]))
+
+
+def _begins_as_zip(path: Path) -> bool:
+    """Whether its first bytes are those of a ZIP's first member (APPNOTE 4.3.7): it may be cut off."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\3\4"

@@ -36,7 +36,7 @@ async def kept(
             _check_room(home, watermark)
             await asyncio.to_thread(file.write, chunk)
         if not size:
-            raise UsageError("the file: it is empty; send a DICOM file, or a ZIP of them, as the body of the request")
+            raise UsageError("the file: it is empty; choose a DICOM file, or a ZIP of them")
         await asyncio.to_thread(file.flush)
         yield Path(f"/proc/self/fd/{file.fileno()}"), size
 

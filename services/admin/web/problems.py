@@ -65,7 +65,14 @@ def register(app: FastAPI) -> None:
 def problem_of(error: GatewayError) -> Problem:
     """The problem that tells an error (pure)."""
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return Problem(status, str(error), _errors(error))
+    return Problem(status, f"{error}{_cure(error)}", _errors(error))
+
+
+def _cure(error: GatewayError) -> str:
+    """What the database's own faults do not say."""
+    if not isinstance(error, Unavailable) or not str(error).startswith("database does not answer"):
+        return ""
+    return "; try again in a moment: if it lasts, 'gateway check' on the gateway's machine says where it was looked for"
 
 
 def _errors(error: GatewayError) -> Sequence[dict[str, Any]]:

@@ -103,6 +103,10 @@ async def test_what_cannot_be_imported_names_the_cure(importing: Desk) -> None:
     found = await taken(importing, b"GIF89a is no instance")
     assert (found["sent"], found["not_taken"]) == (0, 1)
     assert found["faults"] == [{"file": "", "status": None, "reason": "not DICOM"}]
+    cut = await sent(importing, zipped(a=part_10(ct(9)))[:-30])
+    assert (cut.status_code, "the file: cannot be read as ZIP" in cut.text) == (422, True)
+    empty = await taken(importing, zipped())
+    assert (empty["not_taken"], empty["faults"][0]["reason"]) == (1, "a ZIP without files")
     page = await importing.operator.get("/import")
     assert "<option selected>IMPORT</option>" in page.text
 

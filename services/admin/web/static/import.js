@@ -10,10 +10,12 @@ document.addEventListener("DOMContentLoaded", () => {
   let busy = 0;
   const row = (name) => {
     const made = rows.insertRow(-1);
-    for (const text of [name, calling.value ? "waits" : "waits: choose the station", "", "", "", ""]) made.insertCell().textContent = text;
+    for (const text of [marked(name), calling.value ? "waits" : "waits: choose the station", "", "", "", ""]) made.insertCell().textContent = text;
     made.cells[2].className = made.cells[3].className = "number";
     return made;
   };
+  // Names may have characters that nobody sees, and that reorder what is around them.
+  const marked = (text) => text.replace(/[\p{Cc}\p{Cf}]/gu, (found) => `\\u${found.codePointAt(0).toString(16).padStart(4, "0")}`);
   const state = (shown, text, tone) => {
     const told = document.createElement("span");
     told.className = `state ${tone}`;
@@ -22,7 +24,7 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   const failed = (shown, why) => { state(shown, "FAILED", "bad"); shown.cells[4].textContent = why; };
   const finished = (shown, done) => {
-    const whys = [...done.faults.map((each) => [each.file, each.reason].filter(Boolean).join(": ")),
+    const whys = [...done.faults.map((each) => [marked(each.file), each.reason].filter(Boolean).join(": ")),
       ...done.skipped.map((each) => `${each.files} skipped: ${each.reason}`)];
     const taken = done.statuses.filter((each) => /^(0|B)/.test(each.status)).reduce((sum, each) => sum + each.files, 0);
     // Folders and discs hold other files, too.
