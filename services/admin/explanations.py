@@ -6,6 +6,7 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from services.admin.errors import NotFound
+from services.admin.removals import removals_of, removed
 from services.admin.sql import SQL
 from services.admin.status_text import held, hexadecimal, shut, waiting
 from services.admin.uids import uid_of
@@ -35,6 +36,7 @@ async def where(database: Database, text: str, most: int = MOST_INSTANCES) -> di
         found = await (await conn.execute(SQL.instances_at, asked)).fetchall()
         instances = found[:most]
         shown = {"studies": studies, "instances": [row["uid"] for row in instances]}
+        removals = await removals_of(conn, instances)
         receipts = await _by_revision(conn, SQL.receipts_at, shown)
         archived = await _by_revision(conn, SQL.archived_at, shown)
         deliveries, attempts = await _deliveries(conn, shown)
@@ -43,7 +45,8 @@ async def where(database: Database, text: str, most: int = MOST_INSTANCES) -> di
     return {
         "study": studies[0],
         "instances": [
-            instance(row, receipts.get(_revision(row), []), archived.get(_revision(row), [])) for row in instances
+            instance(row, receipts.get(_revision(row), []), archived.get(_revision(row), []), removed(row, removals))
+            for row in instances
         ],
         "deliveries": [
             delivery(row, attempts.get(row["id"], []), commitment(row, commitments, archived)) for row in deliveries
@@ -88,14 +91,16 @@ async def _commitments(conn: Connection, deliveries: Sequence[Mapping[str, Any]]
 
 
 def instance(
-    row: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]], archived: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+    row: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]], archived: Sequence[Mapping[str, Any]],
+    gone: Mapping[str, Any] | None,
+) -> dict[str, Any]:  # fmt: skip
     """One received revision of an instance (pure).
 
     ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came, with the retrieve
     ``job`` that had it sent, if one had, ``archived_by`` each station that committed it (R109), ``not_sent`` where
     rules did not send it though they name the station. ``corrected_by`` and ``corrected_why``: who had it made here,
-    if it is a correction; ``source`` sent what was corrected then.
+    if it is a correction; ``source`` sent what was corrected then. ``gone``: how, when and by whom it was deleted or
+    erased, None if it is here.
     """
     remarks = [row["disposition"]] if row["disposition"] not in ("NEW", "REVISION") else []
     return {
@@ -116,6 +121,7 @@ def instance(
         ],
         "corrected_by": row["corrected_by"],
         "corrected_why": row["corrected_why"],
+        "gone": gone,
         "archived": bool(archived),
         "archived_by": [{name: each[name] for name in ("station", "at")} for each in archived],
         "receipts": [

@@ -307,7 +307,8 @@ group by study_instance_uid order by max(revision) desc, study_instance_uid
 select i.sop_instance_uid as uid, i.study_instance_uid as study, i.revision, i.sha256, r.calling_aet as source,
        r.peer_address, r.received_at, r.status, r.findings, r.flags, r.disposition,
        coalesce(e.rule_set, r.rule_set) as rule_set, e.matched, e.note, q.requested_by as corrected_by,
-       q.body ->> 'why' as corrected_why
+       q.body ->> 'why' as corrected_why, i.series_instance_uid as series,
+       case when i.state in ('DELETING', 'DELETED') then i.state_at end as gone_at
 from storage.identity_view i
 join storage.receipt_view r on r.received_at = i.received_at and r.object_key = i.object_key
 left join config.request_view q on q.id = case when 'corrected' = any(r.flags) then r.association::uuid end
@@ -315,6 +316,21 @@ left join routing.evaluation_view e on e.received_at = r.received_at and e.objec
 where i.study_instance_uid = any(%(studies)s)
   and %(uid)s in (i.study_instance_uid, i.series_instance_uid, i.sop_instance_uid)
 order by r.received_at, i.sop_instance_uid, i.revision limit %(limit)s
+
+-- name: removals_of
+-- Deletions name studies, series or instances, those of retention their study, erasures their studies. Of deletions the
+-- objects go up to hours later, while a backup is made; an erasure ends within a day.
+select action, actor as by, at, object, after -> 'uids' as uids from audit.entry
+where action = any(%(actions)s::text[]) and at between %(first)s::timestamptz - interval '1 day' and %(last)s::timestamptz + interval '1 day'
+  and (object = any(%(named)s::text[]) or after -> 'uids' ?| %(named)s::text[])
+order by at, id
+
+-- name: gone_of_study
+select i.sop_instance_uid as uid, i.study_instance_uid as study, i.series_instance_uid as series, i.received_at,
+       i.state_at as gone_at
+from storage.identity_view i
+where i.study_instance_uid = %(study)s and i.state in ('DELETING', 'DELETED')
+order by i.state_at desc limit 1
 
 -- name: receipts_at
 -- Every receipt of these instances, also of content that was there already. One content has one study. job: the

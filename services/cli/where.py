@@ -68,6 +68,9 @@ def _print_instances(instances: list[dict[str, Any]], study: str) -> None:
     ]
     if corrected:
         print_table(("INSTANCE", "REV", "CORRECTED BY", "WHY"), corrected)
+    gone = [(i["uid"], i["revision"], *i["gone"].values()) for i in instances if i["gone"]]
+    if gone:
+        print_table(("INSTANCE", "REV", "GONE", "AT", "BY"), gone)
     not_sent = [(i["uid"], i["revision"], *each.values()) for i in instances for each in i["not_sent"]]
     if not_sent:
         print_table(("INSTANCE", "REV", "RULE", "NOT SENT TO", "REASON"), not_sent)

@@ -264,6 +264,8 @@ def assert_proved(gateway: RunningGateway, erasure: str, stored: list[Instance])
     assert all(erased[place] for place in ("audit.entry", "config.request", "config.action", "config.rule_test"))
     assert (erased["runtime.dead_letter"], erased["runtime.outbox"]) == (3, 1)
     [entry] = gateway.json("audit", "list", "--action", "studies.erase")
+    revisions = gateway.json("where", stored[1].sop_instance_uid)["instances"]
+    assert [(each["gone"]["how"], each["gone"]["by"]) for each in revisions] == [("erased", entry["actor"])] * 2
     assert entry["after"]["proof"] == hashlib.sha256(text.encode()).hexdigest()
     assert [row["id"] for row in gateway.json("patients", "erasures", "list", "--patient-id", "ZK4711")] == [erasure]
     assert gateway.json("patients", "erasures", "list", "--patient-id", "AM1234") == []

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from services.admin import removals
 from services.admin.patients.commitment_journey import asked_of_others, asked_of_us
 from services.admin.patients.journey_event import Event, Kind, Tone, joined, listed
 from services.dicom.status import name
@@ -44,6 +45,7 @@ def _single(found: Mapping[str, Any]) -> Iterator[Event]:
     for instance in found["instances"]:
         yield from _received(instance)
         yield from _judged(instance)
+        yield from _gone(instance)
     revised = any(delivery["revision"] > 1 for delivery in found["deliveries"])
     for delivery in found["deliveries"]:
         yield from _sent(delivery, f", revision {delivery['revision']}" if revised else "")
@@ -97,6 +99,11 @@ def _judged(instance: Mapping[str, Any]) -> Iterator[Event]:
     for each in instance["not_sent"]:
         text = f"Not sent to {each['destination']}: {each['reason']}"
         yield _event("not sent", uid, at, text, "warn", detail=f"rule {each['rule']}")
+
+
+def _gone(instance: Mapping[str, Any]) -> Iterator[Event]:
+    if gone := instance["gone"]:
+        yield _event("removed", instance["uid"], gone["at"], _capital(removals.told(gone)), "warn")
 
 
 def _sent(delivery: Mapping[str, Any], revision: str) -> Iterator[Event]:

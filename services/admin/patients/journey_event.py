@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-Kind = Literal["received", "matched", "not sent", "delivery", "commitment", "retrieval"]
+Kind = Literal["received", "matched", "not sent", "delivery", "commitment", "retrieval", "removed"]
 Tone = Literal["good", "bad", "warn", "go", ""]
 MOST_NAMED: Final = 20
 

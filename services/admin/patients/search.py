@@ -10,6 +10,7 @@ from psycopg import sql
 
 from schemas.dicom.query_keys import QueryAttribute, query_keys
 from services.admin.errors import NotFound
+from services.admin.removals import removals_of, removed, told
 from services.admin.sql import SQL
 from services.admin.uids import uid_of
 from services.dicom.identifiers import IdentifierFault
@@ -92,9 +93,9 @@ async def show(database: Database, text: str) -> dict[str, Any]:
     """A study with its series. Raises ``NotFound``, ``UsageError`` for what is no UID."""
     study = uid_of(text)
     found = await search(database, Search({"study": study}), 1)
-    if not found:
-        raise NotFound(f"study {study} is not in the index: it was deleted, or is recorded within seconds")
     async with database.transaction() as conn:
+        if not found:
+            raise NotFound(await _not_listed(conn, study))
         series = await (await conn.execute(SQL.series_of_study, {"study": study})).fetchall()
     return found[0] | {"series_list": series}
 
@@ -103,6 +104,15 @@ async def studies_of(database: Database, uids: Sequence[str]) -> list[dict[str, 
     """The studies in which studies, series or instances lie, with their patients; what is not there is left out."""
     async with database.transaction() as conn:
         return await (await conn.execute(QUERIES.studies_of, {"uids": list(uids)})).fetchall()
+
+
+async def _not_listed(conn: Connection, study: str) -> str:
+    rows = await (await conn.execute(SQL.gone_of_study, {"study": study})).fetchall()
+    if not rows:
+        return f"study {study} is not in the index: it was never received, or is recorded within seconds"
+    gone = removed(rows[0], await removals_of(conn, rows))
+    assert gone is not None  # noqa: S101 - it has a time
+    return f"study {study} was {told(gone)} at {gone['at']:%Y-%m-%d %H:%M:%SZ}; 'gateway where {study}' tells more"
 
 
 async def instances(

@@ -66,6 +66,14 @@ async def test_an_admin_types_the_id_and_a_program_asks_once(desk: Desk) -> None
     assert [(entry["object"], entry["after"]) for entry in entries] == [(str(number), {"why": WHY, "force": True})]
     assert UNSAID not in str(entries)
 
+    await desk.rows("update storage.identity set state = 'DELETED', state_at = now() - interval '1 second'")
+    await desk.rows("truncate index.instance, index.series, index.study")
+    await desk.rows(_ERASED, Jsonb({"uids": [hers.study_instance_uid]}))
+    gone = await desk.admin.get(page)
+    assert (gone.status_code, "was erased by user:admin at" in gone.text) == (404, True)
+    journey = (await program.get(f"/api/v1/studies/{hers.study_instance_uid}/journey")).json()
+    assert [each["text"] for each in journey["events"] if each["kind"] == "removed"] == ["Erased by user:admin"]
+
 
 async def test_what_was_never_stored_is_erased_by_its_header_and_what_never_ends_has_failed(desk: Desk) -> None:
     """A Patient ID too short to be looked for in texts; the other services have nothing of it, and say so. Of another
@@ -145,6 +153,7 @@ async def _states(desk: Desk) -> set[str]:
     return {row["state"] for row in await desk.rows("select state from config.erasure")}
 
 
+_ERASED = "insert into audit.entry (actor, action, object, after) values ('user:admin', 'studies.erase', 'its id', %s)"
 _ENTRY = "insert into audit.entry (actor, action, object, after) values ('user:admin', 'station.hold', 'ARCHIVE', %s)"
 _REQUEST = (
     "insert into config.request (id, kind, body, requested_by) values (gen_random_uuid(), 'send', %s, 'user:admin')"

@@ -1,10 +1,11 @@
 """The documented shape of ``gateway where``."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from services.admin.explanations import commitment, delivery, instance, retrieval
+from services.admin.removals import removed
 
 AT = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 ROW: dict[str, Any] = {
@@ -35,7 +36,7 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "job": None,
     }
     archived = {"uid": "1.2.3", "revision": 2, "station": "ARCHIVE1", "at": AT}
-    assert instance(ROW, [again], [archived]) == {
+    assert instance(ROW, [again], [archived], None) == {
         "uid": "1.2.3",
         "study": "1.2",
         "revision": 2,
@@ -49,14 +50,39 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "not_sent": [{"rule": "a", "destination": "Z", "reason": "it came from there"}],
         "corrected_by": None,
         "corrected_why": None,
+        "gone": None,
         "archived": True,
         "archived_by": [{"station": "ARCHIVE1", "at": AT}],
         "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE", "job": None}],
     }
 
 
+def test_what_is_gone_is_told_with_who_had_it_deleted_or_erased() -> None:
+    def entry(action: str, minutes: int, by: str, named: str, *uids: str) -> dict[str, Any]:
+        at = AT + timedelta(minutes=minutes)
+        return {"action": action, "at": at, "by": by, "object": named, "uids": uids or None}
+
+    here = {"uid": "1.2.3", "study": "1.2", "series": "1.2.1", "received_at": AT, "gone_at": None}
+    gone = here | {"gone_at": AT + timedelta(minutes=9)}
+    before_it_came = entry("studies.delete", -1, "user:ann", "id", "1.2")
+    of_another = entry("studies.delete", 2, "user:ann", "id", "1.2.9")
+    by_retention, erasure = (
+        entry("studies.delete", 8, "retention", "1.2"),
+        entry("studies.erase", 10, "user:bob", "id", "1.2"),
+    )
+    assert removed(here, [by_retention]) is None
+    for entries, how, by in (
+        ([before_it_came, of_another, by_retention, erasure], "deleted", "retention"),
+        ([before_it_came, of_another, erasure], "erased", "user:bob"),
+        ([before_it_came, of_another], "deleted", None),
+    ):
+        found = removed(gone, entries)
+        assert found is not None
+        assert (found["how"], found["by"]) == (how, by)
+
+
 def test_an_instance_that_was_not_evaluated_yet_matched_nothing() -> None:
-    found = instance(ROW | {"matched": None, "disposition": "NEW", "flags": [], "status": 0xB007}, [], [])
+    found = instance(ROW | {"matched": None, "disposition": "NEW", "flags": [], "status": 0xB007}, [], [], None)
     assert (found["matched"], found["findings"], found["status"]) == ([], ["odd"], "B007")
     assert (found["archived"], found["archived_by"]) == (False, [])
 

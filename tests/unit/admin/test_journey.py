@@ -13,7 +13,7 @@ def received(revision: int, minutes: int, **more: Any) -> dict[str, Any]:
     at = AT + timedelta(minutes=minutes)
     return {
         "uid": "1.2.3", "revision": revision, "source": "CT1", "received_at": at, "status": "0000", "findings": [],
-        "rule_set": 1, "matched": ["all"], "not_sent": [], "corrected_by": None, "corrected_why": None,
+        "rule_set": 1, "matched": ["all"], "not_sent": [], "corrected_by": None, "corrected_why": None, "gone": None,
         "receipts": [{"received_at": at, "source": "CT1", "disposition": "NEW", "job": None}],
     } | more  # fmt: skip
 

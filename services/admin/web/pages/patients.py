@@ -72,10 +72,10 @@ async def show_study(request: Request, desk: OfDesk, principal: Viewer, uid: str
     """A study with its series and its journey; away from it where it was deleted while somebody looked at it."""
     try:
         study = await search.show(desk.database, uid)
-    except NotFound:
+    except NotFound as why:
         if not again:
             raise
-        return elsewhere(request, "/patients", "The study you looked at is not here any longer: it was deleted.")
+        return elsewhere(request, "/patients", f"The study you looked at is not here any longer: {why}")
     found = seen_by(desk, principal, await history.known(desk.database, study["study_instance_uid"], MOST_INSTANCES))
     rows = await search.instances(desk.database, study["study_instance_uid"], None, MOST_LOOKED_AT, by_number=True)
     await _seen(desk, principal.actor, "studies.view", [study["study_instance_uid"]], again)
