@@ -90,9 +90,8 @@ class Launcher:
         # Ports are chosen as late as possible: another gateway may be starting on this machine.
         self.environment = gateway_environment(self.home, self.given)
         write_private(self.home / "gateway.json", json.dumps(self._addresses(), indent=2) + "\n")
-        if self.restore:
-            say(f"restoring {self.restore}")
-            self._command("restore", self.restore)
+        if self.restore is not None:
+            self._restore(self.restore)
         else:
             self._command("migrate")
         self._start_gateway()
@@ -191,6 +190,16 @@ class Launcher:
             sys.stdout.flush()
             if line.startswith(b"ready "):
                 self._ready.set()
+
+    def _restore(self, place: str) -> None:
+        say(f"restoring {place}")
+        try:
+            self._command("restore", place)
+        except PrivateServerError as error:
+            raise PrivateServerError(
+                f"{error}\nThe home {self.home} has a database and objects of its own. Where they are in use, a backup "
+                f"is brought back into a new one: GATEWAY_HOME=FOLDER deploy/local/up --restore {place}"
+            ) from None
 
     def _command(self, *words: str) -> None:
         done = subprocess.run([str(GATEWAY), *words], env=self.environment, capture_output=True, text=True, check=False)

@@ -56,10 +56,20 @@ def date(text: str | None) -> str:
 
 def name(text: str | None) -> str:
     """A person name of DICOM: its first component group, family name first (PS3.5 6.2.1)."""
-    groups = [group for group in (text or "").split("=") if group.strip("^ ")]
-    if not groups:
-        return NOTHING
-    family, *others = [part.strip() for part in groups[0].split("^")]
+    return next(iter(_groups(text)), NOTHING)
+
+
+def scripts(text: str | None) -> str:
+    """The other component groups of a person name: ideographic, phonetic; empty without any."""
+    return "; ".join(_groups(text)[1:])
+
+
+def _groups(text: str | None) -> list[str]:
+    return [_of_components(group) for group in (text or "").split("=") if group.strip("^ ")]
+
+
+def _of_components(group: str) -> str:
+    family, *others = [part.strip() for part in group.split("^")]
     given = " ".join(part for part in others if part)
     return f"{family}, {given}" if given and family else given or family
 
@@ -84,5 +94,5 @@ def uid_name(uid: str) -> str:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "time": time, "ago": ago, "age": age, "span": span, "size": size, "dicom_date": date, "person": name, "cell": cell,
-    "uid_name": uid_name, "finding": explained, "counted": counted,
+    "scripts": scripts, "uid_name": uid_name, "finding": explained, "counted": counted,
 }  # fmt: skip

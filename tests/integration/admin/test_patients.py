@@ -54,7 +54,10 @@ async def test_a_study_is_found_by_every_key_and_each_search_is_audited(desk: De
         1, NAME, "P1", StudyID="S-17", AccessionNumber="ACC9", StudyDescription="Bone Scan", StudyDate="20260413",
         PatientBirthDate="19650203", PatientSex="F", ReferringPhysicianName="Adler^Claudia", IssuerOfPatientID="HOSP",
     )  # fmt: skip
-    other = ct(2, PatientName="Smith^John", PatientID="P2", StudyDate="20200101", StudyDescription="Thorax")
+    other = ct(
+        2, SpecificCharacterSet="ISO_IR 192", PatientName="Smith^John=山田^太郎", PatientID="P2", StudyDate="20200101",
+        StudyDescription="Thorax",
+    )  # fmt: skip
     await stored(desk, wanted, other)
     keys = {
         "patient_name": "muller*", "patient_id": "P1", "issuer": "HOSP", "birth_date": "19650203", "sex": "F",
@@ -71,6 +74,9 @@ async def test_a_study_is_found_by_every_key_and_each_search_is_audited(desk: De
     page = texts(await desk.viewer.get("/patients", params={"patient_name": "Müller, Ä", "date_to": "2026-12-31"}))
     assert "Müller, Änne" in page
     assert "Smith" not in page
+    page = texts(await desk.viewer.get(f"/patients/studies/{other.study_instance_uid}"))
+    assert "Smith, John" in page
+    assert "山田, 太郎" in page
 
 
 async def test_a_text_is_found_anywhere_however_old_the_study_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
