@@ -12,6 +12,8 @@ from services.admin.given_fields import changes_of, fields_of
 from services.runtime.errors import UsageError
 
 USUALLY_RETRIED: Final = ("A7xx", "0110", "0213")
+MOST_SHOWN: Final = 120
+"""Characters of a wrong value that its fault shows."""
 _HOST_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
@@ -290,4 +292,6 @@ def fault_text(fault: Mapping[str, Any]) -> str:
     if not fault["loc"]:
         return str(fault["msg"]).removeprefix("Value error, ")
     option = "--" + str(fault["loc"][0]).replace("_", "-") if fault["loc"][0] != "title" else "AE title"
-    return f"{option} {fault['input']!r}: {str(fault['msg']).removeprefix('Value error, ')}"
+    shown = repr(fault["input"])
+    shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
+    return f"{option} {shown}: {str(fault['msg']).removeprefix('Value error, ')}"

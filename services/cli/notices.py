@@ -1,11 +1,14 @@
 """``gateway notices``: who is told of what went wrong, by mail and webhook."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from services.admin.errors import Refused
 from services.admin.notices import contacts, history
 from services.admin.notices.contact import Contact, build
 from services.admin.notices.contacts import Kept
@@ -14,6 +17,7 @@ from services.cli import exits
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 from services.cli.shared_options import takes
+from services.runtime.errors import UsageError
 
 app = typer.Typer(
     help="Who is told of what went wrong: add, set, list, show, remove, test, secret, sent.", no_args_is_help=True
@@ -71,8 +75,10 @@ OPTIONS: Final[Mapping[str, Any]] = {
 @takes(OPTIONS)
 def add(name: Name, as_json: Json = False, **given: Any) -> None:
     """Have somebody told from now on; a webhook gets a secret, which is shown once."""
-    contact = build({"name": name} | _fields(given))
-    _print_kept("added", with_database(lambda database: contacts.add(database, actor(), contact)), as_json)
+    with _by_options():
+        contact = build({"name": name} | _fields(given))
+        added = with_database(lambda database: contacts.add(database, actor(), contact))
+    _print_kept("added", added, as_json)
 
 
 @app.command("set")
@@ -80,7 +86,8 @@ def add(name: Name, as_json: Json = False, **given: Any) -> None:
 def set_fields(name: Name, as_json: Json = False, **given: Any) -> None:
     """Change what is given of a contact and leave the rest."""
     fields = _fields(given)
-    changed = with_database(lambda database: contacts.set_fields(database, actor(), name, fields))
+    with _by_options():
+        changed = with_database(lambda database: contacts.set_fields(database, actor(), name, fields))
     _print_kept("changed", changed, as_json)
 
 
@@ -176,6 +183,15 @@ def _row(contact: Contact) -> tuple[Any, ...]:
     quiet = f", not {', '.join(contact.quiet)}" if contact.quiet and contact.enabled else ""
     by = [*contact.mails, *(["webhook"] if contact.webhook else [])]
     return contact.name, by, of, [str(kind) for kind in contact.kinds], when + quiet
+
+
+@contextmanager
+def _by_options() -> Iterator[None]:
+    """Refusals name the options: each of those gives one entry of a field."""
+    try:
+        yield
+    except (UsageError, Refused) as error:
+        raise type(error)(re.sub(r"(?<=: --)(mail|kind|station|rule)s\b", r"\1", str(error))) from None
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:

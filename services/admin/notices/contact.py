@@ -98,7 +98,7 @@ class Contact(BaseModel):
     @model_validator(mode="after")
     def _is_told(self) -> Self:
         if not self.mails and self.webhook is None:
-            raise ValueError("say where its notices go: a mail address (--mail), a webhook (--webhook) or both")
+            raise ValueError("say where its notices go: a mail address, a webhook or both")
         return self
 
     def channels(self) -> list[Channel]:
@@ -133,8 +133,13 @@ def build(fields: Mapping[str, Any]) -> Contact:
     try:
         return Contact.model_validate(known)
     except ValidationError as error:
-        faults = [fault_text(dict(fault)) for fault in error.errors(include_url=False)]
+        faults = [fault_text(_among_happening(dict(fault))) for fault in error.errors(include_url=False)]
         raise UsageError("\n".join(f"contact {fields.get('name', '')!s}: {fault}" for fault in faults)) from None
+
+
+def _among_happening(fault: dict[str, Any]) -> dict[str, Any]:
+    """Of a kind that is none: those there are, without that of a test."""
+    return fault | {"msg": f"one of {', '.join(HAPPENING)}"} if fault["type"] == "enum" else fault
 
 
 def contradictions(
@@ -145,8 +150,8 @@ def contradictions(
     absent = [each for each in contact.stations if each not in stations and each not in named.stations]
     unknown = [each for each in contact.rules if each not in rules and each not in named.rules]
     return [
-        *(f"--station {each}: no such station; 'gateway station list' shows those there are" for each in absent),
-        *(f"--rule {each}: the live rule set has no such rule; 'gateway rules show' tells them" for each in unknown),
+        *(f"--stations {each}: no such station; 'gateway station list' shows those there are" for each in absent),
+        *(f"--rules {each}: the live rule set has no such rule; 'gateway rules show' tells them" for each in unknown),
     ]
 
 

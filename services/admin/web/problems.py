@@ -1,7 +1,8 @@
 """Errors as people and programs read them: RFC 9457 problems from the API, a page or a message from the rest."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -22,6 +23,8 @@ from services.dicom.outgoing import NoSlot
 from services.runtime.errors import Conflict, GatewayError, RefusedData, Unavailable, UsageError
 
 API: Final = "/api/"
+_OPTION: Final = re.compile(r"(?<=: )--(?:no-)?([a-z][a-z0-9-]*)")
+"""An option of the command line that a fault is about; programs know it as a field."""
 PROBLEM: Final = "application/problem+json"
 STATUSES: Final[Sequence[tuple[type[GatewayError], HTTPStatus]]] = (
     (NotLoggedIn, HTTPStatus.UNAUTHORIZED),
@@ -107,6 +110,7 @@ async def _http(request: Request, error: Exception) -> Response:
 def told(request: Request, problem: Problem) -> Response:
     """A problem as who asked reads it: a document, a page or a message beside one."""
     if _by_program(request):
+        problem = replace(problem, detail=_OPTION.sub(lambda found: found[1].replace("-", "_"), problem.detail))
         headers = {"WWW-Authenticate": "Bearer"} if problem.status == HTTPStatus.UNAUTHORIZED else {}
         return JSONResponse(problem.document(), problem.status, headers, PROBLEM)
     if in_part(request):

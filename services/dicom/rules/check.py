@@ -292,9 +292,7 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
     field = next((step for step in reversed(within) if isinstance(step, str) and step in _FIELD_CURES), "")
     if kind in ("string_type", "int_type", "float_type"):
         return (
-            _FIELD_CURES[field]
-            if field in _DURATIONS
-            else "write text or a number; put quotes around words such as true"
+            _FIELD_CURES[field] if field in _TEXTS else "write text or a number; put quotes around words such as true"
         )
     if kind.startswith("bool"):
         return "write true or false"
@@ -314,8 +312,9 @@ def _which(error: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
     return nearest(str(do), list(STEPS), f"write a step {{do, …}}; do is one of {', '.join(STEPS)}")
 
 
-_DURATIONS: Final = ("quiet", "late_within")
+_TEXTS: Final = ("quiet", "late_within", "contact")
 _FIELD_CURES: Final = {
+    "contact": "write the name of a contact, in quotes where it is a number",
     "quiet": "write a duration from 1s to 24h, such as 30s, 5m or 1h",
     "late_within": "write a duration from 1s to 366d, such as 12h, 7d or 2w",
     "send": "write a list of stations, such as [{to: ARCHIVE1}]",

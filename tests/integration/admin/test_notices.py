@@ -326,6 +326,9 @@ async def test_a_contact_is_kept_by_the_api_as_it_was_seen_and_its_secret_is_sho
     await desk.rows("insert into config.station (title, host, port) values ('CT1', '127.0.0.1', 104)")
     refused = await desk.admin.post("/api/v1/contacts", json={"name": "ct", "mails": ["a@b.org"], "stations": ["CT9"]})
     assert (refused.status_code, "no such station" in refused.text) == (409, True)
+    fields = {"name": "ct", "mails": ["nobody"], "kinds": ["nothing"]}
+    detail = (await desk.admin.post("/api/v1/contacts", json=fields)).json()["detail"]
+    assert ("contact ct: mails " in detail, "contact ct: kinds " in detail, "test" in detail) == (True, True, False)
     wrong = await desk.admin.post("/api/v1/contacts", json={"name": "ct", "webhook": "gopher://x", "stations": ["CT1"]})
     assert (wrong.status_code, "https://" in wrong.text) == (422, True)
     made = await desk.admin.post(

@@ -28,7 +28,10 @@ def test_contacts_are_kept_and_tested_by_commands(gateway: Gateway) -> None:
         True,
     )
     assert len(gateway.done("notices", "secret", "ct", "--json").json()["secret"]) == 43
-    assert gateway("notices", "set", "ct", "--mail", "nobody").status == 2
+    for option, status, cure in (("mail", 2, "write a mail"), ("kind", 2, "job-failed"), ("station", 1, "no such")):
+        wrong = gateway("notices", "set", "ct", f"--{option}", "nobody" * 90 if option == "kind" else "nobody")
+        assert (wrong.status, f": --{option} " in wrong.err, cure in wrong.err) == (status, True, True), wrong.err
+        assert len(wrong.err) < 400
     assert gateway.done("notices", "sent", "--json").json() == []
     gateway.done("notices", "remove", "ct")
     assert gateway("notices", "show", "ct").status == 1

@@ -245,6 +245,10 @@ def test_a_fault_names_the_thing_the_value_and_the_cure(text: str, said: str) ->
         ),
         ("version: 2\nrules: []", "version = 2: write 1"),
         (
+            rule("{all: []}", contact="12"),
+            "r: contact = 12: write the name of a contact, in quotes where it is a number",
+        ),
+        (
             rule("{all: []}", schedule="nightly"),
             'r: schedule = nightly: write a list of windows, such as ["mon-fri 18:00-06:00 Europe/Zurich"]',
         ),
