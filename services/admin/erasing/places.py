@@ -156,7 +156,8 @@ class DeadLetters(Place):
     async def find(self, conn: Connection, sought: Sought) -> AsyncIterator[Change]:
         """Letters."""
         uids = [each.encode() for each in sorted(sought.studies)]
-        values = {"uids": uids, "patterns": _patterns(sought), "in_bytes": spellings.in_bytes(sought.texts)}
+        in_bytes = spellings.in_bytes(sought.words, sought.wholes)
+        values = {"uids": uids, "patterns": _patterns(sought), "in_bytes": in_bytes}
         for row in await (await conn.execute(QUERIES.dead_letters, values)).fetchall():
             if _in_message(bytes(row["body"]), sought) or sought.named_within([row["reason"], row["headers"]]):
                 yield Change(QUERIES.delete_dead_letter, {"id": row["id"]})

@@ -28,10 +28,10 @@ def in_json(words: Iterable[str], wholes: Iterable[str]) -> list[str]:
     return _together([*(_expression(each, _as_json) for each in words), *whole])
 
 
-def in_bytes(words: Iterable[str]) -> list[str]:
-    """Expressions for UTF-8 as ``encode(..., 'escape')`` writes it: folded words as text and in JSON, of ASCII alone
-    too."""
-    return _together([_expression(each, _as_bytes) for each in words])
+def in_bytes(words: Iterable[str], wholes: Iterable[str] = ()) -> list[str]:
+    """The same for UTF-8 as ``encode(..., 'escape')`` writes it, be it JSON, of ASCII alone too, or plain text."""
+    whole = [rf'(?:"|^) *{_expression(each, _as_bytes)} *(?:"|$)' for each in wholes]
+    return _together([*(_expression(each, _as_bytes) for each in words), *whole])
 
 
 def _together(expressions: Sequence[str]) -> list[str]:

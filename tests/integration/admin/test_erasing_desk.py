@@ -125,6 +125,7 @@ async def test_what_names_a_patient_is_found_in_every_spelling_and_short_ids_whe
     for number, body in enumerate([spelled, json.dumps({"a": "zoË_77SS"}), other]):
         await desk.rows(_ANSWER, str(number), body.encode())
         await desk.rows(_LETTER, f"{number} {'A' if number else ''}", body.encode())
+    await desk.rows(_LETTER, "no version", json.dumps({"facts": {"values": {"00100020": ["A"]}}}).encode())
     for patient in ("77.8899", "Zoë_77ß", "A"):
         with pytest.raises(UsageError, match="it names the patient"):
             await asking.erase(desk.database, "user:admin", asking.Wish(patient, f"({patient}) asked"))
