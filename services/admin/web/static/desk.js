@@ -25,7 +25,7 @@
   // What parts of the page could not ask is told once, above it, for as long as that lasts.
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (!event.detail.requestConfig.elt.matches('[hx-trigger*="live:"]')) return;
-    document.documentElement.toggleAttribute("data-failing", event.detail.xhr.status >= 500);
+    document.documentElement.toggleAttribute("data-unanswered", event.detail.xhr.status >= 500);
     if (event.detail.xhr.status >= 500) event.detail.shouldSwap = false;
   });
   document.addEventListener("htmx:afterRequest", () => setTimeout(() => {
