@@ -1,5 +1,6 @@
 """A person's browser: what it loads is watched, and each page is looked at for what keeps people out of it."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,11 @@ OPTIONS = (
     "--no-first-run",
 )  # fmt: skip
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+DROPPED = """([name, content]) => {
+  const dropped = new DataTransfer();
+  dropped.items.add(new File([Uint8Array.from(atob(content), (each) => each.charCodeAt(0))], name));
+  return dropped;
+}"""
 SERIOUS = ("serious", "critical")
 LIMIT_MILLISECONDS = 15_000
 expect.set_options(timeout=LIMIT_MILLISECONDS)  # who shares the machine is no fault of the desk
@@ -40,6 +46,11 @@ class Window:
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Log in").click()
         self.page.get_by_role("navigation", name="Main").wait_for()
+
+    def drop(self, selector: str, file: Path) -> None:
+        """Let a file fall on something, as by the mouse."""
+        named = [file.name, b64encode(file.read_bytes()).decode()]
+        self.page.dispatch_event(selector, "drop", {"dataTransfer": self.page.evaluate_handle(DROPPED, named)})
 
     def issues(self) -> list[str]:
         """What axe finds serious on the page as it is shown."""
