@@ -168,6 +168,8 @@ def test_what_ingest_knows_outlives_its_pod() -> None:
     for service in ("ingest", "query"):
         workload = workloads(rendered("apart"))[service]
         assert workload["kind"] == "StatefulSet"
+        named_by = of_kind(rendered("apart"), "Service")[workload["spec"]["serviceName"]]["spec"]
+        assert (named_by["clusterIP"], named_by["selector"]) == ("None", workload["spec"]["selector"]["matchLabels"])
         (claim,) = workload["spec"]["volumeClaimTemplates"]
         assert claim["metadata"]["name"] == "home"
         assert {"name": "home", "mountPath": environment(container(workload))["GATEWAY_HOME"]} in container(workload)[

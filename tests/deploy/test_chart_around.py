@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from schemas.topology import QUEUES
 from services.cli.names import LISTENING, SERVICES
 from tests.deploy.charts import CHART, VALUES, container, containers, environment, of_kind, pods, rendered, workloads
 from tests.deploy.promql import selected
+from tests.deploy.promtool import promtool
 from tests.metrics_reference import DECLARING, declared, exposed_name
 
 NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
@@ -46,7 +48,7 @@ def test_one_pod_of_a_service_is_moved_at_a_time(values: str) -> None:
         assert budget["spec"]["selector"] == workload["spec"]["selector"]
 
 
-def test_autoscaling_is_by_processor_time_or_by_what_waits() -> None:
+def test_autoscaling_is_by_processor_time_or_by_what_waits(tmp_path: Path) -> None:
     """What scales has no number of replicas; KEDA asks for metrics and queues that exist."""
     objects = rendered("operators")
     (by_cpu,) = of_kind(objects, "HorizontalPodAutoscaler").values()
@@ -66,6 +68,9 @@ def test_autoscaling_is_by_processor_time_or_by_what_waits() -> None:
         "gateway_forwarder_circuit_open",
     }
     assert asked <= {exposed_name(metric) for path in DECLARING for metric in declared(path)}
+    rules = [{"record": "asked", "expr": query} for all_of_one in queries.values() for query in all_of_one]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "keda", "rules": rules}]}))
+    promtool("check", "rules", tmp_path / "rules.yml")
     for name, (of_queues, *_) in queries.items():
         (pattern,) = re.findall('queue=~"(.*)"', of_queues)
         service = name.rpartition("-")[2]
