@@ -59,7 +59,9 @@ class Frozen:
     def unpack(self, folder: Path) -> None:
         """Its code: the packages ``services`` and ``schemas``."""
         with tarfile.open(self.folder / CODE) as packed:
-            packed.extractall(folder, filter="data")
+            # Python 3.11.2, which Debian 12 has, knows no filters.
+            packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            packed.extractall(folder)  # noqa: S202 - packed by freeze.py
 
 
 def statements(code: Path) -> dict[str, str]:
