@@ -68,7 +68,7 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
                 "uid": "1.2.3.1", "study": "1.2.3", "revision": 1, "sha256": SHA, "source": "SCANNER1",
                 "received_at": "2026-11-23T20:00:00Z",
                 "status": "0000", "findings": [], "rule_set": 3, "matched": ["to-archive"], "not_sent": [],
-                "archived": False, "archived_by": [],
+                "corrected_by": None, "corrected_why": None, "gone": None, "archived": False, "archived_by": [],
                 "receipts": [
                     {"received_at": "2026-11-23T20:00:00Z", "source": "SCANNER1", "disposition": "NEW", "job": None}
                 ],
@@ -78,6 +78,7 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
             {
                 "instance": "1.2.3.1", "revision": 1, "sha256": SHA, "destination": "ARCHIVE1", "job": JOB,
                 "state": "PENDING", "reason": "Refused: Out of resources", "commitment": None,
+                "finished_at": None,
                 "attempts": [
                     {"at": "2026-11-23T20:00:02Z", "status": "A700", "reason": "Refused: Out of resources"}
                 ],
