@@ -165,7 +165,7 @@ returning id, server, study_instance_uid
 -- Not reached for as long as its server is tried. A report for an earlier request may still come until the deadline.
 update commitment.commitment c set
     state = 'FAILURE', finished_at = now(), closed_at = case when c.unanswered = 0 then now() end,
-    reason = left('given up after ' || w.hours || ' hours: ' || coalesce(nullif(c.reason, ''), 'it was never tried'), 500)
+    reason = left('given up after ' || w.hours || case w.hours when 1 then ' hour: ' else ' hours: ' end || coalesce(nullif(c.reason, ''), 'it was never tried'), 500)
 from (
     select q.id, coalesce(s.hours, %(default_hours)s) as hours
     from commitment.commitment q

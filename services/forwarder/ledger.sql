@@ -174,7 +174,7 @@ with given_up as (
 )
 update routing.delivery d set
     state = 'FAILED', finished_at = now(), lease_until = null,
-    reason = left('given up after ' || %(retry_hours)s::int || ' hours: ' || d.reason, 500)
+    reason = left('given up after ' || %(retry_hours)s::int || case %(retry_hours)s::int when 1 then ' hour: ' else ' hours: ' end || d.reason, 500)
 from given_up g where d.received_at = g.received_at and d.id = g.id
 returning d.job
 
