@@ -24,7 +24,8 @@ where exists (
 
 -- name: claim
 -- The next deliveries by priority and time, each instance at most once and never while it is being sent. What a newer
--- revision overtook ends SUPERSEDED instead, what the profile never sends FAILED, and what is kept no more. Where the object is, storage knows: it may have moved to a duplicate's.
+-- revision overtook ends SUPERSEDED instead, what the profile never sends FAILED, and what is kept no more. Where the
+-- object is, storage knows: it may have moved to a duplicate's.
 -- What is held, or beyond its schedule, is passed over until it is parked. newest: of one priority the last in line first, by the same index.
 with held as materialized (
     select kind, name from config.hold_view where in_force
@@ -76,11 +77,13 @@ with held as materialized (
     select distinct on (sop_instance_uid) received_at, id, sop_instance_uid, revision, state_before,
            exists (select from routing.delivery n
                    where n.sop_instance_uid = due.sop_instance_uid and n.destination = %(destination)s
-                     and n.revision > due.revision and n.state <> 'CANCELED') as overtaken,
-           exists (select from storage.identity_view i
-                   where i.sop_instance_uid = due.sop_instance_uid and i.revision = due.revision
-                     and i.state in ('STORED', 'DAMAGED')) as kept
+                     and n.revision > due.revision and n.state <> 'CANCELED') as overtaken
     from due order by sop_instance_uid, revision, id
+), known as (
+    select c.*, i.object_key, i.data_set_offset, i.series_instance_uid,
+           coalesce(i.state in ('STORED', 'DAMAGED'), false) as kept
+    from chosen c
+    left join storage.identity_view i on i.sop_instance_uid = c.sop_instance_uid and i.revision = c.revision
 )
 update routing.delivery d set
     state = case when c.overtaken then 'SUPERSEDED'
@@ -93,14 +96,13 @@ update routing.delivery d set
     finished_at = case when c.overtaken or not c.kept or d.sop_class_uid = any(%(unsendable)s::text[]) then now() end,
     lease_holder = %(holder)s,
     lease_until = now() + make_interval(secs => %(lease)s)
-from chosen c
-left join storage.identity_view i on i.sop_instance_uid = c.sop_instance_uid and i.revision = c.revision
+from known c
 where d.received_at = c.received_at and d.id = c.id
 returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.job, d.study_instance_uid,
-          coalesce(i.object_key, d.object_key) as object_key,
-          coalesce(i.data_set_offset, d.data_set_offset) as data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
+          coalesce(c.object_key, d.object_key) as object_key,
+          coalesce(c.data_set_offset, d.data_set_offset) as data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
           d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at, d.rule,
-          d.source, d.schedule, d.transformation, coalesce(i.series_instance_uid, '') as series_instance_uid,
+          d.source, d.schedule, d.transformation, coalesce(c.series_instance_uid, '') as series_instance_uid,
           (select j.skip_present from routing.job j where j.id = d.job) as skip_present
 
 -- name: renew_leases

@@ -66,6 +66,7 @@ async def test_a_claim_of_a_long_line_walks_over_nothing(recorder: Recorder, led
     parameters = {
         "destination": "ARCHIVE1", "most": 16, "newest": newest, "holder": "h", "lease": 60, "unsendable": [],
         "unsendable_reason": "",
+        "gone_reason": "",
     }  # fmt: skip
     with psycopg.connect(recorder.database_url) as connection:
         connection.execute("analyze routing.delivery")

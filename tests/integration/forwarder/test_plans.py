@@ -78,7 +78,10 @@ def filled(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-CLAIM = {"destination": "AE1", "most": 16, "holder": "h", "lease": 60, "unsendable": [], "unsendable_reason": ""}
+CLAIM = {
+    "destination": "AE1", "most": 16, "holder": "h", "lease": 60, "unsendable": [], "unsendable_reason": "",
+    "gone_reason": "",
+}  # fmt: skip
 LATE = {"rule": ["r"], "destination": ["AE1"], "study_instance_uid": ["1.77"], "group_uid": ["1.77"]}
 STATEMENTS = {
     "claim": (ledger.QUERIES.claim, CLAIM | {"newest": False}),
