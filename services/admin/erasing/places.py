@@ -5,6 +5,7 @@ did what when to which UID) stays; texts that name the patient are blanked.
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -36,15 +37,15 @@ class Change:
     values: Mapping[str, Any]
 
 
-class Place:
+class Place(ABC):
     """A table. ``name`` stands in the proof."""
 
     name: str
     what: str
 
+    @abstractmethod
     def find(self, conn: Connection, sought: Sought) -> AsyncIterator[Change]:
         """What is the patient's there, each with what erases it."""
-        raise NotImplementedError
 
     async def count(self, conn: Connection, sought: Sought) -> int:
         """How much there is."""

@@ -100,17 +100,19 @@ async def test_every_other_status_is_a_failure_by_its_name(desk: Desk, tmp_path:
 
 
 async def test_what_is_not_reached_waits_and_costs_one_connection_a_back_off(desk: Desk, tmp_path: Path) -> None:
+    """Until the first failure is recorded, as many are asked as associations may be open; then one, again and again."""
+    associations = 4
     with Archive() as archive:
         archive.rejects = True
-        desk.server("ARCHIVE1", archive.port, associations=4)
+        desk.server("ARCHIVE1", archive.port, associations=associations)
         for place in range(20):
             desk.deliver(study=f"{STUDY}.{place}")
         async with commitment(desk.url, tmp_path):
-            await until_async(lambda: archive.connections >= 3)
+            await until_async(lambda: any(row["attempts"] >= 2 for row in desk.commitments()))
             rows = desk.commitments()
             assert {row["state"] for row in rows} <= {"QUEUED", "ASKING"}
-            assert sum(row["attempts"] for row in rows) <= archive.connections + 1
-            assert max(row["attempts"] for row in rows) >= 2, "the same one is tried, not each in turn"
+            assert sum(row["attempts"] for row in rows) <= archive.connections + associations
+            assert sum(row["attempts"] > 0 for row in rows) <= associations, "the same one is tried, not each in turn"
             assert all(row["deadline"] is None for row in rows if row["state"] == "QUEUED")
             archive.rejects = False
             await desk.until_states({"WAITING FOR COMMITMENT": 20})
