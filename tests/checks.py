@@ -30,6 +30,8 @@ WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 TESTS_FAILED = 1
 BENCH = re.compile(r"[a-z][a-z0-9-]*")
 EVERY_BENCH = "--bench=all"
+LASTING = ("--storm", "--soak")
+"""What fails in hours is not tried again: the first time tells all."""
 FEW = 8
 """More failures than this are no matter of load."""
 MEMORY = Path("/dev/shm")
@@ -42,13 +44,14 @@ def main(arguments: list[str]) -> int:
     os.chdir(CHECKOUT)
     LAST_FAILED.unlink(missing_ok=True)
     given = joined(arguments)
-    alone = any(argument.startswith("--bench=") and argument != EVERY_BENCH for argument in given)
+    lasting = any(argument.startswith(LASTING) for argument in given)
+    alone = lasting or any(argument.startswith("--bench=") and argument != EVERY_BENCH for argument in given)
     with files_in_memory(), tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
         told = Path(folder) / "checks.txt"
         checked = beside.submit(check_all, told)
         command = [sys.executable, "-m", "pytest", f"--checks={told}", *given]
         status = to_its_end(command if alone else [*command, *WORKERS])
-        again = failures() if status == TESTS_FAILED else []
+        again = failures() if status == TESTS_FAILED and not lasting else []
         if 0 < len(again) <= FEW:
             say("failed beside other tests, run again alone:", *again)
             status = to_its_end([*command, "--last-failed", "-n", "0"])

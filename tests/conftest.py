@@ -9,7 +9,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +40,11 @@ PROMPT = ("integration/forwarder/test_sending", "integration/runtime/test_databa
 """What allows the gateway a second, and what is quick: apart from what keeps both processors busy, at the end."""
 CHECKS_SECONDS = 300
 _TEMPLATE = "template_migrated"
-_SWITCHES = {"bench": "--bench", "storm": "--storm", "soak": "--soak", "all_faults": "--faults", "large": "--large"}
+_SWITCHES = {"bench": "--bench", "all_faults": "--faults", "large": "--large"}
+_LASTING = {"storm": "--storm", "soak": "--soak"}
+"""A minute of each is in every run; with its switch it lasts as long as that says, and nothing else runs."""
+_AFTERWARDS_SECONDS = 3600
+"""What a long storm or soak may take besides: until nothing is under way, and until all of it is accounted for."""
 _numbers = itertools.count(1)
 
 
@@ -58,8 +62,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--large", action="store_const", const=True, default=None, help="what takes gigabytes or tens of thousands too"
     )
-    group.addoption("--storm", type=seconds, default=None, metavar="T", help="mixed load, random faults")
-    group.addoption("--soak", type=seconds, default=None, metavar="T", help="long traffic")
+    group.addoption("--storm", type=seconds, default=None, metavar="T", help="mixed load with random faults, so long")
+    group.addoption("--storm-seed", type=int, default=None, metavar="N", help="brings the storm of this seed again")
+    group.addoption("--soak", type=seconds, default=None, metavar="T", help="traffic at half of the capacity, so long")
     group.addoption("--bench", nargs="?", const="all", default=None, help="measurements too; a name: that one alone")
     group.addoption("--walk", action="store_true", help="write docs/walk.md and its pictures from the walk at the desk")
     group.addoption("--pictures", type=Path, default=None, help="folder for pictures of every page, to be looked at")
@@ -106,6 +111,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in unwanted)]
     bench = config.getoption("--bench")
     left_out += [item for item in items if item not in left_out and not _asked(item, bench)]
+    if lasting := {name: long for name, switch in _LASTING.items() if (long := config.getoption(switch)) is not None}:
+        left_out = [item for item in items if not _lasts(item, lasting)]
     if bench not in (None, "all") and len(left_out) == len(items):
         raise pytest.UsageError(f"--bench={bench}: there is no such bench; tests/README.md names them")
     if left_out:
@@ -142,6 +149,14 @@ def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
     placed = [(number * gap, path) for number, path in enumerate(busy)] + list(enumerate(others))
     order = [path for _, path in sorted(placed, key=lambda each: each[0])]
     return [item for path in (*order, *prompt) for item in files[path]]
+
+
+def _lasts(item: pytest.Item, lasting: Mapping[str, float]) -> bool:
+    """Whether it is of what is to last; then it may."""
+    asked = [seconds for name, seconds in lasting.items() if item.get_closest_marker(name)]
+    for seconds in asked:
+        item.add_marker(pytest.mark.timeout(seconds + _AFTERWARDS_SECONDS), append=False)
+    return bool(asked)
 
 
 def _asked(item: pytest.Item, bench: str | None) -> bool:
