@@ -142,8 +142,8 @@ def _start(made: Site) -> None:
     if made.lines:
         gateway.settings = {
             **gateway.settings,
-            "GATEWAY_DATABASE_URL": _by(made.lines["database"], gateway.database_url),
-            "GATEWAY_AMQP_URL": _by(made.lines["broker"], gateway.amqp_url),
+            "GATEWAY_DATABASE_URL": by_line(made.lines["database"], gateway.database_url),
+            "GATEWAY_AMQP_URL": by_line(made.lines["broker"], gateway.amqp_url),
         }
     gateway.start_parts(made.parts)
     for modality in made.modalities:
@@ -155,7 +155,7 @@ def _start(made: Site) -> None:
     gateway.apply_rules(RULES)
 
 
-def _by(line: Line, url: str) -> str:
+def by_line(line: Line, url: str) -> str:
     """The same, over the line."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{line.port}")))
