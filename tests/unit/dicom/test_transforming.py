@@ -1,104 +1,30 @@
 """Every step of a transformation by what becomes of a data set, in every encoding a data set comes in."""
 
-import io
-import tracemalloc
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 
 from deploy.local.demo.nuclear_medicine import encoded
 from services.dicom.contexts import (
-    DEFLATED_LITTLE_ENDIAN,
-    EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
-    IMPLICIT_LITTLE_ENDIAN,
 )
-from services.dicom.transcoding import NotConvertible
-from services.dicom.transforming.apply import Content, transformed
 from services.dicom.transforming.errors import NotTransformable
-from services.dicom.transforming.transformation import Transformation, number_of, resolved, stored
-from tests.factories import nm_gated_tomo
-
-SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, DEFLATED_LITTLE_ENDIAN)
-JPEG = "1.2.840.10008.1.2.4.50"
-KEY = b"k" * 32
-CT = "1.2.840.10008.5.1.4.1.1.2"
-BLOCK = '(0009,"ACME 1",'
-
-
-def transformation(*steps: dict[str, Any], key: bytes = KEY) -> Transformation:
-    made = stored(number_of(steps), steps, key)
-    assert not made.fault
-    return made
-
-
-def bytes_in(data_set: Dataset, syntax: str) -> bytes:
-    if syntax != DEFLATED_LITTLE_ENDIAN:
-        return encoded(data_set, syntax)
-    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return deflate.compress(encoded(data_set, EXPLICIT_LITTLE_ENDIAN)) + deflate.flush()
-
-
-def sent(
-    data: bytes, syntax: str, change: Transformation, wanted: str = "", folder: Path = Path(), sop_class: str = CT
-) -> tuple[bytes, str, dict[str, str]]:
-    """What is sent of a data set that lies within a file, its transfer syntax, and the new UIDs."""
-    content = Content(io.BytesIO(b"before" + data + b"behind"), 6, len(data), syntax)
-    goal = wanted or change.ways(syntax)[0]
-    with transformed(content, sop_class, change, goal, folder=folder, largest=1 << 30) as (made, renamed):
-        made.source.seek(made.offset)
-        return made.source.read(made.size), made.transfer_syntax, renamed
-
-
-def read(data: bytes, syntax: str) -> Dataset:
-    return pydicom.filereader.read_dataset(io.BytesIO(data), syntax == IMPLICIT_LITTLE_ENDIAN, True)
-
-
-def changed(data_set: Dataset, *steps: dict[str, Any], syntax: str = EXPLICIT_LITTLE_ENDIAN) -> Dataset:
-    data, sent_in, _ = sent(bytes_in(data_set, syntax), syntax, transformation(*steps))
-    return read(data, sent_in)
-
-
-def image(**elements: Any) -> Dataset:
-    """A small image with a private block, two levels of sequences and text of Western Europe."""
-    data_set = Dataset()
-    data_set.SpecificCharacterSet = "ISO_IR 100"
-    data_set.SOPClassUID, data_set.SOPInstanceUID = CT, "1.2.3.4"
-    data_set.StudyInstanceUID, data_set.SeriesInstanceUID = "1.2.3", "1.2.3.1"
-    data_set.StudyDate, data_set.AccessionNumber, data_set.StudyID = "20260131", "A1", "S1"
-    data_set.PatientName, data_set.PatientID, data_set.PatientBirthDate = "Müller^Jörg", "0042", "19500101"
-    data_set.PatientAge, data_set.PatientWeight, data_set.StationName = "076Y", "80.5", "CT1"
-    data_set.OtherPatientIDs, data_set.InstitutionName = ["X1", "X2"], "Spital"
-    request = Dataset()
-    request.AccessionNumber, request.RequestedProcedureID = "A1", "P1"
-    inner = Dataset()
-    inner.CodeValue, inner.CodingSchemeDesignator, inner.CodeMeaning = "1", "99X", "Schädel"
-    request.RequestedProcedureCodeSequence = Sequence([inner])
-    second = Dataset()
-    second.AccessionNumber = "A2"
-    data_set.RequestAttributesSequence = Sequence([request, second])
-    reference = Dataset()
-    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = CT, "1.2.3.4"
-    data_set.ReferencedImageSequence = Sequence([reference])
-    block = data_set.private_block(0x0009, "ACME 1", create=True)
-    block.add_new(0x10, "LO", "Jörg")
-    block.add_new(0x11, "US", 7)
-    data_set.FrameOfReferenceUID = "1.2.3.9"
-    data_set.SamplesPerPixel, data_set.PhotometricInterpretation = 1, "MONOCHROME2"
-    data_set.Rows, data_set.Columns, data_set.BitsAllocated, data_set.BitsStored = 2, 2, 16, 16
-    data_set.HighBit, data_set.PixelRepresentation = 15, 0
-    data_set.PixelData = bytes(range(8))
-    data_set["PixelData"].VR = "OW"
-    for keyword, value in elements.items():
-        setattr(data_set, keyword, value)
-    return data_set
+from services.dicom.transforming.transformation import resolved, stored
+from tests.unit.dicom.transformed_data import (
+    BLOCK,
+    CT,
+    KEY,
+    SYNTAXES,
+    bytes_in,
+    changed,
+    image,
+    read,
+    sent,
+    transformation,
+)
 
 
 @dataclass(frozen=True)
@@ -240,66 +166,6 @@ def test_new_uids_are_told() -> None:
     )
 
 
-def everything(data_set: Dataset) -> str:
-    return "\n".join(f"{element.keyword}={element.value!r}" for element in data_set.iterall())
-
-
-@pytest.mark.parametrize("syntax", SYNTAXES)
-def test_a_de_identified_data_set_tells_nothing_of_the_patient(syntax: str) -> None:
-    requested = Dataset()
-    requested.PatientName, requested.PatientID, requested.CodeValue = "Müller^Jörg", "0042", "1"
-    whole = image(ReferencedPatientSequence=Sequence([requested]), ReferencedStudySequence=Sequence([requested]))
-    whole.add_new(0x60003000, "OW", b"\0\0")
-    found = changed(whole, {"do": "deidentify"}, syntax=syntax)
-    text = everything(found)
-    for told in ("Müller", "0042", "A1", "A2", "19500101", "CT1", "Spital", "X1", "1.2.3.", "Jörg", "ACME"):
-        assert told not in text
-    assert (0x6000, 0x3000) not in found
-    assert found.PatientID == str(found.PatientName) == changed(image(), {"do": "deidentify"}).PatientID
-    assert found.PatientID != changed(image(PatientID="43"), {"do": "deidentify"}).PatientID
-    assert found.PatientID != changed(image(), {"do": "deidentify", "project": "trial"}).PatientID
-    assert found.PatientIdentityRemoved == "YES"
-    assert found.LongitudinalTemporalInformationModified == "REMOVED"
-    assert [code.CodeValue for code in found.DeidentificationMethodCodeSequence] == ["113100"]
-    assert found.PixelData == bytes(range(8))
-
-
-def test_the_profile_is_whole_and_the_librarys_edition_is_the_one_it_says() -> None:
-    from services.dicom.transforming.deidentification import table
-
-    assert len(table().tags) > 600
-    assert table().action(0x50100001) == table().action(0x60024000) == "remove"
-    assert table().action(0x00100010) == "empty"
-    assert table().action(0x00280010) == ""
-
-
-@pytest.mark.parametrize(
-    ("option", "kept", "code"),
-    [
-        ("retain-uids", {"SOPInstanceUID": "1.2.3.4", "StudyInstanceUID": "1.2.3"}, "113110"),
-        ("retain-full-dates", {"StudyDate": "20260131"}, "113106"),
-        ("retain-device", {"StationName": "CT1"}, "113109"),
-        ("retain-institution", {"InstitutionName": "Spital"}, "113112"),
-        ("retain-patient-characteristics", {"PatientAge": "076Y", "PatientWeight": 80.5}, "113108"),
-    ],
-)
-def test_an_option_keeps_what_it_is_for(option: str, kept: dict[str, Any], code: str) -> None:
-    without = changed(image(), {"do": "deidentify"})
-    found = changed(image(), {"do": "deidentify", "options": [option]})
-    for keyword, value in kept.items():
-        assert found[keyword].value == value
-        assert without.get(keyword) != value
-    assert [each.CodeValue for each in found.DeidentificationMethodCodeSequence] == ["113100", code]
-    assert found.PatientBirthDate == ""
-
-
-def test_what_is_named_to_be_kept_is_kept() -> None:
-    found = changed(image(), {"do": "deidentify", "keep": [BLOCK + "11)", "AccessionNumber"]})
-    assert (found[0x0009, 0x1011].value, (0x0009, 0x1010) in found) == (7, False)
-    assert found.AccessionNumber == "A1"
-    assert [each.CodeValue for each in found.DeidentificationMethodCodeSequence] == ["113100", "113111"]
-
-
 UNDECLARED = dict.fromkeys(("the text of PatientName", "PatientName is not in the character"), b"ISO_IR 6  ")
 """Faults of a data set whose text is not in the character set that it names."""
 
@@ -366,66 +232,6 @@ def test_an_item_is_written_in_its_own_character_set() -> None:
     assert changed(data_set, step).RequestAttributesSequence[0].RequestedProcedureDescription == "Голова"
 
 
-@pytest.mark.parametrize(
-    ("received", "prefer", "ways"),
-    [
-        (IMPLICIT_LITTLE_ENDIAN, ["received"], (IMPLICIT_LITTLE_ENDIAN,)),
-        (IMPLICIT_LITTLE_ENDIAN, ["Explicit VR Little Endian", "received"],
-         (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)),
-        (EXPLICIT_BIG_ENDIAN, ["received"], (EXPLICIT_BIG_ENDIAN,)),
-        (JPEG, ["received", IMPLICIT_LITTLE_ENDIAN], (JPEG, IMPLICIT_LITTLE_ENDIAN)),
-        ("1.2.840.10008.1.2.4.100", [EXPLICIT_LITTLE_ENDIAN], ("1.2.840.10008.1.2.4.100",)),
-    ],
-)  # fmt: skip
-def test_the_preferred_transfer_syntax_that_can_be_made_comes_first(
-    received: str, prefer: list[str], ways: tuple[str, ...]
-) -> None:
-    assert transformation({"do": "transfer_syntax", "prefer": prefer}).ways(received) == ways
-
-
-def test_what_nothing_is_written_in_goes_in_another_syntax() -> None:
-    step = {"do": "set", "tag": "StudyID", "value": "X"}
-    assert transformation(step).ways(EXPLICIT_BIG_ENDIAN) == (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-    assert transformation(step).ways(JPEG) == (JPEG,)
-
-
-@pytest.mark.parametrize("syntax", SYNTAXES)
-@pytest.mark.parametrize("wanted", SYNTAXES[:2])
-def test_elements_are_changed_and_the_syntax_too(syntax: str, wanted: str) -> None:
-    change = transformation(
-        {"do": "set", "tag": "StudyID", "value": "X"}, {"do": "transfer_syntax", "prefer": [wanted]}
-    )
-    data, sent_in, _ = sent(bytes_in(image(), syntax), syntax, change)
-    assert sent_in == wanted
-    found, expected = read(data, wanted), read(encoded(image(StudyID="X"), wanted), wanted)
-    if syntax == IMPLICIT_LITTLE_ENDIAN:  # what nobody knows is UN once it has a VR
-        found.remove_private_tags()
-        expected.remove_private_tags()
-    assert found == expected
-
-
-def test_reduction_comes_last(tmp_path: Path) -> None:
-    tomo = nm_gated_tomo(1)
-    change = transformation({"do": "reduce"}, {"do": "set", "tag": "StudyID", "value": "X"},
-                            {"do": "set", "tag": "MedicalAlerts", "value": "gone"})  # fmt: skip
-    data, syntax, _ = sent(
-        tomo.data_set, tomo.transfer_syntax_uid, change, folder=tmp_path, sop_class=tomo.sop_class_uid
-    )
-    found = read(data, syntax)
-    assert (found.StudyID, "MedicalAlerts" in found) == ("X", False)
-
-
-def test_fragments_are_copied(tmp_path: Path) -> None:
-    data_set = image()
-    fragments = b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\x00\xe0\4\0\0\0\xff\xd8\xff\xd9\xfe\xff\xdd\xe0\0\0\0\0"
-    del data_set.PixelData
-    head = encoded(data_set, EXPLICIT_LITTLE_ENDIAN)
-    tail = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + fragments
-    data, syntax, _ = sent(head + tail, JPEG, transformation({"do": "new_uids"}), folder=tmp_path)
-    assert syntax == JPEG
-    assert data.endswith(tail)
-
-
 def test_texts_name_who_sent_the_instance() -> None:
     steps = transformation({"do": "prefix", "tag": "PatientID", "text": "{calling_aet}-"}).steps
     (step,) = resolved(steps, {"calling_aet": "CT1", "called_aet": "GATEWAY"})
@@ -436,34 +242,3 @@ def test_steps_of_another_version_send_nothing() -> None:
     change = stored("0" * 64, [{"do": "fly"}], KEY)
     with pytest.raises(NotTransformable, match="another version"):
         sent(encoded(image(), EXPLICIT_LITTLE_ENDIAN), EXPLICIT_LITTLE_ENDIAN, change)
-
-
-def test_memory_does_not_grow_with_the_pixels(tmp_path: Path) -> None:
-    size = 64 << 20
-    large = tmp_path / "large"
-    head = encoded(image(), EXPLICIT_LITTLE_ENDIAN)
-    head = head[: head.rindex(b"\xe0\x7f\x10\x00")]
-    with large.open("wb") as file:
-        file.write(head + b"\xe0\x7f\x10\x00OW\0\0" + size.to_bytes(4, "little"))
-        file.seek(size - 1, io.SEEK_CUR)
-        file.write(b"\0")
-    change = transformation({"do": "new_uids"}, {"do": "set", "tag": "StudyID", "value": "X"})
-    with large.open("rb") as source:
-        tracemalloc.start()
-        content = Content(source, 0, large.stat().st_size, EXPLICIT_LITTLE_ENDIAN)
-        with transformed(content, CT, change, EXPLICIT_LITTLE_ENDIAN, folder=tmp_path, largest=1 << 30) as (made, _):
-            assert made.size > size
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < 8 << 20
-
-
-def test_what_becomes_larger_than_allowed_is_refused(tmp_path: Path) -> None:
-    data = encoded(image(), EXPLICIT_LITTLE_ENDIAN)
-    content = Content(io.BytesIO(data), 0, len(data), EXPLICIT_LITTLE_ENDIAN)
-    change = transformation({"do": "set", "tag": "StudyID", "value": "X"})
-    with (
-        pytest.raises(NotConvertible, match="larger than"),
-        transformed(content, CT, change, EXPLICIT_LITTLE_ENDIAN, folder=tmp_path, largest=len(data) // 2),
-    ):
-        raise AssertionError
