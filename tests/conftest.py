@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parent.parent
 TESTS = CHECKOUT / "tests"
 CONFORMANCE = "tests/conformance"
-BUSY = ("faults/", "deploy/test_bare_machine", "deploy/test_launcher", "integration/ingest/test_replacement", "ui/")
+BUSY = (
+    "faults/", "deploy/test_bare_machine", "deploy/test_built_image", "deploy/test_launcher", "e2e/test_rolling_restart",
+    "integration/ingest/test_replacement", "ui/",
+)  # fmt: skip
 PROMPT = ("integration/forwarder/test_sending", "integration/runtime/test_database", "integration/dicom/", "unit/")
 """What allows the gateway a second, and what is quick: apart from what keeps both processors busy, at the end."""
 CHECKS_SECONDS = 300
@@ -104,10 +107,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marked tests run only when their switch is given, or where their privilege is to be had."""
+    """Marked tests run only when their switch is given; those that need root are skipped where it is not to be had."""
     unwanted = [name for name, switch in _SWITCHES.items() if config.getoption(switch) is None]
-    if os.geteuid() != 0 and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0:
-        unwanted.append("root")
+    _skip_what_needs_root(items)
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in unwanted)]
     bench = config.getoption("--bench")
     left_out += [item for item in items if item not in left_out and not _asked(item, bench)]
@@ -120,6 +122,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
     items[:] = _spread(items)
     table.note(items)
+
+
+def _skip_what_needs_root(items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("root")]
+    if not marked or os.geteuid() == 0:
+        return
+    if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs root, or sudo without a password"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

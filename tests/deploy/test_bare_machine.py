@@ -1,8 +1,7 @@
 """Show 1: on a fresh Debian with only python3, git and ca-certificates, a clean clone runs the demo with one command.
 
-The machine is a root of mmdebstrap, which makes what debootstrap makes in a third of its time, here without the
-packages that are only important. It has mounts and process ids of its own (chroot(8), unshare(1)) and shares the
-network, so every port is still asked of this machine. Its tarball is kept for the next run.
+The machine is a root with mounts and process ids of its own (chroot(8), unshare(1)) and shares the network, so every
+port is still asked of this machine.
 """
 
 import os
@@ -10,22 +9,17 @@ import re
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.deploy.bare_debian import AUTHORITIES, as_root, packed, privilege, propagation, room_for_a_root
 from tests.deploy.launching import CHECKOUT
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
-SUITE = "bookworm"
-PACKAGES = "python3,git,ca-certificates"
-CACHE = Path("/var/tmp/dicom-gateway-tests") / f"{SUITE}-minimal.tar"
-AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 INSIDE = "opt/a checkout"
 UP_SECONDS = 300
 POLICY = "usr/sbin/policy-rc.d"
@@ -40,7 +34,7 @@ class Machine:
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir()
-        as_root("tar", "-C", str(root), "-xpf", str(CACHE))
+        as_root("tar", "-C", str(root), "-xpf", str(packed()))
         for name in ("etc/hosts", "etc/resolv.conf", AUTHORITIES):
             shutil.copyfile(Path("/") / name, root / name)
         clone = root / INSIDE
@@ -63,51 +57,10 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def tarball() -> Path:
-    """The packed root; made once."""
-    if not CACHE.exists():
-        CACHE.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder:
-            packed = Path(folder) / "packed.tar"
-            as_root("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(packed))
-            packed.rename(CACHE)
-    return CACHE
-
-
-@pytest.fixture(scope="module")
-def machine(tarball: Path) -> Iterator[Machine]:
+def machine() -> Iterator[Machine]:
     """A fresh machine, for one after the other: who comes first has everything to install."""
     with room_for_a_root() as place:
         yield Machine(place / "machine")
-
-
-@contextmanager
-def room_for_a_root() -> Iterator[Path]:
-    """A folder that may hold devices and programs that run as another user; what is in it is removed afterwards."""
-    limited = os.statvfs(tempfile.gettempdir()).f_flag & (os.ST_NODEV | os.ST_NOSUID)
-    place = Path(tempfile.mkdtemp(dir=CACHE.parent if limited else None))
-    place.chmod(0o755)
-    try:
-        yield place
-    finally:
-        as_root("rm", "-rf", "--one-file-system", str(place))
-
-
-def propagation() -> str:
-    """How unshare(1) treats mounts: in a root of chroot(8)'s making there is no mount at / to make private."""
-    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return "private" if "/" in mounts else "unchanged"
-
-
-def privilege() -> Sequence[str]:
-    """What makes a command run as root."""
-    return () if os.geteuid() == 0 else ("sudo", "-n")
-
-
-def as_root(*command: str) -> None:
-    """Run a command as root; its output is shown if it fails."""
-    done = subprocess.run([*privilege(), *command], capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, f"{command}: {done.stdout[-4000:]}{done.stderr[-4000:]}"
 
 
 def run_demo(machine: Machine, prefix: str = "") -> str:
