@@ -27,10 +27,10 @@ def commands() -> list[list[str]]:
 
 def made_by_kubectl(command: list[str]) -> dict[str, Any]:
     """What a command of kubectl would create: its own dry run, which asks no cluster."""
-    there_is_none = os.environ | {"KUBECONFIG": os.devnull, "HOME": os.devnull}
+    no_cluster = os.environ | {"KUBECONFIG": os.devnull}
     done = subprocess.run(
         [*command, "--dry-run=client", "-o", "json"],
-        env=there_is_none, capture_output=True, text=True, timeout=60, check=False,
+        env=no_cluster, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)

@@ -142,6 +142,7 @@ def gateway_up(gateway: RunningGateway) -> Iterator[Up]:
     finally:
         process.kill()
         process.wait(10)
+        gateway.end()
 
 
 def replace_both(up: Up, port: int, instances: list[Instance], ledger: Ledger) -> None:
