@@ -1,4 +1,4 @@
-"""The one image of every service, read as text: a machine of the tests has no container engine."""
+"""The one image of every service, read as text; test_built_image builds it, where there is root."""
 
 import json
 import re
@@ -34,3 +34,15 @@ def test_it_runs_the_command_of_the_gateway_without_privilege() -> None:
     assert user.isdigit()
     assert int(user) >= 10_000
     assert f"runAsUser: {user}" in (CHECKOUT / "helm/gateway/templates/_pod.tpl").read_text(encoding="utf-8")
+
+
+def test_its_bill_of_materials_is_where_people_are_told() -> None:
+    (made,) = [command for command in instructions("RUN") if "bill_of_materials.py" in command]
+    place = made.rpartition(">")[2]
+    assert place in (CHECKOUT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+
+
+def test_it_is_built_by_the_uv_that_makes_the_environments() -> None:
+    bootstrap = (CHECKOUT / "deploy/local/lib/bootstrap.sh").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^uv_version=(\S+)$", bootstrap, re.MULTILINE)
+    assert any(f"uv=={version}" in command for command in instructions("RUN"))
