@@ -26,6 +26,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from services.runtime import migrate as migrations
 from tests.bench import figures
 from tests.conformance import table
+from tests.faults import summary
 from tests.running_gateway import FreshServers, Servers
 from tests.waiting import until
 
@@ -60,7 +61,7 @@ def seconds(text: str) -> float:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The switches of tests/run."""
     group = parser.getgroup("dicom-gateway")
-    group.addoption("--seeds", type=int, default=2, help="how many seeds the randomised fault tests run with")
+    group.addoption("--seeds", type=int, default=None, help="seeds of randomised fault tests: 2, 5 with --faults=all")
     group.addoption("--faults", choices=["all"], default=None, help="all: the long list of faults too")
     group.addoption(
         "--large", action="store_const", const=True, default=None, help="what takes gigabytes or tens of thousands too"
@@ -77,6 +78,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The table of requirements, if their tests ran; what was measured; which static checks failed."""
     table.write(terminalreporter)
+    summary.write(terminalreporter)
     reports = [
         each for found in terminalreporter.stats.values() for each in found if getattr(each, "when", "") == "call"
     ]
@@ -179,7 +181,8 @@ def _asked(item: pytest.Item, bench: str | None) -> bool:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes ``seed`` runs once for every seed."""
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(1, metafunc.config.getoption("--seeds") + 1))
+        usual = 2 if metafunc.config.getoption("--faults") is None else 5
+        metafunc.parametrize("seed", range(1, (metafunc.config.getoption("--seeds") or usual) + 1))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.cli import exits
-from services.runtime import logs
+from services.runtime import fail_points, logs
 from services.runtime.errors import GatewayError
 
 COMMANDS = {
@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _escape_what_the_terminal_cannot_show()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        fail_points.arm(os.environ.get(fail_points.VARIABLE))
         command_line(given[0] if given else None)(given, prog_name="gateway")
     except SystemExit as end:
         return _flushed(end.code if isinstance(end.code, int) else exits.FAILED)

@@ -13,6 +13,7 @@ from services.dicom.errors import REASON_NOT_SPECIFIED, AssociationError, PeerRe
 from services.dicom.status import PENDING, classify
 from services.dicom.stream import Digest, PduStream
 from services.dicom.transport import WATCH_SECONDS
+from services.runtime import fail_points
 
 LARGEST_CHUNK: Final = 256 * 1024
 """What we send in one PDU at most, whatever the peer can take."""
@@ -195,6 +196,7 @@ class Association:
         asking, self.asking = self.asking, True
         try:
             self.send_message(context.id, command, chunks, size)
+            fail_points.reached("association.asked")
             phase = "response"
             expected = (commands.decode(command).command_field | commands.RESPONSE, message_id, context.id)
             response = self._response(expected, meanwhile, pending is not None)

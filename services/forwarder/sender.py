@@ -20,6 +20,7 @@ from services.forwarder.measuring import measure
 from services.forwarder.outcomes import result, unreached, unsent
 from services.forwarder.states import Event
 from services.forwarder.transfer import Line, Transfer
+from services.runtime import fail_points
 from services.runtime.db import Connection
 from services.runtime.errors import Conflict, GatewayError, Unavailable
 
@@ -58,6 +59,7 @@ class Session:
         first = await self._begin()
         if not first:
             return False
+        fail_points.reached("forwarder.claimed")
         self._destination.sessions.append(self._news)
         with metrics.ASSOCIATIONS.track_inprogress():
             for delivery in first:

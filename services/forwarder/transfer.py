@@ -34,6 +34,7 @@ from services.forwarder.delivery import Delivery, Outcome, Sent
 from services.forwarder.preparation import Preparation
 from services.forwarder.present import PRESENT, Answers, Asking, Presence, asking, known_as, wanted
 from services.forwarder.states import Event
+from services.runtime import fail_points
 from services.runtime.errors import GatewayError, ObjectMissing
 
 log = structlog.get_logger(__name__)
@@ -265,6 +266,7 @@ class Transfer:
         except (GatewayError, OSError) as error:
             self._forget(requestor)
             return Verdict(Event.POSTPONE, f"object store: {error}"), False, None
+        fail_points.reached("forwarder.answered")
         self._answers += 1
         line = self._line
         return classify_status(response.status, response.comment, line.profile.name, line.retried), True, None

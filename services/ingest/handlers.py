@@ -26,7 +26,7 @@ from services.ingest.causes import ANSWERS, Cause, Refusal, cause_of, check_comm
 from services.ingest.findings import SUCCESS, examine, judge, rules
 from services.ingest.publisher import Publisher
 from services.ingest.revisions import RevisionCheck
-from services.runtime import logs
+from services.runtime import fail_points, logs
 from services.runtime.clock import now
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, ObjectWriter, new_object_key
@@ -86,6 +86,7 @@ class Receiver:
                 metrics.STORE_SECONDS.labels("refused").observe(time.monotonic() - started)
                 return
             request.association.respond(request, received.receipt.status)
+        fail_points.reached("ingest.answered")
         metrics.STORE_SECONDS.labels("stored").observe(time.monotonic() - started)
         metrics.STORED.labels(received.receipt.calling_aet, f"{received.receipt.status:04X}").inc()
         metrics.STORED_BYTES.labels(received.receipt.calling_aet).inc(received.receipt.size)

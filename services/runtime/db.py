@@ -21,6 +21,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from services.runtime import fail_points
 from services.runtime.db_errors import is_lost, translate
 from services.runtime.db_metrics import AVAILABLE, ERRORS, TRANSACTION_SECONDS
 from services.runtime.errors import Conflict, GatewayError, RefusedData, Unavailable
@@ -172,11 +173,13 @@ class Database:
                 async with connection:
                     yield connection
                     _refuse_swallowed(connection)
+                    fail_points.reached("database.committing")
                 connection.answered_at = time.monotonic()
             finally:
                 await self._pool.putconn(connection)
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise self._translated(error) from error
+        fail_points.reached("database.committed")
         self._answered()
         TRANSACTION_SECONDS.observe(time.monotonic() - started)
 

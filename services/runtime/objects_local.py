@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 import structlog
 
+from services.runtime import fail_points
 from services.runtime.errors import ObjectMissing, StoreFailed, StoreFull
 from services.runtime.metrics import OBJECT_COMMIT, OBJECTS_FREE, OBJECTS_REFUSED_BELOW
 from services.runtime.objects import (
@@ -289,12 +290,16 @@ class LocalWriter(DiscardsUnlessCommitted):
 
     def _commit(self) -> None:
         self._store.check_failure()
+        fail_points.reached("objects.written")
         self._store.sync(self.fd, os.fdatasync, self.key)
+        fail_points.reached("objects.synced")
         try:
             self._part.rename(self._final)
+            fail_points.reached("objects.renamed")
             self._store.sync_folder(self._final.parent)
         except OSError as error:
             raise store_error("rename", self.key, error) from error
+        fail_points.reached("objects.durable")
         self._close()
 
     def discard(self) -> None:

@@ -15,6 +15,7 @@ from psycopg.rows import DictRow
 
 from schemas.messages import Envelope
 from schemas.topology import EXCHANGE
+from services.runtime import fail_points
 from services.runtime.bus import Bus
 from services.runtime.bus_metrics import OUTBOX_OLDEST_SECONDS, RELAYED, UNPUBLISHED
 from services.runtime.db import Database
@@ -77,7 +78,11 @@ class Outbox:
         """
         async with self._db.transaction() as connection:
             rows = await (await connection.execute(QUERIES.claim, {"limit": IN_FLIGHT})).fetchall()
+            if rows:
+                fail_points.reached("outbox.claimed")
             outcomes = await asyncio.gather(*(self._publish(row) for row in rows))
+            if rows:
+                fail_points.reached("outbox.published")
             done = [row for row, fault in zip(rows, outcomes, strict=True) if fault is None]
             untaken = [row for row, fault in zip(rows, outcomes, strict=True) if isinstance(fault, NotTaken)]
             if done:

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from schemas.messages import Envelope, InstanceReceived
+from services.runtime import fail_points
 from services.runtime.clock import now
 from services.runtime.db import Database
 from services.runtime.errors import ObjectMissing, RefusedData, Reject
@@ -58,7 +59,7 @@ class Recorder:
         """Record in one transaction; how many had no row. Raises ``RefusedData``, ``Conflict``, ``Unavailable``."""
 
         async def work(connection: Connection) -> list[Entry]:
-            return await records.record(
+            entries = await records.record(
                 connection,
                 self._objects,
                 arrivals,
@@ -67,9 +68,12 @@ class Recorder:
                 causations=causations,
                 often=Often(self._settings.most_receipts, self._settings.receipts_seconds),
             )
+            fail_points.reached("storage.recorded")
+            return entries
 
         with metrics.BATCH_SECONDS.time():
             entries = await self._database.retry(work)
+        fail_points.reached("storage.committed")
         metrics.BATCH_SIZE.observe(len(arrivals))
         for entry in entries:
             metrics.RECORDED.labels(by, entry.decision.disposition).inc()

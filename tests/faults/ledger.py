@@ -18,13 +18,26 @@ select sop_instance_uid as uid, count(*) as rows from routing.delivery
 where sop_instance_uid = any(%s) and state in ('DELIVERED', 'WARNED') group by 1
 """
 
+OPENED: "list[Ledger]" = []
+"""The ledgers of the test that runs: what they sum up to is told at the end of the run."""
+
 
 @dataclass
 class Ledger:
-    """What a sender knows: SHA-256 of each data set it tried, and which were answered 0000."""
+    """What a sender knows: SHA-256 of each data set it tried, and which were answered 0000.
+
+    ``lost`` and ``doubled`` are filled when it is checked: acknowledged instances that were not delivered, and those
+    that came twice without a lost answer.
+    """
 
     attempted: dict[str, str] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    doubled: set[str] = field(default_factory=set)
+    checked: bool = False
+
+    def __post_init__(self) -> None:
+        OPENED.append(self)
 
     def settled(self, gateway: RunningGateway) -> bool:
         """Whether every acknowledged instance is recorded, indexed and delivered."""
@@ -40,19 +53,23 @@ class Ledger:
         Each acknowledged instance is recorded once, indexed once, has exactly one successful delivery, and the
         destination holds its bytes. The destination may have got an instance twice only where an answer was lost.
         """
-        until(
-            lambda: self.settled(gateway),
-            limit=limit,
-            what="every acknowledged instance to be recorded, indexed, delivered",
-        )
+        try:
+            until(
+                lambda: self.settled(gateway),
+                limit=limit,
+                what="every acknowledged instance to be recorded, indexed, delivered",
+            )
+        finally:
+            self.lost = self.acknowledged - self.counts(gateway, DELIVERED).keys()
+            self.doubled = self.received_twice(receiver) - self.answers_lost(gateway)
+            self.checked = True
         once = dict.fromkeys(self.acknowledged, 1)
         assert self.counts(gateway, RECORDED) == once
         assert self.counts(gateway, INDEXED) == once
         assert self.counts(gateway, DELIVERED) == once
         held = {uid: receiver.digests(uid) for uid in self.acknowledged}
         assert {uid: {self.attempted[uid]} for uid in held} == held
-        unexplained = self.received_twice(receiver) - self.answers_lost(gateway)
-        assert not unexplained, f"delivered twice without a lost answer: {sorted(unexplained)[:5]}"
+        assert not self.doubled, f"delivered twice without a lost answer: {sorted(self.doubled)[:5]}"
 
     def received_twice(self, receiver: StationReceiver) -> set[str]:
         """Instances that the destination got more than once."""

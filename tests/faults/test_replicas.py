@@ -200,6 +200,7 @@ def all_is_well(
     """Wait until nothing is under way, and compare what was sent, recorded, routed, told and received."""
     sent = {each.sop_instance_uid: each for instances in studies for each in instances}
     assert ledger.acknowledged == sent.keys()
+    ledger.checked = True
     until(lambda: sum(len(each.uids) for each in stations) >= 2 * len(sent), limit=120, what="all to be received")
     until(lambda: gateway.rows(UNFINISHED)[0]["n"] == 0, limit=60, what="every job to end")
     assert ledger.counts(gateway, RECORDED) == dict.fromkeys(sent, 1)
