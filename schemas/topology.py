@@ -14,6 +14,7 @@ from schemas.messages import (
     InstanceDelivered,
     InstanceReceived,
     InstanceStored,
+    InstanceUnusable,
     ReportSent,
     RequestMade,
 )
@@ -70,6 +71,7 @@ class Queue:
 
 
 STORAGE_INSTANCE_RECEIVED = Queue("storage.instance-received", InstanceReceived.routing_key(), lossless=True)
+STORAGE_INSTANCE_UNUSABLE = Queue("storage.instance-unusable", InstanceUnusable.routing_key())
 STORAGE_REQUEST = Queue("storage.request", RequestMade.routing_key())
 INDEX_INSTANCE_STORED = Queue("index.instance-stored", InstanceStored.routing_key())
 INDEX_INSTANCE_DELETED = Queue("index.instance-deleted", InstanceDeleted.routing_key())
@@ -85,6 +87,7 @@ COMMITMENT_REQUEST = Queue("commitment.request", RequestMade.routing_key())
 
 QUEUES: tuple[Queue, ...] = (
     STORAGE_INSTANCE_RECEIVED,
+    STORAGE_INSTANCE_UNUSABLE,
     STORAGE_REQUEST,
     INDEX_INSTANCE_STORED,
     INDEX_INSTANCE_DELETED,

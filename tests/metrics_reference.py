@@ -52,6 +52,7 @@ LABELS: Final = {
     "type": "a message type, or a kind of notice",
     "verdict": "what a commitment report says, or was made of",
     "why": "what an object was deleted for",
+    "volume": "`database` or `broker`",
 }
 """Every label of every metric. Their values are words of ours or names of the configuration, nothing from the wire."""
 HEAD: Final = """# Metrics

@@ -5,7 +5,7 @@ Events are past tense (any number of consumers), commands imperative (one consum
 """
 
 from schemas.messages.commitment import CommitmentChanged, CommitmentReported, CommitmentRequested, ReportSent
-from schemas.messages.delivery import InstanceDelivered
+from schemas.messages.delivery import InstanceDelivered, InstanceUnusable
 from schemas.messages.envelope import Envelope, Message, MessageError
 from schemas.messages.instance import AssociationEnded, InstanceDeleted, InstanceReceived, InstanceStored, Receipt
 from schemas.messages.registry import REGISTRY, decode
@@ -22,6 +22,7 @@ __all__ = [
     "InstanceDelivered",
     "InstanceReceived",
     "InstanceStored",
+    "InstanceUnusable",
     "Message",
     "MessageError",
     "Receipt",

@@ -20,3 +20,14 @@ class InstanceDelivered(Message):
     study_instance_uid: str
     outcome: Literal["DELIVERED", "WARNED"]
     commit_on: str | None = None
+
+
+class InstanceUnusable(Message):
+    """What is stored of an instance was missing, or not what was received, when it was to be sent."""
+
+    TYPE: ClassVar[str] = "instance.unusable"
+    VERSION: ClassVar[int] = 1
+
+    object_key: str
+    sop_instance_uid: str
+    revision: int

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.messages.commitment import CommitmentChanged, CommitmentReported, CommitmentRequested, ReportSent
-from schemas.messages.delivery import InstanceDelivered
+from schemas.messages.delivery import InstanceDelivered, InstanceUnusable
 from schemas.messages.envelope import Envelope, Message, MessageError
 from schemas.messages.instance import AssociationEnded, InstanceDeleted, InstanceReceived, InstanceStored
 from schemas.messages.request import RequestMade
@@ -22,6 +22,7 @@ REGISTRY: dict[tuple[str, int], type[Message]] = {
         InstanceDelivered,
         InstanceReceived,
         InstanceStored,
+        InstanceUnusable,
         ReportSent,
         RequestMade,
     )

@@ -37,3 +37,7 @@ OLDEST_NOTICE = Gauge(
     "gateway_admin_oldest_notice_seconds", "Age of the oldest notice that waits to be sent, 0 if none"
 )
 BACKUP_AGE = Gauge("gateway_admin_backup_age_seconds", "How long ago a backup was made whole, 0 before the first")
+VOLUME_FREE = Gauge(
+    "gateway_admin_volume_free_bytes", "Room on the volume of a server whose data lie in the home folder", ["volume"]
+)
+VOLUME_SIZE = Gauge("gateway_admin_volume_size_bytes", "Size of that volume", ["volume"])

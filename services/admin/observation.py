@@ -2,7 +2,7 @@
 
 import structlog
 
-from services.admin import jobs, metrics, overview
+from services.admin import jobs, metrics, overview, volumes
 from services.admin.backup.age import backup_age
 from services.runtime.app import Runtime
 from services.runtime.errors import GatewayError
@@ -14,6 +14,9 @@ async def observe(runtime: Runtime, seconds: float) -> None:
     """Read every ``seconds`` until the process stops; a supervised task. While the database is away nothing changes."""
     stopping = False
     while not stopping:
+        for volume, space in volumes.free_space(runtime.settings.home).items():
+            metrics.VOLUME_FREE.labels(volume).set(space.free or 0)
+            metrics.VOLUME_SIZE.labels(volume).set(space.total or 0)
         try:
             await _observe_once(runtime)
         except GatewayError as error:

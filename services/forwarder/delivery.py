@@ -104,7 +104,7 @@ class Result:
 
     ``keep``: the delivery keeps its place in the order; ``delay`` in seconds, None: until a person decides.
     ``tried`` is 1 when it counts as an attempt; ``note`` is the attempt's: how what was sent differs from what is
-    stored.
+    stored. ``unusable``: nothing could be sent of what is stored.
     """
 
     delivery: Delivery
@@ -118,3 +118,4 @@ class Result:
     milliseconds: int
     note: str = ""
     sent: Sent | None = None
+    unusable: bool = False

@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from schemas.messages import Envelope, InstanceDelivered
+from schemas.messages import Envelope, InstanceDelivered, InstanceUnusable
 from services.dicom.rules import UNSENDABLE
 from services.dicom.transforming.transformation import Transformation
 from services.forwarder import jobs, transformations
@@ -109,7 +109,9 @@ async def record(connection: Connection, results: Sequence[Result], holder: str,
     parameters = _parameters(results, holder) | {"commitment": commitment}
     written = await (await connection.execute(QUERIES.record_results, parameters)).fetchall()
     await _insert_attempts(connection, [result for result in results if result.tried])
-    await enqueue_many(connection, [_event(row) for row in written if row["state"] in ("DELIVERED", "WARNED")])
+    events = [_delivered(row) for row in written if row["state"] in ("DELIVERED", "WARNED")]
+    events += [_unusable(result.delivery) for result in results if result.unusable]
+    await enqueue_many(connection, events)
     reasons = {result.delivery.job: result.reason for result in results if result.reason and not _present(result)}
     await jobs.recompute(connection, concerned, reasons)
 
@@ -202,7 +204,7 @@ def _present(result: Result) -> bool:
     return result.state is State.DELIVERED and result.status is None
 
 
-def _event(row: DictRow) -> Envelope:
+def _delivered(row: DictRow) -> Envelope:
     job: UUID = row["job"]
     body = InstanceDelivered(
         delivery=row["id"],
@@ -215,3 +217,10 @@ def _event(row: DictRow) -> Envelope:
         commit_on=row["commit_on"],
     )
     return Envelope.wrap(body, "forwarder", correlation=str(job))
+
+
+def _unusable(delivery: Delivery) -> Envelope:
+    body = InstanceUnusable(
+        object_key=delivery.object_key, sop_instance_uid=delivery.sop_instance_uid, revision=delivery.revision
+    )
+    return Envelope.wrap(body, "forwarder", correlation=str(delivery.job))

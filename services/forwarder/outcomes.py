@@ -35,6 +35,7 @@ def result(outcome: Outcome, policy: Policy, fraction: float, elapsed_seconds: f
         milliseconds=outcome.milliseconds,
         note=outcome.note,
         sent=outcome.sent,
+        unusable=verdict.unusable,
     )
 
 

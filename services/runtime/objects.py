@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PART_SUFFIX = ".part"
 SMALL_OBJECT_BYTES = 16 << 20
+EMERGENCY = 0.25  # of the watermark
+WRITTEN_IN_AN_EMERGENCY = "config/"
 FOLDER_DEPTH = 5  # objects/<yyyy>/<mm>/<dd>/<hh>: the folders that hold objects have this many segments
 FULL_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
 MEDIUM_ERRORS = FULL_ERRORS | {errno.EIO, errno.EROFS, errno.EFBIG, errno.ENODEV, errno.ENXIO, errno.ESTALE}
@@ -58,7 +60,11 @@ class FreeSpace:
 
 @dataclass(frozen=True)
 class Watermark:
-    """How much has to stay free: the larger of a number of bytes and a fraction of the whole."""
+    """How much has to stay free: the larger of a number of bytes and a fraction of the whole.
+
+    In order, as room goes: below twice as much an alarm says so, below it instances are refused, below a quarter of it
+    everything but the configuration. What is left then is for PostgreSQL and RabbitMQ where they share the disk.
+    """
 
     minimum_free_bytes: int
     minimum_free_fraction: float
@@ -66,6 +72,10 @@ class Watermark:
     def refuses(self, space: FreeSpace) -> bool:
         """True when less than the watermark is free (pure)."""
         return space.free is not None and space.total is not None and space.free < self.of(space.total)
+
+    def spent(self, space: FreeSpace) -> bool:
+        """True when less than the emergency's share of the watermark is free (pure)."""
+        return space.free is not None and space.total is not None and space.free < self.of(space.total) * EMERGENCY
 
     def of(self, total: int) -> int:
         """How many bytes of so many have to stay free (pure)."""
@@ -144,7 +154,7 @@ class ObjectStore(Protocol):
         ...
 
     def put_bytes(self, key: str, data: bytes) -> None:
-        """Write a small object durably, replacing an older one at once."""
+        """Write a small object durably, replacing an older one at once. Raises ``StoreFull`` in an emergency."""
         ...
 
     def get_bytes(self, key: str, limit: int = SMALL_OBJECT_BYTES) -> bytes:

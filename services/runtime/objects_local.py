@@ -26,6 +26,7 @@ from services.runtime.objects import (
     FULL_ERRORS,
     PART_SUFFIX,
     SMALL_OBJECT_BYTES,
+    WRITTEN_IN_AN_EMERGENCY,
     DiscardsUnlessCommitted,
     Folder,
     FreeSpace,
@@ -56,10 +57,12 @@ class LocalStore:
         self._failure: str | None = None
         self._space: tuple[float, FreeSpace] | None = None
         self._skew: float | None = None
+        self._root_folder: tuple[int, int] | None = None
 
     def create(self, key: str) -> "LocalWriter":
         """Begin an object. Raises ``StoreFull``, ``StoreFailed``."""
         self.check_failure()
+        self._check_root()
         space = self.free()
         if self._watermark.refuses(space):
             raise StoreFull(self._full(space))
@@ -71,7 +74,7 @@ class LocalStore:
         try:
             return self._path(key).open("rb")
         except FileNotFoundError:
-            raise ObjectMissing(key) from None
+            raise self._missing(key) from None
         except OSError as error:
             raise store_error("open", key, error) from error
 
@@ -80,7 +83,7 @@ class LocalStore:
         try:
             found = self._path(key).stat()
         except FileNotFoundError:
-            raise ObjectMissing(key) from None
+            raise self._missing(key) from None
         except OSError as error:
             raise store_error("stat", key, error) from error
         return ObjectStat(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
@@ -88,6 +91,7 @@ class LocalStore:
     def delete(self, key: str) -> None:
         """Unlink and fsync the folder, also when the file is gone: an earlier unlink may not be durable yet."""
         path = self._path(key)
+        self._check_root()
         try:
             with suppress(FileNotFoundError):
                 path.unlink()
@@ -99,11 +103,13 @@ class LocalStore:
     def folders(self, prefix: str) -> Iterator[Folder]:
         """Hour folders below ``prefix`` with their mtime, which changes with every object added or removed."""
         name = checked_folder(prefix)
+        self._check_root()
         yield from self._folders(name, FOLDER_DEPTH - 1 - name.count("/"))
 
     def list(self, folder: str) -> Iterator[ObjectStat]:
         """Complete objects of a folder, in order of key."""
         name = checked_folder(folder)
+        self._check_root()
         for file in self._names(name):
             if is_key(f"{name}/{file}"):
                 with suppress(ObjectMissing):  # deleted since the folder was read
@@ -112,6 +118,10 @@ class LocalStore:
     def put_bytes(self, key: str, data: bytes) -> None:
         """Write through a name of its own, so that two processes writing the same key do not meet."""
         self.check_failure()
+        self._check_root()
+        space = self.free()
+        if self._watermark.spent(space) and not key.startswith(WRITTEN_IN_AN_EMERGENCY):
+            raise StoreFull(self._full(space))
         path = self._path(key)
         part = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PART_SUFFIX}")
         with self._writer(key, part, path) as writer:
@@ -171,9 +181,40 @@ class LocalStore:
         """Why nothing can be written, None if something can: below the watermark what is no instance still is."""
         if self._failure:
             return self._failure
+        try:
+            self._check_root()
+        except StoreFailed as error:
+            return str(error)
         if not os.access(_existing(self.root), os.W_OK | os.X_OK):
             return f"{self.root} cannot be written by this user"
         return None
+
+    def _check_root(self) -> None:
+        """Raises ``StoreFailed`` when the root is not the folder that it was: its volume is not mounted any more.
+
+        What is written then would be hidden as soon as the volume is back, and nothing that is not found is gone.
+        """
+        try:
+            at = os.stat(self.root)
+        except FileNotFoundError:
+            found = None
+        except OSError as error:
+            raise store_error("look at", str(self.root), error) from error
+        else:
+            found = (at.st_dev, at.st_ino)
+        if self._root_folder is None:
+            self._root_folder = found
+        elif found != self._root_folder:
+            said = "is gone" if found is None else "is another folder than before"
+            raise StoreFailed(f"{self.root} {said}: mount its volume; if you replaced it, restart this process")
+
+    def _missing(self, key: str) -> ObjectMissing | StoreFailed:
+        """What it means that there is no such file."""
+        try:
+            self._check_root()
+        except StoreFailed as error:
+            return error
+        return ObjectMissing(key)
 
     def check_failure(self) -> None:
         """Raises ``StoreFailed`` once an fsync has failed in this process."""

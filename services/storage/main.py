@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from schemas.topology import STORAGE_INSTANCE_RECEIVED, STORAGE_REQUEST
+from schemas.topology import STORAGE_INSTANCE_RECEIVED, STORAGE_INSTANCE_UNUSABLE, STORAGE_REQUEST
 from services.dicom.contexts import COMMITMENT_PUSH
 from services.dicom.profile import profile_of
 from services.dicom.settings import DicomSettings
@@ -48,10 +48,11 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     leadership = Leadership(runtime.db, settings.lease_seconds)
     sweep = Sweep(runtime.db, runtime.objects, runtime.bus, recorder, leadership, settings, supervisor)
     parts = runtime.db, runtime.objects
+    scrub = Scrub(*parts, leadership, settings)
     workers: dict[str, Worker] = {
         "deletion": DeletionWorker(*parts, leadership, settings),
         "duplicates": RedundancyWorker(*parts, leadership, settings),
-        "scrub": Scrub(*parts, leadership, settings),
+        "scrub": scrub,
         "full sweep": FullSweep(*parts, sweep, leadership, settings),
         "snapshot": SnapshotWriter(*parts, runtime.settings.profile),
         "leadership": leadership,
@@ -68,6 +69,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     await runtime.bus.consume(
         STORAGE_INSTANCE_RECEIVED, recorder.handle, batch=settings.batch, while_available=runtime.db
     )
+    await runtime.bus.consume(STORAGE_INSTANCE_UNUSABLE, scrub.suspected, while_available=runtime.db)
     corrector = Corrector(runtime.objects, spool(runtime.settings.home), runtime.settings.max_object_bytes)
     requests = Requests(runtime.db, settings, corrector, commitment=commitment)
     await runtime.bus.consume(STORAGE_REQUEST, requests.requested, while_available=runtime.db)

@@ -173,6 +173,12 @@ update storage.identity set state = 'DAMAGED', state_at = now()
 where object_key = %(object_key)s and sop_instance_uid = %(sop_instance_uid)s and state = 'STORED'
 returning sop_instance_uid
 
+-- name: mark_mended
+-- What was gone or damaged is what it was: restored to its place.
+update storage.identity set state = 'STORED', state_at = now()
+where object_key = %(object_key)s and sop_instance_uid = %(sop_instance_uid)s and state = 'DAMAGED'
+returning sop_instance_uid
+
 -- name: select_identity_of
 select i.sop_instance_uid, i.revision, i.object_key, i.sha256, i.size, i.data_set_offset
 from storage.receipt r
@@ -260,9 +266,14 @@ update storage.receipt set object_state = %(state)s
 where received_at = %(received_at)s and object_key = %(object_key)s and object_state in ('PRESENT', 'REDUNDANT')
 
 -- name: select_to_scrub
-select sop_instance_uid, revision, object_key, sha256, size, data_set_offset from storage.identity
-where (sop_instance_uid, revision) > (%(sop_instance_uid)s, %(revision)s) and state = 'STORED'
+select sop_instance_uid, revision, object_key, sha256, size, data_set_offset, state from storage.identity
+where (sop_instance_uid, revision) > (%(sop_instance_uid)s, %(revision)s) and state in ('STORED', 'DAMAGED')
 order by sop_instance_uid, revision limit %(most)s
+
+-- name: select_suspected
+select sop_instance_uid, revision, object_key, sha256, size, data_set_offset, state from storage.identity
+where sop_instance_uid = %(sop_instance_uid)s and revision = %(revision)s and object_key = %(object_key)s
+  and state in ('STORED', 'DAMAGED')
 
 -- name: select_scrub_start
 -- Somewhere, so that a storage that restarts often comes to everything too.

@@ -1,10 +1,15 @@
-"""The scrub: stored objects are read again, slowly, to find what the disk has damaged before somebody needs it."""
+"""The scrub: stored objects are read again, slowly, to find what the disk has damaged before somebody needs it.
+
+What a delivery has found damaged is looked at at once; what was restored to its place is no longer damaged.
+"""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
+from schemas.messages import Envelope, InstanceUnusable
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore
@@ -64,15 +69,28 @@ class Scrub:
             self._after = BEGINNING
         return size
 
+    async def suspected(self, envelopes: Sequence[Envelope]) -> None:
+        """Check what could not be sent; what was recorded otherwise meanwhile is left alone."""
+        for envelope in envelopes:
+            if isinstance(envelope.body, InstanceUnusable):
+                async with self._database.transaction() as connection:
+                    found = await connection.execute(QUERIES.select_suspected, envelope.body.model_dump())
+                    rows = await found.fetchall()
+                for row in rows:
+                    await self._check(row)
+
     async def _check(self, row: dict[str, Any]) -> None:
         place = row["object_key"], row["data_set_offset"], row["sha256"]
         fine = await asyncio.to_thread(intact, self._objects, *place)
         metrics.SCRUBBED_BYTES.inc(row["size"])
-        if fine:
+        if fine is (row["state"] == "STORED"):
             return
         async with self._database.transaction() as connection:
-            marked = await (await connection.execute(QUERIES.mark_damaged, row)).fetchone()
-        if marked:
+            mark = QUERIES.mark_mended if fine else QUERIES.mark_damaged
+            marked = await (await connection.execute(mark, row)).fetchone()
+        if marked and fine:
+            log.info("object_mended", object_key=row["object_key"], sop_instance=row["sop_instance_uid"])
+        elif marked:
             metrics.DAMAGED.inc()
             log.error("object_damaged", object_key=row["object_key"], sop_instance=row["sop_instance_uid"])
 

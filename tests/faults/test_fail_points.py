@@ -17,12 +17,17 @@ from tests.faults.ledger import Ledger
 from tests.faults.traffic import Beside, Traffic
 from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.stations import RawSender, StationReceiver
+from tests.stations.committer import SILENT, Committer, everything
 from tests.stations.raw_sender import data_pdu, store_command
 from tests.waiting import until
 
 RULES = """
 version: 1
 rules:
+  - name: committed
+    when: {all: [{fact: calling_aet, op: equals, value: SCANNER2}]}
+    send: [{to: ARCHIVE2, commit: true}]
+    stop: true
   - name: everything
     when: {all: []}
     send: [{to: ARCHIVE1}]
@@ -31,7 +36,14 @@ SETTINGS = {
     "GATEWAY_FORWARDER_LEASE_SECONDS": "5",  # what a killed worker had under way is known lost sooner
     "GATEWAY_STORAGE_SWEEP_SECONDS": "1",
     "GATEWAY_STORAGE_DELETION_WAIT_SECONDS": "1",
+    "GATEWAY_COMMITMENT_QUIET_SECONDS": "1",
+    "GATEWAY_COMMITMENT_SWEEP_SECONDS": "1",
+    "GATEWAY_COMMITMENT_LEASE_SECONDS": "5",
 }
+COMMITMENTS = """
+select distinct c.id, c.state from commitment.commitment c join commitment.attempt a on a.commitment = c.id
+where a.transaction_uid = any(%s)
+"""
 BATCH, MOST_BATCHES = 4, 30
 
 
@@ -259,3 +271,51 @@ def test_killed_within_a_change_of_the_configuration(gateway: RunningGateway, po
         seen.add(new)
     assert new
     assert (point == "database.committed") in seen
+
+
+@pytest.fixture
+def keeper(gateway: RunningGateway) -> Iterator[Committer]:
+    """An archive that is asked to commit what SCANNER2 sends, and says so when the test has it say so."""
+    with Committer(gateway.dicom_port, "ARCHIVE2", script=SILENT) as committer:
+        gateway.add_station("SCANNER2")
+        gateway.add_station("ARCHIVE2", committer.port, "--store", "--commit-server")
+        gateway.wait_configured()
+        yield committer
+        for title in ("SCANNER2", "ARCHIVE2"):
+            gateway.cli("station", "remove", title)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.all_faults
+@pytest.mark.parametrize(
+    ("part", "point"), [("commitment", "association.asked"), ("ingest-1", "objects.durable")], ids=["B1-15", "B1-16"]
+)
+def test_killed_within_a_commitment(
+    gateway: RunningGateway, keeper: Committer, aftermath: Aftermath, part: str, point: str, seed: int
+) -> None:
+    """Once the request has left and its answer is not read, or a report is kept and not answered: it ends SUCCESS."""
+    armed = {"GATEWAY_FAIL_POINT": f"kill {point} 1"}
+    instances = small_instances(4, seed=400_000 + zlib.crc32(point.encode()) % 90_000 + seed, one_study=True)
+    if part == "commitment":
+        gateway.kill(part)
+        gateway.launch(part, environment=armed)
+    Traffic(gateway.dicom_port, Ledger(), calling_aet="SCANNER2").send(instances)
+    asked = keeper.request()
+    if part == "ingest-1":
+        gateway.kill(part)
+        gateway.launch(part, environment=armed)
+
+    def revive() -> None:
+        until(lambda: not gateway.parts[part].alive, limit=60, what=f"{part} to come to its fail point")
+        gateway.launch(part)
+
+    with Beside(revive):
+        assert keeper.report(everything(asked), to=asked, limit=60).status == 0
+    assert sorted(asked.instances) == sorted(each.sop_instance_uid for each in instances)
+    transaction = [asked.transaction_uid]
+    until(
+        lambda: [row["state"] for row in gateway.rows(COMMITMENTS, transaction)] == ["SUCCESS"],
+        limit=60,
+        what="the commitment to be SUCCESS",
+    )
+    aftermath.check()

@@ -59,3 +59,46 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path, seed: int) -> None:
         traffic.send(instances)
         assert len(ledger.acknowledged) == INSTANCES
         ledger.check(gateway, archive, limit=120)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.all_faults
+def test_everything_dies_at_once(tmp_path: Path, seed: int) -> None:
+    """B1-18: all processes, the broker and the database get SIGKILL together, ten times a seed, under load."""
+    print(f"seed {seed}")  # noqa: T201 - shown when the test fails: replays the run
+    chance, pause = random.Random(seed), threading.Event()
+    ledger = Ledger()
+    settings = {"GATEWAY_FORWARDER_LEASE_SECONDS": "5"}
+    with (
+        running_gateway(tmp_path, ingest_processes=2, settings=settings) as gateway,
+        StationReceiver(title="ARCHIVE1") as archive,
+    ):
+        gateway.add_station("SCANNER1")
+        gateway.add_station("ARCHIVE1", archive.port, "--store", "--retry-most-seconds", "2")
+        gateway.apply_rules(RULES)
+        traffic = Traffic(gateway.dicom_port, ledger, limit=600)
+        instances = small_instances(3_000, seed=1_000 + seed)
+
+        def kill_all() -> None:
+            for _ in range(10):
+                pause.wait(chance.uniform(0.5, 6))
+                for name in gateway.part_names:
+                    gateway.parts[name].process.kill()
+                gateway.rabbitmq.kill()
+                gateway.postgresql.kill()
+                for name in gateway.part_names:
+                    gateway.kill(name)
+                gateway.postgresql.begin()
+                gateway.rabbitmq.begin()
+                for name in gateway.part_names:
+                    gateway.launch(name)
+                for server in (gateway.postgresql, gateway.rabbitmq):
+                    server.wait_ready()
+
+        with Beside(kill_all) as kills:
+            while kills.running and instances:
+                batch, instances = instances[:20], instances[20:]
+                traffic.send(batch)
+                pause.wait(0.2)
+            kills.join(400)
+        ledger.check(gateway, archive, limit=180)

@@ -216,6 +216,11 @@ async def test_objects_that_are_missing_or_damaged_fail_alone(
         assert sorted(archive.uids) == sorted(each.sop_instance_uid for each in recorded[3:])
     reasons = [row["reason"] for row in ledger.deliveries() if row["state"] == "FAILED"]
     assert all("object" in reason for reason in reasons)
+    told = ledger.rows(
+        "select distinct body::json -> 'body' ->> 'object_key' as key from runtime.outbox "
+        "where routing_key = 'instance.unusable.v1'"
+    )
+    assert {row["key"] for row in told} == {each.object_key for each in recorded[:3]}
 
 
 async def test_a_destination_without_station_fails_visibly(recorder: Recorder, ledger: Ledger) -> None:

@@ -21,6 +21,7 @@ from tests.waiting import until
 
 HOUR = "objects/2026/11/23/20"
 KEY = f"{HOUR}/01a20a06789c7000a41f6a44237caf96.dcm"
+REPORT = "reports/2026/11/23/20/03a20a06789c7000a41f6a44237caf96.json"
 OTHER = f"{HOUR}/02a20a06789c7000a41f6a44237caf96.dcm"
 NO_WATERMARK = Watermark(0, 0.0)
 
@@ -238,6 +239,55 @@ def test_under_the_watermark_objects_are_refused_until_there_is_room(
     store.put_bytes("config/snapshot.json", b"{}")  # what lets ingest go on is not refused
     store.delete(KEY)
     until(lambda: store.ready() is None, what="the measured free space")
+    write(store, OTHER)
+
+
+def test_watermarks_in_their_order(mount_tmpfs: Callable[[str], Path]) -> None:
+    """Instances are refused first, then reports, the configuration never."""
+    disk = mount_tmpfs("size=1m")
+    store = LocalStore(disk / "store", Watermark(400_000, 0.0))
+    write(store, KEY)
+    (disk / "ballast").write_bytes(bytes(700_000))
+    until(lambda: store.ready() is not None, what="the measured free space")
+    with pytest.raises(StoreFull, match="watermark"):
+        store.create(OTHER)
+    store.put_bytes(REPORT, b"{}")
+    (disk / "ballast").write_bytes(bytes(1_000_000))
+    until(lambda: (store.free().free or 0) < 100_000, what="the measured free space")
+    with pytest.raises(StoreFull, match="watermark"):
+        store.put_bytes(REPORT, b"{}")
+    store.put_bytes("config/snapshot.json", b"{}")
+    (disk / "ballast").unlink()
+    until(lambda: store.ready() is None, what="the measured free space")
+    store.put_bytes(REPORT, b"{}")
+    write(store, OTHER)
+
+
+def test_what_is_not_mounted_any_more_takes_and_tells_nothing(tmp_path: Path) -> None:
+    """Another folder at the place of the root, or none: nothing is written there, nothing counts as gone."""
+    root, aside = tmp_path / "store", tmp_path / "aside"
+    store = LocalStore(root, NO_WATERMARK)
+    write(store, KEY)
+    root.rename(aside)
+    for _ in range(2):
+        for use in (
+            lambda: store.stat(KEY),
+            lambda: store.open(KEY),
+            lambda: store.delete(KEY),
+            lambda: write(store, OTHER),
+            lambda: list(store.folders("objects")),
+            lambda: list(store.list(HOUR)),
+            lambda: store.put_bytes("config/snapshot.json", b"{}"),
+        ):
+            with pytest.raises(StoreFailed, match="mount its volume"):
+                use()
+        assert "mount its volume" in (store.ready() or "")
+        root.mkdir(exist_ok=True)
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    aside.rename(root)
+    assert store.ready() is None
+    assert store.stat(KEY).size == 1
     write(store, OTHER)
 
 

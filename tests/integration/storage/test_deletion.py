@@ -1,6 +1,6 @@
 """Deletion: hidden, waited for, deleted, remembered; a crash at any point brings nothing back. Duplicates, scrub."""
 
-from schemas.messages import InstanceDeleted, decode
+from schemas.messages import Envelope, InstanceDeleted, InstanceUnusable, Receipt, decode
 from services.admin.backup.connection import QUERIES, connected
 from tests.factories import ct
 from tests.integration.storage.conftest import Make, Storage
@@ -200,6 +200,35 @@ async def test_scrub_finds_a_flipped_bit(storage: Storage) -> None:
         ct(1).sop_instance_uid: "STORED",
         ct(2).sop_instance_uid: "DAMAGED",
     }
+
+
+async def test_what_a_delivery_found_damaged_is_marked_at_once_and_mended_when_restored(storage: Storage) -> None:
+    fine, bad = storage.receive(ct(1)), storage.receive(ct(2))
+    await storage.handle(fine, bad)
+    path = storage.objects.root / bad.receipt.object_key
+    whole = path.read_bytes()
+    damage(storage, bad.receipt.object_key)
+    told = [unusable(each.receipt) for each in (fine, bad)]
+    await storage.scrub.suspected(told)
+    await storage.scrub.suspected(told)
+    assert await content_states(storage) == {ct(1).sop_instance_uid: "STORED", ct(2).sop_instance_uid: "DAMAGED"}
+    path.write_bytes(whole)
+    for _ in range(2):
+        while await storage.scrub.run_once(storage.supervisor):
+            pass
+    assert await content_states(storage) == {ct(1).sop_instance_uid: "STORED", ct(2).sop_instance_uid: "STORED"}
+
+
+def unusable(receipt: Receipt) -> Envelope:
+    """What the forwarder says of an object that it could not send."""
+    body = InstanceUnusable(object_key=receipt.object_key, sop_instance_uid=receipt.sop_instance_uid, revision=1)
+    return Envelope.wrap(body, "forwarder", correlation="job")
+
+
+async def content_states(storage: Storage) -> dict[str, str]:
+    """The state of each content by its SOP Instance UID."""
+    rows = await storage.rows("select sop_instance_uid, state from storage.identity")
+    return {row["sop_instance_uid"]: row["state"] for row in rows}
 
 
 def damage(storage: Storage, key: str) -> None:

@@ -53,6 +53,13 @@ def test_the_watermark_is_the_larger_of_bytes_and_fraction(free: int | None, tot
     assert Watermark(100, 0.05).refuses(FreeSpace(free, total)) is refuses
 
 
+@pytest.mark.parametrize(("free", "total", "spent"), [(25, 1000, False), (24, 1000, True), (None, None, False)])
+def test_in_an_emergency_a_quarter_of_the_watermark_is_left(free: int | None, total: int | None, spent: bool) -> None:
+    space = FreeSpace(free, total)
+    assert Watermark(100, 0.05).spent(space) is spent
+    assert Watermark(100, 0.05).refuses(space) or not spent
+
+
 @given(st.floats(-1e6, 1e6), st.floats(0, 10), st.floats(0, 1))
 def test_a_skew_is_found_within_the_time_the_write_took(ahead: float, took: float, at: float) -> None:
     before, stored = 1e9 + ahead, 1e9 + at * took
