@@ -18,7 +18,9 @@ from services.dicom.profile import Profile, profile_for
 from services.dicom.settings import DicomSettings
 from services.dicom.slots import Slot, Slots
 from services.runtime.app import Runtime
+from services.runtime.errors import GatewayError
 
+LOOK_SECONDS: Final = 1.0
 MARGIN_SECONDS: Final = 5.0  # of the process's drain time: for what services do after their last association
 
 
@@ -100,6 +102,13 @@ class Endpoint:
         )  # fmt: skip
         metrics.ACTIVE.set_function(lambda: listener.active)
         listener.start()
+        self._runtime.supervisor.spawn("listener", lambda: self._watch(listener), restart=False)
+
+    async def _watch(self, listener: Listener) -> None:
+        """End the process when its listener cannot go on: whoever keeps it running starts another one."""
+        while not await self._runtime.supervisor.pause(LOOK_SECONDS):
+            if listener.stuck:
+                raise GatewayError("the listener accepts nothing more")
 
     def _admit(self, calling_aet: str, called_aet: str) -> Slot | None:
         return self._slots.acquire(self._policy.shares(calling_aet, called_aet))

@@ -23,6 +23,8 @@ from services.dicom.transport import prepare
 _log = structlog.get_logger(__name__)
 BACKLOG = 256
 _PAUSE_WITHOUT_DESCRIPTORS = 0.2
+STUCK_SECONDS = 5.0
+"""No thread takes that long to start: one whose first breath failed for want of memory is waited for without end."""
 _SECONDS_BETWEEN_STRANGERS = 1.0
 """Connections that never sent an A-ASSOCIATE-RQ (scanners, probes) get one log line in this time."""
 
@@ -70,6 +72,7 @@ class Listener:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._accept_all, name="dicom-listener", daemon=True)
         self._next_stranger = 0.0
+        self._starting_since = float("inf")
         self._drained = False
         self.turned_away = 0
         """Connections closed at once because of a cap."""
@@ -90,6 +93,12 @@ class Listener:
         """Connections that have a thread at this moment."""
         return len(self._connections)
 
+    @property
+    def stuck(self) -> bool:
+        """Whether it accepts nothing more though nobody told it to stop: the process has to be started again."""
+        late = time.monotonic() - self._starting_since > STUCK_SECONDS
+        return not self._drained and (late or not self._thread.is_alive())
+
     def start(self) -> None:
         """Begin to accept."""
         self._socket.setblocking(False)
@@ -104,7 +113,7 @@ class Listener:
             return True
         self._drained = True
         os.eventfd_write(self._wake, 1)
-        self._thread.join()
+        self._thread.join(STUCK_SECONDS)
         self._socket.close()
         os.close(self._wake)
         limit = time.monotonic() + seconds
@@ -126,7 +135,7 @@ class Listener:
                 connection, address = self._socket.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 continue
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 _log.error("listener_accept_failed", error=str(error))
                 self._pause()
                 continue
@@ -152,12 +161,15 @@ class Listener:
         thread = threading.Thread(
             target=self._serve, args=(connection, address, identity), name=f"association-{identity[:8]}", daemon=True
         )
+        self._starting_since = time.monotonic()
         try:
             thread.start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError):
             _log.error("listener_no_thread", peer=address)
             connection.close()
             self._forget(identity, address)
+        finally:
+            self._starting_since = float("inf")
 
     def _serve(self, connection: socket.socket, address: str, identity: str) -> None:
         summary = AssociationSummary(identity, address)

@@ -25,6 +25,7 @@ from services.runtime.settings import RuntimeSettings
 from services.runtime.supervise import Supervisor
 
 TASK_SECONDS = 5.0  # for tasks to end after the services have drained
+KERNEL_SECONDS = 2.0  # after which the kernel does what our own timer could not
 SETTLE_SECONDS = 3.0  # after the drain limit, before the process is ended whatever still runs
 
 log = structlog.get_logger(__name__)
@@ -212,7 +213,12 @@ class _Process:
 
 
 def _end_process_after(seconds: float) -> None:
-    """Threads that hang must not keep a drained process: this ends it hard, unless it has ended before."""
+    """Threads that hang must not keep a drained process: this ends it hard, unless it has ended before.
+
+    The kernel's timer stands behind ours: without memory for a thread the start of one may never return.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds + KERNEL_SECONDS)
 
     def end() -> None:
         log.error("process_killed_by_drain_limit")

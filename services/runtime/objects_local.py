@@ -264,6 +264,7 @@ class LocalStore:
     def _writer(self, key: str, part: Path, final: Path) -> "LocalWriter":
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
+            self._check_root()
             before = time.time()
             writer = LocalWriter(self, key, part, final)
             self._skew = measured_skew(before, os.fstat(writer.fd).st_mtime, time.time())

@@ -6,6 +6,7 @@ The disks are small ones of memory, mounted for the test.
 import os
 import random
 import resource
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -215,7 +216,8 @@ def test_the_same_instance_twice_at_the_same_time(tmp_path: Path, fresh_servers:
 @pytest.mark.all_faults
 @pytest.mark.parametrize("what", [resource.RLIMIT_NOFILE, resource.RLIMIT_AS], ids=["N13", "N14"])
 def test_without_descriptors_or_memory_it_refuses_and_recovers(tmp_path: Path, what: int, seed: int) -> None:
-    """N13, N14: the process may open no file, or get no memory for a thread; it lives, and serves when it may again."""
+    """N13, N14: the process may open no file, or get no memory for a thread; it lives, or ends
+    so that it is started again, and serves when it may again."""
     chance, first = random.Random(seed), ct(seed)
     with ingest_process(tmp_path) as ingest:
         assert ingest.process is not None
@@ -227,11 +229,20 @@ def test_without_descriptors_or_memory_it_refuses_and_recovers(tmp_path: Path, w
             with suppress(OSError), sender_to(ingest, first, limit=2) as sender:
                 assert store(sender, ct(1_000 + number)) in (0, FULL, 0x0110)
             resource.prlimit(ingest.process.pid, what, usual)
-        until(lambda: ingest.ready()[0] == 200, limit=20, what="ingest to be ready")
-        with sender_to(ingest, first) as sender:
-            assert (store(sender, ct(5_000)), sender.echo()) == (0, 0)
-        until(lambda: _back(ingest, before), limit=30, what="threads and descriptors to be as before")
+        if not serves(ingest, first):
+            assert ingest.process.wait(60) in (1, -signal.SIGALRM), "it ends by itself"
+            ingest.start()  # as who keeps it running does
+            assert serves(ingest, first)
+        else:
+            until(lambda: _back(ingest, before), limit=30, what="threads and descriptors to be as before")
         assert ingest.unfinished() == []
+
+
+def serves(ingest: IngestProcess, first: Instance) -> bool:
+    """Whether an instance is stored within some seconds."""
+    with suppress(OSError), sender_to(ingest, first, limit=20) as sender:
+        return (store(sender, ct(5_000)), sender.echo()) == (0, 0)
+    return False
 
 
 def _held(pid: int, what: int, chance: random.Random) -> int:

@@ -286,3 +286,29 @@ def _ports(sock: socket.socket) -> set[int]:
     with contextlib.suppress(OSError):
         return {sock.getsockname()[1], sock.getpeername()[1]}
     return set()
+
+
+def test_a_listener_that_waits_for_a_thread_without_end_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that dies for want of memory before it has said that it runs is waited for by who started it."""
+    monkeypatch.setattr("services.dicom.listener.STUCK_SECONDS", 0.3)
+    memory, usual = threading.Event(), threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("association-"):
+            memory.wait(20)
+        usual(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    scp = Scp(tmp_path)
+    with nothing_left():
+        listener = _listener(scp, listen("127.0.0.1", 0))
+        with socket.create_connection(("127.0.0.1", scp.port), 5):
+            until(lambda: listener.stuck, what="the listener to be stuck")
+            memory.set()
+            until(lambda: not listener.stuck, what="the listener to go on")
+        with RawSender(scp.port, contexts=CONTEXTS) as sender:
+            assert sender.echo() == 0
+        listener.drain(5)
+        assert not listener.stuck
