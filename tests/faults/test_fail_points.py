@@ -87,14 +87,24 @@ def archive() -> Iterator[StationReceiver]:
 
 
 @pytest.fixture(scope="module")
+def keeper() -> Iterator[Committer]:
+    """An archive that is asked to commit what SCANNER2 sends, and says so when the test has it say so."""
+    with Committer(title="ARCHIVE2", script=SILENT) as committer:
+        yield committer
+
+
+@pytest.fixture(scope="module")
 def gateway(
-    tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers, archive: StationReceiver
+    tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServers, archive: StationReceiver, keeper: Committer
 ) -> Iterator[RunningGateway]:
-    """A gateway with one sender and one destination, which has seen some instances already."""
+    """A gateway with two senders and a destination for each, which has seen some instances already."""
     home = tmp_path_factory.mktemp("fail-points")
     with fresh_servers() as shared, running_gateway(home, settings=SETTINGS, shared=shared) as running:
         running.add_station("SCANNER1")
+        running.add_station("SCANNER2")
         running.add_station("ARCHIVE1", archive.port, "--store", "--retry-most-seconds", "2")
+        running.add_station("ARCHIVE2", keeper.port, "--store", "--commit-server")
+        keeper.gateway_port = running.dicom_port
         running.apply_rules(RULES)
         send(running, archive, Ledger(), small_instances(20, seed=900))
         yield running
@@ -273,18 +283,6 @@ def test_killed_within_a_change_of_the_configuration(gateway: RunningGateway, po
     assert (point == "database.committed") in seen
 
 
-@pytest.fixture
-def keeper(gateway: RunningGateway) -> Iterator[Committer]:
-    """An archive that is asked to commit what SCANNER2 sends, and says so when the test has it say so."""
-    with Committer(gateway.dicom_port, "ARCHIVE2", script=SILENT) as committer:
-        gateway.add_station("SCANNER2")
-        gateway.add_station("ARCHIVE2", committer.port, "--store", "--commit-server")
-        gateway.wait_configured()
-        yield committer
-        for title in ("SCANNER2", "ARCHIVE2"):
-            gateway.cli("station", "remove", title)
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.all_faults
 @pytest.mark.parametrize(
@@ -296,11 +294,12 @@ def test_killed_within_a_commitment(
     """Once the request has left and its answer is not read, or a report is kept and not answered: it ends SUCCESS."""
     armed = {"GATEWAY_FAIL_POINT": f"kill {point} 1"}
     instances = small_instances(4, seed=400_000 + zlib.crc32(point.encode()) % 90_000 + seed, one_study=True)
+    before = len(keeper.asked)
     if part == "commitment":
         gateway.kill(part)
         gateway.launch(part, environment=armed)
     Traffic(gateway.dicom_port, Ledger(), calling_aet="SCANNER2").send(instances)
-    asked = keeper.request()
+    asked = keeper.request(before)
     if part == "ingest-1":
         gateway.kill(part)
         gateway.launch(part, environment=armed)
