@@ -42,6 +42,7 @@ class Commitments:
 
     async def _send_again(self, connection: Connection) -> int:
         await connection.execute(QUERIES.lock_commitment)
+        await connection.execute(plans.QUERIES.lock_ledger)
         parameters = {"rule": SEND_AGAIN_RULE, "most": MOST}
         rows = await (await connection.execute(QUERIES.select_send_again, parameters)).fetchall()
         by_job: dict[tuple[UUID, str], list[dict[str, Any]]] = defaultdict(list)

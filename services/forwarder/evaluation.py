@@ -193,6 +193,7 @@ class Evaluator:
     async def _wake(self, connection: Connection, duplicates: Sequence[Mapping[str, Any]]) -> None:
         if not duplicates:
             return
+        await connection.execute(QUERIES.lock_ledger)
         parameters = {
             "uids": [receipt["sop_instance_uid"] for receipt in duplicates],
             "revisions": [receipt["revision"] for receipt in duplicates],

@@ -28,14 +28,22 @@ from unnest(%(received_at)s::timestamptz[], %(object_key)s::text[], %(matched)s:
          as u(received_at, object_key, matched)
 where e.received_at = u.received_at and e.object_key = u.object_key
 
+-- name: lock_ledger
+-- Whoever makes something wait has it until that can be seen. An erasure waits for all of them before it looks whether
+-- anything waits; what is decided by a later statement than this sees what was erased.
+select pg_advisory_xact_lock_shared(hashtextextended('routing.delivery', 0))
+
 -- name: lock_studies
--- Two evaluators of one study would each open a job of their own.
+-- Two evaluators of one study would each open a job of their own. The ledger as above.
+select pg_advisory_xact_lock_shared(hashtextextended('routing.delivery', 0))
+union all
 select pg_advisory_xact_lock(hashtextextended('routing.study:' || uid, 0))
 from (select unnest(%(studies)s::text[]) as uid order by 1) as studies
 
 -- name: insert_deliveries
 -- collecting: it may go when its job is released; awaits: when these stations have committed the instance. What joins a
--- job that a person put first goes first too: whoever puts it there has its row locked, as who adds to it.
+-- job that a person put first goes first too: whoever puts it there has its row locked, as who adds to it. What was
+-- deleted or erased since it was decided does not wait.
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
                               state, reason, next_attempt_at, finished_at, commit, awaits, rule, source,
@@ -45,9 +53,9 @@ select u.received_at, u.sop_instance_uid, u.revision, u.destination,
        u.data_set_offset, u.size, u.sha256, u.sop_class_uid, u.transfer_syntax_uid,
        case when exists (select from routing.job j where j.id = u.job and j.first_at is not null) then %(first)s
             else u.priority end,
-       u.state, u.reason,
+       case when k.kept then u.state else 'FAILED' end, case when k.kept then u.reason else %(gone_reason)s end,
        case when u.collecting or u.awaits is not null then 'infinity'::timestamptz else now() end,
-       case when u.state = 'FAILED' then now() end, u.commit,
+       case when u.state = 'FAILED' or not k.kept then now() end, u.commit,
        (select array_agg(title) from jsonb_array_elements_text(u.awaits) as title), u.rule, u.source,
        (select array_agg(each) from jsonb_array_elements_text(u.schedule) as each),
        u.transformation, u.sent_sop_instance_uid
@@ -61,6 +69,9 @@ from unnest(%(received_at)s::timestamptz[], %(sop_instance_uid)s::text[], %(revi
          as u(received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid, object_key,
               data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority, state, reason, collecting,
               commit, awaits, rule, source, schedule, transformation, sent_sop_instance_uid)
+cross join lateral (select exists (select from storage.identity_view i
+                                   where i.sop_instance_uid = u.sop_instance_uid and i.revision = u.revision
+                                     and i.state in ('STORED', 'DAMAGED')) as kept) as k
 on conflict (received_at, sop_instance_uid, revision, destination, request) do nothing
 returning job, state, destination, state = 'PENDING' and next_attempt_at < 'infinity' as due
 
@@ -84,6 +95,8 @@ update routing.delivery d set
 from unnest(%(uids)s::text[], %(revisions)s::int[]) as u(uid, revision)
 where d.sop_instance_uid = u.uid and d.revision = u.revision and d.destination = any(%(destinations)s::text[])
   and (d.state in ('FAILED', 'UNKNOWN') or (d.state = 'PENDING' and d.next_attempt_at < 'infinity'))
+  and exists (select from storage.identity_view i
+              where i.sop_instance_uid = u.uid and i.revision = u.revision and i.state in ('STORED', 'DAMAGED'))
 returning d.job, d.destination
 
 -- name: begin_reconcile

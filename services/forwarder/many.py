@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from services.dicom.rules import UNSENDABLE
-from services.forwarder import jobs
+from services.forwarder import jobs, plans
 from services.forwarder.configuration import Configuration
 from services.forwarder.planning import PRIORITIES
 from services.forwarder.states import Event, State, sources
@@ -39,6 +39,7 @@ class Many:
     async def retry_job(self, connection: Connection, job: DictRow) -> dict[str, Any]:
         """Have all of a locked job tried again at once that is not delivered and goes by itself. Raises ``Refused``
         where nothing of it is kept."""
+        await connection.execute(plans.QUERIES.lock_ledger)
         named = await _fetch(connection, QUERIES.retriable_of_job, {"job": job["id"]})
         states = [state.value for state in sources(Event.RETRY)]
         chosen = await _fetch(connection, QUERIES.lock_chosen, _keys(named) | {"states": states})
@@ -107,6 +108,7 @@ async def _chosen(connection: Connection, body: Mapping[str, Any], states: froze
         raise Refused(f"{len(named)} deliveries in one request: at most {MOST}")
     keys = {"received_at": [each[0] for each in named], "id": [each[1] for each in named]}
     parameters = keys | {"states": [state.value for state in states]}
+    await connection.execute(plans.QUERIES.lock_ledger)
     await jobs.lock(connection, {row["job"] for row in await _fetch(connection, QUERIES.jobs_of, keys)})
     return await _fetch(connection, QUERIES.lock_chosen, parameters)
 

@@ -10,6 +10,7 @@ from psycopg.rows import DictRow
 
 from services.dicom.transforming.transformation import Transformation
 from services.forwarder import jobs, openings, transformations
+from services.forwarder.delivery import GONE
 from services.forwarder.planning import JobKey, Planned, SentAs
 from services.forwarder.precedence import FIRST
 from services.runtime.db import load_queries
@@ -49,7 +50,10 @@ async def write(connection: Connection, planned: Sequence[Planned], reopen_secon
 async def insert_deliveries(
     connection: Connection, planned: Sequence[Planned], job_ids: Sequence[UUID], request: UUID | None = None
 ) -> list[DictRow]:
-    """Insert what is not there yet; returns (job, state, destination, due) of the inserted."""
+    """Insert what is not there yet; returns (job, state, destination, due) of the inserted.
+
+    The transaction has locked the ledger (``lock_ledger``, ``lock_studies``).
+    """
     parameters: dict[str, Any] = {
         column: [getattr(each.instance, column) for each in planned] for column in _INSTANCE_COLUMNS
     }
@@ -61,6 +65,7 @@ async def insert_deliveries(
         "job": list(job_ids),
         "priority": [each.priority for each in planned],
         "first": FIRST,
+        "gone_reason": GONE,
         "state": ["FAILED" if each.refusal else "PENDING" for each in planned],
         "reason": [each.refusal or waits_for(each.awaits) for each in planned],
         "collecting": [each.job.collects for each in planned],

@@ -80,8 +80,9 @@ class Requests(CarryOut):
             )
             for receipt in found
         ]  # fmt: skip
-        await plans.insert_deliveries(connection, planned, [job] * len(planned), row["id"])
-        await jobs.recompute(connection, {job} if any(each.refusal for each in planned) else set())
+        await connection.execute(plans.QUERIES.lock_ledger)
+        made = await plans.insert_deliveries(connection, planned, [job] * len(planned), row["id"])
+        await jobs.recompute(connection, {each["job"] for each in made if each["state"] == "FAILED"})
         await jobs.notify(connection, {destination})
         known = {
             receipt[name]

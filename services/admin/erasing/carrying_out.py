@@ -103,6 +103,8 @@ class Erasing:
 
     async def _prove(self, number: UUID) -> None:
         """Look again in each place, and end it if nothing is found; else the next turn goes on."""
+        async with self._database.transaction() as conn:
+            await conn.execute(QUERIES.outlast_ledger)
         keys = await self._object_keys(number)
         present = await asyncio.to_thread(self._present, keys)
 

@@ -126,6 +126,11 @@ where erasure = %(id)s order by study_instance_uid, series_instance_uid, sop_ins
 
 -- What other services still have, counted before and after.
 
+-- name: outlast_ledger
+-- Waits for who makes deliveries wait and may not have seen yet that storage keeps these contents no more; who comes
+-- later sees it, and makes none of them wait (services/forwarder/evaluation.sql). In a transaction of its own.
+select pg_advisory_xact_lock(hashtextextended('routing.delivery', 0))
+
 -- name: others_have
 with content as materialized (
     select sop_instance_uid, revision, study_instance_uid from config.erasure_item where erasure = %(id)s
