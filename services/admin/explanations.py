@@ -6,7 +6,7 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from services.admin.errors import NotFound
-from services.admin.removals import removals_of, removed
+from services.admin.removals import ended, lived, removals_of, removed
 from services.admin.sql import SQL
 from services.admin.status_text import held, hexadecimal, shut, waiting
 from services.admin.uids import uid_of
@@ -36,8 +36,10 @@ async def where(database: Database, text: str, most: int = MOST_INSTANCES) -> di
         found = await (await conn.execute(SQL.instances_at, asked)).fetchall()
         instances = found[:most]
         shown = {"studies": studies, "instances": [row["uid"] for row in instances]}
-        removals = await removals_of(conn, instances)
         receipts = await _by_revision(conn, SQL.receipts_at, shown)
+        lives = [life for several in receipts.values() for life in lived(several)]
+        removals = await removals_of(conn, instances, lives)
+        ends = {(life["uid"], life["received_at"]): ended(life, removals) for life in lives}
         archived = await _by_revision(conn, SQL.archived_at, shown)
         deliveries, attempts = await _deliveries(conn, shown)
         commitments = await _commitments(conn, deliveries)
@@ -45,7 +47,12 @@ async def where(database: Database, text: str, most: int = MOST_INSTANCES) -> di
     return {
         "study": studies[0],
         "instances": [
-            instance(row, receipts.get(_revision(row), []), archived.get(_revision(row), []), removed(row, removals))
+            instance(
+                row,
+                [each | {"gone": ends.get((each["uid"], each["received_at"]))} for each in receipts[_revision(row)]],
+                archived[_revision(row)],
+                removed(row, removals),
+            )
             for row in instances
         ],
         "deliveries": [
@@ -97,10 +104,10 @@ def instance(
     """One received revision of an instance (pure).
 
     ``findings`` holds what was remarkable about it, ``receipts`` every time this very content came, with the retrieve
-    ``job`` that had it sent, if one had, ``archived_by`` each station that committed it (R109), ``not_sent`` where
-    rules did not send it though they name the station. ``corrected_by`` and ``corrected_why``: who had it made here,
-    if it is a correction; ``source`` sent what was corrected then. ``gone``: how, when and by whom it was deleted or
-    erased, None if it is here.
+    ``job`` that had it sent, if one had, and how it was ``gone`` before it came anew, ``archived_by`` each station that
+    committed it (R109), ``not_sent`` where rules did not send it though they name the station. ``corrected_by`` and
+    ``corrected_why``: who had it made here, if it is a correction; ``source`` sent what was corrected then. ``gone``:
+    how, when and by whom it was deleted or erased, None if it is here.
     """
     remarks = [row["disposition"]] if row["disposition"] not in ("NEW", "REVISION") else []
     return {
@@ -125,7 +132,7 @@ def instance(
         "archived": bool(archived),
         "archived_by": [{name: each[name] for name in ("station", "at")} for each in archived],
         "receipts": [
-            {name: each[name] for name in ("received_at", "source", "disposition", "job")} for each in receipts
+            {name: each[name] for name in ("received_at", "source", "disposition", "job", "gone")} for each in receipts
         ],
     }
 

@@ -180,6 +180,7 @@ where exists (select from config.rule_set_activation a, since where a.activated_
 
 -- name: insert_request
 insert into config.request (id, kind, body, requested_by) values (%(id)s, %(kind)s, %(body)s, %(actor)s)
+on conflict (id) do nothing
 
 -- name: request_result
 -- Whichever service it was for.
@@ -335,7 +336,8 @@ order by i.state_at desc limit 1
 -- name: receipts_at
 -- Every receipt of these instances, also of content that was there already. One content has one study. job: the
 -- retrieve job that had the source send it; clocks of ingest and of the database may differ by seconds.
-select r.sop_instance_uid as uid, r.revision, r.received_at, r.calling_aet as source, r.disposition, v.job
+select r.sop_instance_uid as uid, r.study_instance_uid as study, r.series_instance_uid as series, r.revision,
+       r.received_at, r.calling_aet as source, r.disposition, v.job
 from storage.receipt_view r
 left join lateral (
     select v.job from routing.retrieved_view v

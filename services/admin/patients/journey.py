@@ -1,6 +1,7 @@
 """The journey of a study in the order of time (P8): what ``history.known`` found, told together where it is the same
 (pure)."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,9 +27,11 @@ _STANDING: Final = {
 
 def events(found: Mapping[str, Any]) -> list[Event]:
     """The events of what ``history.known`` found, the earliest first; what has not happened yet comes last."""
-    grouped: dict[tuple[str, ...], Event] = {}
+    anew = _anew(found["instances"])
+    grouped: dict[tuple[object, ...], Event] = {}
     for event in _single(found):
-        key = (event.kind, event.text, event.tone, event.detail, event.link)
+        since = sum(event.at is None or event.at >= each for each in anew[event.instances[0]])
+        key = (event.kind, event.text, event.tone, event.detail, event.link, since)
         known = grouped.setdefault(key, event)
         if known is event:
             continue
@@ -39,6 +42,15 @@ def events(found: Mapping[str, Any]) -> list[Event]:
     for event in grouped.values():
         event.instances = list(dict.fromkeys(event.instances))
     return sorted(grouped.values(), key=lambda event: event.at or datetime.max.replace(tzinfo=UTC))
+
+
+def _anew(instances: Sequence[Mapping[str, Any]]) -> Mapping[str, list[datetime]]:
+    """By SOP Instance UID when it came after it was gone: what happened before and after is not told together."""
+    times: dict[str, list[datetime]] = defaultdict(list)
+    for instance in instances:
+        new = [each for each in instance["receipts"] if each["disposition"] != "DUPLICATE"]
+        times[instance["uid"]] += [each["received_at"] for each in new[1:]]
+    return times
 
 
 def _single(found: Mapping[str, Any]) -> Iterator[Event]:
@@ -66,8 +78,12 @@ def _event(
 def _received(instance: Mapping[str, Any]) -> Iterator[Event]:
     """Every time its content came."""
     receipts: Sequence[Mapping[str, Any]] = instance["receipts"] or [
-        {"received_at": instance["received_at"], "source": instance["source"], "disposition": "NEW", "job": None}
-    ]
+        {
+            "received_at": instance["received_at"], "source": instance["source"], "disposition": "NEW", "job": None,
+            "gone": None,
+        }
+    ]  # fmt: skip
+    gone: Mapping[str, Any] | None = None
     for each in receipts:
         again = each["disposition"] == "DUPLICATE"
         remarks = listed(instance["findings"])
@@ -76,10 +92,14 @@ def _received(instance: Mapping[str, Any]) -> Iterator[Event]:
         else:
             text = f"{'Received again, same content,' if again else 'Received'} from {each['source']}"
             text += f" as revision {instance['revision']}" if instance["revision"] > 1 and not again else ""
+            text += f", after it was {gone['how']}" if gone and not again else ""
             detail = joined(f"answered {_status(instance['status'])}", remarks)
         link = f"/jobs/{each['job']}" if each["job"] and not instance["corrected_by"] else ""
         tone: Tone = "warn" if instance["findings"] else "good"
         yield _event("received", instance["uid"], each["received_at"], text, tone, detail=detail, link=link)
+        if each["gone"]:
+            gone = each["gone"]
+            yield _removed(instance["uid"], gone)
 
 
 def _correction(instance: Mapping[str, Any]) -> str:
@@ -103,7 +123,11 @@ def _judged(instance: Mapping[str, Any]) -> Iterator[Event]:
 
 def _gone(instance: Mapping[str, Any]) -> Iterator[Event]:
     if gone := instance["gone"]:
-        yield _event("removed", instance["uid"], gone["at"], _capital(removals.told(gone)), "warn")
+        yield _removed(instance["uid"], gone)
+
+
+def _removed(uid: str, gone: Mapping[str, Any]) -> Event:
+    return _event("removed", uid, gone["at"], _capital(removals.told(gone)), "warn")
 
 
 def _sent(delivery: Mapping[str, Any], revision: str) -> Iterator[Event]:

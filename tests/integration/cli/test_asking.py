@@ -66,7 +66,8 @@ def test_where_has_exactly_the_documented_shape(gateway: Gateway, database_url: 
                 "status": "0000", "findings": [], "rule_set": 3, "matched": ["to-archive"], "not_sent": [],
                 "corrected_by": None, "corrected_why": None, "gone": None, "archived": False, "archived_by": [],
                 "receipts": [
-                    {"received_at": "2026-11-23T20:00:00Z", "source": "SCANNER1", "disposition": "NEW", "job": None}
+                    {"received_at": "2026-11-23T20:00:00Z", "source": "SCANNER1", "disposition": "NEW", "job": None,
+                     "gone": None}
                 ],
             }
         ],

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from services.admin.explanations import commitment, delivery, instance, retrieval
-from services.admin.removals import removed
+from services.admin.removals import ended, lived, removed
 
 AT = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 ROW: dict[str, Any] = {
@@ -34,6 +34,7 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "source": "SCANNER2",
         "disposition": "DUPLICATE",
         "job": None,
+        "gone": None,
     }
     archived = {"uid": "1.2.3", "revision": 2, "station": "ARCHIVE1", "at": AT}
     assert instance(ROW, [again], [archived], None) == {
@@ -53,7 +54,7 @@ def test_an_instance_has_exactly_the_documented_fields() -> None:
         "gone": None,
         "archived": True,
         "archived_by": [{"station": "ARCHIVE1", "at": AT}],
-        "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE", "job": None}],
+        "receipts": [{"received_at": AT, "source": "SCANNER2", "disposition": "DUPLICATE", "job": None, "gone": None}],
     }
 
 
@@ -79,6 +80,23 @@ def test_what_is_gone_is_told_with_who_had_it_deleted_or_erased() -> None:
         found = removed(gone, entries)
         assert found is not None
         assert (found["how"], found["by"]) == (how, by)
+
+
+def test_what_came_anew_tells_how_it_was_gone_before() -> None:
+    def receipt(minutes: int, disposition: str) -> dict[str, Any]:
+        here = {"uid": "1.2.3", "study": "1.2", "series": "1.2.1", "disposition": disposition}
+        return here | {"received_at": AT + timedelta(minutes=minutes)}
+
+    def entry(action: str, minutes: int) -> dict[str, Any]:
+        at = AT + timedelta(minutes=minutes)
+        return {"action": action, "at": at, "by": "user:ann", "object": "1.2", "uids": None}
+
+    assert lived([receipt(0, "NEW"), receipt(1, "DUPLICATE")]) == []
+    first, second = lived([receipt(0, "NEW"), receipt(5, "NEW"), receipt(6, "DUPLICATE"), receipt(9, "HELD")])
+    entries = [entry("studies.delete", 3), entry("studies.erase", 8), entry("studies.delete", 12)]
+    assert ended(first, entries) == {"how": "deleted", "at": entries[0]["at"], "by": "user:ann"}
+    assert ended(second, entries) == {"how": "erased", "at": entries[1]["at"], "by": "user:ann"}
+    assert ended(second, entries[2:]) == {"how": "deleted", "at": AT + timedelta(minutes=9), "by": None}
 
 
 def test_an_instance_that_was_not_evaluated_yet_matched_nothing() -> None:

@@ -14,7 +14,7 @@ def received(revision: int, minutes: int, **more: Any) -> dict[str, Any]:
     return {
         "uid": "1.2.3", "revision": revision, "source": "CT1", "received_at": at, "status": "0000", "findings": [],
         "rule_set": 1, "matched": ["all"], "not_sent": [], "corrected_by": None, "corrected_why": None, "gone": None,
-        "receipts": [{"received_at": at, "source": "CT1", "disposition": "NEW", "job": None}],
+        "receipts": [{"received_at": at, "source": "CT1", "disposition": "NEW", "job": None, "gone": None}],
     } | more  # fmt: skip
 
 
@@ -52,3 +52,27 @@ def test_one_revision_is_told_without_its_number_and_what_waits_comes_last() -> 
     }  # fmt: skip
     *_, last = events(found)
     assert (last.text, last.at) == ("Waits to be sent to PACS1", None)
+
+
+def test_what_was_erased_and_came_again_is_told_in_the_order_of_time() -> None:
+    """The same content has the same revision: its first receipt, its end and its second receipt are three things."""
+    gone = {"how": "erased", "at": AT + timedelta(minutes=30), "by": "user:admin"}
+    receipts = [
+        {"received_at": AT + timedelta(minutes=minutes), "source": "CT1", "disposition": disposition, "job": None,
+         "gone": gone if minutes == 0 else None}
+        for minutes, disposition in ((0, "NEW"), (5, "DUPLICATE"), (60, "NEW"), (65, "DUPLICATE"))
+    ]  # fmt: skip
+    found: dict[str, Any] = {
+        "instances": [received(1, 60, receipts=receipts)],
+        "deliveries": [sent(1, "DELIVERED", 1, 1), sent(1, "DELIVERED", 61, 61)],
+        "retrievals": [], "asked_of_others": [], "asked_of_us": [],
+    }  # fmt: skip
+    assert [(each.text, each.times) for each in events(found) if each.kind != "matched"] == [
+        ("Received from CT1", 1),
+        ("Delivered to PACS1", 1),
+        ("Received again, same content, from CT1", 1),
+        ("Erased by user:admin", 1),
+        ("Received from CT1, after it was erased", 1),
+        ("Delivered to PACS1", 1),
+        ("Received again, same content, from CT1", 1),
+    ]
