@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from services.cli import exits
+from services.cli import exits, settings_of_services
 from services.cli.output import Json, print_json, print_table
 from services.cli.session import place
-from services.runtime.errors import GatewayError, UsageError
+from services.runtime.errors import GatewayError
 from services.runtime.settings import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def check(as_json: Json = False) -> None:
 
     settings = RuntimeSettings.load()
     findings = [*asyncio.run(verify(settings, place)), _commitment(settings), _retention(settings)]
-    if faults := _faults_of_services():
-        findings[0] = replace(findings[0], state="failed", text=faults)
+    if faults := settings_of_services.faults():
+        findings[0] = replace(findings[0], state="failed", text="; ".join(faults))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -37,33 +37,6 @@ def check(as_json: Json = False) -> None:
     states = {finding.state for finding in findings}
     status = exits.FAILED if "failed" in states else exits.NOT_REACHABLE if "not reachable" in states else exits.DONE
     raise typer.Exit(status)
-
-
-def _faults_of_services() -> str:
-    """What would keep one of the services from starting: each has settings of its own."""
-    from services.admin.access.oidc.settings import OidcSettings
-    from services.admin.audit_messages.settings import SyslogSettings
-    from services.admin.backup.settings import BackupSettings
-    from services.admin.notices.settings import NoticeSettings
-    from services.admin.settings import AdminSettings
-    from services.commitment.settings import CommitmentSettings
-    from services.dicom.settings import DicomSettings
-    from services.forwarder.settings import ForwarderSettings
-    from services.index.settings import IndexSettings
-    from services.ingest.settings import IngestSettings
-    from services.query.settings import QuerySettings
-    from services.storage.settings import StorageSettings
-
-    faults = []
-    for each in (
-        DicomSettings, IngestSettings, QuerySettings, StorageSettings, IndexSettings, ForwarderSettings,
-        CommitmentSettings, AdminSettings, OidcSettings, SyslogSettings, NoticeSettings, BackupSettings,
-    ):  # fmt: skip
-        try:
-            each.load()
-        except UsageError as fault:
-            faults.append(str(fault))
-    return "; ".join(faults)
 
 
 def _commitment(settings: RuntimeSettings) -> "Finding":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli import settings_of_services
 from services.cli.names import LISTENING, SERVICES, WITH_PUBLIC_HTTP, chosen, entry_point
 
 if TYPE_CHECKING:
@@ -33,12 +34,9 @@ def up(
     ] = 2,
 ) -> None:
     """Run the whole gateway as supervised processes until SIGTERM or SIGINT; SIGHUP replaces the receiving ones."""
-    from services.dicom.profile import profile_for
-    from services.dicom.settings import DicomSettings
     from services.runtime import app, processes
-    from services.runtime.settings import RuntimeSettings
 
-    profile_for(RuntimeSettings.load(), DicomSettings.load())  # what is wrong is said once, before anything starts
+    settings_of_services.refuse_faults()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start threads, which no copy has
     for name in SERVICES:
         app.resolve(entry_point(name))  # loaded once, for every process

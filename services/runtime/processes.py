@@ -28,7 +28,7 @@ from services.runtime import logs
 from services.runtime.errors import UsageError
 from services.runtime.forking import ForkedProcess, forked, keep_shared
 from services.runtime.settings import HOME_FILE, RuntimeSettings
-from services.runtime.supervise import restart_delay
+from services.runtime.supervise import LONGEST_DELAY_SECONDS, restart_delay
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 TICK_SECONDS = 0.1
@@ -37,6 +37,7 @@ START_SECONDS = 60.0  # for a successor to become ready; then the replacement is
 DRAIN_MARGIN_SECONDS = 5.0
 STEADY_SECONDS = 30.0  # a process that lived so long starts again without the back-off of earlier deaths
 BACKLOG = 1024
+WRONG_SETTINGS = 2  # the exit status of a process that has just said what is wrong and what to do: a person has to
 
 log = structlog.get_logger(__name__)
 
@@ -197,10 +198,12 @@ class Processes:
     def _note_death(self, slot: Slot, child: Child, now: float) -> None:
         slot.current = None
         slot.failures = 1 if now - child.started > STEADY_SECONDS else slot.failures + 1
-        delay = restart_delay(slot.failures)
-        slot.start_at = now + delay
         pid, status = child.process.pid, child.process.status
-        log.error("process_died", service=slot.plan.name, pid=pid, status=status, delay_seconds=delay)
+        wrong = status == WRONG_SETTINGS
+        delay = LONGEST_DELAY_SECONDS if wrong else restart_delay(slot.failures)
+        slot.start_at = now + delay
+        event = "process_has_wrong_settings" if wrong else "process_died"
+        log.error(event, service=slot.plan.name, pid=pid, status=status, delay_seconds=delay)
 
     def _replace(self) -> None:
         """One step of the replacement of the first slot that waits for it."""

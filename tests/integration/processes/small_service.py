@@ -1,7 +1,8 @@
 """A tiny program that keeps the rules of a service under `gateway up`: says where it is, is ready, drains on SIGTERM.
 
 With the DICOM socket it answers every line of a connection with its process id until the peer closes.
-Behaviour for tests through the environment: SMALL_SERVICE_FAILS=<path>: exit 3 at start while that file exists;
+Behaviour for tests through the environment: SMALL_SERVICE_FAILS=<path>: exit at start while that file exists, with the
+status that it names;
 SMALL_SERVICE_NEVER_READY=<path>: not ready while that file exists; SMALL_SERVICE_STUBBORN: ignores SIGTERM.
 """
 
@@ -58,7 +59,7 @@ def run(services: Sequence[str]) -> int:
     """Be this service until SIGTERM; the exit status."""
     (service,) = services
     if named_file_exists("SMALL_SERVICE_FAILS"):
-        return 3
+        return int(Path(os.environ["SMALL_SERVICE_FAILS"]).read_text())
     stop, stopping = socket.socketpair()
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C of a terminal must not reach a child

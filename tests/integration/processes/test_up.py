@@ -165,12 +165,25 @@ def test_who_serves_http_is_found_at_the_same_place_after_a_restart(start: Start
 
 def test_a_process_that_cannot_start_is_tried_again_and_no_ready_is_said_before(start: Start, tmp_path: Path) -> None:
     obstacle = tmp_path / "obstacle"
-    obstacle.touch()
+    obstacle.write_text("3")
     gateway = start({"SMALL_SERVICE_FAILS": str(obstacle)})
     until(lambda: (tmp_path / "log").read_text().count('"status": 3') >= 4, what="failed starts")
     assert not (gateway.home / "gateway.json").exists()
     obstacle.unlink()
     assert gateway.ready_line().startswith("ready ")
+
+
+def test_a_process_whose_settings_are_wrong_is_not_started_again_at_once(start: Start, tmp_path: Path) -> None:
+    """It has said what is wrong and what to do; a person has to do it."""
+    obstacle = tmp_path / "obstacle"
+    obstacle.write_text("2")
+    start({"SMALL_SERVICE_FAILS": str(obstacle)})
+    deaths = until(lambda: [row for row in _log(tmp_path) if row.get("status") == 2][:4], what="failed starts")
+    assert {(row["event"], row["delay_seconds"]) for row in deaths} == {("process_has_wrong_settings", 30.0)}
+
+
+def _log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log").read_text().splitlines() if line.startswith("{")]
 
 
 def test_nothing_outlives_a_killed_supervisor_and_a_second_start_works(start: Start) -> None:
@@ -257,7 +270,7 @@ def test_a_successor_that_cannot_start_leaves_the_old_ones(start: Start, tmp_pat
     gateway = start({"SMALL_SERVICE_FAILS": str(obstacle)})
     gateway.ready_line()
     before = gateway.pids("listening")
-    obstacle.touch()
+    obstacle.write_text("3")
     gateway.process.send_signal(signal.SIGHUP)
     until(lambda: "replacement_failed" in (tmp_path / "log").read_text(), what="the failed replacement")
     assert gateway.pids("listening") == before
