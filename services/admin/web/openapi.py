@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from services.admin.web.asking import CSRF_HEADER
 from services.admin.web.problems import PROBLEM
 from services.admin.web.repeats import HEADER, LONGEST_KEY, keeps
+from services.admin.web.unchanged import HEADER as IF_NONE_MATCH
 
 WRITING: Final = ("post", "put", "patch", "delete")
 ALWAYS: Final[Mapping[HTTPStatus, str]] = {
@@ -53,6 +54,14 @@ _KEY: Final = {
     "is not carried out again and gets the same answer.",
     "example": "9f1c2f6e-6d0b-4c57-8b0a-3a1f6f1f2f55",
 }
+_KNOWN: Final = {
+    "name": IF_NONE_MATCH,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "ETags of what you have: if it is one of them still, the answer is 304, without it.",
+}
+_UNCHANGED: Final = {"description": "It is what you have."}
 
 
 def described(app: FastAPI) -> dict[str, Any]:
@@ -85,7 +94,18 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     document["security"] = [{"key": []}, {"browser": []}]
     for path, method, operation in operations(document):
         _complete(path, method, operation)
+    for operation in _tagged(document):
+        operation["parameters"].append(_KNOWN)
+        operation["responses"][str(int(HTTPStatus.NOT_MODIFIED))] = _UNCHANGED
     return document
+
+
+def _tagged(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The operations that show what others change by its entity tag."""
+    for methods in document["paths"].values():
+        names = {each["name"].lower() for operation in methods.values() for each in operation["parameters"]}
+        if "if-match" in names and "get" in methods:
+            yield methods["get"]
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:

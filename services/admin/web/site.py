@@ -74,6 +74,7 @@ from services.admin.web.rendering import STATIC_FOLDER
 from services.admin.web.repeats import Repeats
 from services.admin.web.sent import refuse_unkept_texts, refuse_unknown_parameters
 from services.admin.web.slashes import EncodedSlashes
+from services.admin.web.unchanged import Unchanged
 from services.admin.web.unexpected import Unexpected
 
 API: Final = (
@@ -157,6 +158,7 @@ def application() -> FastAPI:
     )
     app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
     app.add_middleware(EncodedSlashes)
+    app.add_middleware(Unchanged)
     app.add_middleware(Unexpected)
     app.add_middleware(Repeats)
     app.add_middleware(Headers)

@@ -126,6 +126,25 @@ async def test_an_edit_is_refused_if_the_station_was_changed_since_it_was_seen(d
     assert (await desk.admin.delete("/api/v1/stations/CT1", headers=either)).status_code == 204
 
 
+async def test_who_has_a_station_already_is_told_that_it_has_not_changed(desk: Desk) -> None:
+    tag = (await desk.admin.post("/api/v1/stations", json=STATION)).headers["ETag"]
+    for named in (tag, f'"another", W/{tag}', "*"):
+        same = await desk.viewer.get("/api/v1/stations/CT1", headers={"If-None-Match": named})
+        assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", tag), named
+        assert same.headers["Cache-Control"] == "no-store"
+    await desk.admin.patch("/api/v1/stations/CT1", json={"port": 105}, headers={"If-Match": tag})
+    changed = await desk.viewer.get("/api/v1/stations/CT1", headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.json()["port"]) == (200, 105)
+    gone = await desk.viewer.get("/api/v1/stations/CT2", headers={"If-None-Match": "*"})
+    assert problem(gone, 404)
+    untagged = await desk.viewer.get("/api/v1/stations", headers={"If-None-Match": "*"})
+    assert (untagged.status_code, len(untagged.json())) == (200, 1)
+    paths = (await desk.viewer.get("/api/v1/openapi.json")).json()["paths"]
+    told = {path for path, methods in paths.items() if "304" in methods.get("get", {}).get("responses", {})}
+    assert told == {f"/api/v1/{each}" for each in ("stations/{title}", "titles/{title}", "contacts/{name}",
+                                                   "rules/drafts/{name}")}  # fmt: skip
+
+
 async def test_an_edit_changes_nothing_but_what_it_names(desk: Desk) -> None:
     """Not another thing by its name, and nothing without a word about a field that is written wrong."""
     contact = {"name": "it", "mails": ["it@example.org"], "everything_else": True}
