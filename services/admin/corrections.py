@@ -50,9 +50,11 @@ class Correction:
 
 
 async def correct(
-    database: Database, actor: str, uids: Sequence[str], correction: Correction, why: str, to: str | None
-) -> Requested:
+    database: Database, actor: str, uids: Sequence[str], correction: Correction, why: str, to: str | None,
+    once: UUID | None = None,
+) -> Requested:  # fmt: skip
     """Have studies, series or instances corrected and sent: to the station ``to``, or where the live rule set says.
+    ``once`` as ``requests.insert`` has it.
 
     Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` if the station may not be sent to or one of the
     instances cannot be corrected, ``UsageError`` for what cannot be written and for what is no UID.
@@ -66,7 +68,7 @@ async def correct(
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED"]})
         refuse_unknown(await cursor.fetchall())
         body = {"uids": wanted, "steps": steps, "why": why.strip(), "to": station and station.title}
-        return await insert(conn, actor, "correct", body)
+        return await insert(conn, actor, "correct", body, once)
 
     return await carried_out(database, await database.retry(work))
 

@@ -1,11 +1,12 @@
 """What people ask a service to do. The row is the truth, the message only wakes up who carries it out."""
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from psycopg.types.json import Jsonb
 
@@ -190,10 +191,15 @@ def refuse_unknown(rows: Sequence[Mapping[str, Any]]) -> None:
         raise NotFound(f"no stored study, series or instance has the UID {shown}; 'gateway studies list' shows them")
 
 
-async def insert(conn: Connection, actor: str, kind: Kind, body: dict[str, Any]) -> UUID:
-    """Make a request within a transaction, with its audit entry and the message that wakes up who carries it out."""
-    request = uuid4()
-    await conn.execute(SQL.insert_request, {"id": request, "kind": kind, "body": Jsonb(body), "actor": actor})
+async def insert(conn: Connection, actor: str, kind: Kind, body: dict[str, Any], once: UUID | None = None) -> UUID:
+    """Make a request within a transaction, with its audit entry and the message that wakes up who carries it out.
+
+    ``once``: of a form; what it says twice alike, because somebody pressed twice, is one request.
+    """
+    request = uuid4() if once is None else uuid5(once, json.dumps([actor, kind, body], sort_keys=True))
+    values = {"id": request, "kind": kind, "body": Jsonb(body), "actor": actor}
+    if not (await conn.execute(SQL.insert_request, values)).rowcount:
+        return request
     await audit(conn, actor, f"request.{kind}", str(request), None, body)
     await enqueue(conn, Envelope.wrap(RequestMade(request=request), "admin", correlation=str(request)))
     return request

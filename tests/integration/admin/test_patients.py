@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import zipfile
 from typing import Any
 
@@ -177,9 +178,14 @@ async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: D
     assert "P2" in preview
     begun = await desk.operator.post("/patients/correct/begin", data={"study": instance.study_instance_uid})
     assert begun.headers["HX-Redirect"].endswith(instance.study_instance_uid)
-    correcting = desk.operator.post("/patients/correct", data=correction)
-    corrected, _ = await asyncio.gather(correcting, desk.answering({"instances": 1}))
-    assert corrected.headers["HX-Redirect"] == f"/patients/studies/{instance.study_instance_uid}"
+    (once,) = re.findall(r'name="once" value="([^"]+)"', form)
+    correcting = [desk.operator.post("/patients/correct", data=correction | {"once": once}) for _ in range(2)]
+    *corrected, _ = await asyncio.gather(*correcting, desk.answering({"instances": 1}))
+    for answer in corrected:
+        assert answer.headers["HX-Redirect"] == f"/patients/studies/{instance.study_instance_uid}"
+    made = await desk.rows("select r.requested_by from config.request r where r.kind = 'correct'")
+    told = await desk.rows("select actor from audit.entry where action = 'request.correct'")
+    assert (len(made), len(told)) == (1, 1), "pressed twice it is one correction"
 
 
 async def test_pictures_are_made_of_every_frame_and_what_has_none_says_so(desk: Desk) -> None:

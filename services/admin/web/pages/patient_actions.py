@@ -2,6 +2,7 @@
 
 from typing import Annotated, Final
 from urllib.parse import urlencode
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import Response
@@ -88,7 +89,8 @@ async def show_correction(
     await looked_again(desk.database, desk.lately, principal.actor, "studies.view", looked)
     targets = [station.title for station in await stations.list_all(desk.database) if station.store and station.enabled]
     return page(
-        request, "correct.html", uids=uids, longest_why=corrections.LONGEST_WHY, targets=targets, studies=studies
+        request, "correct.html", uids=uids, longest_why=corrections.LONGEST_WHY, targets=targets, studies=studies,
+        once=uuid4(),
     )  # fmt: skip
 
 
@@ -109,13 +111,13 @@ async def preview_correction(
 async def correct(
     request: Request, desk: OfDesk, principal: Operator, marked: Marked,
     why: Annotated[str, Form(max_length=2000)] = "", patient_id: Field = "", patient_name: Field = "",
-    accession: Field = "", charset: Field = "", to: Field = "",
+    accession: Field = "", charset: Field = "", to: Field = "", once: Annotated[UUID | None, Form()] = None,
 ) -> Response:  # fmt: skip
-    """Store corrected revisions and send them."""
+    """Store corrected revisions and send them; ``once``: of the form, which may be sent twice."""
     wanted = _correction(patient_id, patient_name, accession, charset)
     if not why.strip():
         raise UsageError("Why: say why it is corrected; it is kept in the audit")
-    done = await corrections.correct(desk.database, principal.actor, marked, wanted, why, to.strip() or None)
+    done = await corrections.correct(desk.database, principal.actor, marked, wanted, why, to.strip() or None, once)
     studies = await search.studies_of(desk.database, marked)
     back = f"/patients/studies/{studies[0]['study_instance_uid']}" if len(studies) == 1 else "/jobs"
     return elsewhere(request, back, _sentence(done, "Corrected"))
