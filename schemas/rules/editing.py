@@ -13,7 +13,7 @@ import yaml
 
 from schemas.rules.patching import last_line, patched
 from schemas.rules.places import rule_nodes, value_of
-from schemas.rules.text import RuleTextError, compose, load
+from schemas.rules.text import Reading, RuleTextError, reading
 from schemas.rules.writing import field_lines, rule_lines
 
 Plain = dict[str, Any]
@@ -54,8 +54,8 @@ class _File:
 
 
 def rules_of(text: str) -> list[Plain]:
-    """The rules as plain data, whatever they are. Raises ``NotEditable``."""
-    data = _load(text)
+    """The rules as plain data, whatever they are; not to be changed. Raises ``NotEditable``."""
+    data = _reading(text).data
     rules = data.get("rules") if isinstance(data, dict) else None
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
         raise NotEditable("write a list of rules under 'rules:', each with a name, first")
@@ -130,7 +130,7 @@ def put(text: str, position: int, fields: Mapping[str, Any]) -> Edited:
     node = list(rule_nodes(_composed(text)))[position]
     assert isinstance(node, yaml.MappingNode)  # noqa: S101 - rules_of says so
     if node.flow_style:
-        rules = rules_of(text)
+        rules = [*map(dict, rules_of(text))]
         applied(rules)
         return _proved(text, _whole(text, position, rules[position]), applied)
     anew: list[str] = []
@@ -234,10 +234,11 @@ def _rules_key(text: str) -> yaml.Node:
 
 
 def _proved(before: str, after: Edited, change: Callable[[list[Plain]], Any]) -> Edited:
-    wanted = copy.deepcopy(_load(before))
+    wanted = dict(_reading(before).data)
+    wanted["rules"] = [*map(dict, wanted["rules"])]  # a change replaces rules, or fields of theirs
     change(wanted["rules"])
     try:
-        same = load(after.text) == wanted
+        same = reading(after.text).data == wanted
     except RuleTextError:
         same = False
     if not same:
@@ -246,14 +247,11 @@ def _proved(before: str, after: Edited, change: Callable[[list[Plain]], Any]) ->
 
 
 def _composed(text: str) -> yaml.Node | None:
-    try:
-        return compose(text)
-    except RuleTextError as fault:
-        raise NotEditable(f"mend the YAML first: {fault}") from fault
+    return _reading(text).root
 
 
-def _load(text: str) -> Any:
+def _reading(text: str) -> Reading:
     try:
-        return load(text)
+        return reading(text)
     except RuleTextError as fault:
         raise NotEditable(f"mend the YAML first: {fault}") from fault

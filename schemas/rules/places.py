@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import yaml
 
-from schemas.rules.text import RuleTextError, compose
+from schemas.rules.text import RuleTextError, reading
 
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
 _NUMBERED: Final = re.compile(r"rule ([0-9]+) \(.*\)", re.DOTALL)
@@ -25,7 +25,7 @@ class Places:
 
     def __init__(self, text: str) -> None:
         try:
-            self._root = compose(text)
+            self._root = reading(text).root
         except RuleTextError:
             self._root = None
         self._rules = list(rule_nodes(self._root))

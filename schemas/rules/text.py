@@ -7,7 +7,8 @@ and deep nesting are refused.
 
 import re
 from collections.abc import Callable, Hashable
-from typing import Any, Final, Protocol
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol
 
 import yaml
 
@@ -15,6 +16,8 @@ from schemas.rules.document import RuleDocument
 
 MAX_TEXT_BYTES: Final = 4 << 20
 MAX_NESTING: Final = 64
+KEPT_READINGS: Final = 2
+"""The text before a change and the one after it."""
 
 
 class Mark(Protocol):
@@ -79,6 +82,29 @@ def compose(text: str) -> yaml.Node | None:
     """The nodes of a rule file, which know where they stand. Raises ``RuleTextError``."""
     found: yaml.Node | None = _read(text, yaml.compose)
     return found
+
+
+class Reading(NamedTuple):
+    """A rule file as plain data and as nodes. Others are given the same: nobody changes what it holds."""
+
+    data: Any
+    root: yaml.Node | None
+
+
+@lru_cache(KEPT_READINGS)
+def reading(text: str) -> Reading:
+    """A rule file, read once where an editor asks of the same text again and again. Raises ``RuleTextError``."""
+    found: Reading = _read(text, _both)
+    return found
+
+
+def _both(text: str, loader: type[_Loader]) -> Reading:
+    opened = loader(text)
+    try:
+        root = opened.get_single_node()
+        return Reading(None if root is None else opened.construct_document(root), root)
+    finally:
+        opened.dispose()
 
 
 def _read(text: str, reading: Callable[..., Any]) -> Any:

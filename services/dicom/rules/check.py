@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from schemas.rules import AllOf, AnyOf, Completion, Condition, NoneOf, Rule, RuleDocument, RuleTextError, Target, load
+from schemas.rules import AllOf, AnyOf, Completion, Condition, NoneOf, Rule, RuleDocument, RuleTextError, Target
 from schemas.rules.steps import STEPS, AnyStep
+from schemas.rules.text import reading
 from services.dicom.rules.committing import Committing, endless, flows
 from services.dicom.rules.conditions import ImpossibleCondition, build, named
 from services.dicom.rules.names import UnknownName, nearest
@@ -63,7 +64,7 @@ def parse(
         RuleFaults: all faults of the file.
     """
     try:
-        data = load(text)
+        data = reading(text).data
     except RuleTextError as fault:
         raise RuleFaults([RuleFault("", fault.place, "", fault.problem)]) from fault
     return read(data, stations, committing, transforming=transforming, contacts=contacts)

@@ -69,6 +69,12 @@ def rewritten(answer: httpx.Response) -> str:
     return html.unescape(found)
 
 
+def shown_again(answer: httpx.Response) -> list[int]:
+    """The places of the rules that take the place of those that are shown; the others stay as they are."""
+    assert answer.headers["HX-Retarget"] == "#applied"
+    return [int(place) for place in re.findall(r'<li hx-swap-oob="[^"]*"[^>]* data-position="(\d+)"', answer.text)]
+
+
 async def as_shown(desk: Desk, text: str, position: int) -> dict[str, list[str]]:
     """What a browser sends of the form of a rule that nobody touched."""
     answer = await desk.operator.post("/rules/builder/form", data={"text": text, "position": position})
@@ -183,7 +189,7 @@ async def test_a_change_of_another_kind_has_other_fields(desk: Desk) -> None:
     answer = await desk.operator.post("/rules/builder/put", data=sent | {"transform.0.do": ["prefix"]})
     assert "{do: prefix, tag: StudyID, text: ''}" in rewritten(answer)
     assert 'name="transform.0.text"' in answer.text
-    assert answer.headers["HX-Retarget"] == "#builder"
+    assert shown_again(answer) == [1]
 
 
 async def test_conditions_move_between_groups(desk: Desk) -> None:
@@ -218,9 +224,14 @@ rules:
 
 
 async def test_rules_are_added_moved_and_removed(desk: Desk) -> None:
-    added = rewritten(await desk.operator.post("/rules/builder/add", data={"text": TEXT}))
+    answer = await desk.operator.post("/rules/builder/add", data={"text": TEXT})
+    added = rewritten(answer)
     assert "- name: new-rule-1\n    enabled: false\n" in added
-    moved = rewritten(await desk.operator.post("/rules/builder/move", data={"text": added, "position": 2, "to": 0}))
+    assert re.search(r'<ol hx-swap-oob="beforeend:#builder ol.built">\s*<li data-focus="r2-form"', answer.text)
+    assert shown_again(answer) == [1], "there is one behind it now"
+    answer = await desk.operator.post("/rules/builder/move", data={"text": added, "position": 2, "to": 0})
+    moved = rewritten(answer)
+    assert shown_again(answer) == [0, 1, 2]
     assert moved.index("new-rule-1") < moved.index("# night shift") < moved.index("name: nm")
     removed = await desk.operator.post("/rules/builder/remove", data={"text": moved, "position": 0})
     assert rewritten(removed) == TEXT

@@ -1,8 +1,11 @@
 """Rule files that are changed by lines: what is not changed stays as it was written."""
 
+import copy
+
 import pytest
 
 from schemas.rules import load
+from schemas.rules import text as text_module
 from schemas.rules.editing import NotEditable, add, move, put, remove, rules_of
 from schemas.rules.places import Places
 
@@ -60,7 +63,7 @@ def test_one_field_changes_and_nothing_else() -> None:
 
 
 def test_a_part_changes_and_comments_beside_it_stay() -> None:
-    rule = rules_of(TEXT)[0]
+    rule = copy.deepcopy(rules_of(TEXT)[0])
     rule["when"]["all"][1]["any"][0]["tag"] = "a, b"
     nested = put(TEXT, 0, {"when": rule["when"]})
     assert nested.text == TEXT.replace("{tag: PatientID, op", "{tag: 'a, b', op")
@@ -124,3 +127,17 @@ def test_the_place_of_a_fault() -> None:
     assert places.of("", "version") == (2, 1)
     assert Places("a: [").of("", "line 1, column 5") == (1, 5)
     assert Places("a: [").of("x", "name") is None
+
+
+def test_a_change_reads_the_text_before_and_the_text_after_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editor of thousands of rules waits for each reading; the text after is the one before of the next change."""
+    text = TEXT + "".join(f"  - name: r{n}\n    when: {{all: []}}\n    send: [{{to: ARCHIVE}}]\n" for n in range(50))
+    read: list[str] = []
+    reading = text_module._read
+    monkeypatch.setattr(text_module, "_read", lambda text, how: [read.append(text), reading(text, how)][1])
+    changed = put(text, 7, {"level": "study", "stop": True}).text
+    moved = move(changed, 7, 8).text
+    assert rules_of(moved)[8]["level"] == "study"
+    assert Places(moved).of("r5", "level") is not None
+    assert read.count(text) == read.count(changed) == read.count(moved) == 1
+    assert [each.get("level") for each in rules_of(changed)].count("study") == 1

@@ -1,6 +1,9 @@
 """The builder beside the YAML of a draft: it changes the text that it is sent, by lines, and keeps nothing."""
 
+import asyncio
+import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request
@@ -23,6 +26,22 @@ Text = Annotated[str, Form(max_length=1 << 20)]
 Position = Annotated[int, Form(ge=0, le=10_000)]
 Act = Annotated[str, Form(max_length=300)]
 _NEW: Final = "new-rule"
+MOST_APART: Final = 200
+"""Rules that are shown again one by one; all of them, where more have another place."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A text after a change, and the rules in it that are shown again, by their places. ``at``: the one that was
+    changed, whose form is ``opened``; ``focus``: the part of it that is new, by ``verb``."""
+
+    text: str
+    told: str
+    places: range
+    at: int
+    opened: bool = False
+    focus: str = ""
+    verb: str = ""
 
 
 @router.post("")
@@ -45,14 +64,18 @@ async def move(
     request: Request, desk: OfDesk, principal: Operator, position: Position, to: Position, text: Text = ""
 ) -> Response:
     """Put one in another place."""
-    edited = _edited(lambda: editing.move(_lines(text), position, to))
-    return await _shown(request, desk, edited.text, edited, at=to, told=f"It is number {to + 1} now.")
+    edited = await _edited(lambda: editing.move(_lines(text), position, to))
+    told = f"It is number {to + 1} now."
+    if abs(position - to) < MOST_APART:
+        changed = Changed(edited.text, told, range(min(position, to), max(position, to) + 1), at=to)
+        return await _replaced(request, desk, changed)
+    return await _shown(request, desk, edited.text, edited, at=to, told=told)
 
 
 @router.post("/remove")
 async def remove(request: Request, desk: OfDesk, principal: Operator, position: Position, text: Text = "") -> Response:
     """Leave one out."""
-    edited = _edited(lambda: editing.remove(_lines(text), position))
+    edited = await _edited(lambda: editing.remove(_lines(text), position))
     return await _shown(request, desk, edited.text, edited, told="The rule is removed from the text.")
 
 
@@ -69,18 +92,11 @@ async def add(request: Request, desk: OfDesk, principal: Operator, text: Text = 
         made = {"name": name, "enabled": False, "when": {"all": []}, "send": [{"to": known[0]}]}
         return editing.add(_lines(text), made)
 
-    edited = _edited(work)
+    edited = await _edited(work)
     last = len(editing.rules_of(edited.text)) - 1
-    return await _shown(
-        request,
-        desk,
-        edited.text,
-        edited,
-        at=last,
-        opened=True,
-        focus=f"r{last}-form",
-        told="A rule is added, disabled.",
-    )
+    told = "A rule is added, disabled."
+    changed = Changed(edited.text, told, range(max(0, last - 1), last), last, opened=True, focus=f"r{last}-form")
+    return await _replaced(request, desk, changed, added=True)
 
 
 @router.post("/put")
@@ -95,19 +111,18 @@ async def put(
     if act:
         made = rearranged(after, act, await _targets(desk))
         after, at = made.rule, made.at
-    edited = _edited(lambda: editing.put(lines, position, rule.differences(before, after)))
+    edited = await _edited(lambda: editing.put(lines, position, rule.differences(before, after)))
     anew = f" Written anew, without the comments inside: {', '.join(edited.anew)}." if edited.anew else ""
     told = f"The text is changed.{anew}" if edited.text != lines else "The text says so already."
     if not at:
         return page(
             request, "rule_applied.html", told=told, rewritten=edited.text, line=rule.line(position, after), at=position
         )
-    verb = act.rpartition(":")[2]
-    whole = await _shown(
-        request, desk, edited.text, edited, at=position, opened=True, focus=f"r{position}-{at}", verb=verb, told=told
-    )
-    whole.headers.update({"HX-Retarget": "#builder", "HX-Reswap": "outerHTML"})
-    return whole
+    verb, focus = act.rpartition(":")[2], f"r{position}-{at}"
+    changed = Changed(
+        edited.text, told, range(position, position + 1), position, opened=True, focus=focus, verb=verb
+    )  # fmt: skip
+    return await _replaced(request, desk, changed)
 
 
 def _of_another_kind(tree: Tree) -> str:
@@ -118,18 +133,31 @@ def _of_another_kind(tree: Tree) -> str:
 
 
 async def _shown(
-    request: Request, desk: Desk, text: str, edited: Edited | None = None, *, at: int | None = None,
-    opened: bool = False, focus: str = "", verb: str = "", told: str = "",
-) -> Response:  # fmt: skip
+    request: Request, desk: Desk, text: str, edited: Edited | None = None, *, at: int | None = None, told: str = ""
+) -> Response:
+    """All rules of a text."""
     try:
-        found, fault = editing.rules_of(text), ""
+        found, fault = (await asyncio.to_thread(editing.rules_of, text)), ""
     except NotEditable as error:
         found, fault = [], str(error)
     return page(
         request, "rule_builder.html", rules=[rule.line(place, each) for place, each in enumerate(found)], fault=fault,
-        at=at, focus=focus, verb=verb, told=told, rewritten=edited and edited.text,
-        form=rule.form_of(at, found[at]) if opened and at is not None else None, **await _choices(desk),
+        at=at, told=told, rewritten=edited and edited.text, form=None, apart="", focus="", verb="",
+        last=len(found) - 1, **await _choices(desk),
     )  # fmt: skip
+
+
+async def _replaced(request: Request, desk: Desk, changed: Changed, *, added: bool = False) -> Response:
+    """Some rules of a text in place of those that are shown; ``added``: the last one besides."""
+    rules = editing.rules_of(changed.text)
+    answer = page(
+        request, "rule_changed.html", rewritten=changed.text, told=changed.told, at=changed.at,
+        changed=[rule.line(place, rules[place]) for place in changed.places], last=len(rules) - 1,
+        added=rule.line(changed.at, rules[changed.at]) if added else None, focus=changed.focus, verb=changed.verb,
+        form=rule.form_of(changed.at, rules[changed.at]) if changed.opened else None, **await _choices(desk),
+    )  # fmt: skip
+    answer.headers.update({"HX-Retarget": "#applied", "HX-Reswap": "innerHTML"})
+    return answer
 
 
 async def _choices(desk: Desk) -> dict[str, Any]:
@@ -153,19 +181,19 @@ async def _targets(desk: Desk) -> list[str]:
 
 
 def _rule(text: str, position: int) -> dict[str, Any]:
-    """One of a text. Raises ``UsageError``."""
+    """A copy of one of a text. Raises ``UsageError``."""
     try:
         rules = editing.rules_of(text)
     except NotEditable as error:
         raise UsageError(str(error)) from error
     if position >= len(rules):
         raise UsageError("there is no such rule any more")
-    return rules[position]
+    return copy.deepcopy(rules[position])
 
 
-def _edited(work: Callable[[], Edited]) -> Edited:
+async def _edited(work: Callable[[], Edited]) -> Edited:
     try:
-        return work()
+        return await asyncio.to_thread(work)
     except NotEditable as error:
         raise UsageError(str(error)) from error
 

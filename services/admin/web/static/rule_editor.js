@@ -152,17 +152,17 @@ document.addEventListener("click", (event) => {
 (() => {
   let opened = [];
   let pressed = "";
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target?.id === "builder") opened = [...document.querySelectorAll("#builder details[open]")].map((each) => each.closest("li").dataset.name);
-  });
+  const openOnes = (part) => [...part.querySelectorAll("details[open]")].map((each) => each.closest("li").dataset.name);
+  document.addEventListener("htmx:beforeSwap", (event) => { if (event.detail.target?.id === "builder") opened = openOnes(builder()); });
+  document.addEventListener("htmx:oobBeforeSwap", (event) => { if (event.detail.target.matches("#builder li")) opened.push(...openOnes(event.detail.target)); });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("#builder .head button.quiet");
     if (button) pressed = button.textContent;
   });
-  const focused = () => {
-    const { focus, verb } = builder().dataset;
+  const focused = (line) => {
+    const { focus, verb } = line.dataset;
     const part = document.getElementById(focus);
-    delete builder().dataset.focus;
+    delete line.dataset.focus;
     if (part && ["condition", "group", "step", "window", ""].includes(verb)) added(part);
     const button = (act) => part?.querySelector(`[data-act="${focus.slice(focus.indexOf("-") + 1)}:${act}"]:not(:disabled)`);
     const moved = verb === "up" || verb === "down" || verb === "in";
@@ -171,11 +171,12 @@ document.addEventListener("click", (event) => {
   };
   document.addEventListener("htmx:afterSettle", (event) => {
     if (!builder()) return;
-    if (event.detail.target?.id === "builder" || event.detail.elt?.id === "builder") {
+    if (opened.length) {
       for (const line of document.querySelectorAll("#builder li[data-position]")) if (opened.includes(line.dataset.name)) line.querySelector("details").open = true;
       opened = [];
     }
-    if (builder().dataset.focus) focused();
+    const line = document.querySelector("#builder li[data-focus]");
+    if (line) focused(line);
     const moved = [...document.querySelectorAll("#builder [data-moved]:not(:disabled)")];
     (moved.find((each) => each.textContent === pressed) ?? moved[0])?.focus();
     for (const each of moved) each.removeAttribute("data-moved");
