@@ -19,6 +19,7 @@ from services.admin.rules.rule_tests import FailedTests
 from services.admin.web.asking import COOKIE, NotAllowed, NotLoggedIn
 from services.admin.web.preconditions import Changed, NoPrecondition
 from services.admin.web.rendering import in_part, message, page
+from services.admin.web.wording import here
 from services.dicom.outgoing import NoSlot
 from services.runtime.errors import Conflict, GatewayError, RefusedData, Unavailable, UsageError
 
@@ -113,6 +114,7 @@ def told(request: Request, problem: Problem) -> Response:
         problem = replace(problem, detail=_OPTION.sub(lambda found: found[1].replace("-", "_"), problem.detail))
         headers = {"WWW-Authenticate": "Bearer"} if problem.status == HTTPStatus.UNAUTHORIZED else {}
         return JSONResponse(problem.document(), problem.status, headers, PROBLEM)
+    problem = replace(problem, detail=here(problem.detail))
     if in_part(request):
         return message(request, problem.detail, bad=True, code=problem.status)
     return page(request, "problem.html", code=problem.status, problem=problem)
