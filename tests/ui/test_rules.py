@@ -223,3 +223,46 @@ async def test_faults_are_told_at_the_line_and_at_the_field(desk: Desk, request:
         expect(page.locator("#messages")).to_contain_text("is saved")
 
     await seen(desk, look)
+
+
+MANY = "version: 1\nrules:\n" + "".join(
+    f"  - name: r{n}\n    when: {{all: [{{tag: StudyDescription, op: contains, value: part {n}}}]}}\n"
+    f"    send: [{{to: ARCHIVE}}]\n    enabled: true\n"
+    for n in range(300)
+)
+
+
+async def test_of_many_rules_only_those_that_changed_are_shown_again(desk: Desk) -> None:
+    """The others stay the very elements they were, with what is open in them."""
+
+    def again(page: Page) -> list[str]:
+        names: list[str] = page.evaluate(
+            "[...document.querySelectorAll('#builder li[data-position]')].filter((each) => !each.seen)"
+            ".map((each) => { each.seen = true; return each.dataset.name; })"
+        )
+        return names
+
+    def look(found: Window) -> None:
+        page = found.page
+        begun(found, MANY)
+        lines = page.locator("#builder li[data-position]")
+        expect(lines).to_have_count(300)
+        assert len(again(page)) == 300
+        page.locator("summary").filter(has_text="Edit r7").first.click()
+        expect(page.locator("li[data-name=r7] .built-form")).to_be_visible()
+        page.get_by_role("button", name="Move r150 down").click()
+        expect(page.get_by_role("button", name="Move r150 down")).to_be_focused()
+        assert again(page) == ["r151", "r150"]
+        assert page.locator("#text").input_value().index("r151") < page.locator("#text").input_value().index("r150")
+        page.locator("li[data-name=r7]").get_by_role("button", name="Add a condition").first.click()
+        expect(page.locator("[id='r7-when/1']").get_by_label("Tag or fact")).to_be_focused()
+        assert again(page) == ["r7"]
+        page.get_by_role("button", name="Add a rule").click()
+        expect(lines).to_have_count(301)
+        expect(page.locator("li[data-position='300'] .built-form").get_by_label("Name")).to_be_focused()
+        assert again(page) == ["r299", "new-rule-1"]
+        expect(page.get_by_role("button", name="Move r299 down")).to_be_enabled()
+        page.get_by_role("button", name="Undo").click()
+        expect(lines).to_have_count(300)
+
+    await seen(desk, look)

@@ -1,5 +1,6 @@
 """Erasing a patient in the browser and by the API: who may has to type the ID, and is told what is open."""
 
+import asyncio
 import json
 from unicodedata import normalize
 from uuid import UUID
@@ -10,9 +11,11 @@ from psycopg.types.json import Jsonb
 from services.admin.erasing import asking
 from services.admin.erasing.carrying_out import Erasing
 from services.admin.web.pages.erasures import UNSAID
+from services.forwarder.plans import QUERIES
 from services.runtime.errors import UsageError
 from tests.desk import Desk
 from tests.integration.admin.test_patients import named, stored, texts
+from tests.waiting import until_async
 
 WHY = "asked for under article 17"
 KEY = {"Idempotency-Key": "once"}
@@ -148,6 +151,29 @@ async def test_what_names_a_patient_is_found_in_every_spelling_and_short_ids_whe
         other.encode()
     ]
     assert [row["body"] for row in await desk.rows("select body from runtime.dead_letter")] == [other.encode()]
+
+
+async def test_an_erasure_outlasts_who_may_not_have_seen_yet_that_it_is_gone(desk: Desk) -> None:
+    """Whoever makes deliveries wait is waited for before it is looked whether any does."""
+    subject = {"facts": {"values": {"00100020": ["12"]}}}
+    await desk.rows(_TEST, "hers", Jsonb(subject))
+    await asking.erase(desk.database, "user:admin", asking.Wish("12", WHY, force=True))
+    erasing = Erasing(desk.runtime, lambda _: None)
+    await desk.rows("update storage.watermark set recorded_through = now()")
+    await erasing.turn()
+    for service in ("storage", "index", "routing", "commitment"):
+        await desk.rows(f"insert into {service}.request_done (request, result) select id, '{{}}' from config.request")  # noqa: S608
+    async with desk.database.transaction() as conn:
+        await conn.execute(QUERIES.lock_ledger)
+        turn = asyncio.create_task(erasing.turn())
+        waiting = (
+            "select from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and not granted "
+            "and database = (select oid from pg_database where datname = current_database())"
+        )
+        await until_async(lambda: desk.rows(waiting), what="the erasure to wait for the ledger")
+        assert await _states(desk) == {"RUNNING"}
+    await turn
+    assert await _states(desk) == {"ERASED"}
 
 
 async def _states(desk: Desk) -> set[str]:

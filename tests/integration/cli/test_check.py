@@ -40,6 +40,17 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     assert (old.status, states["schema"]) == (1, "failed")
 
 
+def test_up_refuses_the_wrong_settings_of_every_service_at_once(gateway: Gateway) -> None:
+    """Nothing is started: a process with wrong settings would be started again and again."""
+    wrong = {"GATEWAY_ADMIN_AUDIT_DAYS": "5", "GATEWAY_INGEST_REPORT_WAIT_SECONDS": "-1"}
+    refused = gateway("up", **wrong)
+    assert (refused.status, refused.out) == (2, "")
+    assert all(refused.err.count(variable) == 1 for variable in wrong)
+    fit = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_STORAGE_RETENTION_DAYS": "5"}
+    unfit = gateway("up", **fit)
+    assert (unfit.status, "R94" in unfit.err) == (2, True)
+
+
 async def test_check_tries_the_servers_of_the_desk(process: Gateway, amqp_url: str, tmp_path: Path) -> None:
     """Each that does not take us is told with its setting, its value and the cure, and without a secret."""
     shared = {"GATEWAY_AMQP_URL": amqp_url, "GATEWAY_MINIMUM_FREE_BYTES": "1", "GATEWAY_NOTICES_SECONDS": "5"}

@@ -1,6 +1,13 @@
 """P2, P5: what could not be evaluated is come back to, and what a person cancelled stays cancelled."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
 from services.forwarder import ledger as rows
+from services.forwarder.delivery import GONE
+from services.forwarder.evaluation import Evaluated, Evaluator
 from tests.factories import ct
 from tests.integration.forwarder.bench import Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
@@ -40,3 +47,27 @@ async def test_what_was_cancelled_while_its_worker_died_is_not_sent_again(record
     assert ledger.states() == {"CANCELED": 1}
     (delivery,) = ledger.deliveries()
     assert [attempt["outcome"] for attempt in ledger.attempts(delivery["id"])] == ["UNKNOWN"]
+
+
+async def test_what_is_erased_while_it_is_decided_where_it_goes_does_not_wait(
+    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An erasure that finds nothing waiting proves it: a delivery that began to wait afterwards would make that untrue
+    until its next claim."""
+    add_station(recorder.database_url, "A", 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "A"}]}])
+    decide = Evaluator.evaluate_all
+
+    def erased(evaluator: Evaluator, receipts: Sequence[dict[str, Any]], rules: Mapping[int, Any]) -> list[Evaluated]:
+        ledger.execute("update storage.identity set state = 'DELETING', state_at = now()")
+        return decide(evaluator, receipts, rules)
+
+    async with forwarder(recorder, sending=False) as running:
+        monkeypatch.setattr(Evaluator, "evaluate_all", erased)
+        await running.evaluate(recorder.record(ct(1)))
+        monkeypatch.undo()
+        await running.evaluate(recorder.record(ct(1)))
+    assert ledger.rows("select state, reason, finished_at is not null as ended from routing.delivery") == [
+        {"state": "FAILED", "reason": GONE, "ended": True}
+    ]
+    assert [job["state"] for job in ledger.jobs()] == ["FAILED"]
