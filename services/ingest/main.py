@@ -33,8 +33,8 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     endpoint = await Endpoint.of(runtime)
     configuration, profile = endpoint.configuration, endpoint.profile
     clock = ClockWatch(runtime.objects, configuration)
-    publisher = Publisher(runtime.bus, runtime.loop, settings.publish_backlog)
-    publisher.start(runtime.supervisor, settings.publish_at_once)
+    publisher = Publisher(runtime.bus, runtime.loop, settings.publish_backlog, settings.publish_at_once)
+    publisher.start(runtime.supervisor)
     revisions = RevisionCheck(runtime.db, runtime.loop, settings.revision_check_seconds)
     receiver = Receiver(
         profile, runtime.objects, lambda: configuration.current, lambda: clock.wrong, publisher, revisions,

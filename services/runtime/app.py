@@ -130,7 +130,7 @@ class _Process:
         """The runtime with its connections (made in the background) and its health endpoints."""
         settings, supervisor = self.settings, self.supervisor
         plans_once = all(resolved.plans_once for resolved in self.services)
-        db = Database(settings.database_url, application=f"gateway-{self.service}", plans_once=plans_once)
+        db = Database(settings.database_url, application=f"gateway-{self.service}", plans_once=plans_once, relays=True)
         bus = Bus(settings.amqp_url, supervisor)
         outbox = Outbox(db, bus, supervisor)
         runtime = Runtime(

@@ -4,7 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Protocol
 
 import structlog
@@ -17,6 +17,9 @@ from services.runtime.supervise import Supervisor
 from services.runtime.wire import LONGEST_REASON, REASON, text_headers
 
 LOOK_SECONDS = 1.0
+GATHER_SECONDS = 0.05
+"""While messages keep coming, a batch begins this long after the one before, or when it is full: a transaction costs
+the same for one message as for ten. A message that comes alone waits for nothing."""
 AFTER_FAILURE_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -80,6 +83,7 @@ class Subscriber(ABC):
         self._waiting: deque[Delivery] = deque()
         self._stir = asyncio.Event()
         self._ended = False
+        self._next = 0.0
 
     @abstractmethod
     async def process(self, batch: Sequence[Delivery]) -> Settlement:
@@ -92,7 +96,8 @@ class Subscriber(ABC):
     def arrived(self, delivery: Delivery) -> None:
         """A message has arrived."""
         self._waiting.append(delivery)
-        self._stir.set()
+        if len(self._waiting) in (1, self._batch):
+            self._stir.set()
 
     def ended(self) -> None:
         """The subscription has ended: subscribe again."""
@@ -125,7 +130,7 @@ class Subscriber(ABC):
             with self._supervisor.calling_on_stop(self._stir.set):
                 self._mark(True)
                 try:
-                    while await self._more():
+                    while await self._more() and await self._gathered():
                         await self._next_batch()
                 finally:
                     self._mark(False)
@@ -147,6 +152,19 @@ class Subscriber(ABC):
             except TimeoutError:
                 continue
         return False
+
+    async def _gathered(self) -> bool:
+        """Wait until the next batch is due or full; False when the subscription is to end."""
+        clock = asyncio.get_running_loop().time
+        while len(self._waiting) < self._batch and (left := self._next - clock()) > 0:
+            self._stir.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._stir.wait()
+            if self._supervisor.stopping.is_set() or self._ended:
+                return False
+        self._next = clock() + GATHER_SECONDS
+        return True
 
     async def _next_batch(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -83,16 +84,27 @@ class Database:
 
     ``any_schema`` is for commands that judge the schema themselves; everybody else gets no transaction on a schema that
     does not fit this code. ``plans_once``: a statement is planned once a connection, whatever its values. That is for
-    who asks the same few things all day: planning an update of partitions takes longer than doing it.
+    who asks the same few things all day: planning an update of partitions takes longer than doing it. ``relays``: this
+    process publishes its own events (services.runtime.outbox), so that they need wake no other.
     """
 
     def __init__(
-        self, url: str, *, application: str, pool: int = 4, any_schema: bool = False, plans_once: bool = False
+        self,
+        url: str,
+        *,
+        application: str,
+        pool: int = 4,
+        any_schema: bool = False,
+        plans_once: bool = False,
+        relays: bool = False,
     ) -> None:
         self._url = url
-        self._parameters = PARAMETERS | {"application_name": application, "options": SESSION}
+        self.outbox_channels = ("outbox", f"outbox_{uuid.uuid4().hex}") if relays else ("outbox",)
+        """Channels that tell of events to publish: everybody's, and the one for those of this process."""
+        session = f"{SESSION} -c gateway.outbox={self.outbox_channels[-1]}"
+        self._parameters = PARAMETERS | {"application_name": application, "options": session}
         if plans_once:
-            self._parameters |= {"options": SESSION + PLANS_ONCE, "prepare_threshold": 0}
+            self._parameters |= {"options": session + PLANS_ONCE, "prepare_threshold": 0}
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=Connection,
@@ -194,10 +206,10 @@ class Database:
         async with self.transaction() as connection:
             return await work(connection)
 
-    async def listen(self, channel: str) -> Wake:
-        """Notifications of a channel, on a connection of its own that is made again when it is lost."""
-        wake = Wake(channel, self._connect, self._tasks)
-        self._tasks.spawn(f"listen-{channel}", wake.listening)
+    async def listen(self, *channels: str) -> Wake:
+        """Notifications of these channels, on a connection of its own that is made again when it is lost."""
+        wake = Wake(channels, self._connect, self._tasks)
+        self._tasks.spawn(f"listen-{channels[0]}", wake.listening)
         return wake
 
     async def _connect(self) -> Connection:

@@ -237,6 +237,9 @@ class LocalStore:
 
         Not only folders made by this process: another may have made them and not have come to their fsync yet.
         """
+        if folder in self._durable_folders:
+            self._sync_one_folder(folder)
+            return
         unknown = [at for at in (folder, *folder.parents) if at.is_relative_to(self.root)]
         unknown = [at for at in unknown if at not in self._durable_folders]
         for at in (folder, *(at.parent for at in unknown)):
@@ -262,11 +265,15 @@ class LocalStore:
         return f"{self.root}: {free} of {total} MiB are free, less than the watermark; make room"
 
     def _writer(self, key: str, part: Path, final: Path) -> "LocalWriter":
+        before = time.time()
         try:
-            part.parent.mkdir(parents=True, exist_ok=True)
             self._check_root()
-            before = time.time()
-            writer = LocalWriter(self, key, part, final)
+            try:
+                writer = LocalWriter(self, key, part, final)
+            except FileNotFoundError:
+                part.parent.mkdir(parents=True, exist_ok=True)
+                self._check_root()
+                writer = LocalWriter(self, key, part, final)
             self._skew = measured_skew(before, os.fstat(writer.fd).st_mtime, time.time())
         except OSError as error:
             raise store_error("create", key, error) from error

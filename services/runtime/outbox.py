@@ -1,8 +1,9 @@
 """Events that follow from a database change: written in its transaction, published after it, at least once.
 
-The relay runs in every process. Rows are claimed with SKIP LOCKED and marked one by one, never by a cursor, because
-transactions commit out of the order of their ids. A message that the broker does not take comes after all others and
-waits longer each time, up to a minute: it must not stall them.
+The relay runs in every process, woken by what its own process enqueues and by what a process without one does; each
+second it looks for what another has left. Rows are claimed with SKIP LOCKED and marked one by one, never by a cursor,
+because transactions commit out of the order of their ids. A message that the broker does not take comes after all
+others and waits longer each time, up to a minute: it must not stall them.
 """
 
 import asyncio
@@ -61,7 +62,7 @@ class Outbox:
 
     async def relay(self) -> None:
         """Publish what waits, woken by NOTIFY and by a look each second; a supervised task until the process stops."""
-        wake = await self._db.listen("outbox")
+        wake = await self._db.listen(*self._db.outbox_channels)
         with self._supervisor.calling_on_stop(wake.ring):
             while not self._supervisor.stopping.is_set():
                 if await self._relay_all():

@@ -5,7 +5,8 @@ from unnest(%(event_ids)s::uuid[], %(exchanges)s::text[], %(routing_keys)s::text
     as event (event_id, exchange, routing_key, headers, body);
 
 -- name: notify
-select pg_notify('outbox', '');
+-- Wakes the relay of the process that asks; all of them if it has none.
+select pg_notify(coalesce(nullif(current_setting('gateway.outbox', true), ''), 'outbox'), '');
 
 -- name: claim
 -- What the broker did not take comes last.

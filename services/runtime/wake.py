@@ -1,7 +1,7 @@
 """NOTIFY as a hint: something to do may be there. Whoever waits also looks from time to time without it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -38,13 +38,13 @@ class Bell:
 
 
 class Wake(Bell):
-    """Rung by the notifications of one channel, and when listening began anew."""
+    """Rung by the notifications of its channels, and when listening began anew."""
 
     def __init__(
-        self, channel: str, connect: Callable[[], Awaitable[AsyncConnection[Any]]], supervisor: Supervisor
+        self, channels: Sequence[str], connect: Callable[[], Awaitable[AsyncConnection[Any]]], supervisor: Supervisor
     ) -> None:
         super().__init__()
-        self.channel = channel
+        self.channels = channels
         self._connect = connect
         self._supervisor = supervisor
 
@@ -54,13 +54,14 @@ class Wake(Bell):
             try:
                 await self._listen()
             except psycopg.Error as error:
-                log.debug("listen_interrupted", channel=self.channel, reason=type(error).__name__)
+                log.debug("listen_interrupted", channels=self.channels, reason=type(error).__name__)
                 await self._supervisor.pause(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
         connection = await self._connect()
         async with connection:
-            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(self.channel)))
+            for channel in self.channels:
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
             self.ring()  # what was notified before is lost: look
             while not self._supervisor.stopping.is_set():
                 async for _ in connection.notifies(timeout=SILENCE_SECONDS):
