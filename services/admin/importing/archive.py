@@ -1,6 +1,8 @@
 """Files of a ZIP, read member by member: names never become paths, and what a bomb would cost is refused before."""
 
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -27,6 +29,10 @@ FREE_OF_RATIO_BYTES: Final = 64 << 20
 _IN_MEMORY_BYTES: Final = 4 << 20
 _CHUNK: Final = 1 << 20
 _ENCRYPTED: Final = 1
+_BROKEN: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, LookupError, ValueError, RuntimeError,
+)  # fmt: skip
+"""What zipfile raises for archives that are damaged, or use what it does not know (NotImplementedError)."""
 _END, _END_64, _LOCATOR_64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 
 
@@ -44,7 +50,7 @@ def members(path: Path, largest: int) -> Iterator[Found]:
             yield Left(str(path), "a ZIP without files", fault=True)
         for member in files:
             yield _found(path, archive, member, largest)
-    except zipfile.BadZipFile as fault:
+    except _BROKEN as fault:
         raise UsageError(f"{path}: cannot be read as ZIP ({fault}); make it anew") from None
 
 
@@ -69,7 +75,7 @@ def _opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[Binar
                 copy.write(head)
                 while chunk := packed.read(_CHUNK):
                     copy.write(chunk)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as fault:
+        except _BROKEN as fault:
             raise NotSent(f"cannot be unpacked: {fault}", fault=True) from None
         yield copy  # type: ignore[misc]  # seeks, reads and tells as a file does
 

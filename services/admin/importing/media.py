@@ -1,12 +1,13 @@
 """The files that a DICOMDIR names (PS3.3 annex F, PS3.10 section 8)."""
 
+import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from services.admin.importing.found import Found, Left
 from services.admin.importing.instances import MEDIA_DIRECTORY
@@ -75,6 +76,9 @@ def _file_ids(path: Path) -> list[tuple[str, ...]]:
                 ]
     except (
         InvalidDicomError,
+        BytesLengthException,
+        RecursionError,
+        struct.error,
         OSError,
         ValueError,
         TypeError,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from services.admin.web.asking import CSRF_HEADER
+from services.admin.web.bodies import MOST_BYTES, ON_DISK
 from services.admin.web.problems import PROBLEM
 from services.admin.web.repeats import HEADER, LONGEST_KEY, keeps
 from services.admin.web.unchanged import HEADER as IF_NONE_MATCH
@@ -23,6 +24,9 @@ ACTING: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.CONFLICT: "What the gateway holds forbids it, or the same request is being carried out.",
 }
 SENT: Final[Mapping[HTTPStatus, str]] = {HTTPStatus.BAD_REQUEST: "The body cannot be read: it is no JSON, or no UTF-8."}
+LIMITED: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"The body is larger than {MOST_BYTES >> 20} MiB.",
+}
 TAGGED: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.PRECONDITION_FAILED: "It was changed meanwhile: load it again.",
     HTTPStatus.PRECONDITION_REQUIRED: "Send the ETag of what you saw as If-Match.",
@@ -112,7 +116,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     parameters = operation.setdefault("parameters", [])
     told = {**ALWAYS, **(ACTING if method in WRITING else {})}
     if "requestBody" in operation:
-        told.update(SENT)
+        told.update(SENT if path in ON_DISK else {**SENT, **LIMITED})
     if any(each["name"].lower() == "if-match" for each in parameters):
         told.update(TAGGED)
     if method in WRITING and keeps(path):

@@ -14,6 +14,8 @@ from services.runtime.errors import UsageError
 
 UNKEPT: Final = re.compile("[\x00\ud800-\udfff]")
 """NUL, which PostgreSQL has in no text, and halves of characters (surrogates), which UTF-8 has not."""
+MOST_NESTED: Final = 80
+"""Levels of a body: those of a rule file, and of what it is wrapped in."""
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = re.compile(r"application/(.+\+)?json")
 
@@ -51,20 +53,22 @@ async def _body(request: Request) -> Any:
     return await request.json() if fields and JSON.fullmatch(kind) and await request.body() else None
 
 
-def _texts(place: str, sent: Any) -> Iterator[tuple[str, str]]:
-    """Texts with their places; names of fields too."""
+def _texts(place: str, sent: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Texts with their places; names of fields too. Raises ``UsageError`` for what is nested too deeply to be one."""
+    if depth > MOST_NESTED:
+        raise UsageError(f"{place[:200]}: nested deeper than {MOST_NESTED} levels; nothing here is")
     if isinstance(sent, str):
         yield place, sent
     elif isinstance(sent, ImmutableMultiDict):
         for name, each in sent.multi_items():
-            yield from _texts(place, {name: each})
+            yield from _texts(place, {name: each}, depth)
     elif isinstance(sent, Mapping):
         for name, each in sent.items():
             yield f"{place}.{name}", name
-            yield from _texts(f"{place}.{name}", each)
+            yield from _texts(f"{place}.{name}", each, depth + 1)
     elif isinstance(sent, list):
         for number, each in enumerate(sent):
-            yield from _texts(f"{place}.{number}", each)
+            yield from _texts(f"{place}.{number}", each, depth + 1)
 
 
 def _parameters(dependant: Dependant) -> set[str]:

@@ -34,6 +34,7 @@ from services.admin.web.api import (
 )
 from services.admin.web.api import remote as remote_api
 from services.admin.web.asking import Viewer
+from services.admin.web.bodies import Bodies
 from services.admin.web.desk import Desk
 from services.admin.web.headers import Headers
 from services.admin.web.live import Live
@@ -157,6 +158,7 @@ def application() -> FastAPI:
         dependencies=[Depends(refuse_unkept_texts)],
     )
     app.state.pages = {"/", *(module.router.prefix for module in PAGES if module.router.prefix)}
+    app.add_middleware(Bodies)
     app.add_middleware(EncodedSlashes)
     app.add_middleware(Unchanged)
     app.add_middleware(Unexpected)
