@@ -63,7 +63,7 @@ WORDS = tuple(
         ">-\n", "'", '"', "\\", "\t", "\u2028", "\ufeff", "\0", "---\n", "...\n", "<<: ", "null", "true", "NaN",
         "9" * 40,         "1e400", "(a+)+$", "[[:alpha:]]", "{calling_aet}", "0x10", "12:30:00",
         "- {name: x, when: {all: []}, send: [{to: A}]}\n",
-        "op: matches", "op: lt", "op: in", "value: [", "tag: (0009,\"ACME\",01)", "quiet: 99999999h", "%YAML 9.9\n",
+        "op: regex", "op: lt", "op: in", "value: [", "tag: (0009,\"ACME\",01)", "quiet: 99999999h", "%YAML 9.9\n",
         "\ud7ff", "\x85", "{tag: ReferencedStudySequence/ReferencedSOPInstanceUID, op: exists}",
     )
 )  # fmt: skip
@@ -278,7 +278,7 @@ rules:
 """,
 )
 HEADERS = (
-    b"elements: {Modality: NM, Rows: 128, ImageType: [ORIGINAL, PRIMARY], "(0008,0060)": NM}\nfacts: {calling_aet: A}\n",
+    b"elements: {Modality: NM, Rows: 128, ImageType: [ORIGINAL, PRIMARY], '(0008,0060)': NM}\nfacts: {calling_aet: A}\n",
 )
 STATIONS = (
     b"- {title: CT1, host: 10.0.0.1, port: 104, store: true}\n- {title: MR1, host: mr1.example, port: 11112}\n",
