@@ -24,6 +24,7 @@ from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from services.runtime import migrate as migrations
+from tests import canary
 from tests.bench import figures
 from tests.conformance import table
 from tests.faults import summary
@@ -43,6 +44,7 @@ BUSY = (
 PROMPT = ("integration/forwarder/test_sending", "integration/runtime/test_database", "integration/dicom/", "unit/")
 """What allows the gateway a second, and what is quick: apart from what keeps both processors busy, at the end."""
 CHECKS_SECONDS = 300
+LEAKED = pytest.StashKey[list[str]]()
 _TEMPLATE = "template_migrated"
 _SWITCHES = {"bench": "--bench", "all_faults": "--faults", "large": "--large"}
 _LASTING = {"storm": "--storm", "soak": "--soak"}
@@ -85,6 +87,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for told in (value for report in reports for name, value in report.user_properties if name == figures.PROPERTY):
         terminalreporter.section("measured")
         terminalreporter.write("".join(f"{line}\n" for line in figures.lines(told)))
+    if leaked := config.stash.get(LEAKED, []):
+        terminalreporter.write_sep("=", "patients or passwords in the logs of services", red=True)
+        terminalreporter.write("".join(f"{line}\n" for line in leaked))
     if (told := config.getoption("--checks")) and (failed := _failed_checks(told)):
         terminalreporter.write_sep("=", f"failed beside pytest: {failed}", red=True)
 
@@ -102,6 +107,8 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     os.environ["TZ"] = "UTC"
+    if not hasattr(config, "workerinput"):
+        canary.begin()
     # pynetdicom brings programs of DCMTK's names; the tests mean DCMTK's.
     ours = str(Path(sys.executable).parent)
     others = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
@@ -183,6 +190,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         usual = 2 if metafunc.config.getoption("--faults") is None else 5
         metafunc.parametrize("seed", range(1, (metafunc.config.getoption("--seeds") or usual) + 1))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Nothing that a service logged in the whole run names a patient or a password."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.stash[LEAKED] = canary.end()
+        if session.config.stash[LEAKED]:
+            session.exitstatus = canary.FOUND
 
 
 @pytest.fixture(scope="session")

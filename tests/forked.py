@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from services.runtime.forking import die_with, keep_shared
+from tests import canary
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LONGEST_REQUEST = 1 << 20
@@ -96,6 +97,8 @@ def start(
     what is read when a program starts, it is a Python of its own.
     """
     errors = errors or output
+    for stream in (output, errors):
+        canary.keep(stream.fileno(), arguments[0])
     if prefix or not READ_AT_START.isdisjoint(environment):
         return subprocess.Popen(
             [*prefix, sys.executable, "-m", "services.cli", *arguments],

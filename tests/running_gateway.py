@@ -17,7 +17,7 @@ from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg.rows import dict_row
 
 from services.cli.names import LISTENING
-from tests import forked
+from tests import canary, forked
 from tests.waiting import until
 
 SERVICES = ("storage", "index", "forwarder", "commitment", "admin")
@@ -78,6 +78,7 @@ class RunningGateway:
         if self.shared is None:
             self.postgresql.start()
             self.rabbitmq.start()
+        canary.watch_urls(self.database_url, self.amqp_url)
         document = {
             "database_url": self.database_url,
             "amqp_url": self.amqp_url,

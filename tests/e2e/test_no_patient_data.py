@@ -18,6 +18,7 @@ import pytest
 
 from schemas.messages import InstanceReceived
 from schemas.topology import EXCHANGE
+from tests import canary
 from tests.factories import Instance, ct, mr
 from tests.running_gateway import RunningGateway, running_gateway
 from tests.stations import AbortAfterData, Answer, RawSender, StationReceiver
@@ -25,7 +26,7 @@ from tests.stations.finder import Finder, identifier
 from tests.stations.retriever import PATIENT_ROOT, Retriever
 from tests.waiting import until
 
-CANARY = "Zaunkoenig"
+CANARY = canary.PATIENTS[0]
 DEMOGRAPHICS: dict[str, Any] = {
     "PatientName": f"{CANARY}^{CANARY}",
     "PatientID": CANARY,

@@ -278,7 +278,7 @@ rules:
 """,
 )
 HEADERS = (
-    b"elements: {Modality: NM, Rows: 128, ImageType: [ORIGINAL, PRIMARY], '(0008,0060)': NM}\nfacts: {calling_aet: A}\n",
+    b"elements: {Modality: NM, Rows: 128, ImageType: [ORIGINAL, A], '(0008,0060)': NM}\nfacts: {calling_aet: A}\n",
 )
 STATIONS = (
     b"- {title: CT1, host: 10.0.0.1, port: 104, store: true}\n- {title: MR1, host: mr1.example, port: 11112}\n",

@@ -23,7 +23,7 @@ from tests.stations.hostile import answers, told
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PER_SECOND = 100
+PER_SECOND = 50
 QUIET_STORES = 80
 """Of each round, before its attacks."""
 PAUSE_SECONDS = 0.01

@@ -375,3 +375,43 @@ def test_role_selection_is_answered(tmp_path: Path) -> None:
         peer.sendall(associate_request([(push, EXPLICIT)], more_user_items=item(0x54, role + b"\0\1")))
         assert item(0x54, role + b"\0\1") in peer.recv(65536)
         peer.sendall(pdu(7, bytes(4)))
+
+
+def test_a_slow_line_is_given_its_time(tmp_path: Path) -> None:
+    """64 kbit/s: more than the guards' least rate, so that no deadline of a PDU or a pause passes."""
+    data = bytes(range(256)) * 80
+    with serving(Scp(tmp_path), replace(FAST, minimum_rate=4096)) as scp, associated(scp) as peer:
+        peer.sendall(STORE)
+        for start in range(0, len(data), 800):
+            time.sleep(0.1)
+            peer.sendall(data_pdu(1, 2 if start + 800 >= len(data) else 0, data[start : start + 800]))
+        until(lambda: scp.received, what="the instance")
+        assert scp.received[0][1:] == (len(data), hashlib.sha256(data).hexdigest())
+        peer.sendall(pdu(7, bytes(4)))
+
+
+FLOODS = {
+    "C-ECHO": data_pdu(ECHO_CONTEXT, 3, echo_command(1)),
+    "N-EVENT-REPORT": _command(
+        _0002=uid(CT), _0100=number(0x0100), _0110=number(1), _0800=number(0x101), _1000=uid("1.2"), _1002=number(1)
+    ),
+    "C-CANCEL": _command(_0100=number(0x0FFF), _0120=number(1), _0800=number(0x101)),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_on_one_association_costs_no_thread_and_ends_with_it(scp: Scp, name: str) -> None:
+    """Two thousand requests without waiting: one after the other in the thread of the association."""
+    with associated(scp) as peer:
+        peer.settimeout(30)
+        before = threading.active_count()
+        reading = threading.Thread(target=lambda: answered.append(everything(peer)))
+        answered: list[bytes] = []
+        reading.start()
+        for _ in range(20):
+            peer.sendall(FLOODS[name] * 100)
+            assert threading.active_count() <= before + 1
+        peer.sendall(pdu(5, bytes(4)))
+        reading.join(30)
+    assert answered[0].endswith(pdu(6, bytes(4)))
+    assert scp.ended().outcome is Outcome.RELEASED

@@ -1,5 +1,7 @@
 """Bad input: each gets its status, a log line and a metric, leaves nothing behind, and the next one is served."""
 
+import hashlib
+import socket
 import struct
 import warnings
 from collections.abc import Callable
@@ -178,6 +180,28 @@ def test_sender_that_vanishes_leaves_nothing(ingest: IngestProcess) -> None:
     sender.socket.close()
     until(lambda: not ingest.unfinished(), what="the half-written file to go")
     assert ingest.stored() == before
+
+
+def test_sender_that_resets_after_the_last_fragment_leaves_all_or_nothing(ingest: IngestProcess) -> None:
+    """Whether the object was complete when the reset came decides; there is no half of it."""
+    before = ingest.stored()
+    for seed in range(20, 25):
+        good = ct(seed)
+        sender = RawSender(ingest.port, contexts=[(good.sop_class_uid, EXPLICIT)]).__enter__()
+        sender.socket.sendall(data_pdu(1, 3, store_command(good.sop_class_uid, good.sop_instance_uid, 1)))
+        sender.socket.sendall(b"".join(sender._data_pdus(1, good.data_set)))
+        sender.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sender.socket.close()
+    until(lambda: not ingest.unfinished(), what="half-written files to go")
+    with RawSender(ingest.port) as after:
+        assert after.echo() == 0
+    kept = set(ingest.stored()) - set(before)
+    assert len(kept) <= 5
+    for key in kept:
+        with ingest.objects.open(key) as source:
+            receipt = read_object(source, key)
+            source.seek(receipt.offset)
+            assert hashlib.sha256(source.read()).hexdigest() == receipt.sha256
 
 
 def test_transfer_syntax_nobody_knows_is_not_accepted(ingest: IngestProcess) -> None:

@@ -11,6 +11,7 @@ import pydicom
 import pytest
 
 from schemas.messages import Receipt
+from services.admin.importing.instances import read_instance
 from services.dicom.elements import UnparsableDataSet
 from services.dicom.part10 import MORE_FINDINGS, ObjectMeta, begin_object, read_object, write_receipt
 from services.dicom.uids import IMPLEMENTATION_CLASS_UID, valid_uid
@@ -141,3 +142,15 @@ def test_an_object_whose_receipt_was_never_written_has_none(tmp_path: Path) -> N
     os.close(fd)
     with path.open("rb") as source, pytest.raises(UnparsableDataSet, match="no-receipt"):
         read_object(source, "objects/a.dcm")
+
+
+@pytest.mark.parametrize("preamble", [b"MZ\x90\0", b"\x7fELF\2\1\1", b"II*\0", b"#!/bin/sh\n"])
+def test_a_preamble_that_is_a_program_ends_at_the_door(tmp_path: Path, preamble: bytes) -> None:
+    """CVE-2019-11687: of a file its data set alone is sent, and what is written begins with zeros."""
+    write_object(tmp_path / "sent.dcm")
+    brought = io.BytesIO(preamble.ljust(128, b"\1") + (tmp_path / "sent.dcm").read_bytes()[128:])
+    found = read_instance(brought)
+    assert found.offset > 132
+    path = tmp_path / "kept.dcm"
+    write_object(path)
+    assert path.read_bytes()[:132] == bytes(128) + b"DICM"
