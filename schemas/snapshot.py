@@ -21,16 +21,25 @@ def _network(text: str) -> str:
     return text
 
 
+Service = Literal["echo", "store", "find", "move", "get", "commitment"]
+
+
 class SnapshotStation(BaseModel):
     """A remote AE. ``addresses`` are the networks (CIDR) its associations come from; empty: from anywhere.
 
+    ``certificates``: those it calls with over TLS, and then not otherwise; empty: over TLS any that names its ``host``.
+    ``services``: what it may ask for (empty: everything), ``sop_classes``: which storage classes pass (empty: all).
     ``refuse_findings``: what it sends is refused when the check against the IOD finds anything (R93).
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     title: str
+    host: str = ""
     enabled: bool = True
+    certificates: list[str] = Field(default_factory=list)
+    services: list[Service] = Field(default_factory=list)
+    sop_classes: list[str] = Field(default_factory=list)
     addresses: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
     revision_policy: Literal["route", "keep", "hold", "refuse"] = "route"
     refuse_findings: bool = False

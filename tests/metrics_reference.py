@@ -37,7 +37,7 @@ LABELS: Final = {
     "folder": "`reports` or `requests`",
     "meaning": "what a failed transaction means: `Unavailable`, `Conflict`, `RefusedData`, `GatewayError` (a bug)",
     "name": "which reconciler",
-    "of": "whose clock this host's is compared with",
+    "of": "whose clock this host's is compared with; of TLS: `certificate` or `authorities`",
     "operation": "`C-MOVE` or `C-GET`",
     "outcome": "how it ended, a word of a fixed list",
     "part": "of what is answered over HTTP: `health`, `metrics`, `api`, `events`, `static`, `pages`",

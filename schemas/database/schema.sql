@@ -805,6 +805,10 @@ CREATE TABLE config.station (
     pull_days integer DEFAULT 1 NOT NULL,
     pull_modalities text[] DEFAULT '{}'::text[] NOT NULL,
     silent_hours integer,
+    tls boolean DEFAULT false NOT NULL,
+    certificates text[] DEFAULT '{}'::text[] NOT NULL,
+    services text[] DEFAULT '{}'::text[] NOT NULL,
+    sop_classes text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT station_action_seconds_check CHECK (((action_seconds >= 1) AND (action_seconds <= 86400))),
     CONSTRAINT station_association_instances_check CHECK (((association_instances >= 1) AND (association_instances <= 100000))),
     CONSTRAINT station_associations_check CHECK (((associations >= 1) AND (associations <= 16))),
@@ -870,6 +874,10 @@ COMMENT ON COLUMN config.station.pull_minutes IS 'So often it is asked for studi
 COMMENT ON COLUMN config.station.pull_days IS 'Only studies with a Study Date within so many days.';
 COMMENT ON COLUMN config.station.pull_modalities IS 'Only studies with one of these modalities; none: all.';
 COMMENT ON COLUMN config.station.silent_hours IS 'It is silent, and a notice is sent, when nothing came from it for so many hours; null: it may be.';
+COMMENT ON COLUMN config.station.tls IS 'It is called by TLS (PS3.15 B.12).';
+COMMENT ON COLUMN config.station.certificates IS 'Certificates it presents, as sha256:…, subject:… or san:…; none: over TLS any that names its host.';
+COMMENT ON COLUMN config.station.services IS 'What it may ask us for: echo, store, find, move, get, commitment; none: everything.';
+COMMENT ON COLUMN config.station.sop_classes IS 'Storage SOP classes whose instances pass on its associations; none: all.';
 CREATE VIEW config.commitment_server_view AS
  SELECT s.title AS destination,
     c.title AS server
@@ -1261,7 +1269,11 @@ CREATE VIEW config.station_view AS
     station.pull_minutes,
     station.pull_days,
     station.pull_modalities,
-    station.silent_hours
+    station.silent_hours,
+    station.tls,
+    station.certificates,
+    station.services,
+    station.sop_classes
    FROM config.station;
 CREATE TABLE index.study (
     study_instance_uid text NOT NULL,

@@ -5,9 +5,10 @@ from typing import Final
 
 from services.admin.station import Station
 from services.dicom.archive import CONTEXTS, MOST, STUDY_ROOT, AskedArchive
+from services.dicom.calling import peer_of
 from services.dicom.pending import MatchLimits
 from services.dicom.profile import Profile
-from services.dicom.requestor import Peer, Requestor
+from services.dicom.requestor import Requestor
 from services.runtime.errors import GatewayError
 
 CONNECT_SECONDS: Final = 10.0
@@ -22,7 +23,7 @@ class AskedStation:
     at a time. ``limits`` are those of one answer."""
 
     def __init__(self, station: Station, profile: Profile, calling_aet: str, limits: MatchLimits = MOST) -> None:
-        self._peer = Peer(station.host, station.port, station.title, calling_aet)
+        self._peer = peer_of(station, calling_aet, profile)
         seconds = profile.response_seconds("find", station.find_seconds)
         self._guards = profile.guards(connect_seconds=CONNECT_SECONDS, response_seconds=seconds)
         self._profile, self._limits = profile, limits

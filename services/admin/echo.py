@@ -9,6 +9,7 @@ from typing import Final
 from services.admin import stations
 from services.admin.changes import audit
 from services.admin.station import Station
+from services.dicom.calling import peer_of
 from services.dicom.commands import C_ECHO
 from services.dicom.contexts import UNCOMPRESSED, VERIFICATION
 from services.dicom.errors import AssociationAborted, AssociationError, AssociationRejected, ConnectFailed
@@ -67,7 +68,7 @@ async def by_hand(database: Database, actor: str, profile: Profile, calling_aet:
 
 def _ask(station: Station, profile: Profile, calling_aet: str) -> Echo:
     started = time.monotonic()
-    peer = Peer(station.host, station.port, station.title, calling_aet, ipv4_only=profile.xeleris)
+    peer = peer_of(station, calling_aet, profile)
     try:
         ok, text = _exchange(peer, profile)
     except AssociationError as error:

@@ -30,7 +30,8 @@ insert into config.station (
     instances_per_second, megabytes_per_second, idle_seconds, association_instances,
     failover, failover_seconds, balance_with, "order", schedule,
     retention_days, reconcile, complete_on_release, skip_present,
-    pull_minutes, pull_days, pull_modalities, silent_hours
+    pull_minutes, pull_days, pull_modalities, silent_hours,
+    tls, certificates, services, sop_classes
 ) values (
     %(title)s, %(host)s, %(port)s, %(description)s, %(enabled)s, %(store)s, %(query_retrieve)s, %(prefilter)s,
     %(pet_raw)s, %(commit_server)s, %(commit_on)s, %(addresses)s, %(revision_policy)s, %(associations)s,
@@ -42,7 +43,8 @@ insert into config.station (
     %(retry_attempts)s, %(instances_per_second)s, %(megabytes_per_second)s, %(idle_seconds)s, %(association_instances)s,
     %(failover)s, %(failover_seconds)s, %(balance_with)s, %(order)s, %(schedule)s,
     %(retention_days)s, %(reconcile)s, %(complete_on_release)s, %(skip_present)s,
-    %(pull_minutes)s, %(pull_days)s, %(pull_modalities)s, %(silent_hours)s
+    %(pull_minutes)s, %(pull_days)s, %(pull_modalities)s, %(silent_hours)s,
+    %(tls)s, %(certificates)s, %(services)s, %(sop_classes)s
 ) returning *
 
 -- name: update_station
@@ -68,6 +70,7 @@ update config.station set
     skip_present = %(skip_present)s,
     pull_minutes = %(pull_minutes)s, pull_days = %(pull_days)s, pull_modalities = %(pull_modalities)s,
     silent_hours = %(silent_hours)s,
+    tls = %(tls)s, certificates = %(certificates)s, services = %(services)s, sop_classes = %(sop_classes)s,
     updated_at = now()
 where title = %(title)s returning *
 

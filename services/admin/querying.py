@@ -10,6 +10,7 @@ from services.admin import echo, stations
 from services.admin.errors import Refused
 from services.admin.station import Station
 from services.dicom.asked_keys import Asked, asked
+from services.dicom.calling import peer_of
 from services.dicom.dictionary import keyword_of
 from services.dicom.errors import AssociationError
 from services.dicom.identifiers import Identifier
@@ -17,7 +18,7 @@ from services.dicom.outgoing import Wanted, holder, slot
 from services.dicom.pending import MATCH_LIMITS, MatchLimits
 from services.dicom.profile import Profile
 from services.dicom.querying import Answered, NotAccepted, query
-from services.dicom.requestor import Peer, Requestor
+from services.dicom.requestor import Requestor
 from services.runtime.db import Database
 
 SLOT_SECONDS: Final = 30.0
@@ -117,7 +118,7 @@ class _Running:
 
     def __init__(self, station: Station, profile: Profile, calling_aet: str) -> None:
         self._station, self._profile = station, profile
-        self._peer = Peer(station.host, station.port, station.title, calling_aet, ipv4_only=profile.xeleris)
+        self._peer = peer_of(station, calling_aet, profile)
         self._requestor: Requestor | None = None
         self._aborted = False
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.schedule import MOST_WINDOWS, canonical
+from schemas.snapshot import Service
 from services.admin.given_fields import changes_of, fields_of
+from services.dicom.uids import valid_uid
 from services.runtime.errors import UsageError
 
 USUALLY_RETRIED: Final = ("A7xx", "0110", "0213")
@@ -83,6 +85,22 @@ def valid_modality(text: str) -> str:
     return modality
 
 
+def valid_certificate(text: str) -> str:
+    """How a certificate is told from others, as it is compared. Raises ``ValueError``."""
+    # Imported here: nobody but who sets it needs the library of certificates.
+    from services.dicom.certificates import valid_binding
+
+    return valid_binding(text)
+
+
+def valid_sop_class(text: str) -> str:
+    """A SOP Class UID (PS3.5 section 9.1). Raises ``ValueError``."""
+    uid = text.strip()
+    if not valid_uid(uid):
+        raise ValueError("give SOP Class UIDs: digits and dots, at most 64 characters (PS3.5 9.1)")
+    return uid
+
+
 def _valid_description(text: str) -> str:
     if any(not letter.isprintable() for letter in text):
         raise ValueError("a description is one line of printable characters")
@@ -124,6 +142,9 @@ class Station(BaseModel):
     it is asked what it has already, and not sent that. Every ``pull_minutes``
     (0: never) it is asked for studies of the last ``pull_days``, with one of ``pull_modalities`` (empty: any), and what
     is not here is retrieved. A notice is sent when nothing came from it for ``silent_hours`` (None: it may be silent).
+    ``tls``: it is called by TLS. ``certificates``: those it presents (``services.dicom.certificates``), and it is not
+    believed over plain TCP then; empty: over TLS it presents one that names its host. ``services``: what it may ask us
+    for (empty: everything). ``sop_classes``: the storage classes that pass on its associations (empty: all).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -184,6 +205,10 @@ class Station(BaseModel):
     pull_days: Annotated[int, Field(ge=1, le=365)] = 1
     pull_modalities: list[Annotated[str, AfterValidator(valid_modality)]] = Field(default_factory=list, max_length=16)
     silent_hours: Annotated[int, Field(ge=1, le=720)] | None = None
+    tls: bool = False
+    certificates: list[Annotated[str, AfterValidator(valid_certificate)]] = Field(default_factory=list, max_length=16)
+    services: list[Service] = Field(default_factory=list, max_length=6)
+    sop_classes: list[Annotated[str, AfterValidator(valid_sop_class)]] = Field(default_factory=list, max_length=200)
 
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:

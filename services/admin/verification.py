@@ -10,10 +10,11 @@ from schemas.topology import QUEUES
 from services.admin.desk_servers import verify_desk_servers
 from services.admin.notices import contacts
 from services.admin.notices.contact import Contact
-from services.admin.verification_finding import Finding, found
-from services.dicom.profile import profile_for
+from services.admin.verification_finding import Finding, State, found
+from services.dicom.profile import profile_for, profile_of
 from services.dicom.settings import DicomSettings
 from services.runtime.bus import Bus
+from services.runtime.clock import now
 from services.runtime.db import Database
 from services.runtime.errors import GatewayError, StoreFull, Unavailable
 from services.runtime.objects import ObjectStore, open_store
@@ -23,6 +24,7 @@ from services.runtime.settings import RuntimeSettings
 from services.runtime.supervise import Supervisor
 
 BROKER_SECONDS: Final = 10.0
+WARNING_DAYS: Final = 30
 LOOK_SECONDS: Final = 0.05
 FOLDER: Final = "config"  # of the object store: the snapshot is there in every store that is in use
 
@@ -32,6 +34,7 @@ async def verify(settings: RuntimeSettings, place: Callable[[str], str]) -> list
     database, told = await _database(settings, place)
     return [
         await found("settings", _settings(settings)),
+        _tls(settings),
         await found("objects", _objects(settings)),
         *database,
         *await _broker(settings, place),
@@ -43,6 +46,22 @@ async def _settings(settings: RuntimeSettings) -> str:
     """Whether they fit together and the profile."""
     profile = profile_for(settings, DicomSettings.load())
     return f"AE title {settings.aet}, profile {settings.profile} ({profile.product}), home {settings.home}"
+
+
+def _tls(settings: RuntimeSettings) -> Finding:
+    """Whether the certificate for DICOM over TLS can be used, and how long."""
+    try:
+        ours = DicomSettings.load()
+        identity = profile_of(settings.profile, ours).tls
+        if identity is None:
+            return Finding("tls", "ok", "DICOM goes over plain TCP only: GATEWAY_TLS_CERTIFICATE is not set")
+        expires = identity.load()
+    except GatewayError as error:
+        return Finding("tls", "failed", str(error))
+    days = (expires - now()).days
+    state: State = "failed" if days < 0 else "warning" if days < WARNING_DAYS else "ok"
+    text = f"{ours.tls_certificate} is for port {ours.tls_port} and calls; it expires on {expires:%Y-%m-%d}"
+    return Finding("tls", state, text if state == "ok" else f"{text}: put a new one there, no restart is needed")
 
 
 async def _objects(settings: RuntimeSettings) -> str:

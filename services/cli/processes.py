@@ -34,13 +34,18 @@ def up(
     ] = 2,
 ) -> None:
     """Run the whole gateway as supervised processes until SIGTERM or SIGINT; SIGHUP replaces the receiving ones."""
+    from services.dicom.settings import DicomSettings
     from services.runtime import app, processes
 
     settings_of_services.refuse_faults()
+    settings = DicomSettings.load()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start threads, which no copy has
     for name in SERVICES:
         app.resolve(entry_point(name))  # loaded once, for every process
-    raise typer.Exit(processes.up(plans(ingest_processes), lambda names: app.run([entry_point(n) for n in names])))
+    tls_port = settings.tls_port if settings.tls_files() else None
+    raise typer.Exit(
+        processes.up(plans(ingest_processes), lambda names: app.run([entry_point(n) for n in names]), tls_port)
+    )
 
 
 def plans(ingest_processes: int) -> list["Plan"]:

@@ -74,6 +74,10 @@ OPTIONS: Final[Mapping[str, Any]] = {
     "pull_days": option.PullDays,
     "pull_modality": option.PullModality,
     "silent_hours": option.SilentHours,
+    "tls": option.Tls,
+    "certificate": option.Certificate,
+    "service": option.Service,
+    "sop_class": option.SopClass,
 }
 """Of ``add`` and ``set``."""
 
@@ -210,7 +214,7 @@ def commission(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Try a station step by step: name, TCP, C-ECHO, queries, which classes it takes, and a sample."""
+    """Try a station step by step: name, TCP, TLS, C-ECHO, queries, which classes it takes, and a sample."""
     # Imported here: the other commands need nothing of the Upper Layer.
     from services.admin.commissioning.step import Step, passed
     from services.admin.commissioning.trial import trial
@@ -247,6 +251,9 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
         ("balance_with", "balance_with"),
         ("schedule", "schedule"),
         ("pull_modality", "pull_modalities"),
+        ("certificate", "certificates"),
+        ("service", "services"),
+        ("sop_class", "sop_classes"),
     ):
         if name in fields:
             fields[field] = [text for text in fields.pop(name) if text]
@@ -265,6 +272,11 @@ def _refuse_in_profile(fields: dict[str, Any]) -> None:
     for field in ("reconcile", "skip_present", "pull_minutes"):
         if fields.get(field):
             refuse_query_by_itself(f"--{field.replace('_', '-')}")
+    if (fields.get("tls") or fields.get("certificates")) and RuntimeSettings.load().profile == "xeleris":
+        raise UsageError(
+            "--tls, --certificate: profile xeleris has no DICOM security profile (R131); leave them out, or use "
+            "GATEWAY_PROFILE=gateway"
+        )
     if fields.get("retention_days") is not None and RuntimeSettings.load().profile == "xeleris":
         raise UsageError(
             f"--retention-days {fields['retention_days']}: profile xeleris keeps everything until a user deletes it "

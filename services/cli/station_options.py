@@ -140,6 +140,26 @@ PullDays = Annotated[int | None, typer.Option(help="Only studies of so many days
 PullModality = Annotated[
     list[str] | None, typer.Option(metavar="NM", help='Only studies with it; may be repeated; "" for all.')
 ]
+Tls = Annotated[bool | None, typer.Option("--tls/--no-tls", help="It is called by TLS (GATEWAY_TLS_CERTIFICATE).")]
+Certificate = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="BINDING",
+        help="What it presents, and calls with over TLS only: 'sha256:…' (fingerprint), 'subject:CN=…' or 'san:NAME'; "
+        'may be repeated; "": any that names its host.',
+    ),
+]
+Service = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help='What it may ask for: echo, store, find, move, get or commitment; may be repeated; "": everything.',
+    ),
+]
+SopClass = Annotated[
+    list[str] | None,
+    typer.Option(metavar="UID", help='Storage class that passes on its associations; may be repeated; "": all.'),
+]
 SilentHours = Annotated[
     int | None, typer.Option(help="A notice is sent when nothing came from it for so many hours, 1 to 720; 0: never.")
 ]

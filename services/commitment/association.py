@@ -13,6 +13,7 @@ from services.commitment.outcomes import Outcome
 from services.commitment.states import Event
 from services.commitment.stations import Station
 from services.dicom.association import Request
+from services.dicom.calling import peer_of
 from services.dicom.commitment import encode_request
 from services.dicom.contexts import COMMITMENT_PUSH, UNCOMPRESSED, PresentationContext
 from services.dicom.errors import AssociationError
@@ -40,7 +41,7 @@ def line_to(station: Station, profile: Profile, calling_aet: str, connect_second
     """The line to a station. Profile xeleris waits for the answer for ever (R75) and for no report (R81)."""
     guards = profile.guards(connect_seconds=connect_seconds)
     limits = replace(guards, response_seconds=profile.response_seconds("action", station.action_seconds))
-    peer = Peer(station.host, station.port, station.title, calling_aet, profile.xeleris)
+    peer = peer_of(station, calling_aet, profile)
     return Line(peer, profile, limits, 0.0 if profile.xeleris else linger)
 
 

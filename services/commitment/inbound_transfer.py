@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.commitment.stations import Station
+from services.dicom.calling import peer_of
 from services.dicom.commitment import encode_report, event_type
 from services.dicom.contexts import COMMITMENT_PUSH, UNCOMPRESSED, ProposedContext, Roles
 from services.dicom.errors import AssociationError
 from services.dicom.profile import Profile
-from services.dicom.requestor import Peer, Requestor
+from services.dicom.requestor import Requestor
 
 ANSWER_SECONDS: Final = 60.0
 """How long a peer may take to answer; then the report is tried again."""
@@ -37,7 +38,7 @@ class ReportCall:
     def __init__(self, profile: Profile, station: Station, calling_aet: str, connect_seconds: float) -> None:
         """``calling_aet``: the title the peer called with its request; it knows us under that."""
         self._profile = profile
-        self._peer = Peer(station.host, station.port, station.title, calling_aet)
+        self._peer = peer_of(station, calling_aet, profile)
         self._guards = replace(profile.guards(connect_seconds=connect_seconds), response_seconds=ANSWER_SECONDS)
         self._lock = threading.Lock()
         self._requestor: Requestor | None = None

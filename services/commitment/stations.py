@@ -27,6 +27,8 @@ class Station:
     commit_size: int | None
     report_titles: tuple[str, ...]
     commit_downstream: tuple[str, ...]
+    tls: bool = False
+    certificates: tuple[str, ...] = ()
 
     def limit_seconds(self, settings: CommitmentSettings) -> int:
         """R80: from the acceptance of a request to its FAILURE."""

@@ -8,9 +8,11 @@ from typing import Final
 import structlog
 
 from schemas.snapshot import CalledTitle, Snapshot, SnapshotStation
-from services.dicom import metrics, pdu
+from services.dicom import commands, metrics, pdu
 from services.dicom.acceptor import AssociationProposal
+from services.dicom.certificates import belongs, fingerprint
 from services.dicom.pdu import Rejection
+from services.dicom.permissions import forbidden, passes
 from services.dicom.profile import Profile
 
 DRAIN_GRACE_SECONDS: Final = 2.0
@@ -19,9 +21,17 @@ log = structlog.get_logger(__name__)
 
 
 def judge(
-    snapshot: Snapshot | None, aet: str, calling_aet: str, called_aet: str, peer_address: str
+    snapshot: Snapshot | None,
+    aet: str,
+    calling_aet: str,
+    called_aet: str,
+    peer_address: str,
+    certificate: bytes | None = None,
 ) -> Rejection | None:
-    """None to accept (pure). The order is that of PS3.8: resources, the called title, then the caller (R83)."""
+    """None to accept (pure). The order is that of PS3.8: resources, the called title, then the caller (R83).
+
+    ``certificate``: the one it proved to be its own over TLS (DER), None over plain TCP.
+    """
     if snapshot is None:
         return pdu.CONGESTION
     title = called_title(snapshot, aet, called_aet)
@@ -30,7 +40,7 @@ def judge(
     station = snapshot.station(calling_aet)
     if station is None or not station.enabled or not comes_from(station, peer_address):
         return pdu.UNKNOWN_CALLING
-    if title.stations and calling_aet not in title.stations:
+    if not proves(station, certificate) or (title.stations and calling_aet not in title.stations):
         return pdu.UNKNOWN_CALLING
     return None
 
@@ -47,6 +57,14 @@ def comes_from(station: SnapshotStation, peer_address: str) -> bool:
     mapped = getattr(address, "ipv4_mapped", None)
     networks = station.networks()
     return not networks or any((mapped or address) in network for network in networks)
+
+
+def proves(station: SnapshotStation, certificate: bytes | None) -> bool:
+    """Whether who calls as the station is the station (pure): over TLS by its certificate, PS3.15 B.12. A station with
+    certificates of its own is not believed over plain TCP."""
+    if certificate is None:
+        return not station.certificates
+    return belongs(certificate, station.certificates, station.host)
 
 
 def allowed_networks(host: str, addresses: Sequence[str]) -> list[str]:
@@ -87,12 +105,21 @@ class SnapshotPolicy:
                 calling=proposal.calling_aet,
                 called=proposal.called_aet,
                 peer=proposal.peer_address,
+                certificate=proposal.certificate and fingerprint(proposal.certificate),
             )
         return rejection
 
     def accepts(self, proposal: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
-        """What the service that offers the class takes (R86, R87); nothing if none does."""
+        """What the service that offers the class takes (R86, R87); nothing if none does or the station may not."""
+        station = self._station(proposal)
+        if station is None or not passes(station, abstract_syntax):
+            return ()
         return next((syntaxes for offer in self.offers if (syntaxes := offer(abstract_syntax))), ())
+
+    def forbidden(self, proposal: AssociationProposal) -> frozenset[int]:
+        """Command Fields of the requests that its station may not make."""
+        station = self._station(proposal)
+        return forbidden(station) if station is not None else frozenset(commands.REQUESTS)
 
     def shares(self, calling_aet: str, called_aet: str) -> dict[str, int]:
         """Which limits of their own an association that was accepted counts for: of its station and of the title."""
@@ -104,7 +131,16 @@ class SnapshotPolicy:
             shares[f"\\{called_aet}"] = title.associations  # no title of a station has a backslash
         return shares
 
+    def _station(self, proposal: AssociationProposal) -> SnapshotStation | None:
+        snapshot = self._snapshot()
+        return None if snapshot is None else snapshot.station(proposal.calling_aet)
+
     def _decide(self, proposal: AssociationProposal) -> Rejection | None:
         if time.monotonic() >= self._closed_from:
             return pdu.CONGESTION
-        return judge(self._snapshot(), self._aet, proposal.calling_aet, proposal.called_aet, proposal.peer_address)
+        if proposal.user_identity and proposal.certificate is None:
+            return pdu.IDENTITY_IN_THE_CLEAR
+        return judge(
+            self._snapshot(), self._aet, proposal.calling_aet, proposal.called_aet, proposal.peer_address,
+            proposal.certificate,
+        )  # fmt: skip

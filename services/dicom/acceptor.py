@@ -18,7 +18,7 @@ from services.dicom.errors import (
     ProtocolViolation,
 )
 from services.dicom.pdu import AssociateRequest, Implementation, Rejection
-from services.dicom.serving import serve
+from services.dicom.serving import not_authorized, serve
 from services.dicom.stream import PduStream
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +35,10 @@ class AssociationProposal:
     peer_address: str
     application_context: str
     implementation: Implementation
+    certificate: bytes | None = None
+    """The certificate (DER) that the peer proved over TLS to be its own; None over plain TCP."""
+    user_identity: bool = False
+    """It says who its user is (PS3.7 D.3.3.7)."""
 
 
 class AcceptancePolicy(Protocol):
@@ -45,6 +49,9 @@ class AcceptancePolicy(Protocol):
 
     def accepts(self, proposal: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
         """Transfer syntaxes in order of preference; empty when the abstract syntax is not supported."""
+
+    def forbidden(self, proposal: AssociationProposal) -> frozenset[int]:
+        """Command Fields of requests that are answered 0124, not authorized, whatever was accepted."""
 
 
 class Outcome(enum.Enum):
@@ -103,17 +110,20 @@ class Acceptor:
 
     def __init__(self, stream: PduStream, service: Service, summary: AssociationSummary) -> None:
         self._stream, self._service, self._summary = stream, service, summary
+        self._handlers = service.handlers
         self.farewell = b""
         """What the connection is to be closed with."""
 
-    def serve(self, admit: Callable[[], bool]) -> None:
+    def serve(self, admit: Callable[[], bool], request_by: float) -> None:
         """Until the association has ended and the peer was told why. ``admit`` takes a slot; False rejects (2,3,2).
+
+        ``request_by``: when the whole A-ASSOCIATE-RQ has to be there, in monotonic time.
 
         Never raises an error of the association; the outcome is in the summary. The connection stays open: the caller
         gives the slot back and closes it with ``farewell``.
         """
         try:
-            association = self._negotiate(admit)
+            association = self._negotiate(admit, request_by)
             self._serve(association)
             self._end(Outcome.RELEASED, "", pdu.RELEASE_RP_PDU)
         except Rejected as rejected:
@@ -133,17 +143,16 @@ class Acceptor:
     def _end(self, outcome: Outcome, detail: str, farewell: bytes) -> None:
         self._summary.outcome, self._summary.detail, self.farewell = outcome, detail, farewell
 
-    def _negotiate(self, admit: Callable[[], bool]) -> Association:
+    def _negotiate(self, admit: Callable[[], bool], request_by: float) -> Association:
         stream, summary = self._stream, self._summary
-        limit = after(stream.guards.artim_seconds)
-        kind = stream.next_pdu(limit, all_until=limit)
+        kind = stream.next_pdu(request_by, all_until=request_by)
         if kind != pdu.ASSOCIATE_RQ:
             stream.refuse(kind)
         request = pdu.decode_request(stream.body())
         summary.calling_aet, summary.called_aet = request.calling_aet, request.called_aet
         proposal = AssociationProposal(
             request.calling_aet, request.called_aet, summary.peer_address, request.application_context,
-            request.implementation,
+            request.implementation, stream.certificate, request.user_identity,
         )  # fmt: skip
         self._judge(request, proposal)
         receiving = {syntax for syntax, roles in request.roles.items() if roles.scp}
@@ -152,6 +161,8 @@ class Acceptor:
                 request.contexts, lambda syntax: self._service.policy.accepts(proposal, syntax), receiving
             )
         )
+        refused = self._guarded(lambda: self._service.policy.forbidden(proposal))
+        self._handlers = {**self._service.handlers, **dict.fromkeys(refused, not_authorized)}
         if not self._guarded(admit):
             raise Rejected(pdu.LOCAL_LIMIT)
         contexts = accepted(answers)
@@ -199,4 +210,4 @@ class Acceptor:
         command_field = request.command.command_field
         if command_field in commands.REQUESTS:
             self._summary.requests[command_field] = self._summary.requests.get(command_field, 0) + 1
-        serve(request, self._service.handlers)
+        serve(request, self._handlers)

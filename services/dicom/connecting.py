@@ -5,10 +5,14 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network
 
 from services.dicom.errors import ConnectFailed
 from services.dicom.transport import prepare
+
+Network = IPv4Network | IPv6Network
+Secure = Callable[[socket.socket], socket.socket]
 
 
 def connected(
@@ -16,13 +20,19 @@ def connected(
     host: str,
     port: int,
     seconds: float,
-    secure: Callable[[socket.socket], socket.socket] | None,
+    secure: Secure | None,
     ipv4_only: bool,
+    denied: Sequence[Network],
 ) -> socket.socket:
-    """A prepared socket; ``secure`` wraps it. Raises ConnectFailed, which names the station."""
+    """A prepared socket; ``secure`` wraps it. Raises ConnectFailed, which names the station.
+
+    The address that was judged is the one connected to: a name that changes meanwhile leads nowhere else.
+    """
     limit = time.monotonic() + seconds
     try:
         address = _resolved(host, port, seconds, ipv4_only)
+        if is_denied(address, denied):
+            raise OSError(f"nothing is connected to {address}, which is within GATEWAY_DENIED_ADDRESSES")
         sock = socket.create_connection((address, port), timeout=max(limit - time.monotonic(), 0.001))
     except OSError as error:
         raise ConnectFailed(f"{title} at {host}:{port}: {error.strerror or error}") from error
@@ -35,6 +45,13 @@ def connected(
         sock.close()
         raise ConnectFailed(f"{title} at {host}:{port}: {error.strerror or error}") from error
     return sock
+
+
+def is_denied(address: str, denied: Sequence[Network]) -> bool:
+    """Whether an address is within networks that nothing is connected to; an IPv4 address in IPv6 is itself (pure)."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    return any(mapped in network for network in denied)
 
 
 def _resolved(host: str, port: int, seconds: float, ipv4_only: bool) -> str:

@@ -11,6 +11,7 @@ from services.dicom.acceptance import SnapshotPolicy
 from services.dicom.acceptor import AssociationSummary
 from services.dicom.association import Handler
 from services.dicom.configuration import Configuration
+from services.dicom.connecting import Secure
 from services.dicom.contexts import Roles
 from services.dicom.data import check_data
 from services.dicom.listener import Listener, listen
@@ -52,7 +53,7 @@ class Endpoint:
         self._policy = SnapshotPolicy(runtime.settings.aet, self.profile, lambda: self.configuration.current)
         self._offers: list[Offer] = []
         self._slots = Slots(runtime.settings.home / "slots", self.profile.incoming)
-        self._listener: Listener | None = None
+        self._listeners: list[Listener] = []
 
     @classmethod
     async def of(cls, runtime: Runtime) -> "Endpoint":
@@ -73,21 +74,20 @@ class Endpoint:
     async def drained(self) -> None:
         """Accept nothing more and let associations end. The first service that ends calls it; again does nothing."""
         self._policy.drain()
-        if self._listener is not None:
-            limit = max(0.0, self._runtime.settings.drain_seconds - MARGIN_SECONDS)
-            await asyncio.to_thread(self._listener.drain, limit)
+        limit = max(0.0, self._runtime.settings.drain_seconds - MARGIN_SECONDS)
+        await asyncio.gather(*(asyncio.to_thread(listener.drain, limit) for listener in self._listeners))
 
     async def _prepare(self) -> None:
         runtime = self._runtime
         await asyncio.to_thread(check_data)
-        sock = self._socket()
+        sockets = self._sockets()
         await asyncio.to_thread(self.configuration.load)
         runtime.health.add_readiness("snapshot", self.configuration.missing)
         poll = self._settings.snapshot_poll_seconds
         runtime.supervisor.spawn("snapshot", lambda: self.configuration.poll(runtime.supervisor, poll))
-        runtime.on_started.append(lambda: self._start(sock))
+        runtime.on_started.append(lambda: self._start(sockets))
 
-    def _start(self, sock: socket.socket) -> None:
+    def _start(self, sockets: Sequence[tuple[socket.socket, Secure | None]]) -> None:
         handlers: dict[int, Handler] = {}
         roles: dict[str, Roles] = {}
         extended: dict[str, bytes] = {}
@@ -96,18 +96,22 @@ class Endpoint:
             roles |= offer.roles
             extended |= offer.extended
         guards = self.profile.guards(maximum_object=self._runtime.settings.max_object_bytes)
-        self._listener = listener = Listener(
-            sock, self._policy, handlers, guards, admit=self._admit, ended=self._ended, roles=roles,
-            implementation=self.profile.implementation, extended=extended,
-        )  # fmt: skip
-        metrics.ACTIVE.set_function(lambda: listener.active)
-        listener.start()
-        self._runtime.supervisor.spawn("listener", lambda: self._watch(listener), restart=False)
+        self._listeners = [
+            Listener(
+                sock, self._policy, handlers, guards, admit=self._admit, secure=secure, ended=self._ended, roles=roles,
+                implementation=self.profile.implementation, extended=extended,
+            )
+            for sock, secure in sockets
+        ]  # fmt: skip
+        metrics.ACTIVE.set_function(lambda: sum(listener.active for listener in self._listeners))
+        for listener in self._listeners:
+            listener.start()
+        self._runtime.supervisor.spawn("listener", self._watch, restart=False)
 
-    async def _watch(self, listener: Listener) -> None:
-        """End the process when its listener cannot go on: whoever keeps it running starts another one."""
+    async def _watch(self) -> None:
+        """End the process when a listener cannot go on: whoever keeps it running starts another one."""
         while not await self._runtime.supervisor.pause(LOOK_SECONDS):
-            if listener.stuck:
+            if any(listener.stuck for listener in self._listeners):
                 raise GatewayError("the listener accepts nothing more")
 
     def _admit(self, calling_aet: str, called_aet: str) -> Slot | None:
@@ -120,8 +124,17 @@ class Endpoint:
         for offer in self._offers:
             offer.ended(summary)
 
-    def _socket(self) -> socket.socket:
-        settings = self._runtime.settings
-        if self._settings.dicom_fd is not None:
-            return socket.socket(fileno=self._settings.dicom_fd)
-        return listen(settings.dicom_host, settings.dicom_port)
+    def _sockets(self) -> list[tuple[socket.socket, Secure | None]]:
+        """Where it listens, plain and (with a certificate) over TLS, and how a connection is secured there."""
+        settings, ours = self._runtime.settings, self._settings
+        sockets: list[tuple[socket.socket, Secure | None]] = [
+            (_listening(ours.dicom_fd, settings.dicom_host, settings.dicom_port), None)
+        ]
+        if (identity := self.profile.tls) is not None:
+            identity.watch()
+            sockets.append((_listening(ours.tls_fd, settings.dicom_host, ours.tls_port), identity.accept))
+        return sockets
+
+
+def _listening(inherited: int | None, host: str, port: int) -> socket.socket:
+    return listen(host, port) if inherited is None else socket.socket(fileno=inherited)

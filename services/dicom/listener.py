@@ -175,7 +175,7 @@ class Listener:
         summary = AssociationSummary(identity, address)
         begun = time.monotonic()
         try:
-            self._run(connection, summary)
+            self._run(connection, summary, begun + self._guards.artim_seconds)
         except OSError as error:
             summary.outcome, summary.detail = Outcome.LOST, str(error)
         except Exception as error:  # noqa: BLE001 - the thread's last resort: nobody above would see it
@@ -200,7 +200,7 @@ class Listener:
         except Exception:  # noqa: BLE001 - a fault in bookkeeping must not keep the connection on the books
             _log.exception("association_report_failed", association=summary.id)
 
-    def _run(self, connection: socket.socket, summary: AssociationSummary) -> None:
+    def _run(self, connection: socket.socket, summary: AssociationSummary, request_by: float) -> None:
         prepare(connection)
         if self._secure is not None:
             connection.settimeout(self._guards.artim_seconds)
@@ -210,7 +210,7 @@ class Listener:
         acceptor = Acceptor(stream, self._service, summary)
         try:
             self._connections[summary.id] = stream
-            acceptor.serve(lambda: self._admit(summary, held))
+            acceptor.serve(lambda: self._admit(summary, held), request_by)
         finally:
             for slot in held:
                 slot.release()

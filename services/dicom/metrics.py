@@ -27,6 +27,15 @@ OPEN_SECONDS = Histogram(
     ["outcome"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
 )
+TLS_EXPIRES = Gauge(
+    "gateway_tls_certificate_expires_seconds",
+    "Until our certificate (or the first of the authorities') expires, as they are in force",
+    ["of"],
+)
+TLS_UNUSABLE = Gauge(
+    "gateway_tls_files_stale", "1 while the TLS files as they are now cannot be used: those before are in force"
+)
+TLS_REFUSED = Counter("gateway_tls_handshakes_refused_total", "Connections that ended in the handshake", ["reason"])
 REPORTS = Counter("gateway_ingest_commitment_reports_total", "N-EVENT-REPORTs by their answer", ["status"])
 
 

@@ -2,7 +2,8 @@
 
 pynetdicom's decoders answer broken items with tracebacks and warnings in the log: a stranger could fill a disk.
 Items of unknown type are skipped, as PS3.8 9.3.1 asks; common extended negotiation, asynchronous window and user
-identity are known but not answered, which refuses them (PS3.7 D.3.3.3, D.3.3.6, D.3.3.7).
+identity are known but not answered, which refuses them (PS3.7 D.3.3.3, D.3.3.6, D.3.3.7). That there was a
+user identity is told, never which.
 """
 
 import struct
@@ -55,6 +56,7 @@ class Rejection:
 
 
 NO_REASON: Final = Rejection(1, 1, 1)
+IDENTITY_IN_THE_CLEAR: Final = Rejection(1, 2, 1)
 BAD_APPLICATION_CONTEXT: Final = Rejection(1, 1, 2)
 UNKNOWN_CALLING: Final = Rejection(1, 1, 3)
 UNKNOWN_CALLED: Final = Rejection(1, 1, 7)
@@ -79,6 +81,8 @@ class AssociateRequest:
     implementation: Implementation
     extended: Mapping[str, bytes] = field(default_factory=dict)
     """Service class application information by SOP class (PS3.7 D.3.3.5)."""
+    user_identity: bool = False
+    """It says who its user is (PS3.7 D.3.3.7). What it says is not kept: it may be a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ def decode_request(body: bytes) -> AssociateRequest:
     contexts: list[ProposedContext] = []
     roles: dict[str, Roles] = {}
     extended: dict[str, bytes] = {}
+    user_identity = False
     try:
         for kind, data in _items(body, _FIXED.size):
             if kind == 0x10:
@@ -120,12 +125,13 @@ def decode_request(body: bytes) -> AssociateRequest:
                 contexts.append(_proposed(data))
             elif kind == 0x50:
                 maximum_pdu, roles, implementation, extended = _user_information(data)
+                user_identity |= any(sub_kind == 0x58 for sub_kind, _ in _items(data, 0))
     except _DECODE_ERRORS as error:
         raise ProtocolViolation(f"A-ASSOCIATE-RQ: {type(error).__name__} in its items") from error
     _check_contexts(contexts)
     return AssociateRequest(
         version, _title(called), _title(calling), body[4:36], application_context, tuple(contexts), maximum_pdu, roles,
-        implementation, extended,
+        implementation, extended, user_identity,
     )  # fmt: skip
 
 

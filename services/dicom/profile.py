@@ -1,12 +1,14 @@
 """What the AE is on the network: profile xeleris, exactly the conformance statement, or gateway, a superset (P10)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from ipaddress import ip_network
 from typing import Final, Literal
 
 from schemas.dicom.profiles import OfferedClass, XelerisProfile, profile_data
 from services.dicom.commands import C_FIND, C_GET, C_MOVE, C_STORE
+from services.dicom.connecting import Network
 from services.dicom.contexts import (
     ALL_TRANSFER_SYNTAXES,
     MAXIMUM_CONTEXTS,
@@ -18,6 +20,7 @@ from services.dicom.guards import Guards
 from services.dicom.pdu import Implementation
 from services.dicom.settings import DicomSettings
 from services.dicom.status import CANNOT_UNDERSTAND
+from services.dicom.tls import Identity
 from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings
 
@@ -64,6 +67,10 @@ class Profile:
     character_set: str
     offered: tuple[OfferedClass, ...] = ()
     """Profile xeleris: its classes as proposed and accepted."""
+    tls: Identity | None = field(default=None, compare=False)
+    """Who we are over TLS; None: there is no TLS."""
+    denied: tuple[Network, ...] = ()
+    """Networks that no station is called in."""
 
     @property
     def xeleris(self) -> bool:
@@ -131,14 +138,18 @@ class Profile:
 
 def profile_of(name: Literal["gateway", "xeleris"], settings: DicomSettings) -> Profile:
     """The profile that the settings ask for. Raises ``UsageError`` for a setting that contradicts it."""
-    return _xeleris(settings) if name == "xeleris" else _gateway(settings)
+    profile = _xeleris(settings) if name == "xeleris" else _gateway(settings)
+    return replace(profile, denied=tuple(map(ip_network, settings.denied_addresses)))
 
 
 def profile_for(runtime: RuntimeSettings, settings: DicomSettings) -> Profile:
-    """The profile of a process that listens. Raises ``UsageError`` as ``profile_of``, and for its address."""
+    """The profile of a process that listens. Raises ``UsageError`` as ``profile_of``, for its address and for TLS files
+    that cannot be used."""
     profile = profile_of(runtime.profile, settings)
     if profile.xeleris and ":" in runtime.dicom_host:
         raise UsageError(f"GATEWAY_DICOM_HOST={runtime.dicom_host}: profile xeleris is IPv4 only (R117)")
+    if profile.tls is not None:
+        profile.tls.load()
     return profile
 
 
@@ -182,6 +193,11 @@ def _within_the_statement(settings: DicomSettings, data: XelerisProfile) -> None
             "GATEWAY_PRIVATE_CLASSES: profile xeleris accepts the statement's classes only (R84, R96); "
             "leave it unset, or use GATEWAY_PROFILE=gateway"
         )
+    if settings.tls_certificate is not None:
+        raise UsageError(
+            "GATEWAY_TLS_CERTIFICATE: profile xeleris has no DICOM security profile (R131); leave it unset, or use "
+            "GATEWAY_PROFILE=gateway"
+        )
 
 
 def _gateway(settings: DicomSettings) -> Profile:
@@ -205,4 +221,5 @@ def _gateway(settings: DicomSettings) -> Profile:
         unmovable=frozenset(data.private_classes),
         pet_raw=pet_raw,
         character_set=settings.character_set,
+        tls=Identity(files) if (files := settings.tls_files()) else None,
     )

@@ -1,7 +1,6 @@
 """The requestor's side: open an association, one request after the other, release it."""
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import structlog
 from services.dicom import commands, pdu, pending
 from services.dicom.association import Association, Handler, Negotiated, Request, Response, after
 from services.dicom.commitment_reports import refuse_report
-from services.dicom.connecting import connected
+from services.dicom.connecting import Network, Secure, connected
 from services.dicom.contexts import (
     COMMITMENT_PUSH,
     VERIFICATION,
@@ -50,13 +49,18 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where to connect and under which titles; ``ipv4_only`` never over IPv6 (R117)."""
+    """Where to connect and under which titles; ``ipv4_only`` never over IPv6 (R117).
+
+    ``secure`` wraps the connection in TLS; to an address within the networks ``denied`` none is opened.
+    """
 
     host: str
     port: int
     called_aet: str
     calling_aet: str
     ipv4_only: bool = False
+    secure: Secure | None = None
+    denied: Sequence[Network] = ()
 
 
 class Requestor:
@@ -77,7 +81,6 @@ class Requestor:
         contexts: Sequence[ProposedContext],
         guards: Guards,
         *,
-        secure: Callable[[socket.socket], socket.socket] | None = None,
         roles: Mapping[str, Roles] | None = None,
         implementation: pdu.Implementation = pdu.OURS,
     ) -> "Requestor":
@@ -90,7 +93,9 @@ class Requestor:
         request = pdu.encode_request(
             peer.calling_aet, peer.called_aet, proposed, roles or {}, guards.maximum_pdu, implementation
         )
-        sock = connected(peer.called_aet, peer.host, peer.port, guards.connect_seconds, secure, peer.ipv4_only)
+        sock = connected(
+            peer.called_aet, peer.host, peer.port, guards.connect_seconds, peer.secure, peer.ipv4_only, peer.denied
+        )  # fmt: skip
         stream = PduStream(sock, guards)
         try:
             return cls(_negotiate(stream, peer, request, proposed))

@@ -7,7 +7,7 @@ import structlog
 from services.dicom import commands
 from services.dicom.association import Handler, Request
 from services.dicom.errors import AssociationError, ProtocolViolation
-from services.dicom.status import PROCESSING_FAILURE, UNRECOGNIZED_OPERATION
+from services.dicom.status import NOT_AUTHORIZED, PROCESSING_FAILURE, UNRECOGNIZED_OPERATION
 
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +35,11 @@ def serve(request: Request, handlers: Mapping[int, Handler]) -> None:
         _log.exception("association_handler_failed", association=association.id)
     if not request.answered:
         association.respond(request, association.stream.guards.failure_status.get(command_field, PROCESSING_FAILURE))
+
+
+def not_authorized(request: Request) -> None:
+    """The handler of what the peer may not ask for (PS3.7 C.5.18)."""
+    request.association.respond(request, NOT_AUTHORIZED)
 
 
 def serve_nothing(request: Request) -> None:

@@ -1,12 +1,15 @@
 """Settings of the application entity, shared by all services that speak DICOM (R121, R29, R124)."""
 
-from typing import Annotated, Literal
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.dicom.tls import TlsFiles
 from services.dicom.uids import valid_uid
-from services.runtime.settings import Settings
+from services.runtime.settings import Port, Settings
 
 
 def _uid(text: str) -> str:
@@ -21,6 +24,20 @@ def _printable(text: str) -> str:
     return text
 
 
+def _path(text: Any) -> Any:
+    if "-----BEGIN" in str(text):
+        raise ValueError("it is the path of a PEM file, not what is in it; name the file")
+    return Path(text).absolute() if text else None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text.strip(), strict=True))
+    except ValueError:
+        raise ValueError('give networks such as ["169.254.0.0/16", "10.96.0.0/12"]') from None
+
+
+PemFile = Annotated[Path, BeforeValidator(_path)]
 Classes = tuple[Annotated[str, AfterValidator(_uid)], ...]
 Associations = Annotated[int, Field(ge=1, le=4096)]
 
@@ -31,6 +48,10 @@ class DicomSettings(Settings):
     ``private_classes`` are storage classes accepted besides the profile's; ``pet_raw_classes`` those that go to the
     station flagged ``pet_raw`` (R122). ``incoming_per_station``: how many of the incoming associations one calling AE
     may have.
+
+    ``tls_certificate``, ``tls_key`` (None: it is in the certificate's file) and ``tls_authorities`` are paths of PEM
+    files; with them associations over TLS are accepted at ``tls_port``, and stations can be called by TLS. Nothing is
+    connected to that is within ``denied_addresses``.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
@@ -46,3 +67,22 @@ class DicomSettings(Settings):
     incoming_associations: Associations | None = None
     incoming_per_station: Associations | None = None
     outgoing_associations: Associations | None = None
+    tls_certificate: PemFile | None = None
+    tls_key: PemFile | None = None
+    tls_authorities: PemFile | None = None
+    tls_port: Port = 2762
+    tls_fd: Annotated[int, Field(ge=0)] | None = None
+    """As ``dicom_fd``, for associations over TLS."""
+    denied_addresses: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+
+    @model_validator(mode="after")
+    def _tls_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_authorities is None):
+            raise ValueError("give GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_AUTHORITIES, or none of them")
+        return self
+
+    def tls_files(self) -> TlsFiles | None:
+        """The files of TLS; None: there is no TLS."""
+        if self.tls_certificate is None or self.tls_authorities is None:
+            return None
+        return TlsFiles(self.tls_certificate, self.tls_key or self.tls_certificate, self.tls_authorities)

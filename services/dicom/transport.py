@@ -3,6 +3,7 @@
 import contextlib
 import math
 import mmap
+import os
 import select
 import socket
 import ssl
@@ -47,6 +48,10 @@ class Transport:
         self.received = self.sent = 0
         self._poll = select.poll()
         self._poll.register(sock.fileno(), select.POLLIN)
+        # The end of input would make TLS give up before the last words are written: another descriptor wakes its owner.
+        self._alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) if self.secured else None
+        if self._alarm is not None:
+            self._poll.register(self._alarm, select.POLLIN)
         self._lock = threading.Lock()
         self._closed = self._stopped = self._writing = False
         self._limit = math.inf
@@ -116,6 +121,8 @@ class Transport:
         pending = [memoryview(part) for part in parts]
         size = sum(map(len, pending))
         deadline = time.monotonic() + self.guards.pdu_seconds + size / self.guards.minimum_rate
+        if self.secured:
+            pending = [memoryview(b"".join(pending))]  # else a header would be a record, and a packet, of its own
         self._writing = True
         while pending:
             try:
@@ -130,9 +137,19 @@ class Transport:
         self._writing = False
 
     def _write(self, pending: list[memoryview]) -> int:
-        if isinstance(self._socket, ssl.SSLSocket):
+        if self.secured:
             return self._socket.send(pending[0])
         return self._socket.sendmsg(pending)
+
+    @property
+    def secured(self) -> bool:
+        """The connection is a TLS one."""
+        return isinstance(self._socket, ssl.SSLSocket)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The peer's certificate in DER; None without TLS, and from a peer that was not asked for one."""
+        return self._socket.getpeercert(binary_form=True) if isinstance(self._socket, ssl.SSLSocket) else None
 
     def noticed(self) -> None:
         """Called by ``notice``; raises if what lies in the buffer means that going on is useless."""
@@ -164,8 +181,9 @@ class Transport:
             self.notice()
         except AssociationAborted as abort:
             return abort
-        except PeerGone:
-            pass
+        except PeerGone as gone:
+            if isinstance(gone.__cause__, ssl.SSLError):
+                return gone  # an alert: our certificate was refused, which in TLS 1.3 is told after the handshake
         return self._ended(f"connection lost while sending: {error}")
 
     def _check_stopped(self) -> None:
@@ -184,9 +202,13 @@ class Transport:
         """From any thread: the owner's next or current read or write ends with AssociationAborted(local)."""
         with self._lock:
             self._stopped = True
-            if not self._closed:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RD)
+            if self._closed:
+                return
+            if self._alarm is not None:
+                os.eventfd_write(self._alarm, 1)
+                return
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
 
     def close(self, last_words: bytes = b"") -> None:
         """Send ``last_words``, let the peer read them (linger), close. Never raises, never waits past the linger.
@@ -196,6 +218,8 @@ class Transport:
         """
         if self._closed:
             return
+        if self._alarm is not None:
+            self._poll.unregister(self._alarm)
         with contextlib.suppress(OSError, PeerTooSlow):
             if self._writing:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -204,6 +228,8 @@ class Transport:
         with self._lock:
             self._closed = True
             self._socket.close()
+            if self._alarm is not None:
+                os.close(self._alarm)
         self.view.release()
         with contextlib.suppress(BufferError):  # an exception under way holds a piece of it: it is freed with that
             self._memory.close()
@@ -212,13 +238,17 @@ class Transport:
         deadline = time.monotonic() + self.guards.linger_seconds
         if last_words:
             self._socket.send(last_words)
-        self._socket.shutdown(socket.SHUT_WR)
+        if isinstance(self._socket, ssl.SSLSocket):
+            with contextlib.suppress(*_WOULD_BLOCK, ssl.SSLError):
+                self._socket.unwrap()  # sends close_notify; the peer's is not waited for
+        # What an SSLSocket calls shutdown forgets TLS as well.
+        socket.socket.shutdown(self._socket, socket.SHUT_WR)
         while self._drained(deadline):
             pass
 
     def _drained(self, deadline: float) -> bool:
         try:
-            return bool(self._socket.recv_into(self.view)) and time.monotonic() < deadline
+            return bool(socket.socket.recv_into(self._socket, self.view)) and time.monotonic() < deadline
         except _WOULD_BLOCK:
             self._wait(select.POLLIN, deadline)
             return True

@@ -63,6 +63,8 @@ class Station:
     find_seconds: int | None = None
     move_seconds: int | None = None
     complete_on_release: bool = False
+    tls: bool = False
+    certificates: Sequence[str] = ()
 
     @cached_property
     def policy(self) -> Policy:

@@ -7,10 +7,11 @@ from typing import Any, Final
 import structlog
 
 from services.dicom import outgoing
+from services.dicom.calling import peer_of
 from services.dicom.errors import AssociationError
 from services.dicom.pending import MatchLimits
 from services.dicom.querying import NotAccepted, query
-from services.dicom.requestor import Peer, Requestor
+from services.dicom.requestor import Requestor
 from services.forwarder.configuration import Station
 from services.forwarder.counts import Question
 from services.forwarder.retrieving import Means
@@ -112,7 +113,7 @@ class _Running:
     def ask(self) -> int | str:
         """Blocking. Raises the errors of the association, and ``NotAccepted``."""
         profile, station = self._means.profile, self._station
-        peer = Peer(station.host, station.port, station.title, self._means.aet, ipv4_only=profile.xeleris)
+        peer = peer_of(station, self._means.aet, profile)
         guards = profile.guards(
             connect_seconds=self._means.settings.connect_seconds,
             response_seconds=min(ANSWER_SECONDS, profile.response_seconds("find", station.find_seconds)),

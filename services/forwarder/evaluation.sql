@@ -145,7 +145,7 @@ select title, host, port, enabled, store, associations, unknown_policy, retry_ho
        pet_raw, retry_statuses, retry_errors, retry_first_seconds, retry_factor, retry_most_seconds, retry_attempts,
        instances_per_second, megabytes_per_second, idle_seconds, association_instances,
        failover, failover_seconds, balance_with, "order",
-       query_retrieve, skip_present, find_seconds, move_seconds, complete_on_release,
+       query_retrieve, skip_present, find_seconds, move_seconds, complete_on_release, tls, certificates,
        exists (select from config.hold_view h where h.in_force and h.kind = 'station' and h.name = title)
        or schedule <> '{}' and schedule not in (
            select o.schedule from routing.opening o where o.opens_at <= now() and now() < o.closes_at) as held

@@ -11,6 +11,7 @@ import structlog
 
 from services.dicom import outgoing
 from services.dicom.asked_keys import retrieved
+from services.dicom.calling import peer_of
 from services.dicom.contexts import UNCOMPRESSED
 from services.dicom.errors import AssociationError
 from services.dicom.guards import Guards
@@ -18,7 +19,7 @@ from services.dicom.identifiers import encode_identifier
 from services.dicom.pending import Progress
 from services.dicom.profile import Profile
 from services.dicom.query_models import MOVE, sop_classes
-from services.dicom.requestor import Peer, Requestor
+from services.dicom.requestor import Requestor
 from services.forwarder import metrics
 from services.forwarder import retrieval_ledger as ledger
 from services.forwarder.configuration import Configuration, Station
@@ -178,7 +179,7 @@ class Retrieving:
 
     def _connect(self, station: Station) -> Requestor:
         profile, settings = self._means.profile, self._means.settings
-        peer = Peer(station.host, station.port, station.title, self._means.aet, ipv4_only=profile.xeleris)
+        peer = peer_of(station, self._means.aet, profile)
         guards: Guards = profile.guards(
             connect_seconds=settings.connect_seconds,
             response_seconds=profile.response_seconds("move", station.move_seconds),

@@ -10,6 +10,7 @@ import structlog
 
 from services.dicom.archive import CONTEXTS, NotTold
 from services.dicom.association import Response
+from services.dicom.calling import peer_of
 from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, MAXIMUM_CONTEXTS, VERIFICATION, PresentationContext
 from services.dicom.errors import AssociationError, AssociationRejected, SourceTruncated
 from services.dicom.guards import Guards
@@ -60,7 +61,7 @@ def line_to(station: Station, profile: Profile, calling_aet: str, connect_second
     """The line to a station, under the profile's limits and the station's own."""
     guards = profile.guards(connect_seconds=connect_seconds)
     limits = replace(guards, response_seconds=profile.response_seconds("store", station.store_seconds))
-    peer = Peer(station.host, station.port, station.title, calling_aet, profile.xeleris)
+    peer = peer_of(station, calling_aet, profile)
     asked = asking(station, xeleris=profile.xeleris)
     return Line(peer, profile, limits, station.reduce_level_1, station.retried_statuses, asked)
 

@@ -11,12 +11,13 @@ import structlog
 from schemas.snapshot import Snapshot
 from services.dicom import commands, outgoing
 from services.dicom.association import Handler, Request
+from services.dicom.calling import peer_of
 from services.dicom.errors import AssociationError
 from services.dicom.identifiers import IdentifierFault, read_identifier
 from services.dicom.outgoing import NoSlot, Wanted
 from services.dicom.profile import Profile
 from services.dicom.query_models import GET, MOVE, model_of
-from services.dicom.requestor import MEDIUM, Peer
+from services.dicom.requestor import MEDIUM
 from services.query import metrics
 from services.query.retrieve_records import Asked, Destination, Records, Retrieval
 from services.query.retrieve_slots import held
@@ -167,7 +168,7 @@ class Retriever:
         means, command = self._means, request.command
         guards = means.profile.guards(connect_seconds=means.settings.connect_seconds)
         limits = replace(guards, response_seconds=means.profile.response_seconds("store", station.store_seconds))
-        peer = Peer(station.host, station.port, station.title, means.aet, ipv4_only=means.profile.xeleris)
+        peer = peer_of(station, means.aet, means.profile)
         origin = request.association.calling_aet, command.message_id
         return StationTarget(
             peer, limits, means.profile, means.stock, retrieval.needed, origin, command.priority or MEDIUM,

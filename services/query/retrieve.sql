@@ -3,7 +3,7 @@
 
 -- name: select_destination
 -- Destination and requester in one look. No row of the requester: it was removed since it connected.
-select d.title, d.host, d.port, d.enabled, d.associations, d.store_seconds, d.reduce_level_1,
+select d.title, d.host, d.port, d.enabled, d.associations, d.store_seconds, d.reduce_level_1, d.tls, d.certificates,
        coalesce(r.move_destinations, '{}') as allowed
 from (select %(requester)s::text as requester, %(destination)s::text as destination) as asked
 left join config.station_view d on d.title = asked.destination

@@ -53,6 +53,8 @@ class Destination:
     associations: int
     store_seconds: int | None
     reduce_level_1: bool
+    tls: bool = False
+    certificates: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,8 +60,9 @@ class Plan:
         return "-".join(self.services)
 
 
-def up(plans: Sequence[Plan], run: Run) -> int:
-    """Run a process for every plan until a signal; the exit status. Raises ``UsageError``.
+def up(plans: Sequence[Plan], run: Run, tls_port: int | None = None) -> int:
+    """Run a process for every plan until a signal; the exit status. Raises ``UsageError``. ``tls_port``: where they
+    listen for DICOM over TLS besides; None: nowhere.
 
     Load what the processes need before, and start no thread: each begins as a copy of this one.
     """
@@ -69,7 +70,7 @@ def up(plans: Sequence[Plan], run: Run) -> int:
     logs.configure("up", settings.log_level)
     os.umask(0o077)
     keep_shared()
-    return Processes(settings, plans, run).run()
+    return Processes(settings, plans, run, tls_port).run()
 
 
 @dataclass
@@ -137,8 +138,8 @@ class Slot:
 class Processes:
     """The supervisor. ``run`` is what a process of some services does."""
 
-    def __init__(self, settings: RuntimeSettings, plans: Sequence[Plan], run: Run) -> None:
-        self.settings, self.run_services = settings, run
+    def __init__(self, settings: RuntimeSettings, plans: Sequence[Plan], run: Run, tls_port: int | None = None) -> None:
+        self.settings, self.run_services, self._tls_port = settings, run, tls_port
         self.slots = [Slot(plan) for plan in plans for _ in range(plan.count)]
         self.run_folder = settings.home / "run"
         self._replacing: list[Slot] = []
@@ -148,7 +149,7 @@ class Processes:
     def run(self) -> int:
         """Keep the processes running until SIGTERM or SIGINT; 0 after all have drained."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        with _only_one(self.run_folder) as self._lock, self._listening() as self.socket:
+        with _only_one(self.run_folder) as self._lock, self._listening() as self.sockets:
             while not (self._stopping and not any(slot.children() for slot in self.slots)):
                 self._handle(signal.sigtimedwait(SIGNALS, TICK_SECONDS))
                 for slot in self.slots:
@@ -158,17 +159,23 @@ class Processes:
         return 0
 
     @contextmanager
-    def _listening(self) -> Iterator[socket.socket]:
-        host, port = self.settings.dicom_host, self.settings.dicom_port
+    def _listening(self) -> Iterator[dict[str, socket.socket]]:
+        """The sockets, by the word in their settings: GATEWAY_DICOM_PORT and GATEWAY_DICOM_FD, GATEWAY_TLS_…"""
+        ports = {"DICOM": self.settings.dicom_port}
+        if self._tls_port is not None:
+            ports["TLS"] = self._tls_port
+        with ExitStack() as open_sockets:
+            yield {use: open_sockets.enter_context(self._bound(use, port)) for use, port in ports.items()}
+
+    def _bound(self, use: str, port: int) -> socket.socket:
+        host = self.settings.dicom_host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            sock = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
+            return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
         except OSError as error:
             raise UsageError(
-                f"DICOM address {host}:{port}: {os.strerror(error.errno or 0)}; set GATEWAY_DICOM_PORT"
+                f"{use} address {host}:{port}: {os.strerror(error.errno or 0)}; set GATEWAY_{use}_PORT"
             ) from error
-        with sock:
-            yield sock
 
     def _handle(self, received: signal.struct_siginfo | None) -> None:
         number = received.si_signo if received else None
@@ -235,24 +242,27 @@ class Processes:
         if not all([slot.current is not None and slot.current.probe() for slot in self.slots]):
             return
         self._announced = True
-        host, port = self.socket.getsockname()[:2]
+        addresses = {use: "{}:{}".format(*sock.getsockname()[:2]) for use, sock in self.sockets.items()}
         public = next((slot.current for slot in self.slots if slot.plan.http and slot.current), None)
         http = (public and public.url()) or ""
         self._http_port = urlsplit(http).port or self._http_port  # its successors have to be found at the same place
-        place = {"aet": self.settings.aet, "dicom": f"{host}:{port}", "http": http}
+        place = {"aet": self.settings.aet, "dicom": addresses["DICOM"], "http": http}
+        place |= {"tls": addresses["TLS"]} if "TLS" in addresses else {}
         known = {"home": str(self.settings.home), "profile": self.settings.profile}
         write_home_file(self.settings.home, {**place, **known})
-        sys.stdout.write("ready AET={aet} dicom={dicom} http={http} ".format(**place) + f"home={self.settings.home}\n")
+        told = " ".join(f"{name}={value}" for name, value in place.items() if name != "aet")
+        sys.stdout.write(f"ready AET={self.settings.aet} {told} home={self.settings.home}\n")
         sys.stdout.flush()
 
     def _start(self, plan: Plan) -> Child:
         port = self._http_port if plan.http else 0
         environment = {"GATEWAY_HOME": str(self.settings.home), "GATEWAY_HEALTH_PORT": str(port)}
         closed = [self._lock.fileno()]
-        if plan.listens:
-            environment["GATEWAY_DICOM_FD"] = str(self.socket.fileno())
-        else:
-            closed.append(self.socket.fileno())
+        for use, sock in self.sockets.items():
+            if plan.listens:
+                environment[f"GATEWAY_{use}_FD"] = str(sock.fileno())
+            else:
+                closed.append(sock.fileno())
         process = forked(
             f"gateway run {' '.join(plan.services)}",
             partial(self.run_services, plan.services),

@@ -95,7 +95,8 @@ select pg_advisory_xact_lock(hashtextextended('storage snapshot', 0))
 select number, rule_set, clock_timestamp() as written_at from config.generation_view
 
 -- name: select_stations
-select title, host, addresses, enabled, revision_policy, refuse_findings, pet_raw from config.station_view
+select title, host, addresses, enabled, certificates, services, sop_classes, revision_policy, refuse_findings, pet_raw
+from config.station_view
 order by title
 
 -- name: select_called_titles

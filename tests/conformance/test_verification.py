@@ -50,6 +50,9 @@ class _Everyone:
     def judge(self, _: AssociationProposal) -> None:
         return None
 
+    def forbidden(self, _: AssociationProposal) -> frozenset[int]:
+        return frozenset()
+
     def accepts(self, _: AssociationProposal, __: str) -> tuple[str, ...]:
         return UNCOMPRESSED
 

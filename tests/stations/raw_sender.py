@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -101,10 +101,11 @@ class RawSender:
         largest_pdu: int = 65536,
         limit: float = _LIMIT_SECONDS,
         more_user_items: bytes = b"",
+        secure: Callable[[socket.socket], socket.socket] | None = None,
     ) -> None:
         """``contexts`` are pairs of SOP class and transfer syntax; one for Verification is added. ``limit``: seconds a
-        peer may be silent."""
-        self._address = (host, port)
+        peer may be silent. ``secure`` wraps the connection in TLS."""
+        self._address, self._secure = (host, port), secure
         self._contexts = [*contexts, (VERIFICATION, IMPLICIT_LITTLE_ENDIAN)]
         self._request = associate_request(
             self._contexts, calling_aet=calling_aet, called_aet=called_aet, more_user_items=more_user_items
@@ -133,6 +134,8 @@ class RawSender:
         self.socket = socket.create_connection(self._address, self._limit)
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._secure is not None:
+                self.socket = self._secure(self.socket)
             self.socket.sendall(self._request)
             kind, body = self.read_pdu()
             if kind == 3:

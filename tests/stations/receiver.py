@@ -239,6 +239,9 @@ class _Policy:
             return pdu.Rejection(behaviour.result, behaviour.source, behaviour.reason)
         return None
 
+    def forbidden(self, _: AssociationProposal) -> frozenset[int]:
+        return frozenset()
+
     def accepts(self, _: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
         self._station.proposed.append(abstract_syntax)
         known = abstract_syntax in self._station.classes or abstract_syntax == VERIFICATION

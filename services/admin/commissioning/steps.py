@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from ssl import SSLSocket
 from typing import Final
 
 from pydicom.uid import UID
@@ -14,9 +15,11 @@ from services.admin.commissioning.step import Step
 from services.admin.echo import LIMITS, reason
 from services.admin.station import Station
 from services.dicom.archive import STUDY_ROOT
+from services.dicom.calling import peer_of
 from services.dicom.commitment import encode_request
+from services.dicom.connecting import Secure, connected
 from services.dicom.contexts import COMMITMENT_PUSH, MAXIMUM_CONTEXTS, UNCOMPRESSED, VERIFICATION
-from services.dicom.errors import AssociationError
+from services.dicom.errors import AssociationError, ConnectFailed
 from services.dicom.profile import Pair, Profile
 from services.dicom.requestor import Peer, Requestor
 from services.dicom.status import SUCCESS, WARNING, classify, name
@@ -34,10 +37,14 @@ class Line:
 
     def connect(self, pairs: Sequence[Pair]) -> Requestor:
         """An association for these pairs. Raises ``AssociationError``."""
-        station, profile = self.station, self.profile
-        peer = Peer(station.host, station.port, station.title, self.calling_aet, ipv4_only=profile.xeleris)
+        profile = self.profile
         limits = replace(LIMITS, maximum_pdu=profile.maximum_pdu)
-        return Requestor.connect(peer, profile.proposals(pairs), limits, implementation=profile.implementation)
+        return Requestor.connect(self.peer, profile.proposals(pairs), limits, implementation=profile.implementation)
+
+    @property
+    def peer(self) -> Peer:
+        """Where and how it is called."""
+        return peer_of(self.station, self.calling_aet, self.profile)
 
 
 def timed(step: Callable[[], Step]) -> Step:
@@ -61,12 +68,33 @@ def reached(line: Line) -> Step:
     """Whether its port takes a TCP connection."""
     place = f"{line.station.host}:{line.station.port}"
     try:
-        with socket.create_connection((line.station.host, line.station.port), LIMITS.connect_seconds):
+        with _connected(line.peer, None):
             return Step("TCP", "passed", f"{place} takes connections")
-    except TimeoutError:
-        return Step("TCP", "failed", f"{place} does not answer: check host, port and the firewalls between")
-    except OSError as fault:
-        return Step("TCP", "failed", f"{place}: {fault.strerror}; check that it runs and listens on this port")
+    except ConnectFailed as fault:
+        if isinstance(fault.__cause__, TimeoutError):
+            return Step("TCP", "failed", f"{place} does not answer: check host, port and the firewalls between")
+        if isinstance(fault.__cause__, ConnectionRefusedError):
+            return Step("TCP", "failed", f"{fault}; check that it runs and listens on this port")
+        return Step("TCP", "failed", str(fault))
+
+
+def secured(line: Line) -> Step:
+    """Whether the TLS handshake with it succeeds, and the certificate that it presents is its own."""
+    if not line.station.tls:
+        return Step("TLS", "left out", "it is called without TLS (--tls)")
+    try:
+        with _connected(line.peer, line.peer.secure) as connection:
+            told = connection.cipher() if isinstance(connection, SSLSocket) else None
+    except ConnectFailed as fault:
+        return Step("TLS", "failed", str(fault))
+    cipher, version, _ = told or ("no cipher", "no TLS", 0)
+    return Step("TLS", "passed", f"{version} with {cipher}; the certificate it presented is its own")
+
+
+def _connected(peer: Peer, secure: Secure | None) -> socket.socket:
+    return connected(
+        peer.called_aet, peer.host, peer.port, LIMITS.connect_seconds, secure, peer.ipv4_only, peer.denied
+    )  # fmt: skip
 
 
 def echoed(line: Line) -> Step:

@@ -40,16 +40,11 @@ async def trial(
     line = Line(station, profile, calling_aet)
     await database.retry(lambda conn: audit(conn, actor, "station.test", station.title, None, {"store": store}))
     async with slot(database, Wanted(station.title, holder("test"), 1, profile.outgoing), wait_seconds=SLOT_SECONDS):
-        for step in (steps.resolved, steps.reached):
+        for step in (steps.resolved, steps.reached, steps.secured, steps.echoed):
             done = await _run(lambda step=step: step(line))  # type: ignore[misc]
             yield done
             if done.verdict == "failed":
                 return
-        yield Step("TLS", "left out", "the gateway speaks to it without TLS")
-        done = await _run(lambda: steps.echoed(line))
-        yield done
-        if done.verdict == "failed":
-            return
         async for done in _abilities(database, line, store=store):
             yield done
 

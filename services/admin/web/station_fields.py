@@ -25,6 +25,15 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "commit_on": ("Commitment is asked of", "another station that commits what is sent here"),
         "move_destinations": ("May have sent to", "what it may name in a C-MOVE; empty: any station"),
     },
+    "Who it proves to be and may do": {
+        "tls": ("Called by TLS", "with the gateway's certificate"),
+        "certificates": (
+            "Its certificates",
+            "sha256:…, subject:… or san:…; then it calls by TLS only; empty: its host's",
+        ),
+        "services": ("May ask for", "echo, store, find, move, get, commitment; empty: everything"),
+        "sop_classes": ("Storage classes that pass", "SOP Class UIDs; empty: all"),
+    },
     "Sending": {
         "associations": ("Associations at a time", "1 to 16"),
         "order": ("What goes first", "of what waits with the same priority"),

@@ -1,5 +1,7 @@
 """PS3.2 A.5 to A.8: media, character sets, security, and what objects hold."""
 
+from typing import Final
+
 from schemas.dicom.iods import standard_tables, xeleris_codes
 from services.cli.statement.document import Section, Table
 from services.cli.statement.offers import name
@@ -35,18 +37,37 @@ def character_sets(profile: Profile) -> Section:
     )
 
 
+_TLS: Final = (
+    "Profile xeleris: none (R131), associations are plain TCP.",
+    "Profile gateway: the BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12) where the "
+    "setting GATEWAY_TLS_CERTIFICATE gives a certificate, at a port of its own (2762 unless GATEWAY_TLS_PORT says "
+    "otherwise) besides plain TCP. TLS 1.2 with ECDHE and AES-GCM, and TLS 1.3; no older version, no renegotiation, "
+    "no resumption.",
+    "Both sides present a certificate of an authority in GATEWAY_TLS_AUTHORITIES. It has to be the calling AE's own: "
+    "one of the station's certificates (fingerprint, subject or subject alternative name) or, where it has none, one "
+    "that names its host. Others are rejected with (1,1,3), and so is plain TCP from a station with certificates. "
+    "Stations are called by TLS where they are configured so, and checked the same way.",
+    "New files are taken into use without a restart, for associations that begin afterwards.",
+)
+
+
 def security() -> Section:
-    """None of DICOM's profiles."""
+    """DICOM's secure transport, where there is one."""
     return Section(
         "Security",
         (),
         (
-            Section("Security profiles", ("None (R131): associations are plain TCP; TLS comes with a later version.",)),
+            Section("Security profiles", _TLS),
             Section(
                 "Association level security",
                 (
                     "Calling AE title, its networks and the called title are checked before an association is accepted "
-                    "(R83). What is refused is logged and counted.",
+                    "(R83), over TLS its certificate too. What is refused is logged and counted.",
+                    "A station may be allowed some services and storage SOP classes only: other presentation contexts "
+                    "are not accepted, other requests are answered 0124.",
+                    "User identity negotiation (PS3.7 D.3.3.7) is not supported. A proposal with a user identity is "
+                    "rejected over plain TCP with (1,2,1), since what it tells may be a password; over TLS it is not "
+                    "answered.",
                 ),
             ),
             Section(

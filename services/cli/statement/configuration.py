@@ -124,7 +124,7 @@ def values(field: FieldInfo) -> str:
 
 def _kind(annotation: Any) -> str:
     if isinstance(annotation, type) and not get_args(annotation):
-        return {"str": "text", "int": "number", "float": "number", "bool": "yes or no", "Path": "folder"}.get(
+        return {"str": "text", "int": "number", "float": "number", "bool": "yes or no", "Path": "path"}.get(
             annotation.__name__, annotation.__name__
         )
     inner = [each for each in get_args(annotation) if each not in (type(None), Ellipsis)]

@@ -20,6 +20,12 @@ SETTINGS: Final = {
     "incoming_associations": "accepted associations at a time (R27)",
     "incoming_per_station": "accepted associations at a time from one calling AE title",
     "outgoing_associations": "initiated associations at a time (R26)",
+    "tls_certificate": "PEM file of the certificate for TLS (PS3.15 B.12), profile gateway only (R131)",
+    "tls_key": "PEM file of its key; none: it is in the same file",
+    "tls_authorities": "PEM file of the authorities that certificates of stations come from",
+    "tls_port": "where associations over TLS are accepted, with a certificate",
+    "tls_fd": "as dicom_fd, for associations over TLS",
+    "denied_addresses": "networks that no station is called in, whatever its host is resolved to",
 }
 STATION: Final = {
     "title": "AE title",
@@ -60,6 +66,11 @@ STATION: Final = {
     "pull_days": "only studies with a Study Date within so many days are asked for then",
     "pull_modalities": "only studies with one of these modalities; none: all",
     "silent_hours": "hours without anything from it after which a notice is sent; none: never",
+    "tls": "it is called by TLS (PS3.15 B.12); not in profile xeleris (R131)",
+    "certificates": "those it presents, by fingerprint, subject or alternative name, and then over TLS only; none: "
+    "over TLS any that names its host",
+    "services": "what it may ask for: echo, store, find, move, get, commitment; none: everything",
+    "sop_classes": "storage classes that pass on its associations; none: all",
     "commit_downstream": "archives that must have committed what it asks the AE to commit (profile gateway)",
     "retry_statuses": "failures of a C-STORE after which it is tried again (profile xeleris: none, R46)",
     "retry_errors": "failures without an answer after which it is tried again",

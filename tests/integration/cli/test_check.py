@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.certificates import Authority
 from tests.integration.cli.conftest import Gateway
 from tests.notice_servers import mail_server, webhook
 from tests.oidc_provider import oidc_provider
@@ -16,8 +17,8 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     good = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1")
     states = {finding["name"]: finding["state"] for finding in good.json()}
     names = (
-        "settings", "objects", "database", "schema", "broker", "topology", "mail", "provider", "syslog", "commitment",
-        "retention",
+        "settings", "tls", "objects", "database", "schema", "broker", "topology", "mail", "provider", "syslog",
+        "commitment", "retention",
     )  # fmt: skip
     assert (good.status, states) == (0, dict.fromkeys(names, "ok"))
     away = gateway("check", "--json", GATEWAY_AMQP_URL="amqp://u:secret@127.0.0.1:1/", GATEWAY_MINIMUM_FREE_BYTES="1")
@@ -49,6 +50,24 @@ def test_up_refuses_the_wrong_settings_of_every_service_at_once(gateway: Gateway
     fit = {"GATEWAY_PROFILE": "xeleris", "GATEWAY_STORAGE_RETENTION_DAYS": "5"}
     unfit = gateway("up", **fit)
     assert (unfit.status, "R94" in unfit.err) == (2, True)
+
+
+def test_check_tells_how_long_the_certificate_for_tls_is_good(gateway: Gateway, tmp_path: Path) -> None:
+    authority, own, ca = Authority(), tmp_path / "own.pem", tmp_path / "ca.pem"
+    ca.write_bytes(authority.pem)
+
+    def told() -> tuple[str, str]:
+        settings = {"GATEWAY_TLS_CERTIFICATE": str(own), "GATEWAY_TLS_AUTHORITIES": str(ca)}
+        found = {each["name"]: each for each in gateway("check", "--json", **settings).json()}
+        return found["tls"]["state"], found["tls"]["text"]
+
+    assert told() == ("failed", f"GATEWAY_TLS_CERTIFICATE={own}: No such file or directory; name a PEM file that the "
+                      "gateway may read")  # fmt: skip
+    for hours, state in ((24 * 31 + 1, "ok"), (24, "warning"), (-1, "failed")):
+        own.write_bytes(authority.issue(hours=hours))
+        assert told()[0] == state
+    own.write_bytes(authority.issue().partition(b"-----BEGIN CERT")[0] + authority.pem)
+    assert "they do not fit together" in told()[1]
 
 
 async def test_check_tries_the_servers_of_the_desk(process: Gateway, amqp_url: str, tmp_path: Path) -> None:

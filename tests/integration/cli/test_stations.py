@@ -16,6 +16,7 @@ FIELDS = {
     "association_instances", "failover", "failover_seconds", "balance_with", "order", "schedule", "retention_days",
     "reconcile", "complete_on_release", "skip_present",
     "pull_minutes", "pull_days", "pull_modalities", "silent_hours",
+    "tls", "certificates", "services", "sop_classes",
 }  # fmt: skip
 RULES = "version: 1\nrules:\n  - {name: to-archive, when: {all: []}, send: [{to: ARCHIVE1}]}\n"
 
@@ -33,7 +34,8 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "--retry-most-seconds 60 --retry-attempts 7 --instances-per-second 2.5 --megabytes-per-second 10 "
         "--idle-seconds 0 --association-instances 100 --failover OTHER --failover-seconds 60 --balance-with OTHER "
         "--order newest --retention-days 30 --reconcile --complete-on-release --skip-present "
-        "--pull-minutes 15 --pull-days 3 --pull-modality nm --pull-modality PT --silent-hours 24"
+        "--pull-minutes 15 --pull-days 3 --pull-modality nm --pull-modality PT --silent-hours 24 --tls "
+        "--certificate san:WS1.example --service echo --service store --sop-class 1.2.840.10008.5.1.4.1.1.2"
     )
     windows = ("daily 12:00-13:00 UTC", "mon-fri 18:00-06:00 Europe/Zurich")
     schedule = [argument for window in windows for argument in ("--schedule", window)]
@@ -54,6 +56,8 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "schedule": list(windows),
         "retention_days": 30, "reconcile": True, "complete_on_release": True, "skip_present": True,
         "pull_minutes": 15, "pull_days": 3, "pull_modalities": ["NM", "PT"], "silent_hours": 24,
+        "tls": True, "certificates": ["san:ws1.example"], "services": ["echo", "store"],
+        "sop_classes": ["1.2.840.10008.5.1.4.1.1.2"],
     }  # fmt: skip
     emptied = ("--commit-on", "", "--address", "", "--move-destination", "", "--store-seconds", "0")
     emptied += ("--commit-quiet-seconds", "-1", "--commit-size", "0", "--report-title", "")
@@ -71,6 +75,13 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "",
         "--silent-hours",
         "0",
+        "--no-tls",
+        "--certificate",
+        "",
+        "--service",
+        "",
+        "--sop-class",
+        "",
     )
     changed = gateway.done("station", "set", "WS1", "--port", "11112", *emptied, "--json").json()
     assert changed == added | {
@@ -78,6 +89,7 @@ def test_every_option_of_a_station_is_kept_and_changed_alone(gateway: Gateway) -
         "commit_quiet_seconds": None, "commit_size": None, "report_titles": [], "retry_statuses": [],
         "retry_attempts": None, "instances_per_second": None, "idle_seconds": None, "failover": None,
         "balance_with": [], "schedule": [], "retention_days": None, "pull_modalities": [], "silent_hours": None,
+        "tls": False, "certificates": [], "services": [], "sop_classes": [],
     }  # fmt: skip
     assert gateway.done("station", "show", "WS1", "--json").json() == changed
 

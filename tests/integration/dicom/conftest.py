@@ -41,6 +41,9 @@ class Policy:
             return pdu.UNKNOWN_CALLED
         return pdu.UNKNOWN_CALLING if proposal.calling_aet == "STRANGER" else None
 
+    def forbidden(self, _: AssociationProposal) -> frozenset[int]:
+        return frozenset()
+
     def accepts(self, proposal: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
         known = abstract_syntax in STORAGE_CLASSES or abstract_syntax == VERIFICATION
         return ALL_TRANSFER_SYNTAXES if known else ()

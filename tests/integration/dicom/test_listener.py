@@ -241,9 +241,9 @@ def test_tls_wraps_both_roles_and_a_silent_client_stops_nobody(tmp_path: Path, c
             secure=lambda sock: server.wrap_socket(sock, server_side=True), ended=scp.summaries.append,
         )  # fmt: skip
         with scp.listener, socket.create_connection(("127.0.0.1", scp.port), 5) as silent:
-            peer = Peer("127.0.0.1", scp.port, "GATEWAY", "SCANNER1")
+            peer = Peer("127.0.0.1", scp.port, "GATEWAY", "SCANNER1", secure=client.wrap_socket)
             contexts = [ProposedContext(CT, (EXPLICIT,))]
-            with Requestor.connect(peer, contexts, FAST, secure=client.wrap_socket) as requestor:
+            with Requestor.connect(peer, contexts, FAST) as requestor:
                 context = requestor.context_for(CT, EXPLICIT)
                 assert context is not None
                 assert requestor.store(context, CT, "1.2.3", io.BytesIO(data), 0, len(data)).status == 0

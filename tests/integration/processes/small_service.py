@@ -1,6 +1,6 @@
 """A tiny program that keeps the rules of a service under `gateway up`: says where it is, is ready, drains on SIGTERM.
 
-With the DICOM socket it answers every line of a connection with its process id until the peer closes.
+With the DICOM sockets it answers every line of a connection with its process id until the peer closes.
 Behaviour for tests through the environment: SMALL_SERVICE_FAILS=<path>: exit at start while that file exists, with the
 status that it names;
 SMALL_SERVICE_NEVER_READY=<path>: not ready while that file exists; SMALL_SERVICE_STUBBORN: ignores SIGTERM.
@@ -37,20 +37,24 @@ def serve(connection: socket.socket) -> None:
 
 
 def accept_until(stop: socket.socket) -> None:
-    listener = socket.socket(fileno=int(os.environ["GATEWAY_DICOM_FD"]))
-    listener.setblocking(False)
+    names = [name for name in ("GATEWAY_DICOM_FD", "GATEWAY_TLS_FD") if name in os.environ]
+    listeners = [socket.socket(fileno=int(os.environ[name])) for name in names]
     threads = []
-    with selectors.DefaultSelector() as selector, listener:
-        selector.register(listener, selectors.EVENT_READ)
-        selector.register(stop, selectors.EVENT_READ)
-        while not any(key.fileobj is stop for key, _ in selector.select()):
-            try:
-                connection, _ = listener.accept()
-            except BlockingIOError:
-                continue  # another process took it
-            connection.setblocking(True)
-            threads.append(threading.Thread(target=serve, args=(connection,)))
-            threads[-1].start()
+    with selectors.DefaultSelector() as selector:
+        for each in (*listeners, stop):
+            each.setblocking(False)
+            selector.register(each, selectors.EVENT_READ)
+        while stop not in (ready := [key.fileobj for key, _ in selector.select()]):
+            for listener in ready:
+                try:
+                    connection, _ = listener.accept()  # type: ignore[union-attr]
+                except BlockingIOError:
+                    continue  # another process took it
+                connection.setblocking(True)
+                threads.append(threading.Thread(target=serve, args=(connection,)))
+                threads[-1].start()
+    for each in listeners:
+        each.close()
     for thread in threads:
         thread.join()
 

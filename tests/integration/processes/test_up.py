@@ -25,7 +25,7 @@ sys.path.append(sys.argv[1])
 import small_service
 plans = [Plan(("listening",), 2, listens=True), Plan(("quiet",)), Plan(("public",), http=True)]
 try:
-    sys.exit(up(plans, small_service.run))
+    sys.exit(up(plans, small_service.run, int(sys.argv[2]) if len(sys.argv) > 2 else None))
 except UsageError as error:
     sys.exit(str(error))
 """
@@ -60,12 +60,15 @@ Start = Callable[..., Gateway]
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
-    def start_one(environment: Mapping[str, str] | None = None, home: Path = tmp_path / "home") -> Gateway:
+    def start_one(
+        environment: Mapping[str, str] | None = None, home: Path = tmp_path / "home", tls_port: int | None = None
+    ) -> Gateway:
         values = {"GATEWAY_HOME": str(home), "GATEWAY_DICOM_HOST": "127.0.0.1", "GATEWAY_DICOM_PORT": "0"}
         values |= {"GATEWAY_HTTP_PORT": "0", "GATEWAY_DRAIN_SECONDS": "5", "PYTHONUNBUFFERED": "1"}
+        more = [] if tls_port is None else [str(tls_port)]
         with (tmp_path / "log").open("a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", UP, str(HERE)], env={**os.environ, **values, **(environment or {})},
+                [sys.executable, "-c", UP, str(HERE), *more], env={**os.environ, **values, **(environment or {})},
                 stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
             )  # fmt: skip
         started.append(process)
@@ -94,6 +97,17 @@ def test_it_says_where_it_is_when_all_are_ready(start: Start) -> None:
     assert oct((gateway.home / "gateway.json").stat().st_mode & 0o777) == "0o600"
     assert [len(gateway.pids(name)) for name in ("listening", "quiet", "public", "up")] == [2, 1, 1, 1]
     with socket.create_connection(gateway.address()) as client:
+        client.sendall(b"?\n")
+        assert int(client.recv(100)) in gateway.pids("listening")
+
+
+def test_the_processes_share_a_socket_for_tls_too(start: Start) -> None:
+    gateway = start(tls_port=0)
+    line, found = gateway.ready_line(), gateway.found()
+    assert f" dicom={found['dicom']} http={found['http']} tls={found['tls']} home=" in line
+    assert found["tls"] != found["dicom"]
+    host, _, port = found["tls"].rpartition(":")
+    with socket.create_connection((host, int(port))) as client:
         client.sendall(b"?\n")
         assert int(client.recv(100)) in gateway.pids("listening")
 
