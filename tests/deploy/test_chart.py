@@ -139,17 +139,61 @@ def test_the_schema_is_there_before_the_pods_unless_the_database_comes_with_them
 
 
 def test_dicom_services_keep_the_callers_address() -> None:
-    """Address checks need the station's own address, and port 104 or 2762 leads to an unprivileged one."""
-    for values, ports in (("s3", {"release-gateway-dicom": 104}),
-                          ("apart", {"release-gateway-dicom": 2762, "release-gateway-query-dicom": 2762})):  # fmt: skip
+    """Address checks need the station's own address, and ports 104 and 2762 lead to unprivileged ones."""
+    both = {"dicom": (11112, 11112), "dicom-tls": (2762, 2762)}
+    for values, services in (
+        ("s3", {"release-gateway-dicom": {"dicom": (104, 11112)}}),
+        ("apart", {"release-gateway-dicom": both, "release-gateway-query-dicom": both}),
+    ):
         found = {name: each for name, each in of_kind(rendered(values), "Service").items() if name.endswith("dicom")}
-        assert {name: each["spec"]["ports"][0]["port"] for name, each in found.items()} == ports
-        for service in found.values():
+        assert found.keys() == services.keys()
+        for name, service in found.items():
             assert service["spec"]["externalTrafficPolicy"] == "Local"
-            assert service["spec"]["ports"][0]["targetPort"] == "dicom"
             component = service["spec"]["selector"]["app.kubernetes.io/component"]
-            ports_of_pods = container(workloads(rendered(values))[component])["ports"]
-            assert {"name": "dicom", "containerPort": 11112} in ports_of_pods
+            opened = {
+                port["name"]: port["containerPort"]
+                for port in container(workloads(rendered(values))[component])["ports"]
+            }
+            led = {port["targetPort"]: (port["port"], opened[port["targetPort"]]) for port in service["spec"]["ports"]}
+            assert led == services[name]
+
+
+def test_tls_has_its_secret_where_dicom_is_spoken_and_nowhere_else() -> None:
+    """As a whole folder, which is renewed with the Secret, and readable for the group of the pod alone."""
+    told = {
+        "GATEWAY_TLS_CERTIFICATE": "tls.crt",
+        "GATEWAY_TLS_KEY": "tls.key",
+        "GATEWAY_TLS_AUTHORITIES": "ca.crt",
+    }
+    speaking = {"ingest", "query", "forwarder", "commitment", "admin"}
+    for name, pod in pods(rendered("apart")).items():
+        service = name.rpartition("-")[2]
+        (*_, last) = containers(pod)
+        known = environment(last)
+        mounts = [mount for mount in last["volumeMounts"] if mount["name"] == "tls"]
+        if service not in speaking:
+            assert (mounts, known.keys() & told.keys()) == ([], set()), name
+            continue
+        (mount,) = mounts
+        assert (mount["readOnly"], "subPath" in mount) == (True, False)
+        assert {each: known[each] for each in told} == {
+            each: f"{mount['mountPath']}/{file}" for each, file in told.items()
+        }
+        (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "tls"]
+        assert volume["secret"] == {"secretName": "gateway-dicom-tls", "defaultMode": 0o440}
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "named"),
+    [
+        ("xeleris", "dicom.tls.existingSecret=one", "dicom.tls.existingSecret: profile xeleris has no TLS"),
+        ("s3", "dicom.tls.existingSecret=one,dicom.tls.port=104", "dicom.tls.port: it is dicom.port"),
+    ],
+)
+def test_tls_that_cannot_be_is_refused_with_the_cure(values: str, more: str, named: str) -> None:
+    done = helm("template", "release", str(CHART), "-f", str(VALUES[values]), "--set", more)
+    assert done.returncode != 0
+    assert named in done.stderr
 
 
 def test_associations_are_shared_by_the_ingest_pods() -> None:

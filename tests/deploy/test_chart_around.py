@@ -103,7 +103,8 @@ def test_nothing_comes_in_or_goes_out_but_what_is_named(values: str) -> None:
     assert [str(network) for network in networks] == (
         ["10.1.0.0/16"] if values == "apart" else ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
     )
-    assert incoming["ports"] == [{"protocol": "TCP", "port": "dicom"}]
+    ports = ["dicom", "dicom-tls"] if values == "apart" else ["dicom"]
+    assert incoming["ports"] == [{"protocol": "TCP", "port": port} for port in ports]
 
 
 def test_prometheus_finds_every_service_and_calls_it_as_alerts_and_dashboards_do() -> None:
@@ -201,7 +202,7 @@ def test_the_demo_brings_its_servers_and_nothing_else_does() -> None:
 
 
 def test_helm_test_runs_the_script_against_the_dicom_service() -> None:
-    for values, title, port in (("s3", "GATEWAY", "104"), ("xeleris", "XELERIS", "104"), ("apart", "GATEWAY", "2762")):
+    for values, title, port in (("s3", "GATEWAY", "104"), ("xeleris", "XELERIS", "104"), ("apart", "GATEWAY", "11112")):
         objects = rendered(values)
         (pod,) = of_kind(objects, "Pod").values()
         assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"

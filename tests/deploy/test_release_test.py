@@ -14,6 +14,8 @@ from tests.forked import REPOSITORY
 from tests.running_gateway import FreshServers, RunningGateway, running_gateway
 from tests.waiting import until
 
+pytestmark = pytest.mark.timeout(400)
+
 TITLE = "GATEWAY"
 SECONDS = 240
 
@@ -73,16 +75,14 @@ def release(tmp_path_factory: pytest.TempPathFactory, fresh_servers: FreshServer
         yield Release(gateway, tmp_path_factory.mktemp("scratch"))
 
 
-@pytest.mark.timeout(SECONDS)
 def test_a_round_trip_passes_and_leaves_nothing(release: Release) -> None:
     done = release.run()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("C-ECHO, C-STORE and recording work\n") or "recording work" in done.stdout
+    assert "C-ECHO, C-STORE and recording work\n" in done.stdout
     assert release.stations() == []
     until(lambda: release.stored() == 0, limit=60, what="the made instance to be deleted")
 
 
-@pytest.mark.timeout(SECONDS)
 def test_a_station_that_an_earlier_one_left_is_used_and_stays(release: Release) -> None:
     release.gateway.add_station(TITLE, release.gateway.dicom_port, "--store")
     try:
@@ -93,7 +93,6 @@ def test_a_station_that_an_earlier_one_left_is_used_and_stays(release: Release) 
         release.gateway.cli("station", "remove", TITLE)
 
 
-@pytest.mark.timeout(SECONDS)
 def test_a_gateway_that_is_not_reached_fails_it_and_the_step_is_named(release: Release) -> None:
     done = release.run({"PORT": "9"})
     assert done.returncode == 1

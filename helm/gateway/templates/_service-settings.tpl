@@ -13,6 +13,9 @@ GATEWAY_DICOM_PORT: "11112"
 GATEWAY_INCOMING_ASSOCIATIONS: {{ max 1 (div $root.Values.dicom.associations (max 1 $most)) | quote }}
 {{- end }}
 {{- end }}
+{{- if include "gateway.speaksTls" (list $root $service) }}
+{{ include "gateway.tlsSettings" $root }}
+{{- end }}
 {{- if eq $service "admin" }}
 GATEWAY_ADMIN_IMPORT_AT: "{{ include "gateway.fullname" $root }}-dicom:{{ $root.Values.dicom.port }}"
 GATEWAY_ADMIN_MAX_IMPORT_BYTES: "536870912"
