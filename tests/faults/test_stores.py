@@ -214,6 +214,38 @@ def test_the_same_instance_twice_at_the_same_time(tmp_path: Path, fresh_servers:
 
 
 @pytest.mark.all_faults
+@pytest.mark.timeout(200)
+def test_a_damaged_object_is_marked_and_never_arrives(tmp_path: Path, fresh_servers: FreshServers, seed: int) -> None:
+    """B2-27: a bit flips before the delivery; restored to its place the object is delivered after all."""
+    ledger, instances = Ledger(), small_instances(6, seed=seed)
+    with (
+        fresh_servers() as shared,
+        running_gateway(tmp_path, shared=shared) as gateway,
+        StationReceiver(title="ARCHIVE1", behaviour=Refuse()) as archive,
+    ):
+        gateway.add_station("SCANNER1")
+        gateway.add_station("ARCHIVE1", archive.port, "--store", "--retry-most-seconds", "2")
+        gateway.apply_rules("version: 1\nrules:\n  - {name: all, when: {all: []}, send: [{to: ARCHIVE1}]}\n")
+        Traffic(gateway.dicom_port, ledger).send(instances)
+        contents = "select sop_instance_uid as uid, object_key as key, state from storage.identity order by 1"
+        until(lambda: len(gateway.rows(contents)) == len(instances), limit=30, what="all to be recorded")
+        bad = gateway.rows(contents)[seed % len(instances)]
+        path = tmp_path / "objects" / bad["key"]
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1 << seed % 8]))
+        archive.behave(Accept())
+        until(
+            lambda: {row["uid"] for row in gateway.rows(contents) if row["state"] == "DAMAGED"} == {bad["uid"]},
+            limit=60,
+            what="the damaged one to be marked",
+        )
+        until(lambda: len(set(archive.uids)) == len(instances) - 1, limit=30, what="the others to arrive")
+        assert bad["uid"] not in archive.uids
+        path.write_bytes(whole)
+        ledger.check(gateway, archive, limit=60)
+
+
+@pytest.mark.all_faults
 @pytest.mark.parametrize("what", [resource.RLIMIT_NOFILE, resource.RLIMIT_AS], ids=["N13", "N14"])
 def test_without_descriptors_or_memory_it_refuses_and_recovers(tmp_path: Path, what: int, seed: int) -> None:
     """N13, N14: the process may open no file, or get no memory for a thread; it lives, or ends
