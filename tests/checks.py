@@ -3,7 +3,8 @@
 pytest runs even when a check fails, so that one run tells everything; its summary, which names failed checks, comes
 last. Three processes share the tests, since most of the time is waiting for servers to start, stop and come back. What
 fails while the others load the machine is named and run again alone, once: a limit on a time is then judged fairly, a
-fault of the code fails again.
+fault of the code fails again. Measurements have the machine to themselves: the checks come before them, one test after
+the other runs, and none is given a second chance.
 
 Where the machine has memory to spare, the tests' files, the private servers' data among them, lie in memory: nothing of
 them outlives the run, and a slow disk would take a third of its time. What a test proves about durability it proves by
@@ -29,7 +30,7 @@ WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 """How the tests are shared out says tests/conftest.py."""
 TESTS_FAILED = 1
 BENCH = re.compile(r"[a-z][a-z0-9-]*")
-EVERY_BENCH = "--bench=all"
+SHOWN_BENCHES = "--bench=shows"
 LASTING = ("--storm", "--soak")
 """What fails in hours is not tried again: the first time tells all."""
 FEW = 8
@@ -44,14 +45,16 @@ def main(arguments: list[str]) -> int:
     os.chdir(CHECKOUT)
     LAST_FAILED.unlink(missing_ok=True)
     given = joined(arguments)
-    lasting = any(argument.startswith(LASTING) for argument in given)
-    alone = lasting or any(argument.startswith("--bench=") and argument != EVERY_BENCH for argument in given)
+    measuring = any(argument.startswith("--bench=") for argument in given)
+    alone = measuring or any(argument.startswith(LASTING) for argument in given)
     with files_in_memory(), tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
         told = Path(folder) / "checks.txt"
         checked = beside.submit(check_all, told)
         command = [sys.executable, "-m", "pytest", f"--checks={told}", *given]
+        if measuring:
+            checked.result()
         status = to_its_end(command if alone else [*command, *WORKERS])
-        again = failures() if status == TESTS_FAILED and not lasting else []
+        again = failures() if status == TESTS_FAILED and not alone else []
         if 0 < len(again) <= FEW:
             say("failed beside other tests, run again alone:", *again)
             status = to_its_end([*command, "--last-failed", "-n", "0"])
@@ -81,14 +84,15 @@ def has_room() -> bool:
 
 
 def joined(arguments: list[str]) -> list[str]:
-    """The arguments with the value of ``--bench`` in the same word: a name if one follows that is no file, else all."""
+    """The arguments with the value of ``--bench`` in the same word: a name if one follows that is no file, else those
+    whose ratios the project shows."""
     given: list[str] = []
     for argument in arguments:
         if given and given[-1] == "--bench" and BENCH.fullmatch(argument) and not Path(argument).exists():
             given[-1] = f"--bench={argument}"
         else:
             given.append(argument)
-    return [EVERY_BENCH if argument == "--bench" else argument for argument in given]
+    return [SHOWN_BENCHES if argument == "--bench" else argument for argument in given]
 
 
 def to_its_end(command: list[str]) -> int:

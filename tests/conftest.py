@@ -45,6 +45,8 @@ PROMPT = ("integration/forwarder/test_sending", "integration/runtime/test_databa
 """What allows the gateway a second, and what is quick: apart from what keeps both processors busy, at the end."""
 CHECKS_SECONDS = 300
 LEAKED = pytest.StashKey[list[str]]()
+BENCHES = ("shows", "all")
+"""Values of ``--bench`` that are no name of one."""
 _TEMPLATE = "template_migrated"
 _SWITCHES = {"bench": "--bench", "all_faults": "--faults", "large": "--large"}
 _LASTING = {"storm": "--storm", "soak": "--soak"}
@@ -71,7 +73,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--storm", type=seconds, default=None, metavar="T", help="mixed load with random faults, so long")
     group.addoption("--storm-seed", type=int, default=None, metavar="N", help="brings the storm of this seed again")
     group.addoption("--soak", type=seconds, default=None, metavar="T", help="traffic at half of the capacity, so long")
-    group.addoption("--bench", nargs="?", const="all", default=None, help="measurements too; a name: that one alone")
+    group.addoption(
+        "--bench",
+        nargs="?",
+        const="shows",
+        default=None,
+        help="only measurements: those the project shows, all of them, or the one of this name",
+    )
     group.addoption("--walk", action="store_true", help="write docs/walk.md and its pictures from the walk at the desk")
     group.addoption("--pictures", type=Path, default=None, help="folder for pictures of every page, to be looked at")
     group.addoption("--checks", type=Path, default=None, help="file that will tell which static checks failed")
@@ -124,7 +132,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out += [item for item in items if item not in left_out and not _asked(item, bench)]
     if lasting := {name: long for name, switch in _LASTING.items() if (long := config.getoption(switch)) is not None}:
         left_out = [item for item in items if not _lasts(item, lasting)]
-    if bench not in (None, "all") and len(left_out) == len(items):
+    if bench not in (None, *BENCHES) and len(left_out) == len(items):
         raise pytest.UsageError(f"--bench={bench}: there is no such bench; tests/README.md names them")
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -180,9 +188,11 @@ def _lasts(item: pytest.Item, lasting: Mapping[str, float]) -> bool:
 
 
 def _asked(item: pytest.Item, bench: str | None) -> bool:
-    """A named bench runs alone."""
+    """Benches run without other tests: all, those that are shown, or one by its name."""
     marker = item.get_closest_marker("bench")
-    return bench in (None, "all") or (marker is not None and marker.args == (bench,))
+    if bench is None or marker is None:
+        return bench is None
+    return bench == "all" or marker.args == (bench,) or (bench == "shows" and marker.kwargs.get("show", False))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -12,6 +12,10 @@ WITH_PUBLIC_HTTP = "admin"
 """Answers at GATEWAY_HTTP_HOST:GATEWAY_HTTP_PORT; the others at any free port."""
 
 
+WAITED_FOR = (*LISTENING, WITH_PUBLIC_HTTP)
+"""Somebody waits for their answers: ``up`` has the others, whose work is kept until it is done, give way to them."""
+
+
 def chosen(names: list[str]) -> list[str]:
     """The services given to ``gateway run``, ``all`` being every one. Raises ``UsageError`` for another name."""
     unknown = [name for name in names if name not in (*SERVICES, "all")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli import settings_of_services
-from services.cli.names import LISTENING, SERVICES, WITH_PUBLIC_HTTP, chosen, entry_point
+from services.cli.names import LISTENING, SERVICES, WAITED_FOR, WITH_PUBLIC_HTTP, chosen, entry_point
 
 if TYPE_CHECKING:
     from services.runtime.processes import Plan
@@ -52,5 +52,9 @@ def plans(ingest_processes: int) -> list["Plan"]:
     """How many processes of which service ``up`` keeps running."""
     from services.runtime.processes import Plan
 
-    others = [Plan((name,), http=name == WITH_PUBLIC_HTTP) for name in SERVICES if name not in LISTENING]
+    others = [
+        Plan((name,), http=name == WITH_PUBLIC_HTTP, gives_way=name not in WAITED_FOR)
+        for name in SERVICES
+        if name not in LISTENING
+    ]
     return [Plan(LISTENING, ingest_processes, listens=True), *others]

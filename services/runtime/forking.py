@@ -11,13 +11,20 @@ import gc
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NoReturn
 
 import setproctitle
 
+NICE: Final = 10
+"""Of processes that give way: they get a tenth of what the others get, and all that these leave."""
+_AUTOGROUP: Final = "/proc/self/autogroup"
+_AUTOGROUP_SECONDS: Final = 0.1  # the kernel lets users without privileges write it no more often than that
+_AUTOGROUP_ATTEMPTS: Final = 20
 _PR_SET_PDEATHSIG: Final = 1
 _FAILED: Final = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -57,10 +64,31 @@ def keep_shared() -> None:
     gc.freeze()
 
 
+def give_way() -> None:
+    """Let this process run behind others from now on; call it before it has threads, in a session of its own.
+
+    Where the kernel shares the processors among sessions, a process's nice value counts within its session only, and
+    the session has one of its own (sched(7), "The autogroup feature"). Where there is no such feature, or it is not to
+    be written, the process's own value is all there is.
+    """
+    os.nice(NICE)
+    for _ in range(_AUTOGROUP_ATTEMPTS):
+        try:
+            with open(_AUTOGROUP, "w", encoding="ascii") as group:
+                group.write(str(NICE))
+        except BlockingIOError:
+            time.sleep(_AUTOGROUP_SECONDS)
+        except OSError:
+            return
+        else:
+            return
+
+
 def forked(
     name: str,
     run: Callable[[], int],
     *,
+    gives_way: bool = False,
     environment: Mapping[str, str],
     unblocked: Collection[signal.Signals],
     closed: Sequence[int],
@@ -69,14 +97,15 @@ def forked(
 
     ``environment`` is added to its own; ``unblocked`` signals reach it though they are blocked here; descriptors that
     are ``closed`` are ours alone. It has a session of its own (Ctrl-C of a terminal reaches only us), reads nothing,
-    and dies when we do.
+    and dies when we do. With ``gives_way`` others run before it.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.flush()  # else the copy would write what waits there once more
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _run_to_the_end(lambda: _settle(name, parent, environment, unblocked, closed), run)
+        settle = partial(_settle, name, parent, environment, unblocked, closed, gives_way=gives_way)
+        _run_to_the_end(settle, run)
     return ForkedProcess(pid)
 
 
@@ -93,9 +122,13 @@ def _settle(
     environment: Mapping[str, str],
     unblocked: Collection[signal.Signals],
     closed: Sequence[int],
+    *,
+    gives_way: bool,
 ) -> None:
     die_with(parent)
     os.setsid()
+    if gives_way:
+        give_way()
     for descriptor in closed:
         os.close(descriptor)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -47,12 +47,14 @@ Run = Callable[[Sequence[str]], int]
 
 @dataclass(frozen=True)
 class Plan:
-    """How many processes of these services. ``listens``: on the DICOM socket. ``http``: at the public HTTP port."""
+    """How many processes of these services. ``listens``: on the DICOM socket. ``http``: at the public HTTP port.
+    ``gives_way``: to the others, where the processors do not suffice for all."""
 
     services: tuple[str, ...]
     count: int = 1
     listens: bool = False
     http: bool = False
+    gives_way: bool = False
 
     @property
     def name(self) -> str:
@@ -269,6 +271,7 @@ class Processes:
             environment=environment,
             unblocked=SIGNALS,
             closed=closed,
+            gives_way=plan.gives_way,
         )
         log.info("process_started", service=plan.name, pid=process.pid)
         return Child(process, self.run_folder / f"{plan.name}-{process.pid}.json")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from services.runtime.forking import NICE
 from tests.waiting import until
 
 HERE = Path(__file__).parent
@@ -23,7 +24,7 @@ from services.runtime.errors import UsageError
 from services.runtime.processes import Plan, up
 sys.path.append(sys.argv[1])
 import small_service
-plans = [Plan(("listening",), 2, listens=True), Plan(("quiet",)), Plan(("public",), http=True)]
+plans = [Plan(("listening",), 2, listens=True), Plan(("quiet",), gives_way=True), Plan(("public",), http=True)]
 try:
     sys.exit(up(plans, small_service.run, int(sys.argv[2]) if len(sys.argv) > 2 else None))
 except UsageError as error:
@@ -110,6 +111,19 @@ def test_the_processes_share_a_socket_for_tls_too(start: Start) -> None:
     with socket.create_connection((host, int(port))) as client:
         client.sendall(b"?\n")
         assert int(client.recv(100)) in gateway.pids("listening")
+
+
+def test_what_nobody_waits_for_gives_way(start: Start) -> None:
+    """By the nice value of the process and, where the kernel shares processors among sessions, of its session."""
+    gateway = start()
+    gateway.ready_line()
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    expected = {"quiet": usual + NICE, "listening": usual, "public": usual}
+    for service, nice in expected.items():
+        for pid in gateway.pids(service):
+            assert os.getpriority(os.PRIO_PROCESS, pid) == nice
+            session = Path(f"/proc/{pid}/autogroup")
+            assert not session.exists() or session.read_text().split()[-1] == str(NICE if service == "quiet" else 0)
 
 
 def test_it_keeps_what_others_wrote_into_its_home_file(start: Start, tmp_path: Path) -> None:
