@@ -138,8 +138,8 @@ class SnapshotPolicy:
     def _decide(self, proposal: AssociationProposal) -> Rejection | None:
         if time.monotonic() >= self._closed_from:
             return pdu.CONGESTION
-        if proposal.user_identity and proposal.certificate is None:
-            return pdu.IDENTITY_IN_THE_CLEAR
+        if proposal.user_identity and proposal.certificate is None and not self._profile.xeleris:
+            return pdu.IDENTITY_IN_THE_CLEAR  # profile xeleris passes over all it does not negotiate (R28, R30)
         return judge(
             self._snapshot(), self._aet, proposal.calling_aet, proposal.called_aet, proposal.peer_address,
             proposal.certificate,

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -36,6 +36,11 @@ def _network(text: str) -> str:
     except ValueError:
         raise ValueError('give networks such as ["169.254.0.0/16", "10.96.0.0/12"]') from None
 
+
+DENIED: Final = (
+    "0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "::/128", "fe80::/10", "ff00::/8", "fd00:ec2::254/128",
+)  # fmt: skip
+"""Where no station is: this host by its other names, link-local (a cloud's metadata is there), multicast, reserved."""
 
 PemFile = Annotated[Path, BeforeValidator(_path)]
 Classes = tuple[Annotated[str, AfterValidator(_uid)], ...]
@@ -73,7 +78,7 @@ class DicomSettings(Settings):
     tls_port: Port = 2762
     tls_fd: Annotated[int, Field(ge=0)] | None = None
     """As ``dicom_fd``, for associations over TLS."""
-    denied_addresses: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    denied_addresses: tuple[Annotated[str, AfterValidator(_network)], ...] = DENIED
 
     @model_validator(mode="after")
     def _tls_whole(self) -> Self:

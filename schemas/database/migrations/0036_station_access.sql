@@ -1,5 +1,5 @@
 -- Who a station proves to be, whether it is called by TLS, and what it may ask for.
--- oldest-code: 35
+-- oldest-code: 32
 
 alter table config.station
     add tls boolean not null default false,

@@ -65,9 +65,10 @@ def security() -> Section:
                     "(R83), over TLS its certificate too. What is refused is logged and counted.",
                     "A station may be allowed some services and storage SOP classes only: other presentation contexts "
                     "are not accepted, other requests are answered 0124.",
-                    "User identity negotiation (PS3.7 D.3.3.7) is not supported. A proposal with a user identity is "
-                    "rejected over plain TCP with (1,2,1), since what it tells may be a password; over TLS it is not "
-                    "answered.",
+                    "User identity negotiation (PS3.7 D.3.3.7) is not supported: it is not answered (R30). "
+                    "Profile gateway rejects a proposal with one over plain TCP with (1,2,1), since what it tells may "
+                    "be a password.",
+                    "No station is called in a network of GATEWAY_DENIED_ADDRESSES, whatever its host is resolved to.",
                 ),
             ),
             Section(

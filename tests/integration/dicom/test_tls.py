@@ -301,6 +301,17 @@ def test_a_user_identity_over_tls_is_not_answered(site: Site, secured: Scp) -> N
         assert sender.echo() == 0
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "::ffff:169.254.169.254", "0.0.0.9", "metadata.example"])
+def test_nothing_is_connected_to_that_is_denied(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by its address nor by a name that leads there, whatever it led to when somebody looked before."""
+    resolved = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: resolved)
+    denied = profile_of("gateway", DicomSettings()).denied
+    peer = Peer(host, 80, "ARCHIVE", "GATEWAY", denied=denied)
+    with pytest.raises(ConnectFailed, match="GATEWAY_DENIED_ADDRESSES"):
+        Requestor.connect(peer, [ProposedContext(VERIFICATION, (IMPLICIT,))], FAST)
+
+
 def test_what_a_station_may_not_ask_for_is_refused(site: Site, tmp_path: Path) -> None:
     site.stations = [
         SnapshotStation(title="ECHOES", services=["echo"]),
