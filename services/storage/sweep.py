@@ -27,7 +27,8 @@ from services.storage.settings import StorageSettings
 KEYS_REMEMBERED = 500_000
 KEYS_AT_ONCE = 2000
 FOR_THE_CONSUMER_SECONDS = 1.0
-"""What the broker has just been given is left to the consumer for so long."""
+"""What the broker was given is left to the consumer for so long, and as long as it gets ahead with it."""
+LONGEST_FOR_THE_CONSUMER_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -65,9 +66,7 @@ class Sweep:
 
     async def record_missing(self, keys: Sequence[str], *, by: str) -> tuple[int, set[str]]:
         """Record those of the objects that have no row; how many, and the keys that cannot be recorded."""
-        missing = await self._unrecorded(keys)
-        if missing and self._bus.available and not await self._supervisor.pause(FOR_THE_CONSUMER_SECONDS):
-            missing = await self._unrecorded(missing)
+        missing = await self._left_by_consumer(await self._unrecorded(keys))
         count, unreadable = 0, set[str]()
         newest_first = list(reversed(missing))  # the consumer comes from the other end
         for start in range(0, len(newest_first), self._settings.batch):
@@ -79,6 +78,17 @@ class Sweep:
         if count:
             log.info("sweep_recorded", count=count, by=by)
         return count, unreadable
+
+    async def _left_by_consumer(self, missing: list[str]) -> list[str]:
+        """Those that the consumer does not come to: to read an object again costs more than its message."""
+        seconds = FOR_THE_CONSUMER_SECONDS
+        while missing and self._bus.available and not await self._supervisor.pause(seconds):
+            left = await self._unrecorded(missing)
+            if len(left) == len(missing):
+                break
+            missing = left
+            seconds = min(2 * seconds, LONGEST_FOR_THE_CONSUMER_SECONDS)
+        return missing
 
     async def _candidates(self, started: datetime) -> list[Folder]:
         """Folders to look at: those of these days, those that are open, and from time to time all."""
