@@ -1,13 +1,16 @@
 """What a site of mixed work has come to: nothing is under way, nothing is lost, ledgers and destinations agree, every
 study is explained."""
 
+import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from services.admin import explanations
+from services.runtime.db import Database
 from tests.bench.figures import Figure
 from tests.factories import Instance
 from tests.faults.ledger import INDEXED, RECORDED
@@ -26,7 +29,9 @@ select (select count(*) from routing.job where finished_at is null) as jobs,
 DEAD = "select queue, reason, message_type from runtime.dead_letter where state = 'PARKED'"
 COMMITMENTS = "select state, reason, count(*) as n from commitment.commitment group by 1, 2"
 ARCHIVED = "select count(distinct sop_instance_uid) as n from commitment.archived where sop_instance_uid = any(%s)"
-ASKING_AT_A_TIME = 2
+ASKING_AT_A_TIME, BY_COMMAND = 2, 20
+DUPLICATES_SECONDS = 90
+READY_SECONDS = 60
 
 
 def sent(site: Site) -> dict[str, Instance]:
@@ -51,6 +56,7 @@ def settle(site: Site, limit: float) -> float:
             left[name] = sum(acknowledged_of(site)) - len(rows_of(site, statement))
         return not any(left.values())
 
+    site.gateway.wait_ready(site.parts, limit=READY_SECONDS)
     try:
         until(nothing_left, limit=limit, what="nothing to be under way")
     except AssertionError:
@@ -94,6 +100,7 @@ def balance(site: Site) -> list[Figure]:
     assert rows_of(site, RECORDED) == once
     assert rows_of(site, INDEXED) == once
     twice = _deliveries_agree(site, instances)
+    _objects_agree(site)
     committed = _commitments_agree(site)
     _studies_are_found_and_explained(site)
     attempts = sum(modality.statuses.total() for modality in site.modalities)
@@ -141,6 +148,17 @@ def _deliveries_agree(site: Site, instances: Mapping[str, Instance]) -> int:
     return twice
 
 
+def _objects_agree(site: Site) -> None:
+    """Each instance has its object, and once duplicates are deleted there is no other."""
+    root = site.gateway.home / "objects"
+    kept = {row["object_key"] for row in site.gateway.rows("select object_key from storage.identity")}
+
+    def others() -> set[str]:
+        return kept ^ {path.relative_to(root).as_posix() for path in root.glob("objects/**/*.dcm")}
+
+    until(lambda: not others(), limit=DUPLICATES_SECONDS, what="every object to be that of an instance")
+
+
 def _commitments_agree(site: Site) -> int:
     """Every commitment is a success, and flags what the archive has; how many instances."""
     states = site.gateway.rows(COMMITMENTS)
@@ -157,16 +175,38 @@ def _commitments_agree(site: Site) -> int:
 
 
 def _studies_are_found_and_explained(site: Site) -> None:
+    """A query finds each study whole, and what ``gateway where`` tells says all of it; some by the command itself."""
+    everyone = list(studies(site))
     with ThreadPoolExecutor(ASKING_AT_A_TIME) as pool:
-        for done in [pool.submit(_explained, site, modality, study) for modality, study in studies(site)]:
-            done.result()
+        list(pool.map(lambda each: _found(site, each[1]), everyone))
+        told = [json.loads(site.gateway.cli("where", uid_of(study), "--json")) for _, study in everyone[:BY_COMMAND]]
+        told += pool.submit(lambda: asyncio.run(_where(site, [study for _, study in everyone[BY_COMMAND:]]))).result()
+    for (modality, study), each in zip(everyone, told, strict=True):
+        _explained(modality, study, each)
 
 
-def _explained(site: Site, modality: Modality, study: list[Instance]) -> None:
-    """A query finds the study whole, and ``gateway where`` tells from whom, by which rules, where to, how it ended."""
-    uid = study[0].study_instance_uid
-    assert site.workstation.instances_of(uid) == len(study)
-    told = json.loads(site.gateway.cli("where", uid, "--json"))
+def uid_of(study: Sequence[Instance]) -> str:
+    """Study Instance UID."""
+    return study[0].study_instance_uid
+
+
+def _found(site: Site, study: Sequence[Instance]) -> None:
+    assert site.workstation.instances_of(uid_of(study)) == len(study)
+
+
+async def _where(site: Site, those: Sequence[Sequence[Instance]]) -> list[dict[str, Any]]:
+    """What the command asks, without a process for each."""
+    database = Database(site.gateway.database_url, application="tests", pool=1)
+    await database.open()
+    await database.reach()
+    try:
+        return [await explanations.where(database, uid_of(study)) for study in those]
+    finally:
+        await database.close()
+
+
+def _explained(modality: Modality, study: Sequence[Instance], told: Mapping[str, Any]) -> None:
+    """From whom, by which rules, where to, how it ended."""
     digests = modality.ledger.attempted
     assert {each["uid"]: each["sha256"] for each in told["instances"]} == {
         each.sop_instance_uid: digests[each.sop_instance_uid] for each in study

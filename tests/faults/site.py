@@ -58,9 +58,10 @@ SETTINGS = {
     "GATEWAY_COMMITMENT_QUIET_SECONDS": "1",
     "GATEWAY_COMMITMENT_ANSWER_SECONDS": "10",
     "GATEWAY_COMMITMENT_MOST_UNANSWERED": "100",
-    # and what the sweeps find they find soon.
+    # what the sweeps find they find soon, and objects of no more use go as soon as no lease can use them.
     "GATEWAY_COMMITMENT_SWEEP_SECONDS": "1",
     "GATEWAY_STORAGE_SWEEP_SECONDS": "1",
+    "GATEWAY_STORAGE_DELETION_WAIT_SECONDS": "20",
 }
 
 

@@ -85,7 +85,7 @@ class Measured:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_nothing_grows_but_the_ledgers(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Memory, descriptors, threads, queues and tables of work: flat. Ledgers: as long as what they tell of."""
     asked: float | None = request.config.getoption("--soak")

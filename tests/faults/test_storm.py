@@ -18,7 +18,8 @@ from tests.faults.storm import Storm
 
 SHORT_SECONDS = 45.0
 """What a usual run has of it."""
-SEED = 1
+SEED = 480
+"""Its first seconds have faults of every kind, and a forwarder that sleeps longer than its lease."""
 LONG_SECONDS = 120.0
 """From here on it is a storm of its own, with more load."""
 INSTANCES_OF_A_STUDY = 6
@@ -26,7 +27,7 @@ SETTLED_SECONDS = 180.0
 
 
 @pytest.mark.storm
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_storm_leaves_nothing_lost_stuck_or_unexplained(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Three senders, five destinations, commitments, queries; whatever happens to the services, the broker, the
     database, the destinations and the lines between them."""
