@@ -103,6 +103,8 @@ def balance(site: Site) -> list[Figure]:
     _objects_agree(site)
     committed = _commitments_agree(site)
     _studies_are_found_and_explained(site)
+    for modality in site.modalities:
+        modality.ledger.checked = True
     attempts = sum(modality.statuses.total() for modality in site.modalities)
     return [
         Figure("instances acknowledged", len(instances), ""),
