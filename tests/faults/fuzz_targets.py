@@ -220,7 +220,7 @@ def _commitment(data: bytes) -> None:
 # ---------------------------------------------------------------------------------------------------------- files
 
 
-def _part_10(instance: Instance) -> bytes:
+def part_10(instance: Instance) -> bytes:
     meta = ObjectMeta(instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid, "SCANNER1")
     return file_head(meta) + instance.data_set
 
@@ -235,8 +235,8 @@ def _objects() -> list[bytes]:
 def _zip(compression: int) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", compression) as archive:
-        archive.writestr("a.dcm", _part_10(SMALL[0]))
-        archive.writestr("folder/b.dcm", _part_10(SMALL[1]))
+        archive.writestr("a.dcm", part_10(SMALL[0]))
+        archive.writestr("folder/b.dcm", part_10(SMALL[1]))
         archive.writestr("readme.txt", "no DICOM")
     return target.getvalue()
 
@@ -302,9 +302,9 @@ TARGETS = (
     Target("identifiers", _identifiers(), _answered(_asked, IdentifierFault), STRUCTURE),
     Target("commitments", _commitments(), _answered(_commitment, commitment.UnreadableCommitment), STRUCTURE),
     Target("stored_objects", _objects(), _answered(lambda data: read_object(io.BytesIO(data), KEY), UnparsableDataSet)),
-    Target("files", [_part_10(each) for each in SMALL], _answered(
+    Target("files", [part_10(each) for each in SMALL], _answered(
         lambda data: read_instance(io.BytesIO(data)), NotSent), STRUCTURE),
-    Target("uploads", [_part_10(each) for each in SMALL], _answered(_uploaded, UsageError), STRUCTURE),
+    Target("uploads", [part_10(each) for each in SMALL], _answered(_uploaded, UsageError), STRUCTURE),
     Target("archives", [_zip(kind) for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2,
         zipfile.ZIP_LZMA)], _answered(lambda data: _imported(data, "a.zip"), UsageError)),
     Target("media_directories", _media_directories(), _answered(
