@@ -12,8 +12,8 @@ from tests.factories import nm_static
 from tests.faults.fuzz_targets import HEADERS, RULE_FILES, STRUCTURE, WORDS, part_10
 from tests.faults.fuzzing import mutated
 
-SECONDS, SECONDS_OF_ALL = 2.5, 120.0
-"""Of processor time."""
+SECONDS, SECONDS_OF_ALL = 3.0, 60.0
+"""For each seed."""
 UID = "1.2.840.113619.2.1"
 RULES = RULE_FILES[1].decode()
 JSON = (
@@ -45,9 +45,9 @@ async def test_the_api_answers_whatever_the_body(
     program, chance = await desk.program(), random.Random(seed)
     texts = [json.dumps(body).encode() for _, _, body in JSON]
     file = part_10(nm_static(1, matrix=2))
-    ends = time.process_time() + (SECONDS_OF_ALL if request.config.getoption("--faults") == "all" else SECONDS)
+    ends = time.monotonic() + (SECONDS_OF_ALL if request.config.getoption("--faults") == "all" else SECONDS)
     broken: dict[str, str] = {}
-    while time.process_time() < ends:
+    while time.monotonic() < ends:
         if chance.random() < 0.85:
             number = chance.randrange(len(JSON))
             method, path, _ = JSON[number]

@@ -19,8 +19,8 @@ from tests.integration.dicom.test_requestor import _accept, _response, connect, 
 from tests.stations.hostile import ASSOCIATION, CT, REQUEST, REQUESTS
 from tests.stations.raw_sender import RawSender, data_pdu, echo_command, pdu, store_command
 
-SECONDS, SECONDS_OF_ALL = 1.5, 60.0
-"""Of processor time, of both sides together."""
+SECONDS, SECONDS_OF_ALL = 3.0, 60.0
+"""For each seed."""
 LIMIT_SECONDS = 10.0
 GUARDS = replace(FAST, artim_seconds=1, pdu_seconds=1, pause_seconds=1, idle_seconds=1, response_seconds=1)
 RELEASE = pdu(5, bytes(4))
@@ -60,9 +60,9 @@ def test_a_damaged_conversation_ends_and_the_next_peer_is_served(
     tmp_path: Path, seed: int, request: pytest.FixtureRequest
 ) -> None:
     chance, number = random.Random(seed), 0
-    ends = time.process_time() + (SECONDS_OF_ALL if request.config.getoption("--faults") == "all" else SECONDS)
+    ends = time.monotonic() + (SECONDS_OF_ALL if request.config.getoption("--faults") == "all" else SECONDS)
     with serving(Scp(tmp_path), GUARDS) as scp:
-        while time.process_time() < ends:
+        while time.monotonic() < ends:
             number += 1
             data = mutated(chance.choice(CONVERSATIONS), chance, TOKENS, CONVERSATIONS)
             begun = time.monotonic()
@@ -91,9 +91,9 @@ def said(port: int, data: bytes) -> bytes | None:
 @pytest.mark.timeout(900)
 def test_a_damaged_answer_gives_the_worker_back(seed: int, request: pytest.FixtureRequest) -> None:
     chance = random.Random(seed)
-    ends = time.process_time() + (SECONDS_OF_ALL if request.config.getoption("--faults") == "all" else SECONDS / 3)
+    ends = time.monotonic() + (SECONDS_OF_ALL if request.config.getoption("--faults") == "all" else SECONDS / 3)
     with nothing_left():
-        while time.process_time() < ends:
+        while time.monotonic() < ends:
             data = mutated(chance.choice(ANSWERS), chance, TOKENS, ANSWERS)
 
             def script(connection: socket.socket, data: bytes = data) -> None:
