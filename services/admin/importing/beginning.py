@@ -24,6 +24,11 @@ def hindrance(station: Station, address: str) -> str | None:
     """Why the gateway takes nothing in the station's name from ``address``, with the cure; None: it does (pure)."""
     if not station.enabled:
         return f"station {station.title} is disabled; 'gateway station set {station.title} --enabled', or name another"
+    own = f"use a station of its own: 'gateway station add {DEFAULT_TITLE} --host {address} --port 104'"
+    if station.certificates:
+        return f"station {station.title} calls over TLS only (--certificate), imports do not; {own}"
+    if station.services and "store" not in station.services:
+        return f"station {station.title} may not store (--service {', '.join(station.services)}); {own}"
     networks = allowed_networks(station.host, station.addresses)
     try:
         ours = ip_address(address)
@@ -34,8 +39,7 @@ def hindrance(station: Station, address: str) -> str | None:
     kept = " ".join(f"--address {network}" for network in networks)
     return (
         f"station {station.title} calls from {', '.join(networks)} only, not from {address}, where imports come from; "
-        f"'gateway station set {station.title} {kept} --address {address}' allows both, or use a station of its own: "
-        f"'gateway station add {DEFAULT_TITLE} --host {address} --port 104'"
+        f"'gateway station set {station.title} {kept} --address {address}' allows both, or {own}"
     )
 
 
