@@ -72,12 +72,18 @@ class ForkedProcess:
 
     def _ended(self, seconds: float | None) -> int | None:
         with self._lock:
-            if self.returncode is None and select.select([self._status], [], [], seconds)[0]:
+            if self.returncode is None and self._told(seconds):
                 told = os.read(self._status, _STATUS.size)
                 os.close(self._status)
                 # The server ended without a word: nobody knows how the process did.
                 self.returncode = _STATUS.unpack(told)[0] if told else -signal.SIGKILL
             return self.returncode
+
+    def _told(self, seconds: float | None) -> bool:
+        """By poll: a storm has more descriptors than select takes."""
+        waiting = select.poll()
+        waiting.register(self._status, select.POLLIN)
+        return bool(waiting.poll(None if seconds is None else seconds * 1000))
 
 
 Process = ForkedProcess | subprocess.Popen[bytes]

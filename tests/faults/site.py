@@ -1,6 +1,7 @@
 """A site of mixed work: three modalities, five destinations, one of them DCMTK's, commitments and queries; between the
 gateway and everything it talks to may lie a line that is cut."""
 
+import resource
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ rules:
 """
 ARCHIVE, RECEIVERS, STORESCP = "ARCHIVE1", ("ARCHIVE2", "ARCHIVE3", "ARCHIVE4"), "ARCHIVE5"
 FORWARDERS = ("forwarder", "forwarder-2")
+DESCRIPTORS = 8192
 SETTINGS = {
     # What a killed process had under way is known lost sooner,
     "GATEWAY_FORWARDER_LEASE_SECONDS": "15",
@@ -118,6 +120,7 @@ def site(home: Path, seed: int, *, with_lines: bool = True) -> Iterator[Site]:
     gateway = RunningGateway(home, ingest_processes=2, settings=dict(SETTINGS))
     with ExitStack() as stack:
         stack.callback(gateway.end)
+        _allow_descriptors()
         archive = stack.enter_context(Committer(gateway.dicom_port, script=SILENT))
         receivers = {title: stack.enter_context(StationReceiver(title)) for title in RECEIVERS}
         storescp = stack.enter_context(Storescp(home / "storescp"))
@@ -135,6 +138,14 @@ def site(home: Path, seed: int, *, with_lines: bool = True) -> Iterator[Site]:
         stack.enter_context(Beside(partial(reporter.work, ended)))
         stack.callback(ended.set)
         yield made
+
+
+def _allow_descriptors() -> None:
+    """A line that is held up keeps two for each attempt to connect: hundreds, while a database is a black hole."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now != resource.RLIM_INFINITY and now < DESCRIPTORS:
+        wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _start(made: Site) -> None:
