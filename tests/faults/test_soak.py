@@ -35,6 +35,7 @@ SETTLED_SECONDS = 120.0
 WARM_UP = 1 / 3
 MEGABYTE = 1 << 20
 WORST = 3
+LEAST_BYTES = MEGABYTE
 LEDGERS = frozenset(
     {
         *("storage.identity", "storage.receipt", "storage.fact"),
@@ -203,7 +204,8 @@ def _tables(tables: Mapping[str, Sequence[Sample]], limits: Limits) -> Iterator[
     for name in sorted(work, key=lambda name: -grown(work[name]))[:WORST]:
         yield Figure(f"{name}: grown", grown(work[name]) / MEGABYTE, "MB")
     for name in sorted(LEDGERS) if limits.bend is not None else ():
-        yield Figure(f"{name}: bends", bends(after[name]), "times", limits.bend)
+        told = grown(after[name]) >= LEAST_BYTES  # less is a matter of single pages
+        yield Figure(f"{name}: bends", bends(after[name]), "times", limits.bend if told else None)
 
 
 def _sum(many: Iterable[Sequence[Sample]]) -> list[Sample]:
