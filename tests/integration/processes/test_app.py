@@ -1,5 +1,6 @@
 """One process of the gateway from outside: starts, tells its health, drains in reverse order, ends with a status."""
 
+import http.client
 import json
 import os
 import signal
@@ -106,6 +107,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.wait()
+
+
+def test_a_small_answer_on_a_connection_that_is_kept_waits_for_no_acknowledgement(start: Start) -> None:
+    """With Nagle's algorithm each but the first takes 40 ms, until the client's delayed ACK."""
+    process = start("steady")
+    until(process.ready, limit=20, what="ready")
+    connection = http.client.HTTPConnection(process.found()["http"].removeprefix("http://"), timeout=5)
+    took = []
+    for _ in range(15):
+        began = time.monotonic()
+        connection.request("GET", "/livez")
+        connection.getresponse().read()
+        took.append(time.monotonic() - began)
+    connection.close()
+    assert sorted(took)[5] < 0.03
 
 
 def test_a_process_says_where_it_is_serves_and_drains(start: Start) -> None:
