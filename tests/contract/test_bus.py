@@ -230,7 +230,7 @@ async def test_a_data_error_in_a_batch_hits_only_its_message(harness: Harness, f
     recorder.answers[requests[2]] = [fault]
     await harness.consume(recorder, batch=5)
     await until_async(lambda: dead_is(harness, ["too long"]))
-    assert set(recorder.seen) == set(requests)
+    await until_async(lambda: set(recorder.seen) == set(requests))
     await until_async(lambda: depth_is(harness, 0))
     assert len([batch for batch in recorder.batches if len(batch) == 1]) >= 1
 

@@ -92,6 +92,9 @@ class _AnyStorage:
     def judge(self, proposal: AssociationProposal) -> pdu.Rejection | None:
         return None
 
+    def forbidden(self, proposal: AssociationProposal) -> frozenset[int]:
+        return frozenset()
+
     def accepts(self, proposal: AssociationProposal, abstract_syntax: str) -> Sequence[str]:
         return ALL_TRANSFER_SYNTAXES if abstract_syntax in self._classes else ()
 
