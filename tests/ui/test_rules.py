@@ -135,22 +135,32 @@ async def test_a_rule_is_built_with_buttons_fields_and_keys(desk: Desk, request:
     await seen(desk, look)
 
 
+def settled(page: Page) -> None:
+    """What was asked for has come and hears what it is told; a person takes longer than that."""
+    expect(page.locator(".htmx-request, .htmx-added, .htmx-settling")).to_have_count(0)
+
+
 def nested(page: Page) -> Any:
     """Conditions within conditions: a group is added and moved by the keyboard alone."""
     page.locator("summary").filter(has_text="Edit night").click()
     form = page.locator(".built-form")
+    expect(form).to_be_visible()
+    settled(page)
     form.locator("fieldset[data-field=when]").get_by_role("button", name="Add a group").focus()
     page.keyboard.press("Enter")
     group = page.locator("[id='r0-when/1']")
     expect(group.get_by_label("How many have to hold")).to_be_focused()
+    settled(page)
     page.keyboard.press("n")  # none of these
     group.get_by_label("Tag or fact").fill("PatientID")
     group.get_by_label("Operator").select_option("starts_with")
     group.get_by_label("Value").fill("PHANTOM")
     expect(page.locator("#findings")).to_contain_text("no faults")
+    settled(page)
     group.get_by_role("button", name="Group: up").focus()
     page.keyboard.press("Enter")
     expect(page.locator("[id='r0-when/0']").get_by_role("button", name="Group: down")).to_be_focused()
+    settled(page)
     page.keyboard.press("Enter")
     expect(page.locator("[id='r0-when/1']").get_by_role("button", name="Group: up")).to_be_focused()
     return form
@@ -164,11 +174,14 @@ def whole(page: Page) -> None:
     form.get_by_role("button", name="Require a condition").click()
     needed = page.locator("[id='r0-complete/0']")
     expect(needed.get_by_label("Tag or fact")).to_be_focused()
+    settled(page)
     needed.get_by_label("Tag or fact").fill("ImageType")
     needed.get_by_label("Value").fill("TOMO")
     form.get_by_label("or as many have come").check()
     form.get_by_label("What comes late").select_option("all")
     form.get_by_role("button", name="Add a window of the week").click()
+    expect(page.locator("[id='r0-schedule/0'] :focus")).to_have_count(1)  # what is new takes the focus as it comes
+    settled(page)
     form.get_by_label("Time zone").fill("Europe/Zurich")
     form.get_by_role("group", name="After these have committed it").get_by_label("WORKSTATION").check()
     form.get_by_label("Told of failures").select_option("radiology-it")
@@ -179,6 +192,8 @@ def changes(page: Page) -> None:
     form = page.locator(".built-form")
     form.get_by_role("button", name="Add a change", exact=True).click()
     step = page.locator("[id='r0-transform/0']")
+    expect(step.locator(":focus")).to_have_count(1)
+    settled(page)
     step.get_by_label("Change", exact=True).select_option("deidentify")
     step.get_by_label("Project").fill("trial-7")
     step.get_by_label("retain-uids").check()
@@ -251,6 +266,7 @@ async def test_of_many_rules_only_those_that_changed_are_shown_again(desk: Desk)
         page.locator("summary").filter(has_text="Edit r7").first.click()
         expect(page.locator("li[data-name=r7] .built-form")).to_be_visible()
         page.get_by_role("button", name="Move r150 down").click()
+        expect(page.locator("#builder li[data-position='151']")).to_have_attribute("data-name", "r150")
         expect(page.get_by_role("button", name="Move r150 down")).to_be_focused()
         assert again(page) == ["r151", "r150"]
         assert page.locator("#text").input_value().index("r151") < page.locator("#text").input_value().index("r150")
