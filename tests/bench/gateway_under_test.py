@@ -96,9 +96,11 @@ class GatewayUnderTest(RunningGateway):
         return process
 
     def _read(self, process: "subprocess.Popen[bytes]") -> None:
-        for line in process.stdout or ():
-            if line.startswith(b"ready "):
-                self._said_ready.set()
+        assert process.stdout is not None
+        with process.stdout as output:
+            for line in output:
+                if line.startswith(b"ready "):
+                    self._said_ready.set()
 
     def __post_init__(self) -> None:
         super().__post_init__()
