@@ -267,12 +267,11 @@ class LocalStore:
     def _writer(self, key: str, part: Path, final: Path) -> "LocalWriter":
         before = time.time()
         try:
-            self._check_root()
             try:
                 writer = LocalWriter(self, key, part, final)
             except FileNotFoundError:
                 part.parent.mkdir(parents=True, exist_ok=True)
-                self._check_root()
+                self._check_root()  # else it would be made anew where the volume was mounted a moment ago
                 writer = LocalWriter(self, key, part, final)
             self._skew = measured_skew(before, os.fstat(writer.fd).st_mtime, time.time())
         except OSError as error:

@@ -1,14 +1,13 @@
 """The files that a DICOMDIR names (PS3.3 annex F, PS3.10 section 8)."""
 
-import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from pydicom import dcmread
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from services.admin.damaged_files import DAMAGED
 from services.admin.importing.found import Found, Left
 from services.admin.importing.instances import MEDIA_DIRECTORY
 from services.admin.importing.regular import regular
@@ -74,18 +73,7 @@ def _file_ids(path: Path) -> list[tuple[str, ...]]:
                 return [
                     _parts(record) for record in directory.get("DirectoryRecordSequence", ()) if _names_a_file(record)
                 ]
-    except (
-        InvalidDicomError,
-        BytesLengthException,
-        RecursionError,
-        struct.error,
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        LookupError,
-        NotImplementedError,
-    ) as fault:
+    except (*DAMAGED, OSError) as fault:
         raise UsageError(f"{path}: cannot be read as DICOMDIR ({type(fault).__name__}); {cure}") from fault
     raise UsageError(f"{path}: is no DICOMDIR; {cure}")
 

@@ -1,26 +1,20 @@
 """What rules are tried on, from a file: a header that a person wrote, or a DICOM file, of which only facts are kept."""
 
 import io
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import pydicom.filereader
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from schemas.rules import RuleTextError, load
+from services.admin.damaged_files import DAMAGED
 from services.dicom.elements import EXPLICIT_BIG, UnparsableDataSet
 from services.dicom.facts import Header, read_elements, read_header
 from services.dicom.rules import Defaults, Subject, subject_of_header
 from services.runtime.errors import UsageError
 
-_UNREADABLE: Final = (
-    InvalidDicomError, BytesLengthException, EOFError, ValueError, TypeError, AttributeError, LookupError,
-    NotImplementedError, RecursionError, struct.error,
-)  # fmt: skip
-"""What pydicom raises for a file meta that is damaged."""
 _GROUP_LENGTH: Final = 0x00020000
 _FIRST_BYTES: Final = 132  # preamble and prefix
 _PIXELS: Final = b"\xe0\x7f\x10\x00"  # the tag of Pixel Data; icons have one too
@@ -38,7 +32,7 @@ def of_data_set(path: Path, facts: Mapping[str, str], defaults: Defaults) -> Sub
         meta = pydicom.filereader.read_file_meta_info(path)
         length = meta.get(_GROUP_LENGTH)
         syntax = str(meta.get("TransferSyntaxUID", ""))
-    except _UNREADABLE:
+    except DAMAGED:
         return None
     subject = subject_of_header({"facts": dict(facts)}, defaults)
     if length is None or not syntax:
@@ -78,7 +72,7 @@ def of_upload(data: bytes, facts: Mapping[str, str], defaults: Defaults) -> Uplo
         pydicom.filereader.read_preamble(source, force=False)
         meta = pydicom.filereader._read_file_meta_info(source)
         syntax = str(meta.get("TransferSyntaxUID", ""))
-    except _UNREADABLE as fault:
+    except DAMAGED as fault:
         raise UsageError("the file: it is no DICOM file (PS3.10); choose one that is") from fault
     if not syntax:
         raise UsageError("the file: its file meta has no Transfer Syntax UID; write it anew")
