@@ -43,6 +43,8 @@ _SHORT: Final = {
         *("LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"),
     )
 }
+SHORT_VRS: Final = frozenset(_SHORT.values())
+"""VRs whose length has 16 bits where the data set gives VRs (PS3.5 7.1.2)."""
 _LONG: Final = {
     vr.encode(): vr for vr in ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
 }

@@ -14,19 +14,19 @@ Limits: three levels of data sets, 256 bytes a value, 64 values an element, 16 K
 keys (R137 to R148) go first, then the other standard elements, those inside sequences, and private elements.
 """
 
-import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from struct import Struct
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from services.dicom.charsets import DEFAULT, Charset, charset, clean, decode
 from services.dicom.dictionary import implicit_vr
 from services.dicom.elements import ITEM, UNDEFINED, UnparsableDataSet, Walker
+from services.dicom.fact_values import NUMBERS, Value, cost, printable, unpacked
 
 Facts = dict[str, Any]
-Value = str | int | float | None
+Changed = tuple[int, str, bytes]
+"""Tag, VR and value of an element of the main data set, in little endian."""
 
 MAX_FACT_BYTES: Final = 16 * 1024
 ANY_OTHER: Final = "*"
@@ -54,12 +54,6 @@ _UNKNOWN_PRIVATE: Final = "UN of a creator"
 """Stands for the VR of a private element that nobody knows but that a rule may name."""
 _MAX_UNKNOWN_BYTES: Final = 256
 _KEEPS_LEADING_BLANKS: Final = frozenset({"ST", "LT", "UT", "UC", "UR"})
-_NUMBERS: Final = {
-    vr: (Struct("<" + code), Struct(">" + code))
-    for vr, code in {
-        "US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d",
-    }.items()
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,6 +66,10 @@ class Header:
     series_instance_uid: str
     facts: Facts
     pixel_data_bytes: int | None
+    facts_size: int
+    """What the facts take of the limit for all, in bytes."""
+    creators: Mapping[int, str]
+    """Private creators of the main data set by group and block (``gggg << 8 | block``)."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +96,57 @@ def read_header(source: BinaryIO, offset: int, size: int, transfer_syntax: str) 
     collector = _Collector(_FACTS, None)
     walker = Walker(source, offset, size, transfer_syntax, collector.resolve)
     collector.collect(walker)
-    return Header(
-        collector.first("00080016"),
-        collector.first("00080018"),
-        collector.first("0020000D"),
-        collector.first("0020000E"),
-        collector.facts(),
-        walker.pixel_data_bytes,
+    return _header(
+        collector.index_values, collector.facts(), walker.pixel_data_bytes, collector.size, collector.creators
     )
+
+
+def resolver(header: Header) -> Callable[[int, int], str]:
+    """VRs of elements without one of the data set that was read: of the main data set, UN for those in items."""
+    signed = header.facts["values"].get(f"{_PIXEL_REPRESENTATION:08X}") == [1]
+
+    def resolve(tag: int, depth: int) -> str:
+        return "UN" if depth else implicit_vr(tag, header.creators, signed=signed and tag > _PIXEL_REPRESENTATION)
+
+    return resolve
+
+
+def with_changed(before: Header, changed: Iterable[Changed]) -> Header | None:
+    """Header of a data set in which only these elements have other values than in the one before.
+
+    They are of the main data set, stand there once, and decide nothing about others. None if not all facts have room or
+    some text cannot be decoded: such a data set has to be read as a whole.
+    """
+    values: dict[str, list[Value]] = before.facts["values"]
+    collector = _Collector(_FACTS, None, before)
+    for tag, vr, value in changed:
+        collector.take(tag, vr, value)
+    found = collector.facts()
+    less = sum(cost(key, values[key]) for key in found["values"])
+    total = before.facts_size + collector.size - less
+    if total > _MAX_VALUES_BYTES or found["cut"] or found["undecodable"]:
+        return None
+    values = values | found["values"]
+    facts = {"values": values, "cut": [], "undecodable": []}
+    return _header(values, facts, before.pixel_data_bytes, total, before.creators)
+
+
+def _header(
+    values: Mapping[str, list[Value]],
+    facts: Facts,
+    pixel_data_bytes: int | None,
+    size: int,
+    creators: Mapping[int, str],
+) -> Header:
+    """``values`` are those of the index keys at least."""
+
+    def first(key: str) -> str:
+        return str(values[key][0]) if values.get(key) else ""
+
+    return Header(
+        first("00080016"), first("00080018"), first("0020000D"), first("0020000E"),
+        facts, pixel_data_bytes, size, creators,
+    )  # fmt: skip
 
 
 def read_elements(source: BinaryIO, offset: int, size: int, transfer_syntax: str, paths: Collection[str]) -> Facts:
@@ -117,6 +158,29 @@ def read_elements(source: BinaryIO, offset: int, size: int, transfer_syntax: str
     collector = _Collector(_ELEMENTS, frozenset(paths))
     collector.collect(Walker(source, offset, size, transfer_syntax, collector.resolve))
     return collector.facts()
+
+
+class _Values(Protocol):
+    """Where values are read."""
+
+    @property
+    def big_endian(self) -> bool:
+        """Their byte order."""
+
+    def value(self, position: int, length: int) -> bytes:
+        """A value of the element just handed out."""
+
+
+class _Single:
+    """One value in little endian."""
+
+    big_endian: Final = False
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def value(self, position: int, length: int) -> bytes:
+        return self._value[position : position + length]
 
 
 class _Level:
@@ -148,10 +212,16 @@ class _Rank:
 class _Collector:
     """Takes elements from a walk and keeps facts."""
 
-    def __init__(self, limits: _Limits, wanted: frozenset[str] | None) -> None:
+    def __init__(self, limits: _Limits, wanted: frozenset[str] | None, before: Header | None = None) -> None:
+        """``before``: a header whose character set and private creators are those of what is taken."""
         self._limits = limits
         self._wanted = wanted
         self._levels = [_Level("", DEFAULT)]
+        if before is not None:
+            self._levels[0].creators.update(before.creators)
+            terms = before.facts["values"].get(f"{_CHARACTER_SET:08X}")
+            if terms is not None:
+                self._levels[0].charset = charset(tuple(map(str, terms)))
         self._ranks = (_Rank(), _Rank(), _Rank(), _Rank())
         self._cut: dict[str, None] = {}
         self._cut_bytes = 0
@@ -176,31 +246,45 @@ class _Collector:
                     continue
                 self._take(walker, levels[depth], tag, vr, position, length, depth)
 
-    def first(self, key: str) -> str:
-        """First value of an index key as text."""
-        values = self._ranks[0].values.get(key)
-        return str(values[0]) if values else ""
+    def take(self, tag: int, vr: str, value: bytes) -> None:
+        """Take one element of the main data set that is known by itself."""
+        self._take(_Single(value), self._levels[0], tag, vr, 0, len(value), 0)
+
+    @property
+    def index_values(self) -> Mapping[str, list[Value]]:
+        """Values of the index keys."""
+        return self._ranks[0].values
+
+    @property
+    def size(self) -> int:
+        """What has been taken, in bytes of JSON."""
+        return sum(rank.bytes for rank in self._ranks)
+
+    @property
+    def creators(self) -> Mapping[int, str]:
+        """Private creators of the main data set."""
+        return self._levels[0].creators
 
     def facts(self) -> Facts:
         """The facts, the most important first, within the limit for all."""
         kept: dict[str, list[Value]] = {}
-        if sum(rank.bytes for rank in self._ranks) <= self._limits.total_bytes and not self._undecodable:
+        if self.size <= self._limits.total_bytes and not self._undecodable:
             for rank in self._ranks:
                 kept |= rank.values
             return {"values": kept, "cut": list(self._cut), "undecodable": []}
         total = 0
         for rank in self._ranks:
             for key, values in rank.values.items():
-                cost = _cost(key, values) + (len(key) if key in self._undecodable else 0)
-                if total + cost > self._limits.total_bytes:
+                more = cost(key, values) + (len(key) if key in self._undecodable else 0)
+                if total + more > self._limits.total_bytes:
                     self._mark_cut(key)
                     continue
-                total += cost
+                total += more
                 kept[key] = values
         undecodable = [key for key in self._undecodable if key in kept]
         return {"values": kept, "cut": list(self._cut), "undecodable": undecodable}
 
-    def _take(self, walker: Walker, level: _Level, tag: int, vr: str, position: int, length: int, depth: int) -> None:
+    def _take(self, walker: _Values, level: _Level, tag: int, vr: str, position: int, length: int, depth: int) -> None:
         rank = 2 if depth else 0 if tag in INDEX_KEYS else 1
         if tag & 0x10000:
             rank = 3
@@ -221,7 +305,7 @@ class _Collector:
             elif tag == _PIXEL_REPRESENTATION and not depth:
                 self._signed = found == [1]
 
-    def _private_key(self, walker: Walker, level: _Level, tag: int, position: int, length: int) -> str:
+    def _private_key(self, walker: _Values, level: _Level, tag: int, position: int, length: int) -> str:
         element = tag & 0xFFFF
         if element < 0x1000:
             if 0x10 <= element <= 0xFF and length != UNDEFINED:
@@ -232,7 +316,7 @@ class _Collector:
         return _named_key(tag >> 16, creator_name, tag & 0xFF) if creator_name else f"{tag:08X}"
 
     def _keep(
-        self, walker: Walker, level: _Level, rank: _Rank, key: str, vr: str, position: int, length: int
+        self, walker: _Values, level: _Level, rank: _Rank, key: str, vr: str, position: int, length: int
     ) -> list[Value]:
         """Decode and keep the values, if there is room; the values."""
         values = rank.values.get(key)
@@ -252,22 +336,22 @@ class _Collector:
             self._mark_cut(key)
         if found != [None] or values != [None]:
             values += found
-        rank.bytes += _cost(key, found)
+        rank.bytes += cost(key, found)
         return found
 
-    def _decoded(self, walker: Walker, level: _Level, key: str, vr: str, position: int, length: int) -> list[Value]:
+    def _decoded(self, walker: _Values, level: _Level, key: str, vr: str, position: int, length: int) -> list[Value]:
         if vr == _UNKNOWN_PRIVATE and length <= _MAX_UNKNOWN_BYTES:
-            return _printable(walker.value(position, length), level.charset)
-        numbers = _NUMBERS.get(vr)
+            return printable(walker.value(position, length), level.charset)
+        numbers = NUMBERS.get(vr)
         if numbers is None and vr not in _READABLE:
             return [None]
         raw = walker.value(position, min(length, self._limits.element_bytes))
         if len(raw) < length:
             self._mark_cut(key)
         if numbers is not None:
-            return _unpacked(numbers[walker.big_endian], raw)
+            return unpacked(numbers[walker.big_endian], raw)
         if vr == "AT":
-            pairs = _unpacked(_NUMBERS["US"][walker.big_endian], raw[: len(raw) & ~3])
+            pairs = unpacked(NUMBERS["US"][walker.big_endian], raw[: len(raw) & ~3])
             return [f"{pairs[place]:04X}{pairs[place + 1]:04X}" for place in range(0, len(pairs), 2)]
         return self._text(level, key, vr, raw, whole=len(raw) == length)
 
@@ -297,38 +381,6 @@ class _Collector:
         self._cut[key if self._cut_bytes <= _MAX_CUT_BYTES else ANY_OTHER] = None
 
 
-def _printable(raw: bytes, using: Charset) -> list[Value]:
-    """The values of bytes that are text, trimmed as LO is; null if they are not. One NUL at the end is padding."""
-    kept = raw[:-1] if raw.endswith(b"\0") else raw
-    text, decodable = decode(kept, using, "LO")
-    if not kept or b"\0" in kept or not decodable or not text.translate(_OTHER_BLANKS).isprintable():
-        return [None]
-    texts: list[Value] = [part.strip() for part in text.split("\\")]
-    return [] if texts == [""] else texts
-
-
-_OTHER_BLANKS: Final = {0x00A0: " ", 0x3000: " "}
-"""No-break and ideographic space, which Python does not call printable."""
-
-
-def _unpacked(number: Struct, raw: bytes) -> list[Value]:
-    if len(raw) == number.size:
-        values = number.unpack(raw)
-    else:
-        values = tuple(value for (value,) in number.iter_unpack(raw[: len(raw) - len(raw) % number.size]))
-    if number.format[-1] in "fd":
-        return [value if math.isfinite(value) else None for value in values]
-    return list(values)
-
-
 @lru_cache(maxsize=8192)
 def _named_key(group: int, creator: str, element: int) -> str:
     return f"{group:04X}:{creator}:{element:02X}"
-
-
-def _cost(key: str, values: list[Value]) -> int:
-    """Bytes of an entry in JSON, near enough."""
-    total = len(key) + 6
-    for value in values:
-        total += (len(value.encode()) if not value.isascii() else len(value)) + 3 if isinstance(value, str) else 8
-    return total

@@ -17,17 +17,22 @@ PIXEL_CAUSES: Final = {PIXEL_DATA_MISSING: Cause.PIXEL_DATA_MISSING, PIXEL_DATA_
 log = structlog.get_logger(__name__)
 
 
-def examine(source: BinaryIO, offset: int, size: int, transfer_syntax: str, sop_class_uid: str) -> tuple[Finding, ...]:
-    """What a received data set does not keep to, counted. Raises nothing: a check that breaks has found nothing."""
+def examine(
+    source: BinaryIO, offset: int, size: int, transfer_syntax: str, sop_class_uid: str
+) -> tuple[Finding, ...] | None:
+    """What a received data set does not keep to; None when the check breaks."""
     try:
-        findings = check(source, offset, size, transfer_syntax, sop_class_uid)
+        return check(source, offset, size, transfer_syntax, sop_class_uid)
     except Exception:  # one bad element never loses an object, nor does a fault of the check
         log.exception("iod_check_failed", sop_class=sop_class_uid)
         metrics.UNCHECKED.inc()
-        return ()
+        return None
+
+
+def count(findings: Sequence[Finding]) -> None:
+    """Tell the metrics of one instance's findings."""
     for finding in findings:
         metrics.FINDINGS.labels(finding.check, finding.rule).inc()
-    return findings
 
 
 def judge(findings: Sequence[Finding], *, xeleris: bool, refuse: bool) -> int:

@@ -15,15 +15,16 @@ from services.dicom import commands
 from services.dicom.acceptor import AssociationSummary, Outcome
 from services.dicom.association import Handler, Request
 from services.dicom.commands import Command
-from services.dicom.elements import UnparsableDataSet
 from services.dicom.errors import AssociationError, DataSetTooLarge
-from services.dicom.facts import Header, read_header
+from services.dicom.facts import Header
 from services.dicom.iods.findings import Finding, stored
 from services.dicom.part10 import ObjectMeta, begin_object, write_receipt
+from services.dicom.predecessor import Predecessor
 from services.dicom.profile import Profile
 from services.ingest import metrics
 from services.ingest.causes import ANSWERS, Cause, Refusal, cause_of, check_command, check_data_set
-from services.ingest.findings import SUCCESS, examine, judge, rules
+from services.ingest.examination import Examination
+from services.ingest.findings import SUCCESS, judge, rules
 from services.ingest.publisher import Publisher
 from services.ingest.revisions import RevisionCheck
 from services.runtime import fail_points, logs
@@ -63,6 +64,7 @@ class Receiver:
         self._publisher, self._revisions, self._largest = publisher, revisions, largest
         self._lock = threading.Lock()
         self._counts: dict[str, list[int]] = {}
+        self._thread = threading.local()
         for cause in Cause:
             metrics.REFUSED.labels(cause.value)  # counts from 0
 
@@ -156,12 +158,30 @@ class Receiver:
         offset = begin_object(writer.fd, meta)
         digest = hashlib.sha256()
         size = request.copy_data_set(writer.fd, digest, self._largest)
-        header, findings = _examined(writer.fd, offset, size, meta.transfer_syntax_uid, command)
+        header, findings = self._examined(writer.fd, offset, size, meta.transfer_syntax_uid, command)
         receipt = self._receipt(request, key, header, digest.hexdigest(), size, offset, findings)
         self._check_revision(receipt)
         receipt = write_receipt(writer.fd, receipt)
         writer.commit()
         return InstanceReceived(receipt=receipt, facts=header.facts)
+
+    def _examined(
+        self, fd: int, offset: int, size: int, transfer_syntax: str, command: Command
+    ) -> tuple[Header, tuple[Finding, ...]]:
+        """Header facts of what was received, and what its IOD has against it. Raises ``Refusal``."""
+        if not size:
+            raise Refusal(Cause.EMPTY)
+        with os.fdopen(os.dup(fd), "rb") as source:
+            examination = Examination(self._predecessor(), source, offset, size, transfer_syntax)
+            check_data_set(command, examination.header)
+            return examination.header, examination.findings()
+
+    def _predecessor(self) -> Predecessor:
+        """That of this thread's association."""
+        if not hasattr(self._thread, "predecessor"):
+            self._thread.predecessor = Predecessor()
+        predecessor: Predecessor = self._thread.predecessor
+        return predecessor
 
     def _receipt(
         self, request: Request, key: str, header: Header, sha256: str, size: int, offset: int,
@@ -223,18 +243,3 @@ class Receiver:
     def _count(self, association: str, place: int) -> None:
         with self._lock:
             self._counts.setdefault(association, [0, 0])[place] += 1
-
-
-def _examined(
-    fd: int, offset: int, size: int, transfer_syntax: str, command: Command
-) -> tuple[Header, tuple[Finding, ...]]:
-    """Header facts of what was received, and what its IOD has against it. Raises ``Refusal``."""
-    if not size:
-        raise Refusal(Cause.EMPTY)
-    with os.fdopen(os.dup(fd), "rb") as source:
-        try:
-            header = read_header(source, offset, size, transfer_syntax)
-        except UnparsableDataSet as error:
-            raise Refusal(Cause.UNPARSABLE, str(error)) from error
-        check_data_set(command, header)
-        return header, examine(source, offset, size, transfer_syntax, header.sop_class_uid)

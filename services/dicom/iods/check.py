@@ -1,5 +1,7 @@
 """The IOD check (R93): one pass over a data set, each item judged and forgotten as it ends."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import BinaryIO, Final
 
 from services.dicom.charsets import clean
@@ -9,7 +11,7 @@ from services.dicom.iods.attributes import check_code, check_counts, check_level
 from services.dicom.iods.data_sets import MAX_ELEMENTS, UNITS, DataSet, Element, name_of
 from services.dicom.iods.definitions import Definition, Key, standard, xeleris
 from services.dicom.iods.findings import ENCODING, PIXEL_DATA_FAULTS, STANDARD, XELERIS, Finding
-from services.dicom.iods.images import PIXEL_DATA, check_frames, check_pixels
+from services.dicom.iods.images import LOOKED_AT, PIXEL_DATA, check_frames, check_pixels
 from services.dicom.iods.origin import WANTED, made_by_xeleris
 
 MAX_FINDINGS: Final = 200
@@ -17,6 +19,8 @@ _MAX_VALUE_BYTES: Final = 64
 _MAX_WANTED_BYTES: Final = 1024
 _MAX_VECTOR_BYTES: Final = 128 * 1024
 _LAST_COMMAND_OR_META: Final = 0x0002FFFF
+_CHARACTER_SET: Final = 0x00080005
+_SOP_CLASS_UID: Final = 0x00080016
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _BULK: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "SQ"})
 _STRICT: Final = frozenset({*UNITS, "UI", "DA", "TM", "IS", "DS", "CS", "AS"})
@@ -37,6 +41,23 @@ def check(source: BinaryIO, offset: int, size: int, transfer_syntax: str, sop_cl
         return collector.findings(Walker(source, offset, size, transfer_syntax, collector.resolve))
     except UnparsableDataSet:
         return ()
+
+
+@lru_cache(maxsize=256)
+def decisive(sop_class_uid: str) -> Callable[[int], bool]:
+    """Whether findings depend on more of an element of the main data set than its ``form``, by tag."""
+    definition, own = standard(sop_class_uid), xeleris(sop_class_uid)
+    wanted = {_CHARACTER_SET, _SOP_CLASS_UID, _PIXEL_REPRESENTATION, *WANTED, *LOOKED_AT}
+    for each in (definition, own):
+        wanted |= each.wanted if each is not None else frozenset()
+    private = own is not None
+    return lambda tag: tag in wanted or 0x50000000 <= tag < 0x50200000 or (private and bool(tag & 0x10000))
+
+
+def form(tag: int, vr: str, value: bytes) -> tuple[bool, bool, int]:
+    """What the check sees of a value in little endian that is not ``decisive``: where forms are equal, findings are."""
+    element = Element(vr, len(value), value[:_MAX_VALUE_BYTES] if vr not in _BULK else b"", big=False)
+    return element.empty, bool(tag & 0x10000) or element.well_formed(), len(value) % UNITS.get(vr, 1)
 
 
 class _Collector:

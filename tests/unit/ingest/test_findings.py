@@ -58,7 +58,7 @@ def test_a_check_that_breaks_loses_nothing_and_tells_no_values(monkeypatch: pyte
 
     monkeypatch.setattr(findings, "check", broken)
     with capture_logs() as logged:
-        assert examine(io.BytesIO(), 0, 0, "1.2.840.10008.1.2.1", "1.2") == ()
+        assert examine(io.BytesIO(), 0, 0, "1.2.840.10008.1.2.1", "1.2") is None
     assert [line["event"] for line in logged] == ["iod_check_failed"]
     assert "Doe" not in str(logged)
 
