@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from private_servers.processes import end, start_with_us
+from private_servers.server import PIPELINE_NICENESS
 
 from tests.bench.processes import peak_megabytes
 from tests.running_gateway import RunningGateway
@@ -104,6 +105,7 @@ class GatewayUnderTest(RunningGateway):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.postgresql.niceness = self.rabbitmq.niceness = PIPELINE_NICENESS
         self._said_ready = threading.Event()
         self._port = self._received = 0
 

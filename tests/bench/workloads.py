@@ -1,7 +1,7 @@
 """What is sent: five workloads of Part 10 files, Explicit VR Little Endian, headers of 86 elements.
 
-Files of one run differ from those of every other in their UIDs alone, so that nothing is a duplicate; encoding an
-instance anew would take longer than sending it.
+Images differ in what they differ in at a modality: UIDs, number, position, exposure and the time of it. All that is put
+into one encoded header, since encoding an instance anew would take longer than sending it.
 """
 
 import itertools
@@ -34,6 +34,9 @@ ELEMENTS: Final = 86
 ROOT: Final = "1.2.826.0.1.3680043.10.999"
 _INSTANCE, _STUDY, _SERIES = (f"{ROOT}.1000000.{kind}0000000" for kind in (1, 2, 3))
 _NUMBER: Final = "90000"
+_POSITION: Final = "-9000.75"
+_MOMENT: Final = "235959.999999"
+_EXPOSURE: Final = "90909"
 _FILLING: Final = {"LO": "Bench", "SH": "BENCH", "DS": "1.5", "IS": "1", "CS": "BENCH", "PN": "Bench^Person"}
 """Values of the elements that make a header as long as those of modalities."""
 _FILLED: Final = (
@@ -43,8 +46,8 @@ _FILLED: Final = (
     "AdditionalPatientHistory", "BodyPartExamined", "DataCollectionDiameter",
     "DeviceSerialNumber", "SoftwareVersions", "ProtocolName", "ReconstructionDiameter", "DistanceSourceToDetector",
     "DistanceSourceToPatient", "GantryDetectorTilt", "TableHeight", "RotationDirection", "ExposureTime",
-    "XRayTubeCurrent", "Exposure", "FilterType", "GeneratorPower", "FocalSpots", "DateOfLastCalibration",
-    "TimeOfLastCalibration", "ConvolutionKernel", "SliceLocation",
+    "Exposure", "FilterType", "GeneratorPower", "FocalSpots", "DateOfLastCalibration",
+    "TimeOfLastCalibration", "ConvolutionKernel",
     "ImageComments", "WindowCenter", "WindowWidth",
     "RequestedProcedureDescription", "RequestedProcedureID", "ScheduledProcedureStepID",
     "PerformedProcedureStepDescription", "PerformedProcedureStepID", "MedicalAlerts", "Allergies",
@@ -53,7 +56,9 @@ _GEOMETRY: Final[dict[str, object]] = {
     "FrameOfReferenceUID": f"{ROOT}.2",
     "PositionReferenceIndicator": "",
     "PatientPosition": "HFS",
-    "ImagePositionPatient": [0, 0, 0],
+    "ImagePositionPatient": ["0", "0", _POSITION],
+    "SliceLocation": _POSITION,
+    "XRayTubeCurrent": _EXPOSURE,
     "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
     "PatientOrientation": ["L", "P"],
     "PixelSpacing": [0.5, 0.5],
@@ -147,15 +152,28 @@ def _files(part: Part, target: Path, run: int, place: int) -> Iterator[Path]:
     """Write the files of one part; the interleaving of its studies is that of their numbers."""
     header, pixels = _header(part), _pixels(part)
     for number in range(part.count):
-        ours = header
         study = number % part.studies
+        ours = header
+        for old, new in _of_image(number):
+            ours = ours.replace(old.encode(), new.encode())
         for kind, old in ((1, _INSTANCE), (2, _STUDY), (3, _SERIES)):
             told = number if kind == 1 else study
             new = f"{ROOT}.{1_000_000 + run}.{kind}{place:01}{told:06}"
             ours = ours.replace(old.encode(), new.encode())
         path = target / f"{place}-{number:06}.dcm"
-        path.write_bytes(ours.replace(_NUMBER.encode(), f"{number % 90000 + 10000}".encode()) + pixels)
+        path.write_bytes(ours + pixels)
         yield path
+
+
+def _of_image(number: int) -> tuple[tuple[str, str], ...]:
+    """What differs from image to image but the UIDs, and what it is; as long as what it replaces."""
+    hours, minutes, seconds = 9 + number // 3600 % 12, number // 60 % 60, number % 60
+    return (
+        (_NUMBER, f"{number % 90000 + 10000}"),
+        (_POSITION, f"{number * -2.5 % 9000 - 4500:8.2f}"),
+        (_MOMENT, f"{hours:02}{minutes:02}{seconds:02}.{number * 7919 % 1000000:06}"),
+        (_EXPOSURE, f"{number * 31 % 400 + 100:5}"),
+    )
 
 
 def _pixels(part: Part) -> bytes:
@@ -201,7 +219,8 @@ def _plain(part: Part) -> Dataset:
     data_set.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     data_set.SOPClassUID, data_set.SOPInstanceUID = part.sop_class, _INSTANCE
     data_set.StudyDate = data_set.SeriesDate = data_set.AcquisitionDate = data_set.ContentDate = "20261130"
-    data_set.StudyTime = data_set.SeriesTime = data_set.AcquisitionTime = data_set.ContentTime = "101500"
+    data_set.StudyTime = data_set.SeriesTime = "101500"
+    data_set.AcquisitionTime = data_set.ContentTime = _MOMENT
     data_set.AccessionNumber, data_set.Modality, data_set.Manufacturer = "A1", part.modality, "Generated"
     data_set.ReferringPhysicianName, data_set.PatientName = "Weber^Claudia", "Bench^Patient"
     data_set.PatientID, data_set.PatientBirthDate, data_set.PatientSex = "BENCH1", "19700101", "O"

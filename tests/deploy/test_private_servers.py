@@ -1,13 +1,17 @@
 """The private servers under one roof: data and port survive stop, kill and immediate stop; suspended means silent."""
 
 import asyncio
+import os
+from pathlib import Path
 
 import aio_pika
 import psycopg
 import pytest
 from private_servers.errors import PrivateServerError
 from private_servers.postgresql import PrivatePostgresql
+from private_servers.processes import descendants
 from private_servers.rabbitmq import PrivateRabbitmq
+from private_servers.server import PIPELINE_NICENESS
 
 
 @pytest.mark.parametrize("ending", ["stop", "kill", "stop_immediately"])
@@ -82,3 +86,21 @@ def test_a_folder_is_used_by_one_server_at_a_time(postgresql: PrivatePostgresql)
         second.start()
     with psycopg.connect(postgresql.url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("make", [PrivatePostgresql, PrivateRabbitmq])
+def test_a_server_runs_behind_others_if_it_is_told_to(
+    make: type[PrivatePostgresql | PrivateRabbitmq], tmp_path: Path
+) -> None:
+    """With all its processes, whatever its account, and with its session where the kernel shares among sessions."""
+    server = make(tmp_path / "server")
+    server.niceness = PIPELINE_NICENESS
+    server.start()
+    try:
+        usual = os.getpriority(os.PRIO_PROCESS, 0)
+        for pid in (server.pid, *descendants(server.pid)):
+            assert os.getpriority(os.PRIO_PROCESS, pid) == usual + PIPELINE_NICENESS
+        session = Path(f"/proc/{server.pid}/autogroup")
+        assert not session.exists() or session.read_text().split()[-1] == str(PIPELINE_NICENESS)
+    finally:
+        server.stop()

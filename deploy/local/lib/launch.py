@@ -23,7 +23,7 @@ from private_servers.ports import LOOPBACK, choose_port
 from private_servers.postgresql import PrivatePostgresql
 from private_servers.processes import end, start_with_us
 from private_servers.rabbitmq import PrivateRabbitmq
-from private_servers.server import PrivateServer, write_private
+from private_servers.server import PIPELINE_NICENESS, PrivateServer, write_private
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from services.dicom.profile import profile_for
@@ -69,6 +69,8 @@ class Launcher:
         self.home, self.restore = home, restore
         self.postgresql = PrivatePostgresql(home / "postgresql")
         self.rabbitmq = PrivateRabbitmq(home / "rabbitmq")
+        for server in self.servers:
+            server.niceness = PIPELINE_NICENESS
         self.given = environment
         self.environment = dict(environment)
         self.gateway: subprocess.Popen[bytes] | None = None

@@ -66,6 +66,7 @@ class PrivatePostgresql(PrivateServer):
             privileges=prefix,
             end_signal=signal.SIGQUIT,
             keep_open=[lock],
+            niceness=self.niceness,
         )
 
     def _settings(self) -> dict[str, str]:

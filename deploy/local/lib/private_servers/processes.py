@@ -28,13 +28,15 @@ def start_with_us(
     privileges: Sequence[str] = (),
     end_signal: signal.Signals = signal.SIGKILL,
     keep_open: Sequence[int] = (),
+    niceness: int = 0,
 ) -> "subprocess.Popen[bytes]":
     """Start ``command`` in ``folder`` in its own session, stdin empty.
 
     ``privileges`` is a command prefix that drops privileges and executes the rest. ``end_signal`` is what the kernel
-    sends when this process ends. ``keep_open`` are file descriptors the child inherits.
+    sends when this process ends. ``keep_open`` are file descriptors the child inherits. With a ``niceness`` above 0 it
+    runs behind others.
     """
-    shim = [interpreter(), "-I", "-S", str(_SHIM), str(os.getpid()), str(int(end_signal))]
+    shim = [interpreter(), "-I", "-S", str(_SHIM), str(os.getpid()), str(int(end_signal)), str(niceness)]
 
     def start() -> "subprocess.Popen[bytes]":
         return subprocess.Popen(

@@ -14,6 +14,8 @@ from private_servers import processes
 from private_servers.errors import PrivateServerError
 from private_servers.ports import choose_port
 
+PIPELINE_NICENESS = 10
+"""Of servers whose work a gateway's pipeline waits for and its modalities do not."""
 _LOG_BYTES = 16 << 20
 _SHOWN_LINES = 15
 
@@ -34,6 +36,8 @@ class PrivateServer(ABC):
         self._serving = False
         self.port = 0
         self.password = ""
+        self.niceness = 0
+        """How far behind others it runs; for the next start."""
 
     @property
     @abstractmethod
