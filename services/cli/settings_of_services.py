@@ -1,5 +1,6 @@
 """The settings of all services, for commands that speak for each of them."""
 
+from services.runtime import traces
 from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings
 
@@ -19,13 +20,14 @@ def faults() -> list[str]:
     from services.query.settings import QuerySettings
     from services.storage.settings import StorageSettings
 
-    found = []
-    for each in (
+    models = (
         DicomSettings, IngestSettings, QuerySettings, StorageSettings, IndexSettings, ForwarderSettings,
         CommitmentSettings, AdminSettings, OidcSettings, SyslogSettings, NoticeSettings, BackupSettings,
-    ):  # fmt: skip
+    )  # fmt: skip
+    found = []
+    for load in (lambda: traces.check(RuntimeSettings.load()), *(model.load for model in models)):
         try:
-            each.load()
+            load()
         except UsageError as fault:
             found.append(str(fault))
     return found

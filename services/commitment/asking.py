@@ -14,9 +14,11 @@ from services.commitment.ground import Ground
 from services.commitment.ledger import Inquiry, Limits
 from services.commitment.outcomes import ATTEMPT_OUTCOMES, Outcome
 from services.commitment.settings import CommitmentSettings
+from services.commitment.states import Event
 from services.commitment.stations import Station
 from services.dicom import outgoing
 from services.dicom.commitment import new_transaction_uid
+from services.runtime import traces
 from services.runtime.db import Connection
 from services.runtime.errors import GatewayError
 from services.runtime.wake import Wake
@@ -58,6 +60,7 @@ class Session:
         self._limits = limits_of(ground.settings, station)
         self._leased_at = claimed_at
         self._renewed_at = claimed_at
+        self._began = time.time_ns()
         self._lost_since: float | None = None
         self._outcome: Outcome | None = None  # reported by the thread
         self._recorded = False
@@ -135,6 +138,7 @@ class Session:
 
         await self._ground.runtime.db.retry(work)
         self._recorded = True
+        traces.record(traces.ASKED, self._began, self._spans(outcome))
         word = ATTEMPT_OUTCOMES[outcome.event]
         metrics.REQUESTS.labels(self.server, word).inc()
         if word != "ACCEPTED":
@@ -146,6 +150,22 @@ class Session:
                 outcome=word,
                 reason=outcome.reason,
             )
+
+    def _spans(self, outcome: Outcome) -> Iterator[traces.Span]:
+        """One request is about many instances: a span in the trace of each."""
+        inquiry = self._inquiry
+        told: dict[str, str | int] = {
+            "dicom.transaction_uid": inquiry.transaction_uid,
+            "dicom.called_aet": self.server,
+            "gateway.commitment": str(inquiry.commitment),
+            "gateway.association": self._exchange.association,
+            "gateway.outcome": ATTEMPT_OUTCOMES[outcome.event],
+        }
+        if outcome.status is not None:
+            told["dicom.status"] = f"{outcome.status:04X}"
+        failed = outcome.event is not Event.ACCEPT
+        for object_key, delivery in inquiry.sent:
+            yield traces.Span(object_key, told, inquiry.transaction_uid, after=str(delivery), failed=failed)
 
     async def _keep(self) -> None:
         """Renew in time and look whether it is still ours; abort when it is not, or when nobody can tell."""

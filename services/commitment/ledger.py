@@ -12,6 +12,7 @@ from uuid import UUID
 from services.commitment import changes
 from services.commitment.outcomes import ATTEMPT_OUTCOMES, Outcome
 from services.commitment.states import Event, State
+from services.runtime import traces
 from services.runtime.db import Connection, load_queries
 
 QUERIES = load_queries(__package__, "ledger.sql")
@@ -33,7 +34,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Inquiry:
-    """One request that is about to be sent. ``references`` are SOP class and instance UIDs (R74)."""
+    """One request that is about to be sent. ``references`` are SOP class and instance UIDs (R74); ``sent`` are keys of
+    receipts and numbers of deliveries behind them, empty while traces are off."""
 
     commitment: UUID
     study_instance_uid: str
@@ -43,6 +45,7 @@ class Inquiry:
     transaction_uid: str
     holder: str
     references: tuple[tuple[str, str], ...]
+    sent: tuple[tuple[str, int], ...] = ()
 
 
 async def due(connection: Connection, servers: Collection[str]) -> list[str]:
@@ -80,6 +83,7 @@ async def claim(
         transaction_uid=transaction_uid,
         holder=holder,
         references=tuple((each["sop_class_uid"], each["sop_instance_uid"]) for each in rows),
+        sent=await _sent(connection, row["id"]) if traces.on() else (),
     )
 
 
@@ -188,6 +192,11 @@ async def pending(connection: Connection) -> dict[str, tuple[int, float]]:
 async def notify(connection: Connection) -> None:
     """Something may be due: wake who asks."""
     await connection.execute(QUERIES.notify)
+
+
+async def _sent(connection: Connection, commitment: UUID) -> tuple[tuple[str, int], ...]:
+    rows = await (await connection.execute(QUERIES.select_sent, {"commitment": commitment})).fetchall()
+    return tuple((row["object_key"], row["delivery"]) for row in rows)
 
 
 async def _moved(connection: Connection, statement: LiteralString, parameters: Mapping[str, object]) -> list[UUID]:

@@ -44,6 +44,13 @@ from commitment.item i cross join coalesce(i.named_uid, i.sop_instance_uid) as u
 where i.commitment = %(commitment)s and i.state = 'PENDING'
 order by uid, i.revision desc
 
+-- name: select_sent
+-- The receipts and deliveries behind what is asked, for traces.
+select d.object_key, i.delivery
+from commitment.item i
+join routing.delivery_view d on d.received_at = i.received_at and d.id = i.delivery
+where i.commitment = %(commitment)s and i.state = 'PENDING'
+
 -- name: renew
 update commitment.commitment set lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(commitment)s and state = 'ASKING' and lease_holder = %(holder)s

@@ -25,6 +25,7 @@ class Delivery:
 
     ``rule`` sends it, in the windows of its ``schedule``, of what ``source`` sent; all are empty where a person asked
     for it. ``skip_present``: whether its job wants the station asked first what it has; None: as the station says.
+    ``receipt_key`` is the object of the receipt that it came of; ``object_key`` that which is there to be sent now.
     """
 
     received_at: datetime
@@ -52,6 +53,7 @@ class Delivery:
     transformation: Transformation | None = None
     series_instance_uid: str = ""
     skip_present: bool | None = None
+    receipt_key: str = ""
 
     @property
     def context(self) -> tuple[str, str]:

@@ -5,6 +5,7 @@ The message handler and the reconciler use the same function; the row in ``routi
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ from services.forwarder.configuration import Configuration
 from services.forwarder.planning import Planned, correction_match, instance, matched, plan, share
 from services.forwarder.plans import QUERIES
 from services.forwarder.transformations import for_sender
+from services.runtime import traces
 from services.runtime.errors import GatewayError, RefusedData, UsageError
 from services.runtime.objects import ObjectStore
 
@@ -76,7 +78,7 @@ class Evaluator:
         """
         try:
             with metrics.EVALUATE_SECONDS.time():
-                count = await self._evaluate(keys)
+                count = await self._evaluate(keys, by)
         except RefusedData:
             if len(keys) == 1:
                 raise
@@ -85,7 +87,8 @@ class Evaluator:
             return
         metrics.EVALUATED.labels(by).inc(count)
 
-    async def _evaluate(self, keys: Sequence[ReceiptKey]) -> int:
+    async def _evaluate(self, keys: Sequence[ReceiptKey], by: str) -> int:
+        began = time.time_ns()
         receipts, rules = await self._read(keys)
         evaluated = await asyncio.to_thread(self.evaluate_all, receipts, rules)
         if not evaluated:
@@ -95,6 +98,7 @@ class Evaluator:
             return await self._write(connection, evaluated)
 
         mine = await self._database.retry(work)
+        traces.record(traces.ROUTED, began, (_span(each, by) for each in mine))
         _count(mine)
         return len(mine)
 
@@ -202,6 +206,19 @@ class Evaluator:
         rows = await (await connection.execute(QUERIES.wake_duplicates, parameters)).fetchall()
         await jobs.recompute(connection, {row["job"] for row in rows})
         await jobs.notify(connection, {row["destination"] for row in rows})
+
+
+def _span(evaluated: Evaluated, by: str) -> traces.Span:
+    receipt = evaluated.receipt
+    return traces.Span(
+        receipt["object_key"],
+        {
+            "dicom.sop_instance_uid": receipt["sop_instance_uid"],
+            "gateway.rule_set": receipt["rule_set"],
+            "gateway.destinations": sorted({title for match in evaluated.sent for title in match.destinations}),
+            "gateway.by": by,
+        },
+    )
 
 
 def _count(evaluated: Sequence[Evaluated]) -> None:

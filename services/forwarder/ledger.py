@@ -16,6 +16,7 @@ from services.dicom.transforming.transformation import Transformation
 from services.forwarder import jobs, transformations
 from services.forwarder.delivery import GONE, Delivery, Result, Sent
 from services.forwarder.states import State
+from services.runtime import traces
 from services.runtime.db import load_queries
 from services.runtime.outbox import enqueue_many
 
@@ -109,7 +110,8 @@ async def record(connection: Connection, results: Sequence[Result], holder: str,
     parameters = _parameters(results, holder) | {"commitment": commitment}
     written = await (await connection.execute(QUERIES.record_results, parameters)).fetchall()
     await _insert_attempts(connection, [result for result in results if result.tried])
-    events = [_delivered(row) for row in written if row["state"] in ("DELIVERED", "WARNED")]
+    keys = {result.delivery.id: result.delivery.receipt_key for result in results}
+    events = [_delivered(row, keys[row["id"]]) for row in written if row["state"] in ("DELIVERED", "WARNED")]
     events += [_unusable(result.delivery) for result in results if result.unusable]
     await enqueue_many(connection, events)
     reasons = {result.delivery.job: result.reason for result in results if result.reason and not _present(result)}
@@ -204,7 +206,7 @@ def _present(result: Result) -> bool:
     return result.state is State.DELIVERED and result.status is None
 
 
-def _delivered(row: DictRow) -> Envelope:
+def _delivered(row: DictRow, receipt_key: str) -> Envelope:
     job: UUID = row["job"]
     body = InstanceDelivered(
         delivery=row["id"],
@@ -216,7 +218,8 @@ def _delivered(row: DictRow) -> Envelope:
         outcome=row["state"],
         commit_on=row["commit_on"],
     )
-    return Envelope.wrap(body, "forwarder", correlation=str(job))
+    trace = traces.traceparent(traces.SENT, receipt_key, str(row["id"]))
+    return Envelope.wrap(body, "forwarder", correlation=str(job), trace=trace)
 
 
 def _unusable(delivery: Delivery) -> Envelope:

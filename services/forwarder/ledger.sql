@@ -99,7 +99,7 @@ update routing.delivery d set
 from known c
 where d.received_at = c.received_at and d.id = c.id
 returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.job, d.study_instance_uid,
-          coalesce(c.object_key, d.object_key) as object_key,
+          coalesce(c.object_key, d.object_key) as object_key, d.object_key as receipt_key,
           coalesce(c.data_set_offset, d.data_set_offset) as data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, d.priority,
           d.state, d.attempts, d.reason, d.next_attempt_at, d.waiting_since, c.state_before, now() as claimed_at, d.rule,
           d.source, d.schedule, d.transformation, coalesce(c.series_instance_uid, '') as series_instance_uid,

@@ -35,7 +35,7 @@ from services.forwarder.delivery import Delivery, Outcome, Sent
 from services.forwarder.preparation import Preparation
 from services.forwarder.present import PRESENT, Answers, Asking, Presence, asking, known_as, wanted
 from services.forwarder.states import Event
-from services.runtime import fail_points
+from services.runtime import fail_points, traces
 from services.runtime.errors import GatewayError, ObjectMissing
 
 log = structlog.get_logger(__name__)
@@ -189,9 +189,10 @@ class Transfer:
             verdict = classify_context(*delivery.context, proposed=proposed)
             self._report(Outcome(delivery, verdict, answered=True))
             return None
-        started = time.monotonic()
+        started, began = time.monotonic(), time.time_ns()
         verdict, answered, trouble = self._store(requestor, context, delivery)
         elapsed = int((time.monotonic() - started) * 1000)
+        traces.record(traces.SENT, began, [_span(delivery, verdict, requestor.association.id)])
         note = "; ".join(filter(None, (self._unasked(delivery), self._note)))
         self._report(Outcome(delivery, verdict, requestor.association.id, elapsed, answered, note, self._sent))
         return trouble
@@ -290,3 +291,20 @@ class Transfer:
         if self._requestor is not None:
             self._requestor.release()
             self._requestor = None
+
+
+def _span(delivery: Delivery, verdict: Verdict, association: str) -> traces.Span:
+    arrived = verdict.event in (Event.DELIVER, Event.WARN)
+    told: dict[str, str | int] = {
+        "dicom.sop_instance_uid": delivery.sop_instance_uid,
+        "dicom.called_aet": delivery.destination,
+        "gateway.delivery": delivery.id,
+        "gateway.job": str(delivery.job),
+        "gateway.association": association,
+        "gateway.outcome": verdict.event.value,
+    }
+    if verdict.status is not None:
+        told["dicom.status"] = f"{verdict.status:04X}"
+    # What follows knows the delivery only, so the attempt that it was to arrive by has no number.
+    which = str(delivery.id) if arrived else f"{delivery.id} {delivery.attempts}"
+    return traces.Span(delivery.receipt_key, told, which, failed=not arrived)

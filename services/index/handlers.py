@@ -1,5 +1,6 @@
 """What the index does with a batch of messages and with what its reconciler finds: the same functions."""
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from services.index import metrics, removal, store
 from services.index.removal import Content
 from services.index.settings import IndexSettings
 from services.index.store import ReceiptKey, Window
+from services.runtime import traces
 from services.runtime.clock import now
 from services.runtime.db import Database
 from services.runtime.errors import RefusedData
@@ -64,6 +66,7 @@ class Indexer:
         """Index receipts in one transaction; when the database refuses the batch, one by one, bare if need be."""
         if not keys:
             return
+        began = time.time_ns()
         try:
             with metrics.BATCH_SECONDS.time():
                 count = await self._write(keys)
@@ -71,6 +74,7 @@ class Indexer:
             for key in keys:
                 await self._index_one(key)
             count = len(keys)
+        traces.record(traces.INDEXED, began, (traces.Span(key.object_key, {"gateway.by": by}) for key in keys))
         metrics.INDEXED.labels(by).inc(count)
         indexed_at = now()
         for key in keys:

@@ -27,7 +27,7 @@ from services.ingest.examination import Examination
 from services.ingest.findings import SUCCESS, judge, rules
 from services.ingest.publisher import Publisher
 from services.ingest.revisions import RevisionCheck
-from services.runtime import fail_points, logs
+from services.runtime import fail_points, logs, traces
 from services.runtime.clock import now
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, ObjectWriter, new_object_key
@@ -79,7 +79,7 @@ class Receiver:
 
     def store(self, request: Request) -> None:
         """C-STORE (PS3.7 9.1.1)."""
-        started = time.monotonic()
+        started, began = time.monotonic(), time.time_ns()
         with logs.bound(association=request.association.id):
             try:
                 received = self._receive(request)
@@ -87,13 +87,17 @@ class Receiver:
                 self._refuse(request, refusal)
                 metrics.STORE_SECONDS.labels("refused").observe(time.monotonic() - started)
                 return
-            request.association.respond(request, received.receipt.status)
+            try:
+                request.association.respond(request, received.receipt.status)
+            finally:  # whether the peer hears it or not, it is kept
+                traces.record(traces.RECEIVED, began, map(_span, [received.receipt]))
         fail_points.reached("ingest.answered")
         metrics.STORE_SECONDS.labels("stored").observe(time.monotonic() - started)
         metrics.STORED.labels(received.receipt.calling_aet, f"{received.receipt.status:04X}").inc()
         metrics.STORED_BYTES.labels(received.receipt.calling_aet).inc(received.receipt.size)
         self._count(request.association.id, 0)
-        self._publisher.offer(received, correlation=request.association.id)
+        trace = traces.traceparent(traces.RECEIVED, received.receipt.object_key)
+        self._publisher.offer(received, correlation=request.association.id, trace=trace)
 
     def ended(self, summary: AssociationSummary) -> None:
         """Count and publish the end of a connection."""
@@ -162,7 +166,9 @@ class Receiver:
         receipt = self._receipt(request, key, header, digest.hexdigest(), size, offset, findings)
         self._check_revision(receipt)
         receipt = write_receipt(writer.fd, receipt)
+        began = time.time_ns()
         writer.commit()
+        traces.record(traces.DURABLE, began, [traces.Span(key, {})])
         return InstanceReceived(receipt=receipt, facts=header.facts)
 
     def _examined(
@@ -243,3 +249,21 @@ class Receiver:
     def _count(self, association: str, place: int) -> None:
         with self._lock:
             self._counts.setdefault(association, [0, 0])[place] += 1
+
+
+def _span(receipt: Receipt) -> traces.Span:
+    return traces.Span(
+        receipt.object_key,
+        {
+            "dicom.sop_instance_uid": receipt.sop_instance_uid,
+            "dicom.sop_class_uid": receipt.sop_class_uid,
+            "dicom.series_instance_uid": receipt.series_instance_uid,
+            "dicom.study_instance_uid": receipt.study_instance_uid,
+            "dicom.transfer_syntax_uid": receipt.transfer_syntax_uid,
+            "dicom.calling_aet": receipt.calling_aet,
+            "dicom.called_aet": receipt.called_aet,
+            "dicom.status": f"{receipt.status:04X}",
+            "gateway.association": receipt.association,
+            "gateway.object_key": receipt.object_key,
+        },
+    )

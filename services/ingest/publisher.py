@@ -48,9 +48,9 @@ class Publisher:
         """Begin to publish; a supervised task."""
         supervisor.spawn("publish", self._publishing)
 
-    def offer(self, body: Message, *, correlation: str) -> None:
+    def offer(self, body: Message, *, correlation: str, trace: str | None = None) -> None:
         """Have a message published soon, or given up when the backlog is full or the broker away. Never waits."""
-        envelope = Envelope.wrap(body, "ingest", correlation=correlation)
+        envelope = Envelope.wrap(body, "ingest", correlation=correlation, trace=trace)
         if not self._bus.available or len(self._waiting) >= self._backlog:
             metrics.UNPUBLISHED.labels(envelope.type).inc()
             return

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import structlog
 
-from services.runtime import health, logs
+from services.runtime import health, logs, traces
 from services.runtime.bus import Bus
 from services.runtime.db import Database
 from services.runtime.errors import UsageError
@@ -89,6 +89,7 @@ def run(targets: Sequence[str]) -> int:
         services = [resolve(target) for target in targets]
         service = "-".join(resolved.name for resolved in services)
         logs.configure(service, settings.log_level)
+        traces.check(settings)
         os.umask(0o077)
         settings.home.mkdir(parents=True, exist_ok=True)
         return asyncio.run(_run(settings, service, services))
@@ -129,6 +130,8 @@ class _Process:
     async def _open(self) -> Runtime:
         """The runtime with its connections (made in the background) and its health endpoints."""
         settings, supervisor = self.settings, self.supervisor
+        traces.start(settings, self.service, _version())
+        self.stack.push_async_callback(traces.stop)
         plans_once = all(resolved.plans_once for resolved in self.services)
         db = Database(settings.database_url, application=f"gateway-{self.service}", plans_once=plans_once, relays=True)
         bus = Bus(settings.amqp_url, supervisor)

@@ -142,6 +142,15 @@ def _database(text: str) -> str:
     return text
 
 
+def _collector(text: str) -> str:
+    address = urlsplit(_address(text))
+    if address.username or address.password:  # not shown: it may be secret
+        raise ValueError("it holds a user or password: put what the collector asks for into OTEL_EXPORTER_OTLP_HEADERS")
+    if text and (address.scheme not in ("http", "https") or not address.hostname or address.path in ("", "/")):
+        raise ValueError(f"{text!r} is no collector's URL of OTLP over HTTP: write http://HOST:4318/v1/traces")
+    return text
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -177,6 +186,8 @@ class RuntimeSettings(Settings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     minimum_free_bytes: Annotated[int, Field(ge=0)] = 3 * GIB
     minimum_free_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    traces_endpoint: Annotated[str, AfterValidator(_collector)] = ""  # "": no traces
+    traces_sample_ratio: Annotated[float, Field(gt=0, le=1)] = 1  # of the instances; alike in all processes
 
     @classmethod
     def settings_customise_sources(

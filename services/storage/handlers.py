@@ -1,6 +1,7 @@
 """What storage does with a batch of ``instance.received``; the sweep uses the same ``record``."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import structlog
 
 from schemas.messages import Envelope, InstanceReceived
-from services.runtime import fail_points
+from services.runtime import fail_points, traces
 from services.runtime.clock import now
 from services.runtime.db import Database
 from services.runtime.errors import ObjectMissing, RefusedData, Reject
@@ -71,9 +72,11 @@ class Recorder:
             fail_points.reached("storage.recorded")
             return entries
 
+        began = time.time_ns()
         with metrics.BATCH_SECONDS.time():
             entries = await self._database.retry(work)
         fail_points.reached("storage.committed")
+        traces.record(traces.RECORDED, began, (_span(entry, by) for entry in entries))
         metrics.BATCH_SIZE.observe(len(arrivals))
         for entry in entries:
             metrics.RECORDED.labels(by, entry.decision.disposition).inc()
@@ -116,3 +119,15 @@ class Recorder:
                 await asyncio.to_thread(self._objects.stat, key)
             except ObjectMissing as error:
                 raise Reject(str(error)) from error
+
+
+def _span(entry: Entry, by: str) -> traces.Span:
+    return traces.Span(
+        entry.receipt.object_key,
+        {
+            "dicom.sop_instance_uid": entry.receipt.sop_instance_uid,
+            "gateway.revision": entry.decision.revision,
+            "gateway.disposition": entry.decision.disposition,
+            "gateway.by": by,
+        },
+    )

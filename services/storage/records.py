@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from schemas.messages import Envelope, InstanceReceived, InstanceStored, Receipt
-from services.runtime import outbox
+from services.runtime import outbox, traces
 from services.runtime.db import load_queries
 from services.runtime.objects import ObjectStore
 from services.storage.dispositions import (
@@ -228,5 +228,5 @@ def _stored(entry: Entry) -> Envelope:
         "storage",
         correlation=receipt.association,
         causation=cause.id if cause else None,
-        trace=cause.trace if cause else None,
+        trace=traces.traceparent(traces.RECORDED, receipt.object_key),
     )
