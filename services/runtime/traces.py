@@ -1,4 +1,4 @@
-"""Traces: one for each receipt, a span for each step that became of it, to an OpenTelemetry collector (ADR 0046).
+"""Traces: one for each receipt, a span for each step that became of it, to an OpenTelemetry collector (ADR 0049).
 
 Like metrics they are the process's own. Unless ``GATEWAY_TRACES_ENDPOINT`` is set they are off, and OpenTelemetry's SDK
 is not imported. Ids are made of the UUID in the key of the received object, which every service knows: whoever does a

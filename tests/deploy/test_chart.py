@@ -243,6 +243,18 @@ def test_settings_of_the_values_reach_every_pod_and_are_stronger() -> None:
             assert each["envFrom"] == [{"secretRef": {"name": "gateway-mail"}}]
 
 
+def test_traces_are_off_unless_there_is_a_collector() -> None:
+    told = {
+        "GATEWAY_TRACES_ENDPOINT": "http://collector.observability:4318/v1/traces",
+        "GATEWAY_TRACES_SAMPLE_RATIO": "0.25",
+    }
+    for values, wanted in (("apart", told), ("s3", {})):
+        for pod in pods(rendered(values)).values():
+            for each in containers(pod):
+                known = environment(each)
+                assert {name: value for name, value in known.items() if name.startswith("GATEWAY_TRACES_")} == wanted
+
+
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
@@ -266,6 +278,8 @@ def test_settings_of_the_values_reach_every_pod_and_are_stronger() -> None:
         ("backup.enabled=true", "backup.to"),
         ("networkPolicy.dicom={everybody}", "networkPolicy.dicom"),
         ("dicom.prot=104", "prot"),
+        ("traces.endpoint=collector:4318", "endpoint"),
+        ("traces.sampleRatio=0", "sampleRatio"),
     ],
 )
 def test_bad_values_are_refused_by_name(values: str, complaint: str) -> None:

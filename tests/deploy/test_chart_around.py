@@ -97,7 +97,7 @@ def test_nothing_comes_in_or_goes_out_but_what_is_named(values: str) -> None:
         desk = policies["release-gateway-desk"]["spec"]
         assert takes(desk["podSelector"], labels) == (labels[COMPONENT] == "admin")
     reached = {each["port"] for rule in deny["egress"] for each in rule["ports"]}
-    assert reached == {53, 5432, 5671, 5672, 443, 587, 6514} | ({9000} if values == "apart" else set())
+    assert reached == {53, 5432, 5671, 5672, 443, 587, 6514} | ({9000, 4318} if values == "apart" else set())
     (incoming,) = policies["release-gateway-dicom"]["spec"]["ingress"]
     networks = [ipaddress.ip_network(peer["ipBlock"]["cidr"]) for peer in incoming["from"] if "ipBlock" in peer]
     assert [str(network) for network in networks] == (

@@ -33,8 +33,8 @@ def uv() -> str:
 
 
 def exported(uv: str, *how: str) -> str:
-    """What is locked for those who run the gateway, codecs included."""
-    command = [uv, "export", "--quiet", "--frozen", "--extra", "codecs", *how]
+    """What is locked for those who run the gateway, extras included."""
+    command = [uv, "export", "--quiet", "--frozen", "--all-extras", *how]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

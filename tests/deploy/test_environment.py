@@ -54,10 +54,12 @@ class Checkout:
         with (self.folder / "uv.lock").open("a") as lock:
             lock.write("# changed\n")
 
-    def install_codecs(self) -> None:
-        """As ``uv sync --extra codecs`` by hand does."""
+    def install(self, module: str) -> None:
+        """Have a module of an extra, as ``uv sync --extra …`` by hand does."""
         (packages,) = (self.folder / ".venv" / "lib").glob("python3*/site-packages")
-        (packages / "gdcm.py").touch()
+        target = packages / module
+        target.parent.mkdir(exist_ok=True)
+        target.touch()
 
 
 def _program(path: Path, text: str) -> Path:
@@ -82,15 +84,16 @@ def test_extras_that_are_asked_for_stay(checkout: Checkout) -> None:
     assert "--extra codecs" in call
 
 
-def test_codecs_that_were_installed_by_hand_stay(checkout: Checkout) -> None:
+@pytest.mark.parametrize(("extra", "module"), [("codecs", "gdcm.py"), ("traces", "opentelemetry/sdk.py")])
+def test_an_extra_that_was_installed_by_hand_stays(checkout: Checkout, extra: str, module: str) -> None:
     (call,) = checkout.make()
     assert "--extra" not in call
-    checkout.install_codecs()
+    checkout.install(module)
     checkout.lock()
     (call,) = checkout.make()
-    assert call.count("--extra codecs") == 1
+    assert call.count("--extra") == call.count(f"--extra {extra}") == 1
     checkout.lock()
-    assert checkout.make(GATEWAY_EXTRAS="codecs") == [call]
+    assert checkout.make(GATEWAY_EXTRAS=extra) == [call]
 
 
 def test_an_extra_is_added_to_an_environment_that_agrees_with_the_lock(checkout: Checkout) -> None:

@@ -1,4 +1,4 @@
-"""P9: no patient data in logs, metrics, health answers, or what ``jobs``, ``where``, ``status``, ``dead list`` print.
+"""P9: no patient data in logs, metrics, traces, health answers, or what ``jobs``, ``where``, ``status`` and others print.
 
 Every text element of what is sent holds one word; faults of every kind are caused; then nothing but ``studies list``
 and the bodies of dead letters may know the word. The processes log at level debug.
@@ -19,6 +19,7 @@ import pytest
 from schemas.messages import InstanceReceived
 from schemas.topology import EXCHANGE
 from tests import canary
+from tests.collector import Collector
 from tests.factories import Instance, ct, mr
 from tests.running_gateway import RunningGateway, running_gateway
 from tests.stations import AbortAfterData, Answer, RawSender, StationReceiver
@@ -98,13 +99,23 @@ def unsound() -> list[Instance]:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """What the traces of all go to."""
+    with Collector(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, collector: Collector) -> Iterator[RunningGateway]:
     """One healthy destination, one that refuses every object, one that aborts after the data."""
     with (
         StationReceiver("HEALTHY") as healthy,
         StationReceiver("REFUSING", Answer(0xA900)) as refusing,
         StationReceiver("ABORTING", AbortAfterData()) as aborting,
-        running_gateway(tmp_path / "home", settings={"GATEWAY_LOG_LEVEL": "debug"}) as running,
+        running_gateway(
+            tmp_path / "home",
+            settings={"GATEWAY_LOG_LEVEL": "debug", "GATEWAY_TRACES_ENDPOINT": collector.endpoint},
+        ) as running,
     ):
         running.add_station("SCANNER1")
         for title, station in zip(TITLES, (healthy, refusing, aborting), strict=True):
@@ -114,7 +125,7 @@ def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
 
 
 @pytest.mark.timeout(240)
-def test_the_canary_is_nowhere(gateway: RunningGateway) -> None:
+def test_the_canary_is_nowhere(gateway: RunningGateway, collector: Collector) -> None:
     """Whatever goes wrong, the patient's data stay in objects, database and message bodies."""
     message = asyncio.run(first_message(gateway))
     accepted = sound()
@@ -128,7 +139,7 @@ def test_the_canary_is_nowhere(gateway: RunningGateway) -> None:
     ask(gateway)
     lose_the_database(gateway)
     assert CANARY in gateway.cli("studies", "list"), "the data that must not leak were never read"
-    assert_absent(gateway, accepted)
+    assert_absent(gateway, accepted, collector.text())
 
 
 def ask(gateway: RunningGateway) -> None:
@@ -216,9 +227,11 @@ def lose_the_database(gateway: RunningGateway) -> None:
     until(lambda: gateway.rows(statement, late.sop_instance_uid), limit=60, what="the late instance to be recorded")
 
 
-def assert_absent(gateway: RunningGateway, instances: list[Instance]) -> None:
+def assert_absent(gateway: RunningGateway, instances: list[Instance], traces: str) -> None:
     """Look everywhere; name every place at once."""
     places = dict(printed(gateway, instances)) | dict(served(gateway)) | dict(logged(gateway.home))
+    assert all(instance.sop_instance_uid in traces for instance in instances)
+    places["traces"] = traces
     assert len(places) > 20
     assert all(places.values()), [place for place, text in places.items() if not text]
     assert not {place: _around(text) for place, text in places.items() if CANARY.lower() in text.lower()}

@@ -101,7 +101,9 @@ make_environment() {
     made_from=$(cd -- "$checkout" && pwd && "$its_python" --version && cksum pyproject.toml uv.lock deploy/local/lib/*.sh)
     had=$(sed -n 1p "$stamp" 2>/dev/null) || had=
     if [ "$(sed 1d "$stamp" 2>/dev/null)" != "$made_from" ] || lacks "$had" $wanted; then
-        ! has_codecs || wanted="$wanted extra:codecs" # by hand, with uv
+        # By hand, with uv:
+        ! has_module gdcm || wanted="$wanted extra:codecs"
+        ! has_module opentelemetry.sdk || wanted="$wanted extra:traces"
         for word in $wanted; do
             ! lacks "$had" "$word" || had="${had:+$had }$word"
         done
@@ -121,12 +123,12 @@ sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix or not os.p
 ' 2>/dev/null
 }
 
-# Whether the packages of the extra codecs are there.
-has_codecs() {
+# has_module MODULE: whether it is in the environment.
+has_module() {
     "$environment/bin/python" -P -c '
 import importlib.util, sys
-sys.exit(not importlib.util.find_spec("gdcm"))
-' 2>/dev/null
+sys.exit(not importlib.util.find_spec(sys.argv[1]))
+' "$1" 2>/dev/null
 }
 
 # lacks "HAD…" WANTED…: whether some group or extra is not among those had.

@@ -7,6 +7,10 @@ GATEWAY_VARIANT: {{ .Values.variant | quote }}
 GATEWAY_AET: {{ . | quote }}
 {{- end }}
 GATEWAY_LOG_LEVEL: {{ .Values.logLevel | quote }}
+{{- if .Values.traces.endpoint }}
+GATEWAY_TRACES_ENDPOINT: {{ .Values.traces.endpoint | quote }}
+GATEWAY_TRACES_SAMPLE_RATIO: {{ .Values.traces.sampleRatio | quote }}
+{{- end }}
 GATEWAY_DRAIN_SECONDS: {{ .Values.drainSeconds | quote }}
 GATEWAY_OBJECTS_URL: {{ include "gateway.objectsUrl" . | quote }}
 {{- if not (include "gateway.objectsClaim" .) }}
