@@ -1,4 +1,4 @@
-"""P9: no patient data in logs, metrics, traces, health answers, or what ``jobs``, ``where``, ``status`` and others print.
+"""P9: no patient data in logs, metrics, traces, health answers, or what ``jobs``, ``where`` and other commands print.
 
 Every text element of what is sent holds one word; faults of every kind are caused; then nothing but ``studies list``
 and the bodies of dead letters may know the word. The processes log at level debug.
