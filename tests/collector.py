@@ -5,6 +5,7 @@ What it is sent goes into a file, too, which is searched for patients' names at 
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -68,6 +69,10 @@ class Collector:
         collector = self
 
         class Request(BaseHTTPRequestHandler):
+            def handle(self) -> None:
+                with suppress(ConnectionError):  # who asked has ended
+                    super().handle()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status, answer = collector._received(self.path, self.headers["Content-Type"], body)

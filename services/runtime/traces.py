@@ -147,8 +147,8 @@ def record(step: Step, began: int, spans: Iterable[Span]) -> None:
 
 def traceparent(step: Step, object_key: str, which: str = "") -> str | None:
     """The W3C traceparent of messages that follow from a step; None where it is not traced."""
-    export, trace = _export, trace_of(object_key)
-    if export is None or trace is None or not is_sampled(trace, export.ratio):
+    export = _export
+    if export is None or (trace := trace_of(object_key)) is None or not is_sampled(trace, export.ratio):
         return None
     return f"00-{trace:032x}-{_span_id(step, trace, which):016x}-{FLAGS}"
 

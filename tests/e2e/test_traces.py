@@ -1,6 +1,7 @@
 """One trace for each received instance: ingest, storage, index, forwarder and commitment, across every hop."""
 
 import asyncio
+import json
 import re
 import subprocess
 import time
@@ -154,7 +155,9 @@ async def published(gateway: RunningGateway, instance: Instance, folder: Path) -
         found: dict[str, Any] = {}
         async with queue.iterator(timeout=30) as messages:
             async for message in messages:
-                found[str(message.routing_key)] = message.headers.get("traceparent")
+                traceparent = message.headers.get("traceparent")
+                assert traceparent == json.loads(message.body)["trace"]
+                found[str(message.routing_key)] = traceparent
                 if found.keys() == HOPS.keys():
                     break
         return found
