@@ -24,6 +24,7 @@ from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from services.runtime import migrate as migrations
+from services.runtime import roles
 from tests import canary
 from tests.bench import figures
 from tests.conformance import table
@@ -254,6 +255,7 @@ def migrated_template(postgresql: PrivatePostgresql) -> str:
     """Name of a migrated database that others are copied from."""
     execute(postgresql.url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
     migrate(postgresql.database_url(_TEMPLATE))
+    make_roles(postgresql, _TEMPLATE)
     return _TEMPLATE
 
 
@@ -307,7 +309,8 @@ def fresh_servers(postgresql: PrivatePostgresql, migrated_template: str, rabbitm
     def made() -> Iterator[Servers]:
         name = f"gateway-{next(_numbers)}"
         with fresh_database(postgresql, migrated_template) as database_url:
-            yield Servers(database_url, rabbitmq.add_virtual_host(name))
+            urls = postgresql.service_urls(database_url.rpartition("/")[2])
+            yield Servers(database_url, rabbitmq.add_virtual_host(name), urls)
         rabbitmq.delete_virtual_host(name)
 
     return made
@@ -337,3 +340,11 @@ def migrate(url: str) -> None:
     """Apply all migrations, on a loop of their own: a fixture may be asked for while a test's loop runs."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(lambda: asyncio.run(migrations.migrate(url))).result()
+
+
+def make_roles(server: PrivatePostgresql, database: str) -> None:
+    """The services' roles, and their logins, for a migrated database and its copies."""
+    urls = {name.removesuffix("_database_url"): url for name, url in server.service_urls(database).items()}
+    with ThreadPoolExecutor(1) as thread:
+        made = roles.make(server.database_url(database), roles.logins_of(urls))
+        thread.submit(lambda: asyncio.run(made)).result()

@@ -42,6 +42,8 @@ class Servers:
 
     database_url: str
     amqp_url: str
+    service_urls: Mapping[str, str] = field(default_factory=dict)
+    """Of the services' own logins, by the name of the setting; none: all connect as the owner."""
 
 
 FreshServers = Callable[[], AbstractContextManager[Servers]]
@@ -78,9 +80,11 @@ class RunningGateway:
         if self.shared is None:
             self.postgresql.start()
             self.rabbitmq.start()
-        canary.watch_urls(self.database_url, self.amqp_url)
+        service_urls = self.shared.service_urls if self.shared else self.postgresql.service_urls()
+        canary.watch_urls(self.database_url, self.amqp_url, *service_urls.values())
         document = {
             "database_url": self.database_url,
+            **service_urls,
             "amqp_url": self.amqp_url,
             "aet": "GATEWAY",
             "dicom": f"127.0.0.1:{self.dicom_port}",
@@ -91,6 +95,7 @@ class RunningGateway:
         target.chmod(0o600)
         if self.shared is None:
             self.cli("migrate")
+            self.cli("roles")
 
     @property
     def database_url(self) -> str:

@@ -8,7 +8,8 @@ CREATE SCHEMA routing;
 CREATE SCHEMA runtime;
 CREATE SCHEMA storage;
 CREATE FUNCTION audit.put_into_outbox() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into audit.outbox (at, actor, action, object, address, after)
@@ -17,7 +18,8 @@ begin
     return null;
 end $$;
 CREATE FUNCTION audit.record(actor text, action text, object text, before jsonb, after jsonb) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 begin
     insert into audit.entry (actor, action, object, before, after) values ($1, $2, $3, $4, $5);
@@ -35,7 +37,8 @@ CREATE FUNCTION index.trigrams(text) RETURNS text[]
     RETURN (SELECT COALESCE(array_agg(DISTINCT substr($1, place.place, 3)), '{}'::text[]) AS "coalesce" FROM generate_series(1, (length($1) - 2)) place(place));
 COMMENT ON FUNCTION index.trigrams(text) IS 'Every three letters that follow one another in a text, each once.';
 CREATE FUNCTION routing.note_outage() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     if new.open_since is not null then
@@ -48,8 +51,36 @@ begin
     end if;
     return null;
 end $$;
+CREATE FUNCTION runtime.drop_partitions(in_schema text, in_table text, keep_months integer) RETURNS SETOF text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    parent text := format('%I.%I', in_schema, in_table);
+    partition text;
+begin
+    if keep_months < 1 or not has_table_privilege(session_user, parent, 'delete') then
+        raise insufficient_privilege using
+            message = format('%s drops no partitions of %s that are %s months old', session_user, parent, keep_months);
+    end if;
+    for partition in
+        select format('%I.%I', n.nspname, c.relname)
+        from pg_inherits i
+        join pg_class c on c.oid = i.inhrelid
+        join pg_namespace n on n.oid = c.relnamespace
+        where i.inhparent = parent::regclass and c.relname ~ ('^' || in_table || '_[0-9]{6}$')
+          and to_date(right(c.relname, 6), 'YYYYMM')
+              < date_trunc('month', now() at time zone 'UTC') - make_interval(months => keep_months)
+        order by 1
+    loop
+        execute format('drop table %s', partition);
+        return next partition;
+    end loop;
+end $_$;
+COMMENT ON FUNCTION runtime.drop_partitions(in_schema text, in_table text, keep_months integer) IS 'Drops month partitions older than so many whole months, for who may delete the table''s rows; their names.';
 CREATE FUNCTION runtime.ensure_partitions(in_schema text, in_table text, months_ahead integer DEFAULT 3) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     made int := 0;
@@ -61,12 +92,15 @@ declare
     default_partition regclass;
     key text;
 begin
+    if not has_any_column_privilege(session_user, parent, 'insert') then
+        raise insufficient_privilege using message = format('%s makes no partitions of %s', session_user, parent);
+    end if;
     select p.partdefid::regclass, quote_ident(a.attname) into default_partition, key
     from pg_partitioned_table p join pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
     where p.partrelid = parent::regclass;
     for month in
         select generate_series(date_trunc('month', now() at time zone 'UTC') - interval '1 month',
-                               date_trunc('month', now() at time zone 'UTC') + make_interval(months => months_ahead),
+                               date_trunc('month', now() at time zone 'UTC') + make_interval(months => least(months_ahead, 24)),
                                interval '1 month')::date
     loop
         partition := format('%I.%I', in_schema, format('%s_%s', in_table, to_char(month, 'YYYYMM')));

@@ -94,8 +94,9 @@ def _room(store: ObjectStore, url: str) -> str:
 
 async def _database(settings: RuntimeSettings, place: Callable[[str], str]) -> tuple[list[Finding], Sequence[Contact]]:
     """With the contacts, which are in it."""
-    where = place(settings.database_url)
-    database = Database(settings.database_url, application="gateway-check", pool=1, any_schema=True)
+    url = settings.database_of(["admin"])
+    where = place(url)
+    database = Database(url, application="gateway-check", pool=1, any_schema=True)
     await database.open()
     try:
         reached = await found("database", _answers(database, where))

@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "processes",
     "up": "processes",
     "migrate": "database",
+    "roles": "database",
     "check": "check",
     "station": "station",
     "title": "title",

@@ -19,7 +19,7 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
     """Run ``work`` with the gateway's database. Raises ``Unavailable`` that says where it looked and what to do."""
     settings = RuntimeSettings.load()
     try:
-        return asyncio.run(_run(settings.database_url, work))
+        return asyncio.run(_run(settings.database_of(["admin"]), work))
     except Unavailable as error:
         raise Unavailable(f"{error}. {away(settings)}") from error
 
@@ -34,9 +34,10 @@ def actor() -> str:
 
 def away(settings: RuntimeSettings) -> str:
     """Where the gateway was looked for and the cure when nobody answers there (never a password)."""
+    where = place(settings.database_of(["admin"]))
     return (
-        f"The database was looked for at {place(settings.database_url)} (home {settings.home}): start the gateway "
-        "(deploy/local/up), or name another one with GATEWAY_HOME or GATEWAY_DATABASE_URL"
+        f"The database was looked for at {where} (home {settings.home}): start the gateway (deploy/local/up), or name "
+        "another one with GATEWAY_HOME or GATEWAY_DATABASE_URL"
     )
 
 

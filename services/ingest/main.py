@@ -22,6 +22,8 @@ from services.runtime.app import Runtime
 
 STANDS_ALONE = True
 """Ready without database and broker (P3)."""
+RELAYS = False
+"""What it tells it publishes itself: of the outbox it may see nothing."""
 
 PUBLISH_SECONDS = 2.0
 

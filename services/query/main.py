@@ -14,6 +14,7 @@ from services.runtime.db import Database
 
 STANDS_ALONE = True
 """Ready without the database: it is answered for by a status of each query, and ingest shares the process (P3)."""
+RELAYS = False
 
 
 @asynccontextmanager
@@ -22,7 +23,8 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     settings = QuerySettings.load()
     endpoint = await Endpoint.of(runtime)
     profile = endpoint.profile
-    database = Database(runtime.settings.database_url, application="gateway-query", pool=settings.concurrent)
+    url = runtime.settings.database_of(["query"])
+    database = Database(url, application="gateway-query", pool=settings.concurrent)
     finder = Finder(profile, runtime.settings.aet, Matches(database, runtime.loop, settings), settings.result_limit)
     retriever = retriever_of(runtime, endpoint, settings)
     endpoint.offer(

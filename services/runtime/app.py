@@ -27,6 +27,8 @@ from services.runtime.supervise import Supervisor
 TASK_SECONDS = 5.0  # for tasks to end after the services have drained
 KERNEL_SECONDS = 2.0  # after which the kernel does what our own timer could not
 SETTLE_SECONDS = 3.0  # after the drain limit, before the process is ended whatever still runs
+FLAGS = {"STANDS_ALONE": False, "PLANS_ONCE": False, "RELAYS": True}
+"""What a service's module may say, and what holds without it; in the order of ``Resolved``."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,24 +58,25 @@ Service = Callable[[Runtime], AbstractAsyncContextManager[None]]
 @dataclass(frozen=True)
 class Resolved:
     """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest). ``plans_once``:
-    what it asks the database needs no plan of its own for each value."""
+    what it asks the database needs no plan of its own for each value. ``relays``: it enqueues events."""
 
     name: str
     enter: Service
     stands_alone: bool
     plans_once: bool
+    relays: bool
 
 
 def resolve(target: str) -> Resolved:
-    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True`` and ``PLANS_ONCE = True``.
-    Raises ``UsageError``."""
+    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``, ``PLANS_ONCE = True`` and
+    ``RELAYS = False``. Raises ``UsageError``."""
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
         enter: Service = getattr(module, attribute)
     except (ModuleNotFoundError, AttributeError) as error:
         raise UsageError(f"service {target}: {error}; name an existing service") from error
-    said = (bool(getattr(module, name, False)) for name in ("STANDS_ALONE", "PLANS_ONCE"))
+    said = (bool(getattr(module, name, usual)) for name, usual in FLAGS.items())
     return Resolved(module_name.split(".")[-2], enter, *said)
 
 
@@ -132,8 +135,13 @@ class _Process:
         settings, supervisor = self.settings, self.supervisor
         traces.start(settings, self.service, _version())
         self.stack.push_async_callback(traces.stop)
-        plans_once = all(resolved.plans_once for resolved in self.services)
-        db = Database(settings.database_url, application=f"gateway-{self.service}", plans_once=plans_once, relays=True)
+        relays = any(resolved.relays for resolved in self.services)
+        db = Database(
+            settings.database_of([resolved.name for resolved in self.services]),
+            application=f"gateway-{self.service}",
+            plans_once=all(resolved.plans_once for resolved in self.services),
+            relays=relays,
+        )
         bus = Bus(settings.amqp_url, supervisor)
         outbox = Outbox(db, bus, supervisor)
         runtime = Runtime(
@@ -147,7 +155,8 @@ class _Process:
         await bus.open()
         self.stack.push_async_callback(bus.close)
         self.stack.push_async_callback(self._end_tasks, server)
-        supervisor.spawn("outbox relay", outbox.relay)
+        if relays:
+            supervisor.spawn("outbox relay", outbox.relay)
         return runtime
 
     def _serve_health(self, checks: Health) -> HealthServer:

@@ -11,6 +11,7 @@ from services.runtime.errors import Conflict, GatewayError, RefusedData, Unavail
 
 CONFLICTS = frozenset({"40001", "40P01", "23505", "55P03"})  # serialization, deadlock, unique race, lock time-out
 NOT_MIGRATED = frozenset({"42P01", "42703", "42883", "3F000"})
+NOT_GRANTED = "42501"
 REFUSED_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
 """Cardinality, data, integrity, check option, program limit (such as a key too long for an index), raised by us."""
 BUG_CLASSES = frozenset({"0A", "25", "26", "2D", "34", "3B", "42"})
@@ -27,6 +28,8 @@ def translate(error: Exception) -> GatewayError:
     text = f"database: {state} {type(error).__name__}{_place(error)}"
     if state in CONFLICTS:
         return Conflict(text)
+    if state == NOT_GRANTED:
+        return GatewayError(f"{text}; its login lacks the role of the service, or that its rights: run 'gateway roles'")
     if state in NOT_MIGRATED:
         return Unavailable(f"{text}; the schema does not fit this code: run 'gateway migrate'")
     if state[:2] in REFUSED_CLASSES:

@@ -19,6 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from schemas.database.version import SCHEMA_COMPATIBLE_FROM
 from services.runtime.db_errors import translate
 from services.runtime.errors import Conflict, GatewayError, Unavailable
+from services.runtime.roles import grant
 from services.runtime.schema import QUERIES, applied, misfit
 
 ATTEMPTS = 5
@@ -57,7 +58,8 @@ def _read(file: str, sql: LiteralString) -> Migration:
 
 
 async def migrate(url: str) -> list[int]:
-    """Apply what the database lacks, then make the partitions of the coming months; the numbers applied.
+    """Apply what the database lacks, make the partitions of the coming months, and give the services' roles, as far as
+    they are there, what they need; the numbers applied.
 
     Raises:
         Unavailable: the database is away.
@@ -86,6 +88,7 @@ async def _migrate(connection: AsyncConnection[DictRow]) -> list[int]:
     for migration in pending:
         await _attempt(connection, migration)
     await connection.execute(QUERIES.ensure_partitions, {"schema": None})
+    await grant(connection)
     return [migration.number for migration in pending]
 
 

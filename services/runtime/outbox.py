@@ -1,7 +1,7 @@
 """Events that follow from a database change: written in its transaction, published after it, at least once.
 
-The relay runs in every process, woken by what its own process enqueues and by what a process without one does; each
-second it looks for what another has left. Rows are claimed with SKIP LOCKED and marked one by one, never by a cursor,
+The relay runs in every process whose services enqueue, woken by what its own process enqueues and by what a process
+without one does; each second it looks for what another has left. Rows are claimed with SKIP LOCKED and marked one by one, never by a cursor,
 because transactions commit out of the order of their ids. A message that the broker does not take comes after all
 others and waits longer each time, up to a minute: it must not stall them.
 """

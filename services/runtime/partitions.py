@@ -47,6 +47,5 @@ async def maintain_once(db: Database, schema: str, keep_months: Mapping[str, int
 async def _drop_old(db: Database, schema: str, table: str, months: int) -> None:
     async with db.transaction() as connection:
         parameters = {"schema": schema, "table": table, "months": months}
-        for row in await (await connection.execute(QUERIES.old_partitions, parameters)).fetchall():
-            await connection.execute(f"drop table {row['partition']}")  # quoted by format('%I')
+        for row in await (await connection.execute(QUERIES.drop_partitions, parameters)).fetchall():
             log.info("partition_dropped", partition=row["partition"])

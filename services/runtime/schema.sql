@@ -18,14 +18,5 @@ join pg_namespace n on n.oid = c.relnamespace
 where p.partstrat = 'r' and (%(schema)s::text is null or n.nspname = %(schema)s)
 order by 1;
 
--- name: old_partitions
-select format('%%I.%%I', n.nspname, c.relname) as "partition"
-from pg_inherits i
-join pg_class c on c.oid = i.inhrelid
-join pg_namespace n on n.oid = c.relnamespace
-join pg_class p on p.oid = i.inhparent
-where n.nspname = %(schema)s and p.relname = %(table)s
-  and c.relname ~ ('^' || %(table)s || '_[0-9]{6}$')
-  and to_date(right(c.relname, 6), 'YYYYMM')
-      < date_trunc('month', now() at time zone 'UTC') - make_interval(months => %(months)s)
-order by 1;
+-- name: drop_partitions
+select runtime.drop_partitions(%(schema)s, %(table)s, %(months)s) as "partition";

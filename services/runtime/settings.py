@@ -8,6 +8,7 @@ prefix ``GATEWAY_<SERVICE>_`` and gets the same habits.
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from services.runtime.errors import UsageError
 GIB = 1 << 30
 HOME_FILE = "gateway.json"
 DEFAULT_HOME = ".gateway"
+ROLES = ("ingest", "query", "storage", "index", "forwarder", "commitment", "admin", "backup")
+"""Who has a role of its own in the database: the services, and ``gateway backup``."""
 
 
 class FileVariables(PydanticBaseSettingsSource):
@@ -63,14 +66,17 @@ class HomeFile(PydanticBaseSettingsSource):
             raise UsageError(f"{path}: cannot be read ({error}); remove it or start the gateway again") from error
         if not isinstance(found, dict):
             raise UsageError(f"{path}: holds no JSON object; remove it or start the gateway again")
-        return home_values(found)
+        values = home_values(found)
+        if self.current_state.get("database_url"):  # the logins of the file are those of its own database
+            values = {name: value for name, value in values.items() if not name.endswith("_database_url")}
+        return values
 
 
 def home_values(found: dict[str, Any]) -> dict[str, Any]:
     """Settings named by the content of a ``gateway.json`` (pure)."""
-    values = {
-        name: found[name] for name in ("database_url", "amqp_url", "objects_url", "aet", "profile") if found.get(name)
-    }
+    own = (f"{role}_database_url" for role in ROLES)
+    same = ("database_url", *own, "amqp_url", "objects_url", "aet", "profile")
+    values = {name: found[name] for name in same if found.get(name)}
     if found.get("dicom"):
         host, _, port = str(found["dicom"]).rpartition(":")
         values |= {"dicom_host": host, "dicom_port": port}
@@ -152,6 +158,7 @@ def _collector(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+DatabaseAddress = Annotated[str, AfterValidator(_database)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -170,9 +177,15 @@ class RuntimeSettings(Settings):
     http_host: str = "127.0.0.1"
     http_port: Port = 8080
     health_port: Port | None = None  # None: only the process that runs admin serves HTTP at http_host:http_port
-    database_url: Annotated[str, AfterValidator(_database)] = Field(
-        "postgresql://gateway@127.0.0.1:5432/gateway", repr=False
-    )
+    database_url: DatabaseAddress = Field("postgresql://gateway@127.0.0.1:5432/gateway", repr=False)
+    ingest_database_url: DatabaseAddress = Field("", repr=False)
+    query_database_url: DatabaseAddress = Field("", repr=False)
+    storage_database_url: DatabaseAddress = Field("", repr=False)
+    index_database_url: DatabaseAddress = Field("", repr=False)
+    forwarder_database_url: DatabaseAddress = Field("", repr=False)
+    commitment_database_url: DatabaseAddress = Field("", repr=False)
+    admin_database_url: DatabaseAddress = Field("", repr=False)
+    backup_database_url: DatabaseAddress = Field("", repr=False)
     amqp_url: Address = Field("amqp://guest:guest@127.0.0.1:5672/", repr=False)
     objects_url: Address = ""
     s3_endpoint: str = ""
@@ -207,3 +220,17 @@ class RuntimeSettings(Settings):
         if not self.objects_url:
             object.__setattr__(self, "objects_url", (self.home / "objects").as_uri())
         return self
+
+    def database_of(self, services: Sequence[str]) -> str:
+        """Where a process of these services connects to: by the URL of its own role, else by ``database_url``.
+
+        Raises ``UsageError`` where they have several: what one of them may do would depend on the others.
+        """
+        found = {getattr(self, f"{service}_database_url", "") or self.database_url for service in services}
+        if len(found) > 1:
+            names = ", ".join(f"GATEWAY_{service.upper()}_DATABASE_URL" for service in services)
+            raise UsageError(
+                f"the services {', '.join(services)} of one process connect by one login, and these differ: {names}; "
+                "give them the same URL, of a login that has the roles of all of them, or each a process of its own"
+            )
+        return found.pop() if found else self.database_url

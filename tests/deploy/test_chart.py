@@ -115,6 +115,30 @@ def test_every_pod_finds_database_and_broker(values: str, database: tuple[str, s
             assert tuple(known["GATEWAY_AMQP_URL"]["secretKeyRef"].values()) == broker
 
 
+def test_each_service_may_have_a_login_of_its_own() -> None:
+    """Migrations keep the owner's; what people's commands do is admin's; the logins are made before the pods start."""
+    given = {"ingest": "receiving", "storage": "storage", "admin": "admin", "backup": "backup"}
+    options = [f"--set=database.services.{role}.existingSecret={name}" for role, name in given.items()]
+    options += [f"--set=database.services.{role}.key=uri" for role in given]
+    objects = rendered("s3", *options, "--set=backup.enabled=true,backup.to=s3://backups/gateway")
+    found = {
+        each["name"]: environment(each)["GATEWAY_DATABASE_URL"]["secretKeyRef"]
+        for pod in pods(objects).values()
+        for each in containers(pod)
+    }
+    owner = {"name": "gateway-database", "key": "url"}
+    expected = {role: {"name": name, "key": "uri"} for role, name in given.items()}
+    unnamed = dict.fromkeys(("index", "forwarder", "commitment", "migrate", "roles"), owner)
+    assert found == expected | unnamed | {"test": expected["admin"]}
+    (job,) = of_kind(objects, "Job").values()
+    (roles,) = job["spec"]["template"]["spec"]["containers"]
+    assert roles["args"] == ["roles"]
+    logins = {name for name in environment(roles) if name.endswith("_DATABASE_URL")}
+    assert logins == {"GATEWAY_DATABASE_URL", *(f"GATEWAY_{role.upper()}_DATABASE_URL" for role in given)}
+    refused = helm("template", "release", str(CHART), "-f", str(VALUES["s3"]), "--set=database.services.desk.key=a")
+    assert "desk" in refused.stderr
+
+
 def test_servers_by_operators_are_clusters_of_the_versions_that_are_supported() -> None:
     objects = rendered("operators")
     (postgresql,) = of_kind(objects, "Cluster").values()

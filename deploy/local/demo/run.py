@@ -43,7 +43,7 @@ class Demo:
 
     async def run(self) -> bool:
         """Configure, send, watch; True if all went as expected. Raises ``GatewayError``."""
-        database = Database(self.settings.database_url, application="gateway-demo", pool=2)
+        database = Database(self.settings.database_of(["admin"]), application="gateway-demo", pool=2)
         await database.open()
         try:
             await configure(database, {title: station.port for title, station in self.stations.items()})

@@ -29,7 +29,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from services.dicom.profile import profile_for
 from services.dicom.settings import DicomSettings
 from services.runtime.errors import UsageError
-from services.runtime.settings import HomeFile, RuntimeSettings
+from services.runtime.settings import ROLES, HomeFile, RuntimeSettings
 
 LIB = Path(__file__).resolve().parent
 DEMO = LIB.parent / "demo" / "run.py"
@@ -84,7 +84,7 @@ class Launcher:
         return (self.rabbitmq, self.postgresql)
 
     def start(self) -> None:
-        """Servers, gateway.json, migrations or a backup, gateway. Raises PrivateServerError."""
+        """Servers, gateway.json, migrations or a backup, roles, gateway. Raises PrivateServerError."""
         for server in self.servers:
             server.begin()
         self.postgresql.wait_ready()
@@ -96,6 +96,7 @@ class Launcher:
             self._restore(self.restore)
         else:
             self._command("migrate")
+        self._command("roles")
         self._start_gateway()
 
     def wait_ready(self) -> bool:
@@ -215,6 +216,7 @@ class Launcher:
         given = self.environment
         return {
             "database_url": self.postgresql.url,
+            **self.postgresql.service_urls(),
             "amqp_url": self.rabbitmq.url,
             "objects_url": given.get("GATEWAY_OBJECTS_URL") or (self.home / "objects").as_uri(),
             "aet": given["GATEWAY_AET"],
@@ -247,7 +249,8 @@ def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     host = given.get("GATEWAY_DICOM_HOST", LOOPBACK)
     http_host = given.get("GATEWAY_HTTP_HOST", LOOPBACK)
     dicom_port, http_port = port_of(before.get("dicom"), dicom_port), port_of(before.get("http"), HTTP_PORT)
-    ours = ("GATEWAY_DATABASE_URL", "GATEWAY_DATABASE_URL_FILE", "GATEWAY_AMQP_URL", "GATEWAY_AMQP_URL_FILE")
+    urls = ("GATEWAY_DATABASE_URL", "GATEWAY_AMQP_URL", *(f"GATEWAY_{role.upper()}_DATABASE_URL" for role in ROLES))
+    ours = {*urls, *(f"{url}_FILE" for url in urls)}
     return {
         **{name: value for name, value in given.items() if name not in ours},
         "GATEWAY_HOME": str(home),

@@ -21,16 +21,17 @@ GATEWAY_S3_ENDPOINT: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* One variable a setting: a list of the chart's (YAML) and the values' own. Called with (list . more). */}}
+{{/* One variable a setting: a list of the chart's (YAML) and the values' own. Called with (list . more role): the role by
+     which PostgreSQL knows the container, "" for the owner. */}}
 {{- define "gateway.environment" -}}
 {{- $root := first . -}}
 {{- $own := fromYaml (include "gateway.settings" $root) -}}
-{{- $more := fromYaml (last .) -}}
+{{- $more := fromYaml (index . 1) -}}
 {{- range $name, $value := merge (dict) $root.Values.settings $more $own }}
 - {name: {{ $name }}, value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}}
 {{- end }}
 - name: GATEWAY_DATABASE_URL
-  valueFrom: {secretKeyRef: {{ include "gateway.databaseSecret" $root }}}
+  valueFrom: {secretKeyRef: {{ include "gateway.databaseSecret" (list $root (last .)) }}}
 - name: GATEWAY_AMQP_URL
   valueFrom: {secretKeyRef: {{ include "gateway.brokerSecret" $root }}}
 {{- if not (include "gateway.objectsClaim" $root) }}
@@ -47,15 +48,29 @@ GATEWAY_S3_ENDPOINT: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* The Secret and key with the address of PostgreSQL. CloudNativePG makes CLUSTER-app. */}}
+{{/* The Secret and key with the address of PostgreSQL for a role. CloudNativePG makes CLUSTER-app. */}}
 {{- define "gateway.databaseSecret" -}}
-{{- if .Values.demo.enabled -}}
+{{- $role := last . -}}
+{{- with first . -}}
+{{- $own := get .Values.database.services $role -}}
+{{- if $own -}}
+{name: {{ $own.existingSecret }}, key: {{ $own.key }}}
+{{- else if .Values.demo.enabled -}}
 {name: {{ include "gateway.fullname" . }}-demo, key: database-url}
 {{- else if .Values.database.cluster.enabled -}}
 {name: {{ include "gateway.fullname" . }}-postgresql-app, key: uri}
 {{- else -}}
 {name: {{ .Values.database.existingSecret }}, key: {{ .Values.database.key }}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What "gateway roles" needs of the logins. */}}
+{{- define "gateway.databaseLogins" -}}
+{{- range $role, $secret := .Values.database.services }}
+- name: GATEWAY_{{ upper $role }}_DATABASE_URL
+  valueFrom: {secretKeyRef: {name: {{ $secret.existingSecret }}, key: {{ $secret.key }}}}
+{{- end }}
 {{- end -}}
 
 {{/* … and of RabbitMQ. Its operator makes CLUSTER-default-user. */}}

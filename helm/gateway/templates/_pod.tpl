@@ -35,7 +35,7 @@ tolerations:
 {{- end -}}
 
 {{/* A container that carries out one command and ends. Called with (dict "root" . "name" … "args" (list …) "settings"
-     "YAML" "mounts" "YAML"). */}}
+     "YAML" "mounts" "YAML" "role" …): by default that of people and their programs. */}}
 {{- define "gateway.command" -}}
 name: {{ .name }}
 image: {{ include "gateway.image" .root }}
@@ -47,7 +47,7 @@ command: {{ toJson . }}
 args: {{ toJson . }}
 {{- end }}
 env:
-  {{- include "gateway.environment" (list .root (default "" .settings)) | trim | nindent 2 }}
+  {{- include "gateway.environment" (list .root (default "" .settings) (hasKey . "role" | ternary .role "admin")) | trim | nindent 2 }}
   {{- with .env }}
   {{- . | nindent 2 }}
   {{- end }}

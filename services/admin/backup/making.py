@@ -71,10 +71,8 @@ async def back_up(
     Nothing of it counts before its manifest is written, and what was copied until then is not copied again.
     Raises ``Refused``, ``StoreFailed``, ``StoreFull``, ``Unavailable``.
     """
-    async with (
-        connected(settings.database_url, APPLICATION) as held,
-        connected(settings.database_url, APPLICATION) as at,
-    ):
+    url = settings.database_of(["backup"])
+    async with connected(url, APPLICATION) as held, connected(url, APPLICATION) as at:
         await check_schema(at)
         await _hold_off_deletions(held)
         async with at.transaction():

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from private_servers.postgresql import PrivatePostgresql
 
 from tests.integration.cli.conftest import Gateway
 
@@ -465,3 +466,24 @@ def test_a_terminal_that_is_not_utf_8_gets_other_alphabets_as_escapes(process: G
     process.station("SCANNER1", "--description", "Gerät 山")
     ran = process("station", "list", PYTHONIOENCODING="ascii")
     assert (ran.status, "Ger\\xe4t \\u5c71" in ran.out) == (0, True), ran
+
+
+def test_roles_says_who_connects_as_what(gateway: Gateway, postgresql: PrivatePostgresql, database_url: str) -> None:
+    url = postgresql.service_urls(database_url.rpartition("/")[2])["storage_database_url"]
+    told = gateway.done("roles").out.splitlines()
+    assert told[2] == "storage: no GATEWAY_STORAGE_DATABASE_URL, uses GATEWAY_DATABASE_URL"
+    ran = gateway("roles", "--json", GATEWAY_STORAGE_DATABASE_URL=url)
+    assert (ran.json()["storage"], ran.json()["index"]) == ("storage", None)
+    both = {"GATEWAY_STORAGE_DATABASE_URL": url, "GATEWAY_INDEX_DATABASE_URL": url.replace("storage:", "storage:other")}
+    other = gateway("roles", **both)
+    assert (other.status, "another password of login storage" in other.err) == (2, True)
+    nobody = gateway("roles", GATEWAY_INDEX_DATABASE_URL="postgresql://127.0.0.1/gateway")
+    assert (nobody.status, "GATEWAY_INDEX_DATABASE_URL names no user" in nobody.err) == (2, True)
+
+
+def test_a_command_by_a_login_without_the_role_names_the_cure(
+    gateway: Gateway, postgresql: PrivatePostgresql, database_url: str
+) -> None:
+    url = postgresql.service_urls(database_url.rpartition("/")[2])["index_database_url"]
+    ran = gateway("station", "list", GATEWAY_ADMIN_DATABASE_URL=url)
+    assert (ran.status, "42501" in ran.err, "gateway roles" in ran.err) == (1, True, True)

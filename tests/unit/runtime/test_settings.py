@@ -152,3 +152,20 @@ def test_nothing_is_read_at_import(monkeypatch: pytest.MonkeyPatch, home: Path) 
     first = RuntimeSettings.load().aet
     monkeypatch.setenv("GATEWAY_AET", "LATER")
     assert (first, RuntimeSettings.load().aet) == ("GATEWAY", "LATER")
+
+
+def test_a_process_connects_by_the_url_of_its_services(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(home, database_url="postgresql://owner@file/a", storage_database_url="postgresql://storage@file/a",
+        ingest_database_url="postgresql://porter@file/a", query_database_url="postgresql://porter@file/a")  # fmt: skip
+    settings = RuntimeSettings.load()
+    assert settings.database_of(["storage"]) == "postgresql://storage@file/a"
+    assert settings.database_of(["ingest", "query"]) == "postgresql://porter@file/a"
+    assert settings.database_of(["index"]) == "postgresql://owner@file/a"
+    with pytest.raises(UsageError, match="storage, index of one process connect by one login") as refused:
+        settings.database_of(["storage", "index"])
+    assert "file" not in str(refused.value)
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", "postgresql://owner@elsewhere/b")
+    settings = RuntimeSettings.load()
+    assert settings.database_of(["storage"]) == "postgresql://owner@elsewhere/b", "the logins are those of the file's"
+    monkeypatch.setenv("GATEWAY_STORAGE_DATABASE_URL", "postgresql://storage@elsewhere/b")
+    assert RuntimeSettings.load().database_of(["storage"]) == "postgresql://storage@elsewhere/b"
