@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from services.admin.access.oidc.provider import Provider
 
 
+REPLAYS = True
+"""It is people who have dead letters sent again."""
+
+
 @asynccontextmanager
 async def service(runtime: Runtime) -> AsyncIterator[None]:
     """Run until the process drains."""

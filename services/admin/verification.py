@@ -126,9 +126,10 @@ async def _schema(database: Database) -> str:
 
 
 async def _broker(settings: RuntimeSettings, place: Callable[[str], str]) -> list[Finding]:
-    where = place(settings.amqp_url)
+    url = settings.amqp_of(["admin"])
+    where = place(url)
     supervisor = Supervisor()
-    bus = Bus(settings.amqp_url, supervisor)
+    bus = Bus(url, supervisor)
     await bus.open()
     try:
         deadline = time.monotonic() + BROKER_SECONDS

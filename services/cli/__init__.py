@@ -18,6 +18,7 @@ COMMANDS = {
     "up": "processes",
     "migrate": "database",
     "roles": "database",
+    "broker-definitions": "broker",
     "check": "check",
     "station": "station",
     "title": "title",

@@ -37,8 +37,7 @@ def roles(as_json: Json = False) -> None:
     logins: list[database_roles.Login] = []
 
     def make(settings: RuntimeSettings) -> Awaitable[None]:
-        own = {role: url for role in ROLES if (url := str(getattr(settings, f"{role}_database_url")))}
-        logins.extend(database_roles.logins_of(own))
+        logins.extend(database_roles.logins_of(settings.own_urls("database_url")))
         return database_roles.make(settings.database_url, logins)
 
     _run(make)

@@ -27,7 +27,7 @@ from services.runtime.supervise import Supervisor
 TASK_SECONDS = 5.0  # for tasks to end after the services have drained
 KERNEL_SECONDS = 2.0  # after which the kernel does what our own timer could not
 SETTLE_SECONDS = 3.0  # after the drain limit, before the process is ended whatever still runs
-FLAGS = {"STANDS_ALONE": False, "PLANS_ONCE": False, "RELAYS": True}
+FLAGS = {"STANDS_ALONE": False, "PLANS_ONCE": False, "RELAYS": True, "REPLAYS": False}
 """What a service's module may say, and what holds without it; in the order of ``Resolved``."""
 
 log = structlog.get_logger(__name__)
@@ -58,18 +58,20 @@ Service = Callable[[Runtime], AbstractAsyncContextManager[None]]
 @dataclass(frozen=True)
 class Resolved:
     """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest). ``plans_once``:
-    what it asks the database needs no plan of its own for each value. ``relays``: it enqueues events."""
+    what it asks the database needs no plan of its own for each value. ``relays``: it enqueues events. ``replays``: it
+    may send a dead letter to its queue again."""
 
     name: str
     enter: Service
     stands_alone: bool
     plans_once: bool
     relays: bool
+    replays: bool
 
 
 def resolve(target: str) -> Resolved:
-    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``, ``PLANS_ONCE = True`` and
-    ``RELAYS = False``. Raises ``UsageError``."""
+    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``, ``PLANS_ONCE = True``,
+    ``RELAYS = False`` and ``REPLAYS = True``. Raises ``UsageError``."""
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -135,15 +137,16 @@ class _Process:
         settings, supervisor = self.settings, self.supervisor
         traces.start(settings, self.service, _version())
         self.stack.push_async_callback(traces.stop)
+        names = [resolved.name for resolved in self.services]
         relays = any(resolved.relays for resolved in self.services)
         db = Database(
-            settings.database_of([resolved.name for resolved in self.services]),
+            settings.database_of(names),
             application=f"gateway-{self.service}",
             plans_once=all(resolved.plans_once for resolved in self.services),
             relays=relays,
         )
-        bus = Bus(settings.amqp_url, supervisor)
-        outbox = Outbox(db, bus, supervisor)
+        bus = Bus(settings.amqp_of(names), supervisor)
+        outbox = Outbox(db, bus, supervisor, replays=any(resolved.replays for resolved in self.services))
         runtime = Runtime(
             settings=settings, db=db, bus=bus, outbox=outbox, objects=open_store(settings), health=Health(supervisor),
             supervisor=supervisor, service=self.service, loop=asyncio.get_running_loop(),

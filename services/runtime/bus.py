@@ -22,8 +22,10 @@ from aio_pika.exceptions import (
     DeliveryError,
     PublishError,
 )
+from aiormq.exceptions import ChannelAccessRefused
 
 from schemas.messages import Envelope
+from schemas.permissions import PROBE
 from schemas.topology import EXCHANGE, QUEUES, Queue
 from services.runtime import topology
 from services.runtime.bus_metrics import AVAILABLE, CONSUMERS_MISSING, PUBLISH_SECONDS, PUBLISHED, QUEUE_MESSAGES
@@ -33,6 +35,7 @@ from services.runtime.dead_letters import DeadLetterConsumer
 from services.runtime.errors import NotTaken, Unavailable
 from services.runtime.settle import Handler
 from services.runtime.supervise import Supervisor
+from services.runtime.topology import Declarer
 from services.runtime.wire import message_headers, must_route
 
 CONNECT_SECONDS = 8.0
@@ -58,6 +61,7 @@ class Bus:
         self._subscriptions: set[_Subscription] = set()
         self._stalled = False
         self._redeclare = asyncio.Event()
+        self._declares = True  # until the broker has said that this user may not
         self.topology_fault: str | None = None
         AVAILABLE.set(0)
 
@@ -249,14 +253,14 @@ class Bus:
             return
         if self._stalled:
             with suppress(Unavailable):
-                await self.publish_raw(EXCHANGE, "probe", b"{}", {})
+                await self.publish_raw(EXCHANGE, PROBE, b"{}", {})
         if self._redeclare.is_set() or self.topology_fault:
             await self._declare(connection, QUEUES)
 
     async def _declare(self, connection: AbstractConnection, queues: tuple[Queue, ...]) -> None:
-        """Declare these queues; a fault of one does not keep the others from being declared."""
+        """Declare these queues, or see that they are there; a fault of one does not keep the others from it."""
         self._redeclare.clear()
-        faults = [fault for queue in queues if (fault := await _declare_one(connection, queue))]
+        faults = [fault for queue in queues if (fault := await self._declare_one(connection, queue))]
         for fault in faults:
             if fault not in (self.topology_fault or ""):
                 log.error("topology_fault", reason=fault)
@@ -264,15 +268,28 @@ class Bus:
             self.topology_fault = "; ".join(faults) or None
         AVAILABLE.set(self.available)
 
+    async def _declare_one(self, connection: AbstractConnection, queue: Queue) -> str | None:
+        """The fault if any. A user of a service's own may only use what is there."""
+        if self._declares:
+            try:
+                return await _declared(connection, queue, _Declarer)
+            except ChannelAccessRefused:
+                self._declares = False
+        return await _declared(connection, queue, _Seeker)
 
-async def _declare_one(connection: AbstractConnection, queue: Queue) -> str | None:
+
+async def _declared(
+    connection: AbstractConnection, queue: Queue, by: Callable[[AbstractChannel], Declarer]
+) -> str | None:
     """On a channel of its own, because the broker closes the channel of a refused declaration; the fault if any."""
     channel = await connection.channel(publisher_confirms=False)
     try:
         async with asyncio.timeout(DECLARE_SECONDS):
-            await topology.declare(_Declarer(channel), (queue,))
+            await topology.declare(by(channel), (queue,))
     except ChannelPreconditionFailed as error:
         return str(topology.fault(str(error)))
+    except ChannelNotFoundEntity as error:
+        return str(topology.missing(str(error)))
     finally:
         with suppress(*CONNECTION_EXCEPTIONS):
             await channel.close()
@@ -291,6 +308,22 @@ class _Declarer:
 
     async def bind(self, queue: str, exchange: str, routing_key: str) -> None:
         await (await self._channel.get_queue(queue, ensure=False)).bind(exchange, routing_key)
+
+
+class _Seeker:
+    """Finds what a ``_Declarer`` would declare; arguments and bindings are not to be seen."""
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = channel
+
+    async def declare_exchange(self, name: str, kind: str) -> None:
+        await self._channel.declare_exchange(name, kind, passive=True)
+
+    async def declare_queue(self, name: str, arguments: Mapping[str, str | int]) -> None:
+        await self._channel.declare_queue(name, passive=True)
+
+    async def bind(self, queue: str, exchange: str, routing_key: str) -> None:
+        """Made when the queue was, by whoever may."""
 
 
 class _Link:

@@ -1,9 +1,9 @@
 """Events that follow from a database change: written in its transaction, published after it, at least once.
 
 The relay runs in every process whose services enqueue, woken by what its own process enqueues and by what a process
-without one does; each second it looks for what another has left. Rows are claimed with SKIP LOCKED and marked one by one, never by a cursor,
-because transactions commit out of the order of their ids. A message that the broker does not take comes after all
-others and waits longer each time, up to a minute: it must not stall them.
+without one does; each second it looks for what another has left. Rows are claimed with SKIP LOCKED and marked one by
+one, never by a cursor, because transactions commit out of the order of their ids. A message that the broker does not
+take comes after all others and waits longer each time, up to a minute: it must not stall them.
 """
 
 import asyncio
@@ -56,8 +56,9 @@ async def enqueue_many(connection: AsyncConnection[DictRow], envelopes: Sequence
 class Outbox:
     """The relay from ``runtime.outbox`` to the broker."""
 
-    def __init__(self, db: Database, bus: Bus, supervisor: Supervisor) -> None:
-        self._db, self._bus, self._supervisor = db, bus, supervisor
+    def __init__(self, db: Database, bus: Bus, supervisor: Supervisor, *, replays: bool = True) -> None:
+        """``replays``: dead letters go back to their queues by this relay, too: it may write to all of them."""
+        self._db, self._bus, self._supervisor, self._replays = db, bus, supervisor, replays
         self._counted_at = -COUNT_SECONDS
 
     async def relay(self) -> None:
@@ -77,8 +78,9 @@ class Outbox:
         Raises ``Unavailable`` if none could be; ``NotTaken`` if the broker took none of them but answered: these rows
         wait, others may go.
         """
+        wanted = {"limit": IN_FLIGHT, "replays": self._replays}
         async with self._db.transaction() as connection:
-            rows = await (await connection.execute(QUERIES.claim, {"limit": IN_FLIGHT})).fetchall()
+            rows = await (await connection.execute(QUERIES.claim, wanted)).fetchall()
             if rows:
                 fail_points.reached("outbox.claimed")
             outcomes = await asyncio.gather(*(self._publish(row) for row in rows))

@@ -12,7 +12,7 @@ select pg_notify(coalesce(nullif(current_setting('gateway.outbox', true), ''), '
 -- What the broker did not take comes last.
 select created_at, id, exchange, routing_key, headers, body
 from runtime.outbox
-where published_at is null and next_attempt_at <= now()
+where published_at is null and next_attempt_at <= now() and (exchange <> '' or %(replays)s)
 order by attempts, id
 limit %(limit)s
 for update skip locked;

@@ -66,16 +66,15 @@ class HomeFile(PydanticBaseSettingsSource):
             raise UsageError(f"{path}: cannot be read ({error}); remove it or start the gateway again") from error
         if not isinstance(found, dict):
             raise UsageError(f"{path}: holds no JSON object; remove it or start the gateway again")
-        values = home_values(found)
-        if self.current_state.get("database_url"):  # the logins of the file are those of its own database
-            values = {name: value for name, value in values.items() if not name.endswith("_database_url")}
-        return values
+        given = [f"_{url}" for url in ("database_url", "amqp_url") if self.current_state.get(url)]
+        # The logins of the file are those of its own servers.
+        return {name: value for name, value in home_values(found).items() if not name.endswith(tuple(given))}
 
 
 def home_values(found: dict[str, Any]) -> dict[str, Any]:
     """Settings named by the content of a ``gateway.json`` (pure)."""
-    own = (f"{role}_database_url" for role in ROLES)
-    same = ("database_url", *own, "amqp_url", "objects_url", "aet", "profile")
+    own = (f"{role}_{url}" for role in ROLES for url in ("database_url", "amqp_url"))
+    same = ("database_url", "amqp_url", *own, "objects_url", "aet", "profile")
     values = {name: found[name] for name in same if found.get(name)}
     if found.get("dicom"):
         host, _, port = str(found["dicom"]).rpartition(":")
@@ -187,6 +186,13 @@ class RuntimeSettings(Settings):
     admin_database_url: DatabaseAddress = Field("", repr=False)
     backup_database_url: DatabaseAddress = Field("", repr=False)
     amqp_url: Address = Field("amqp://guest:guest@127.0.0.1:5672/", repr=False)
+    ingest_amqp_url: Address = Field("", repr=False)
+    query_amqp_url: Address = Field("", repr=False)
+    storage_amqp_url: Address = Field("", repr=False)
+    index_amqp_url: Address = Field("", repr=False)
+    forwarder_amqp_url: Address = Field("", repr=False)
+    commitment_amqp_url: Address = Field("", repr=False)
+    admin_amqp_url: Address = Field("", repr=False)
     objects_url: Address = ""
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
@@ -226,11 +232,24 @@ class RuntimeSettings(Settings):
 
         Raises ``UsageError`` where they have several: what one of them may do would depend on the others.
         """
-        found = {getattr(self, f"{service}_database_url", "") or self.database_url for service in services}
+        return self._url_of(services, "database_url")
+
+    def amqp_of(self, services: Sequence[str]) -> str:
+        """The same of the broker: by the URL of the services' own user, else by ``amqp_url``. Raises ``UsageError``."""
+        return self._url_of(services, "amqp_url")
+
+    def own_urls(self, url: Literal["database_url", "amqp_url"]) -> dict[str, str]:
+        """The URLs that services, and ``gateway backup``, have of their own, by their names."""
+        found = {role: str(getattr(self, f"{role}_{url}", "")) for role in ROLES}
+        return {role: given for role, given in found.items() if given}
+
+    def _url_of(self, services: Sequence[str], url: str) -> str:
+        usual: str = getattr(self, url)
+        found: set[str] = {getattr(self, f"{service}_{url}", "") or usual for service in services}
         if len(found) > 1:
-            names = ", ".join(f"GATEWAY_{service.upper()}_DATABASE_URL" for service in services)
+            names = ", ".join(f"GATEWAY_{service}_{url}".upper() for service in services)
             raise UsageError(
                 f"the services {', '.join(services)} of one process connect by one login, and these differ: {names}; "
-                "give them the same URL, of a login that has the roles of all of them, or each a process of its own"
+                "give them the same URL, of a login that may do what all of them do, or each a process of its own"
             )
-        return found.pop() if found else self.database_url
+        return found.pop() if found else usual

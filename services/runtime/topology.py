@@ -10,6 +10,7 @@ from services.runtime.errors import GatewayError
 INEQUIVALENT = re.compile(
     r"inequivalent arg '([^']+)' for (queue|exchange) '([^']+)'.*?received (.*?) but current is (.*)"
 )
+MISSING = re.compile(r"no (queue|exchange) '([^']+)'")
 QUOTES = " '\n"
 
 
@@ -54,4 +55,13 @@ def fault(text: str) -> TopologyFault:
         f"{kind} {name!r} exists with {argument} {current.strip(QUOTES)}, this gateway needs {wanted.strip(QUOTES)}: "
         f"stop its publishers, delete it when it is empty (rabbitmqctl delete_{kind} {name}); "
         "it is declared again by itself"
+    )
+
+
+def missing(text: str) -> TopologyFault:
+    """The broker has not got it (404), and this user may not declare it; in words a person can act on (pure)."""
+    found = MISSING.search(text)
+    what = f"{found[1]} {found[2]!r} is missing" if found else f"the broker lacks something: {text}"
+    return TopologyFault(
+        f"{what}, and this user may not declare it: have the broker import what 'gateway broker-definitions' prints"
     )

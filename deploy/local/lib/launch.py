@@ -43,6 +43,7 @@ SHOWN_LINES = 15
 # Title and DICOM port by profile (conformance data R10).
 PROFILES = {"gateway": ("GATEWAY", 11112), "xeleris": ("XELERIS", 104)}
 HTTP_PORT = 8080
+SERVERS = ("DATABASE", "AMQP")
 FIRST_FREE_FOR_ALL = 1024
 
 
@@ -84,7 +85,7 @@ class Launcher:
         return (self.rabbitmq, self.postgresql)
 
     def start(self) -> None:
-        """Servers, gateway.json, migrations or a backup, roles, gateway. Raises PrivateServerError."""
+        """Servers, gateway.json, migrations or a backup, what services may do, gateway. Raises PrivateServerError."""
         for server in self.servers:
             server.begin()
         self.postgresql.wait_ready()
@@ -97,6 +98,7 @@ class Launcher:
         else:
             self._command("migrate")
         self._command("roles")
+        self.rabbitmq.import_definitions(self._command("broker-definitions"))
         self._start_gateway()
 
     def wait_ready(self) -> bool:
@@ -204,12 +206,13 @@ class Launcher:
                 f"is brought back into a new one: GATEWAY_HOME=FOLDER deploy/local/up --restore {place}"
             ) from None
 
-    def _command(self, *words: str) -> None:
+    def _command(self, *words: str) -> str:
         done = subprocess.run([str(GATEWAY), *words], env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise PrivateServerError(
                 f"gateway {' '.join(words)} ended with status {done.returncode}:\n{done.stdout}{done.stderr}"
             )
+        return done.stdout
 
     def _addresses(self) -> dict[str, str]:
         """What a command in another shell needs to find this gateway."""
@@ -218,6 +221,7 @@ class Launcher:
             "database_url": self.postgresql.url,
             **self.postgresql.service_urls(),
             "amqp_url": self.rabbitmq.url,
+            **self.rabbitmq.service_urls(),
             "objects_url": given.get("GATEWAY_OBJECTS_URL") or (self.home / "objects").as_uri(),
             "aet": given["GATEWAY_AET"],
             "dicom": f"{given['GATEWAY_DICOM_HOST']}:{given['GATEWAY_DICOM_PORT']}",
@@ -249,7 +253,7 @@ def gateway_environment(home: Path, given: Mapping[str, str]) -> dict[str, str]:
     host = given.get("GATEWAY_DICOM_HOST", LOOPBACK)
     http_host = given.get("GATEWAY_HTTP_HOST", LOOPBACK)
     dicom_port, http_port = port_of(before.get("dicom"), dicom_port), port_of(before.get("http"), HTTP_PORT)
-    urls = ("GATEWAY_DATABASE_URL", "GATEWAY_AMQP_URL", *(f"GATEWAY_{role.upper()}_DATABASE_URL" for role in ROLES))
+    urls = {f"GATEWAY_{who}{server}_URL" for who in ("", *(f"{role.upper()}_" for role in ROLES)) for server in SERVERS}
     ours = {*urls, *(f"{url}_FILE" for url in urls)}
     return {
         **{name: value for name, value in given.items() if name not in ours},

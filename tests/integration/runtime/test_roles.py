@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from private_servers.postgresql import LOGINS, PrivatePostgresql
+from private_servers.logins import LOGINS
+from private_servers.postgresql import PrivatePostgresql
 from psycopg import sql
 
 from services.runtime import roles

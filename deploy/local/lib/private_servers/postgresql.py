@@ -1,7 +1,5 @@
 """A private PostgreSQL: 127.0.0.1 only, scram passwords, fsync on, no Unix socket, its own data folder."""
 
-import hashlib
-import hmac
 import os
 import shutil
 import signal
@@ -13,18 +11,13 @@ from typing import IO
 from private_servers import processes
 from private_servers.accounts import Account, account_for, command_prefix
 from private_servers.errors import PrivateServerError
+from private_servers.logins import LOGINS, password_of
 from private_servers.ports import LOOPBACK
 from private_servers.postgresql_binaries import find_binaries
 from private_servers.server import PrivateServer, write_private
 
 USER = "gateway"
 DATABASE = "gateway"
-LOGINS = {
-    "ingest": "receiving",
-    "query": "receiving",  # the same process
-    **{service: service for service in ("storage", "index", "forwarder", "commitment", "admin", "backup")},
-}
-"""Who connects for each service: never the superuser."""
 _INITDB_SECONDS = 120
 _STATUS_LINE = 7  # of postmaster.pid: "ready", "starting" … (PostgreSQL source, src/include/utils/pidfile.h)
 
@@ -51,13 +44,11 @@ class PrivatePostgresql(PrivateServer):
         return f"postgresql://{USER}:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     def service_urls(self, database: str = DATABASE) -> dict[str, str]:
-        """URLs of the services' logins, as settings; ``gateway roles`` makes the logins. Their passwords follow from
-        the superuser's, so that nothing more has to be kept."""
+        """URLs of the services' logins, as settings; ``gateway roles`` makes the logins."""
         return {f"{service}_database_url": self._login_url(login, database) for service, login in LOGINS.items()}
 
     def _login_url(self, login: str, database: str) -> str:
-        password = hmac.new(self.password.encode(), login.encode(), hashlib.sha256).hexdigest()
-        return f"postgresql://{login}:{password}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{login}:{password_of(login, self.password)}@{LOOPBACK}:{self.port}/{database}"
 
     def stop_immediately(self) -> None:
         """Stop without a checkpoint, as after a crash; the next start replays the log."""

@@ -17,6 +17,7 @@ from typing import IO
 
 from private_servers import processes
 from private_servers.errors import PrivateServerError
+from private_servers.logins import LOGINS, password_of
 from private_servers.ports import LOOPBACK, choose_port
 from private_servers.server import PrivateServer, write_private
 
@@ -47,7 +48,27 @@ class PrivateRabbitmq(PrivateServer):
 
     def virtual_host_url(self, name: str) -> str:
         """Connection URL of some virtual host of this broker."""
-        return f"amqp://{USER}:{self.password}@{LOOPBACK}:{self.port}/{'%2F' if name == '/' else name}"
+        return self._url_of(USER, self.password, name)
+
+    def service_urls(self, virtual_host: str = "/") -> dict[str, str]:
+        """URLs of the services' users, as settings; what ``gateway broker-definitions`` prints makes them."""
+        return {
+            f"{service}_amqp_url": self._url_of(login, password_of(login, self.password), virtual_host)
+            for service, login in LOGINS.items()
+            if service != "backup"
+        }
+
+    def _url_of(self, user: str, password: str, virtual_host: str) -> str:
+        return f"amqp://{user}:{password}@{LOOPBACK}:{self.port}/{'%2F' if virtual_host == '/' else virtual_host}"
+
+    def import_definitions(self, document: str) -> None:
+        """Have the broker hold what a definitions file says, besides what it holds. Raises PrivateServerError."""
+        write_private(self.folder / "definitions.json", document)
+        path = str(self.folder / "definitions.json").encode().hex()
+        self.evaluate(
+            f'{{ok, Document}} = file:read_file(binary:decode_hex(<<"{path}">>)), '
+            "ok = rabbit_definitions:import_raw(Document)"
+        )
 
     def add_virtual_host(self, name: str) -> str:
         """Create a virtual host and return its connection URL. Raises PrivateServerError."""
