@@ -33,7 +33,8 @@ CLIENT_ID, CLIENT_SECRET = "gateway", "a-secret-of-the-client"
 class OidcProvider:
     """``claims``: of who logs in; ``wrong``: what the ID token has in place of that; ``userinfo``: what only
     the UserInfo endpoint says; ``refusal``: the error with which it sends everybody back; ``forged``: it signs as
-    with its key, but with another one; ``ends_sessions``: it says where sessions end; ``ended``: whose did."""
+    with its key, but with another one; ``ends_sessions``: it says where sessions end; ``ended``: whose did;
+    ``document``: what its discovery document says otherwise."""
 
     issuer: str
     claims: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class OidcProvider:
     asked: list[str] = field(default_factory=list)
     ends_sessions: bool = True
     ended: list[str] = field(default_factory=list)
+    document: dict[str, Any] = field(default_factory=dict)
 
     def log_in_as(self, name: str, *groups: str, subject: str = "") -> None:
         """Let this person be who is logged in there."""
@@ -76,7 +78,9 @@ class OidcProvider:
         if self.ends_sessions:
             paths["end_session_endpoint"] = "logout?from=here"
         told = {name: f"{self.issuer}/{path}" for name, path in paths.items()}
-        return JSONResponse({"issuer": self.issuer, "id_token_signing_alg_values_supported": ["RS256", "none"], **told})
+        return JSONResponse(
+            {"issuer": self.issuer, "id_token_signing_alg_values_supported": ["RS256", "none"], **told} | self.document
+        )
 
     async def _keys(self, request: Request) -> Response:
         self.asked.append("keys")

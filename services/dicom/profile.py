@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from ipaddress import ip_network
 from typing import Final, Literal
 
 from schemas.dicom.profiles import OfferedClass, XelerisProfile, profile_data
@@ -139,7 +138,7 @@ class Profile:
 def profile_of(name: Literal["gateway", "xeleris"], settings: DicomSettings) -> Profile:
     """The profile that the settings ask for. Raises ``UsageError`` for a setting that contradicts it."""
     profile = _xeleris(settings) if name == "xeleris" else _gateway(settings)
-    return replace(profile, denied=tuple(map(ip_network, settings.denied_addresses)))
+    return replace(profile, denied=settings.denied)
 
 
 def profile_for(runtime: RuntimeSettings, settings: DicomSettings) -> Profile:

@@ -1,6 +1,6 @@
 """Settings of the application entity, shared by all services that speak DICOM (R121, R29, R124)."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -85,6 +85,11 @@ class DicomSettings(Settings):
         if (self.tls_certificate is None) != (self.tls_authorities is None):
             raise ValueError("give GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_AUTHORITIES, or none of them")
         return self
+
+    @property
+    def denied(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of ``denied_addresses``."""
+        return tuple(map(ip_network, self.denied_addresses))
 
     def tls_files(self) -> TlsFiles | None:
         """The files of TLS; None: there is no TLS."""

@@ -139,6 +139,16 @@ def test_each_service_may_have_a_login_of_its_own() -> None:
     assert "desk" in refused.stderr
 
 
+def test_each_service_may_have_a_user_at_the_broker() -> None:
+    options = "--set=broker.services.storage.existingSecret=broker-storage,broker.services.storage.key=uri"
+    found = {
+        service: tuple(environment(container(workload))["GATEWAY_AMQP_URL"]["secretKeyRef"].values())
+        for service, workload in workloads(rendered("s3", options)).items()
+    }
+    usual = ("gateway-broker", "url")
+    assert found == dict.fromkeys(found, usual) | {"storage": ("broker-storage", "uri")}
+
+
 def test_servers_by_operators_are_clusters_of_the_versions_that_are_supported() -> None:
     objects = rendered("operators")
     (postgresql,) = of_kind(objects, "Cluster").values()

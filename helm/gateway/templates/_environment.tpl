@@ -22,7 +22,7 @@ GATEWAY_S3_ENDPOINT: {{ . | quote }}
 {{- end -}}
 
 {{/* One variable a setting: a list of the chart's (YAML) and the values' own. Called with (list . more role): the role by
-     which PostgreSQL knows the container, "" for the owner. */}}
+     which PostgreSQL and RabbitMQ know the container, "" for who may everything. */}}
 {{- define "gateway.environment" -}}
 {{- $root := first . -}}
 {{- $own := fromYaml (include "gateway.settings" $root) -}}
@@ -33,7 +33,7 @@ GATEWAY_S3_ENDPOINT: {{ . | quote }}
 - name: GATEWAY_DATABASE_URL
   valueFrom: {secretKeyRef: {{ include "gateway.databaseSecret" (list $root (last .)) }}}
 - name: GATEWAY_AMQP_URL
-  valueFrom: {secretKeyRef: {{ include "gateway.brokerSecret" $root }}}
+  valueFrom: {secretKeyRef: {{ include "gateway.brokerSecret" (list $root (last .)) }}}
 {{- if not (include "gateway.objectsClaim" $root) }}
 - name: GATEWAY_S3_ACCESS_KEY_ID
   valueFrom: {secretKeyRef: {name: {{ $root.Values.objects.s3.existingSecret }}, key: access-key-id}}
@@ -75,11 +75,17 @@ GATEWAY_S3_ENDPOINT: {{ . | quote }}
 
 {{/* … and of RabbitMQ. Its operator makes CLUSTER-default-user. */}}
 {{- define "gateway.brokerSecret" -}}
-{{- if .Values.demo.enabled -}}
+{{- $role := last . -}}
+{{- with first . -}}
+{{- $own := get .Values.broker.services $role -}}
+{{- if $own -}}
+{name: {{ $own.existingSecret }}, key: {{ $own.key }}}
+{{- else if .Values.demo.enabled -}}
 {name: {{ include "gateway.fullname" . }}-demo, key: broker-url}
 {{- else if .Values.broker.cluster.enabled -}}
 {name: {{ include "gateway.fullname" . }}-rabbitmq-default-user, key: connection_string}
 {{- else -}}
 {name: {{ .Values.broker.existingSecret }}, key: {{ .Values.broker.key }}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

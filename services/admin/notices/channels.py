@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from services.admin.judged_transport import JudgedTransport
 from services.admin.notices.kinds import plain
 from services.admin.notices.settings import NoticeSettings
+from services.dicom.settings import DicomSettings
 from services.runtime.errors import GatewayError
 
 T = TypeVar("T")
@@ -138,7 +140,11 @@ async def _answered(
     try:
         async with (
             asyncio.timeout(settings.seconds),
-            httpx2.AsyncClient(timeout=settings.seconds, follow_redirects=False) as client,
+            httpx2.AsyncClient(
+                timeout=settings.seconds,
+                follow_redirects=False,
+                transport=JudgedTransport(DicomSettings.load().denied),
+            ) as client,
             client.stream(method, url, content=body, headers=told) as answer,
         ):
             return answer.status_code, answer.headers.get("Location", "")

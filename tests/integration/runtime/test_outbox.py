@@ -87,7 +87,7 @@ async def test_a_relay_passes_over_what_another_one_holds(database_url: str, amq
         async with found.db.transaction() as connection:
             await enqueue_many(connection, [request() for _ in range(2 * IN_FLIGHT)])
         async with found.db.transaction() as holding:
-            held = await (await holding.execute(QUERIES.claim, {"limit": IN_FLIGHT})).fetchall()
+            held = await (await holding.execute(QUERIES.claim, {"limit": IN_FLIGHT, "replays": True})).fetchall()
             assert len(held) == IN_FLIGHT
             async with asyncio.timeout(4):  # before the lock's own limit
                 assert await found.outbox.relay_batch() == IN_FLIGHT
@@ -102,7 +102,7 @@ def test_a_claim_reads_only_what_waits(database_url: str) -> None:
         connection.execute(WAITING)
         with connection.transaction(force_rollback=True):
             explain = "explain (analyze, buffers, format json) " + QUERIES.claim
-            found = connection.execute(explain.encode(), {"limit": IN_FLIGHT}).fetchone()
+            found = connection.execute(explain.encode(), {"limit": IN_FLIGHT, "replays": True}).fetchone()
     assert found is not None
     (plan,) = found[0]
     nodes = list(_nodes(plan["Plan"]))

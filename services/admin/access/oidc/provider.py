@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -17,6 +18,8 @@ from joserfc.errors import JoseError
 from services.admin.access.oidc.identity import groups_in
 from services.admin.access.oidc.settings import OidcSettings, protected
 from services.admin.access.sessions import LoginFailed
+from services.admin.judged_transport import JudgedTransport
+from services.dicom.settings import DENIED
 from services.runtime.errors import Unavailable
 
 ANSWER_SECONDS: Final = 10.0
@@ -28,6 +31,8 @@ ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 )
 """Signatures that only the provider can make."""
+NOBODYS: Final = tuple(map(ip_network, DENIED))
+"""Where no provider is, whatever GATEWAY_DENIED_ADDRESSES says of stations: a cloud tells its secrets there."""
 IN_BODY: Final = "client_secret_post"
 log = structlog.get_logger(__name__)
 
@@ -131,7 +136,8 @@ class Provider:
             server_metadata_url=get_well_known_url(settings.issuer, external=True),
             client_kwargs={
                 "scope": settings.scopes, "code_challenge_method": "S256", "timeout": ANSWER_SECONDS,
-                "verify": settings.context(),
+                # Who runs the gateway names the provider, often one beside it; what its documents name is others' word.
+                "transport": JudgedTransport(NOBODYS, settings.context()),
             },
         )  # fmt: skip
 
