@@ -106,9 +106,9 @@ async def make(url: str, logins: Sequence[Login]) -> None:
         async with connection:
             owner = await _owner(connection)
             await check_schema(connection)
-            lacking = await _lacking(connection, owner, logins)
-            await _carry_out(connection, lacking, owner)
-            await _set_passwords(connection, logins)
+            known = await _rows(connection, QUERIES.existing, {"names": [login.name for login in logins]})
+            await _carry_out(connection, await _lacking(connection, owner, logins), owner)
+            await _set_passwords(connection, logins, {row["name"] for row in known})
             await grant(connection)
     except psycopg.Error as error:
         raise translate(error) from error
@@ -158,10 +158,11 @@ async def _carry_out(connection: AsyncConnection[DictRow], steps: Sequence[sql.C
         ) from None
 
 
-async def _set_passwords(connection: AsyncConnection[DictRow], logins: Iterable[Login]) -> None:
-    """Where the password of the URL is not the login's; the server is sent what it keeps of it, never the password."""
+async def _set_passwords(connection: AsyncConnection[DictRow], logins: Iterable[Login], known: set[str]) -> None:
+    """Where the password of the URL is not the login's, or it is new; the server is sent what it keeps of a password,
+    never the password."""
     for login in logins:
-        if login.password and not await _logs_in(login.url):
+        if login.password and (login.name not in known or not await _logs_in(login.url)):
             kept = connection.pgconn.encrypt_password(login.password.encode(), login.name.encode(), b"scram-sha-256")
             statement = sql.SQL("alter role {} login password {}")
             await connection.execute(statement.format(sql.Identifier(login.name), sql.Literal(kept.decode())))

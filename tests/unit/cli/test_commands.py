@@ -16,7 +16,7 @@ from services.cli.requested import print_requested
 from services.runtime.errors import UsageError
 
 COMMANDS = {
-    "up", "run", "migrate", "check", "send", "query", "retrieve", "where", "status", "backup", "restore",
+    "up", "run", "migrate", "roles", "check", "send", "query", "retrieve", "where", "status", "backup", "restore",
     "conformance-statement",
     "station add", "station set", "station list", "station import", "station show", "station remove", "station echo",
     "title add", "title set", "title list", "title show", "title remove",
