@@ -1,9 +1,9 @@
--- What each service may do in the database, for its role ({role}; services.runtime.roles). A service writes the tables of
--- its own schema and reads what others publish as views; nobody here owns, alters or drops anything. Rows go into the
--- partitions by their table, so that partitions need no grants. Without a comma too many: what is not said is refused.
+-- What each service may do in the database, for its role ({role}; services.runtime.roles); what is not said is refused. A
+-- service writes the tables of its own schema and reads what others publish as views; nobody here owns, alters or drops
+-- anything. Rows go into the partitions by their table, so that partitions need no grants.
 
 -- name: everybody
--- Which schema is there, and how old a lease is.
+-- Which version the schema has.
 grant usage on schema runtime to {role};
 grant select on runtime.version to {role};
 

@@ -16,4 +16,5 @@ def broker_definitions() -> None:
     """Print what RabbitMQ has to import: exchanges, queues, bindings, and the users that GATEWAY_<SERVICE>_AMQP_URL
     name with their permissions. The virtual host is that of GATEWAY_AMQP_URL."""
     settings = RuntimeSettings.load()
-    print_json(definitions(virtual_host(settings.amqp_url), users_of(settings.own_urls("amqp_url"))))
+    users = users_of(settings.own_urls("amqp_url"), settings.amqp_url)
+    print_json(definitions(virtual_host(settings.amqp_url), users))

@@ -28,14 +28,19 @@ class User:
     services: tuple[str, ...]
 
 
-def users_of(urls: Mapping[str, str]) -> list[User]:
-    """The users that the services' URLs name (pure). Raises ``UsageError`` for none, or one with two passwords."""
+def users_of(urls: Mapping[str, str], administrators: str) -> list[User]:
+    """The users that the services' URLs name (pure); ``administrators`` is the URL of who may everything.
+
+    Raises ``UsageError`` for none, for one with two passwords, and for the administrator, who would lose what he may.
+    """
     found: dict[str, User] = {}
     for service, url in urls.items():
         parts, setting = urlsplit(url), f"GATEWAY_{service.upper()}_AMQP_URL"
         name, password = unquote(parts.username or ""), unquote(parts.password or "")
         if not name or not password:
             raise UsageError(f"{setting} names no user with a password: write amqp://USER:PASSWORD@HOST/VHOST")
+        if name == unquote(urlsplit(administrators).username or ""):
+            raise UsageError(f"{setting} names {name}, the user of GATEWAY_AMQP_URL: give the service one of its own")
         known = found.get(name)
         if known is not None and known.password != password:
             raise UsageError(

@@ -23,6 +23,7 @@ from services.runtime.supervise import Supervisor
 from tests.waiting import until_async
 
 _numbers = itertools.count()
+ADMINISTRATOR = "amqp://root:secret@h/"
 CONSUMERS = ("storage", "index", "forwarder", "commitment")
 
 
@@ -33,7 +34,7 @@ def urls(rabbitmq: PrivateRabbitmq) -> Iterator[dict[str, str]]:
     url = rabbitmq.add_virtual_host(name)
     own = {setting.removesuffix("_amqp_url"): each for setting, each in rabbitmq.service_urls(name).items()}
     for _ in range(2):
-        rabbitmq.import_definitions(json.dumps(definitions(virtual_host(url), users_of(own))))
+        rabbitmq.import_definitions(json.dumps(definitions(virtual_host(url), users_of(own, url))))
     yield own | {"administrator": url}
     rabbitmq.delete_virtual_host(name)
 
@@ -110,13 +111,17 @@ async def test_a_service_finds_the_topology_and_says_what_is_missing(
     await until_async(lambda: f"queue '{QUEUES[-1].name}' is missing" in (bus.reason or ""), limit=20)
     assert "gateway broker-definitions" in str(bus.reason)
     own = {name: url for name, url in urls.items() if name != "administrator"}
-    rabbitmq.import_definitions(json.dumps(definitions(virtual_host(urls["storage"]), users_of(own))))
+    rabbitmq.import_definitions(
+        json.dumps(definitions(virtual_host(urls["storage"]), users_of(own, urls["administrator"])))
+    )
     await until_async(lambda: bus.available, limit=20)
     await bus.close()
 
 
 def test_users_are_those_of_the_urls() -> None:
-    users = users_of({"ingest": "amqp://a:b%2Fc@h/v", "query": "amqp://a:b%2Fc@h/v", "index": "amqps://i:x@h"})
+    users = users_of(
+        {"ingest": "amqp://a:b%2Fc@h/v", "query": "amqp://a:b%2Fc@h/v", "index": "amqps://i:x@h"}, ADMINISTRATOR
+    )
     assert [(user.name, user.password, user.services) for user in users] == [
         ("a", "b/c", ("ingest", "query")), ("i", "x", ("index",)),
     ]  # fmt: skip
@@ -124,9 +129,10 @@ def test_users_are_those_of_the_urls() -> None:
     for urls, fault in (
         ({"ingest": "amqp://h/v"}, "GATEWAY_INGEST_AMQP_URL names no user with a password"),
         ({"ingest": "amqp://a:b@h/", "query": "amqp://a:c@h/"}, "another password of user a than that of ingest"),
+        ({"ingest": "amqp://root:x@h/"}, "GATEWAY_INGEST_AMQP_URL names root, the user of GATEWAY_AMQP_URL"),
     ):
         with pytest.raises(UsageError, match=fault):
-            users_of(urls)
+            users_of(urls, ADMINISTRATOR)
 
 
 def test_who_consumes_nothing_reads_nothing() -> None:
