@@ -1,5 +1,6 @@
 """The settings of all services, for commands that speak for each of them."""
 
+from services.cli.names import LISTENING
 from services.runtime import traces
 from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings
@@ -43,6 +44,9 @@ def refuse_faults() -> None:
 
     if found := faults():
         raise UsageError("\n".join(found))
-    profile = profile_for(RuntimeSettings.load(), DicomSettings.load())
+    runtime = RuntimeSettings.load()
+    runtime.database_of(LISTENING)
+    runtime.amqp_of(LISTENING)
+    profile = profile_for(runtime, DicomSettings.load())
     CommitmentSettings.load().fit(profile)
     StorageSettings.load().fit(profile)

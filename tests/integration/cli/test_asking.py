@@ -487,3 +487,11 @@ def test_a_command_by_a_login_without_the_role_names_the_cure(
     url = postgresql.service_urls(database_url.rpartition("/")[2])["index_database_url"]
     ran = gateway("station", "list", GATEWAY_ADMIN_DATABASE_URL=url)
     assert (ran.status, "42501" in ran.err, "gateway roles" in ran.err) == (1, True, True)
+
+
+@pytest.mark.parametrize("url", ["postgresql://porter@127.0.0.1:1/gateway", "amqp://porter:secret@127.0.0.1:1/"])
+def test_up_refuses_two_logins_for_the_one_process_that_listens(process: Gateway, url: str) -> None:
+    setting = "DATABASE_URL" if url.startswith("postgresql") else "AMQP_URL"
+    ran = process("up", **{f"GATEWAY_INGEST_{setting}": url})
+    assert (ran.status, "secret" in ran.err) == (2, False)
+    assert f"these differ: GATEWAY_INGEST_{setting}, GATEWAY_QUERY_{setting}; give them the same URL" in ran.err
