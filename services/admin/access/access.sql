@@ -6,6 +6,9 @@ group by a.name order by a.name
 -- name: get_account
 select name, role, origin, password_hash from config.account where name = %(name)s
 
+-- name: any_account
+select from config.account limit 1
+
 -- name: lock_accounts
 lock table config.account in share row exclusive mode
 
@@ -29,6 +32,10 @@ update config.account set role = %(role)s where name = %(name)s
 
 -- name: set_password
 update config.account set password_hash = %(password_hash)s, password_set_at = now() where name = %(name)s
+
+-- name: renew_password_hash
+-- Not where somebody has set another password meanwhile.
+update config.account set password_hash = %(renewed)s where name = %(name)s and password_hash = %(kept)s
 
 -- name: delete_account
 delete from config.account where name = %(name)s

@@ -43,6 +43,9 @@ async def add(database: Database, actor: str, name: str, role: Role, password: s
 
 async def add_first(database: Database) -> str | None:
     """The password of the first admin, made because nobody may log in yet; None if somebody may."""
+    async with database.transaction() as conn:
+        if await (await conn.execute(QUERIES.any_account)).fetchone() is not None:
+            return None
     made = passwords.generated()
     kept = await passwords.hashed(made)
 

@@ -65,9 +65,11 @@ async def verify(
     async with database.transaction() as conn:
         await _refuse_hasty(conn, tried)
         account = await (await conn.execute(QUERIES.get_account, tried)).fetchone()
-    if not await passwords.fits(password, None if account is None else account["password_hash"]):
+    kept: str | None = None if account is None else account["password_hash"]
+    if not await passwords.fits(password, kept) or kept is None:
         await database.retry(lambda conn: _failed(conn, tried))
         raise LoginFailed(wrong)
+    await _renew(database, wanted, password, kept)
     return wanted
 
 
@@ -127,6 +129,14 @@ async def forget(database: Database, lifetime: Lifetime) -> None:
         await conn.execute(QUERIES.delete_old_sessions, lifetime.parameters())
 
     await database.retry(work)
+
+
+async def _renew(database: Database, name: str, password: str, kept: str) -> None:
+    """Make the hash again where it was made with other parameters than today's. It stays the same password."""
+    if not passwords.outdated(kept):
+        return
+    values = {"name": name, "kept": kept, "renewed": await passwords.hashed(password)}
+    await database.retry(lambda conn: conn.execute(QUERIES.renew_password_hash, values))
 
 
 async def _failed(conn: Connection, tried: dict[str, object]) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
+from argon2 import PasswordHasher
 
-from services.admin.access import accounts, sessions, tidying
+from services.admin.access import accounts, passwords, sessions, tidying
 from services.admin.access.role import Role
-from services.admin.access.sessions import Lifetime
+from services.admin.access.sessions import Lifetime, LoginFailed
 from services.admin.access.throttling import FREE_FAILURES
 from services.admin.web import live
 from services.admin.web.pages import events
@@ -131,6 +132,23 @@ async def test_another_password_and_removal_end_the_sessions_of_that_user_alone(
     again = await desk.logged_in("viewer", "another good password")
     await accounts.remove(desk.database, "cli:tests", "viewer")
     assert (await again.get("/jobs")).status_code == 303
+
+
+async def test_a_password_kept_with_other_parameters_is_kept_with_todays_once_it_is_given(desk: Desk) -> None:
+    async def kept() -> str:
+        (row,) = await desk.rows("select password_hash from config.account where name = 'viewer'")
+        return str(row["password_hash"])
+
+    former = PasswordHasher(time_cost=2, memory_cost=16, parallelism=2).hash(PASSWORD)
+    await desk.rows("update config.account set password_hash = %s where name = 'viewer'", former)
+    with pytest.raises(LoginFailed):
+        await sessions.log_in(desk.database, "viewer", "wrong password", ADDRESS)
+    assert await kept() == former
+    await sessions.log_in(desk.database, "viewer", PASSWORD, ADDRESS)
+    renewed = await kept()
+    assert not passwords.outdated(renewed)
+    await sessions.log_in(desk.database, "viewer", PASSWORD, ADDRESS)
+    assert await kept() == renewed, "what is of today stays"
 
 
 async def test_another_role_counts_from_the_next_click_on(desk: Desk) -> None:
