@@ -23,8 +23,11 @@ def run(
 ) -> None:
     """Run one process with these services until SIGTERM or SIGINT (a second signal ends it at once)."""
     # Imported here: commands that only ask must not load the broker's client and the HTTP server.
-    from services.runtime import app
+    from services.dicom import gdcm_codec
+    from services.runtime import allocator, app
 
+    allocator.keep_little()
+    gdcm_codec.defer()
     raise typer.Exit(app.run([entry_point(name) for name in chosen(services)]))
 
 
@@ -34,14 +37,17 @@ def up(
     ] = 2,
 ) -> None:
     """Run the whole gateway as supervised processes until SIGTERM or SIGINT; SIGHUP replaces the receiving ones."""
+    from services.dicom import gdcm_codec
     from services.dicom.settings import DicomSettings
-    from services.runtime import app, processes
+    from services.runtime import allocator, app, processes
 
+    allocator.keep_little()
+    gdcm_codec.defer()
     settings_of_services.refuse_faults()
     settings = DicomSettings.load()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start threads, which no copy has
-    for name in SERVICES:
-        app.resolve(entry_point(name))  # loaded once, for every process
+    for name in LISTENING:
+        app.resolve(entry_point(name))  # loaded once, for every process; the rest of a service loads its own
     tls_port = settings.tls_port if settings.tls_files() else None
     raise typer.Exit(
         processes.up(plans(ingest_processes), lambda names: app.run([entry_point(n) for n in names]), tls_port)

@@ -9,6 +9,7 @@ from itertools import islice
 from struct import Struct
 from typing import Any, BinaryIO, Final
 
+from services.dicom import gdcm_codec
 from services.dicom.dictionary import standard_vr
 from services.dicom.elements import UNDEFINED, Walker
 from services.dicom.transcoding_errors import NotConvertible
@@ -38,13 +39,12 @@ CODECS: Final = "GATEWAY_EXTRAS=codecs deploy/local/up"
 def readable(transfer_syntax: str) -> bool:
     """Whether pixel data in that compressed transfer syntax can be decompressed here."""
     decoder = _decoder(transfer_syntax)
-    return decoder is not None and bool(decoder.is_available)
+    return decoder is not None and (bool(decoder.is_available) or gdcm_codec.decompresses(transfer_syntax))
 
 
 def missing(transfer_syntax: str) -> str:
     """What to install, if that would help; else empty."""
-    decoder = _decoder(transfer_syntax)
-    if decoder is None or decoder.is_available:
+    if _decoder(transfer_syntax) is None or readable(transfer_syntax):
         return ""
     return f"install the codecs to have it decompressed ({CODECS}, or dicom-gateway[codecs])"
 
@@ -116,6 +116,7 @@ def decoded(source: BinaryIO, offset: int, size: int, transfer_syntax: str) -> D
     """
     if not readable(transfer_syntax):
         raise NotConvertible(f"{transfer_syntax} cannot be decompressed here: {missing(transfer_syntax) or 'no codec'}")
+    gdcm_codec.load_for(_decoder(transfer_syntax))
     options: dict[str, Any] = {"number_of_frames": 1, "pixel_keyword": "PixelData", "pixel_vr": "OB"}
     walker = Walker(source, offset, size, transfer_syntax, lambda tag, _: standard_vr(tag))
     for tag, _, position, length, depth in walker:

@@ -1,4 +1,4 @@
-"""A process of the gateway that begins as a copy of its supervisor, which has loaded all modules.
+"""A process of the gateway that begins as a copy of its supervisor, which has loaded what all need.
 
 A Python that starts from nothing takes seconds of processor time to load what a service needs; seven of them together
 keep a small machine busy for half a minute. Copies share the loaded modules' memory, too. What must not be shared

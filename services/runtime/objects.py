@@ -33,7 +33,7 @@ _KEY = re.compile(rf"{_SEGMENT}(/{_SEGMENT})+")
 _FOLDER = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ObjectStat:
     """A complete object: its key, size in bytes and the store's own time of its last change."""
 

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 
-from services.dicom import transcoding_pixels
+from services.dicom import gdcm_codec, transcoding_pixels
 from services.dicom.contexts import (
     DEFLATED_LITTLE_ENDIAN,
     EXPLICIT_BIG_ENDIAN,
@@ -336,6 +336,7 @@ def test_without_codecs_compressed_instances_go_as_they_are_or_not_at_all(monkey
         is_available = False
 
     monkeypatch.setattr(transcoding_pixels, "_decoder", lambda syntax: Unavailable())
+    monkeypatch.setattr(gdcm_codec, "_installed", lambda: False)
     assert ways(J2K) == (J2K,)
     assert choose(J2K, ALL) is None
     assert "dicom-gateway[codecs]" in why_not(J2K)
