@@ -58,6 +58,7 @@ class Bus:
         self._consuming = _Link(url, "consume", None)
         self._exchanges: dict[str, AbstractExchange] = {}
         self._channel: AbstractChannel | None = None
+        self._asking: tuple[AbstractConnection, AbstractChannel] | None = None
         self._subscriptions: set[_Subscription] = set()
         self._stalled = False
         self._redeclare = asyncio.Event()
@@ -176,6 +177,7 @@ class Bus:
                     absent = [name for name in self._subscribed() if await self._consumers(name) == 0]
             except (TimeoutError, *CONNECTION_EXCEPTIONS):
                 missing = {}  # the broker is away: that is not the consumers' fault
+                await self._ask_anew()
                 continue
             now = time.monotonic()
             missing = {name: missing.get(name, now) for name in absent if name in self._subscribed()}
@@ -191,16 +193,28 @@ class Bus:
         return {subscription.name for subscription in self._subscriptions}
 
     async def _consumers(self, name: str) -> int:
-        channel = await (await self._publishing.connected()).channel(publisher_confirms=False)
+        channel = await self._channel_to_ask()
         try:
             known = (await channel.declare_queue(name, passive=True)).declaration_result
-            QUEUE_MESSAGES.labels(name).set(known.message_count or 0)
-            return known.consumer_count or 0
         except ChannelNotFoundEntity:
             return 0
-        finally:
-            with suppress(*CONNECTION_EXCEPTIONS):
-                await channel.close()
+        QUEUE_MESSAGES.labels(name).set(known.message_count or 0)
+        return known.consumer_count or 0
+
+    async def _ask_anew(self) -> None:
+        """What a question of no answer left of its channel serves no other."""
+        asking, self._asking = self._asking, None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DECLARE_SECONDS):
+                await _close(asking and asking[1])
+
+    async def _channel_to_ask(self) -> AbstractChannel:
+        """Opened once, and again when the broker has closed it: with each channel that is opened and closed aio_pika
+        leaves some kilobytes at the connection until that ends (its issue 490)."""
+        connection = await self._publishing.connected()
+        if self._asking is None or self._asking[0] is not connection or self._asking[1].is_closed:
+            self._asking = connection, await connection.channel(publisher_confirms=False)
+        return self._asking[1]
 
     async def _publish(self, exchange: str, routing_key: str, body: bytes, headers: Mapping[str, str]) -> None:
         if self._channel is None:
@@ -291,9 +305,14 @@ async def _declared(
     except ChannelNotFoundEntity as error:
         return str(topology.missing(str(error)))
     finally:
+        await _close(channel)
+    return None
+
+
+async def _close(channel: AbstractChannel | None) -> None:
+    if channel is not None:
         with suppress(*CONNECTION_EXCEPTIONS):
             await channel.close()
-    return None
 
 
 class _Declarer:

@@ -1,15 +1,18 @@
 """The bus and the outbox through the faults of a real RabbitMQ: killed, frozen, queues purged and deleted, alarms."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
 import pytest_asyncio
+from aio_pika.tools import OneShotCallback
 from private_servers.rabbitmq import PrivateRabbitmq
 from prometheus_client import REGISTRY
 
@@ -264,6 +267,23 @@ async def test_a_consumer_that_the_broker_forgot_silently_comes_back(
         await until_async(lambda: published(found, request()), limit=20)
         await until_async(lambda: len(found.seen) == 2, limit=20)
         assert REGISTRY.get_sample_value(MISSING) == before + 1
+
+
+async def test_asking_about_queues_leaves_nothing_behind(shared: Process) -> None:
+    """With each channel that is opened and closed aio_pika leaves callbacks at the connection."""
+
+    def left() -> int:
+        gc.collect()
+        return sum(isinstance(each, OneShotCallback) for each in gc.get_objects())
+
+    await shared.bus.consume(QUEUE, shared.handle, while_available=shared.db)
+    asked = shared.bus._consumers
+    await until_async(partial(asked, QUEUE.name), limit=20, what="a consumer")
+    assert await asked("gateway.no-such-queue") == 0, "and the broker has closed the channel"
+    assert await asked(QUEUE.name) == 1
+    before = left()
+    assert {await asked(QUEUE.name) for _ in range(20)} == {1}
+    assert left() == before
 
 
 MISSING = "gateway_bus_consumers_missing_total"
