@@ -26,6 +26,8 @@ from services.storage.settings import StorageSettings
 
 KEYS_REMEMBERED = 500_000
 KEYS_AT_ONCE = 2000
+KEYS_KEPT_SECONDS = 600.0
+"""After the last change of a folder, which stays open for hours; if it changes again the database is asked for them."""
 FOR_THE_CONSUMER_SECONDS = 1.0
 """What the broker was given is left to the consumer for so long, and as long as it gets ahead with it."""
 LONGEST_FOR_THE_CONSUMER_SECONDS = 5.0
@@ -122,6 +124,8 @@ class Sweep:
             count, unreadable = await self.record_missing(fresh, by="sweep")
             state.saw(listed, unreadable, folder.modified, time.monotonic())
             self._forget_keys()
+        elif closable(folder.modified, started, KEYS_KEPT_SECONDS):
+            state.known.clear()
         if closable(folder.modified or state.newest, started, self._settings.folder_open_seconds):
             await self._close(folder, state)
         return count

@@ -8,8 +8,10 @@ import pytest
 from services.runtime.errors import Unavailable
 from services.runtime.objects import new_object_key
 from services.storage.full_sweep import LONGEST_ASSOCIATION
+from services.storage.sweep import KEYS_KEPT_SECONDS
 from tests.factories import ct, small_instances
 from tests.integration.storage.conftest import Make, Storage
+from tests.waiting import until_async
 
 
 async def test_records_what_no_message_brought(storage: Storage) -> None:
@@ -68,6 +70,29 @@ async def test_a_folder_is_closed_when_old_and_reopened_when_it_changes(make_sto
     storage.receive(ct(2))
     assert await storage.sweep.run_once() == 1
     assert await storage.rows("select 1 from storage.folder") == []
+
+
+async def test_a_folder_at_rest_takes_no_memory_and_what_it_gets_late_is_found(storage: Storage) -> None:
+    first = storage.receive(ct(1)).receipt.object_key
+    folder = storage.objects.root / next(storage.objects.folders("objects")).name
+    earlier = datetime.now(UTC).timestamp() - KEYS_KEPT_SECONDS - 60
+    os.utime(folder, (earlier, earlier))
+
+    async def forgotten() -> bool:
+        assert await storage.sweep.run_once() == 0
+        return known(storage) == set()
+
+    assert await storage.sweep.run_once() == 1
+    assert known(storage) == {first}
+    await until_async(forgotten, what="the keys to be forgotten")
+    late = storage.receive(ct(2)).receipt.object_key
+    assert await storage.sweep.run_once() == 1
+    assert known(storage) == {first, late}
+
+
+def known(storage: Storage) -> set[str]:
+    """The keys that the sweep remembers."""
+    return set().union(*(folder.known for folder in storage.sweep._open.values()))
 
 
 async def test_age_is_judged_by_the_file_and_not_by_the_key(storage: Storage) -> None:
