@@ -63,6 +63,17 @@ def test_pods_are_confined(values: str) -> None:
 
 
 @pytest.mark.parametrize("values", VALUES)
+def test_no_service_of_kubernetes_is_taken_for_a_setting(values: str) -> None:
+    """A release named gateway, as README names it, has a Service gateway-dicom. A pod that Kubernetes links to Services
+    has a GATEWAY_DICOM_PORT such as tcp://10.96.0.7:104 by it, and would not start."""
+    objects = rendered(values, "--set", "fullnameOverride=gateway")
+    made = {f"{name.upper().replace('-', '_')}_PORT" for name in of_kind(objects, "Service")}
+    assert made & variables() == {"GATEWAY_DICOM_PORT"}
+    ours = [pod for name, pod in pods(objects).items() if "-demo-" not in name]
+    assert [pod.get("enableServiceLinks", True) for pod in ours] == [False] * len(ours)
+
+
+@pytest.mark.parametrize("values", VALUES)
 def test_services_are_probed_and_may_end_their_associations(values: str) -> None:
     """Liveness counts once it was alive; SIGTERM comes when nobody is led here any more; the drain fits the grace."""
     for workload in workloads(rendered(values)).values():

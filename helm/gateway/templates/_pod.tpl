@@ -18,6 +18,8 @@ seccompProfile: {type: RuntimeDefault}
 {{/* What every pod of the gateway has beside its containers and volumes. */}}
 {{- define "gateway.podCommon" -}}
 automountServiceAccountToken: false
+# Of Services such as gateway-dicom Kubernetes would make variables such as GATEWAY_DICOM_PORT, which is a setting.
+enableServiceLinks: false
 securityContext:
   {{- include "gateway.podSecurity" . | nindent 2 }}
 {{- with .Values.imagePullSecrets }}
