@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from services.cli import command_line
 from services.cli.names import LISTENING, SERVICES
 from tests.deploy.charts import (
     CHART,
@@ -280,6 +282,19 @@ def test_every_setting_exists(values: str) -> None:
     assert {name for name in named if name.startswith("GATEWAY_")} - variables() == set()
 
 
+def test_files_of_the_site_are_in_every_pod() -> None:
+    """As whole folders, which are renewed with the Secret or ConfigMap; a Secret for the group of the pod alone."""
+    for pod in pods(rendered("restoring")).values():
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        assert volumes["file-hospital-ca"]["secret"] == {"secretName": "hospital-ca", "defaultMode": 0o440}
+        assert volumes["file-openid-ca"]["configMap"] == {"name": "openid-ca"}
+        for each in containers(pod):
+            mounts = {mount["name"]: mount for mount in each["volumeMounts"]}
+            for name in ("hospital-ca", "openid-ca"):
+                assert mounts[f"file-{name}"]["mountPath"] == f"/etc/gateway/files/{name}"
+                assert (mounts[f"file-{name}"]["readOnly"], "subPath" in mounts[f"file-{name}"]) == (True, False)
+
+
 def test_settings_of_the_values_reach_every_pod_and_are_stronger() -> None:
     for pod in pods(rendered("apart")).values():
         for each in containers(pod):
@@ -322,6 +337,18 @@ def test_traces_are_off_unless_there_is_a_collector() -> None:
         ("desk.ingress.enabled=true", "desk.ingress.host"),
         ("backup.enabled=true", "backup.to"),
         ("networkPolicy.dicom={everybody}", "networkPolicy.dicom"),
+        ("networkPolicy.dicom={10.0.0.0/99}", "networkPolicy.dicom"),
+        ("fullnameOverride=My_Gateway", "fullnameOverride"),
+        ("backup.enabled=true,backup.to=/backups2,backup.existingClaim=one", "backup.to"),
+        ("backup.enabled=true,backup.to=s3://one/two,backup.schedule=nightly", "backup.schedule"),
+        ("restore.from=/backups/gateway", "restore.from"),
+        ("files[0].secret=one,files[0].configMap=two", "files"),
+        ("desk.ingress.enabled=true,desk.ingress.host=https://dicom.example", "desk.ingress.host"),
+        (
+            "services.index.autoscaling.by=cpu,services.index.autoscaling.minReplicas=3,"
+            "services.index.autoscaling.maxReplicas=2",
+            "services.index.autoscaling",
+        ),
         ("dicom.prot=104", "prot"),
         ("traces.endpoint=collector:4318", "endpoint"),
         ("traces.sampleRatio=0", "sampleRatio"),
@@ -368,3 +395,50 @@ def test_a_backup_is_made_with_the_objects_and_the_keys_of_both_places() -> None
     assert known["GATEWAY_BACKUP_S3_ENDPOINT"] == "https://s3.backup.example"
     assert known["GATEWAY_BACKUP_S3_SECRET_ACCESS_KEY"]["secretKeyRef"]["name"] == "gateway-backups"
     assert known["GATEWAY_S3_SECRET_ACCESS_KEY"]["secretKeyRef"]["name"] == "gateway-objects"
+
+
+def test_what_is_uploaded_has_room_until_it_is() -> None:
+    """A table of a backup, packed, and objects lie in the home of the pod until S3 has them."""
+    found = pods(rendered("restoring"))
+    for name in ("CronJob release-gateway-backup", "Job release-gateway-restore-1"):
+        (home,) = [volume for volume in found[name]["volumes"] if volume["name"] == "home"]
+        assert home["emptyDir"] == {"sizeLimit": "40Gi"}
+
+
+def test_a_backup_is_brought_back_while_nothing_runs() -> None:
+    """No pod of a service, nobody who scales one up, no schema and no station that a restore would refuse."""
+    objects = rendered("restoring")
+    assert {workload["spec"]["replicas"] for workload in workloads(objects).values()} == {0}
+    assert not {"HorizontalPodAutoscaler", "ScaledObject"} & {each["kind"] for each in objects}
+    assert of_kind(objects, "Job").keys() == {"release-gateway-restore-1"}
+    assert of_kind(objects, "CronJob")["release-gateway-backup"]["spec"]["suspend"] is True
+    pod = pods(objects)["Job release-gateway-restore-1"]
+    (restore,) = pod["containers"]
+    place, name = "s3://backups/gateway", "20261130t011500.000000z"
+    assert restore["args"] == ["restore", place, "--keep-objects", "--backup", name]
+    assert CliRunner().invoke(command_line(None), [*restore["args"], "--help"]).exit_code == 0
+    backup = pods(objects)["CronJob release-gateway-backup"]["containers"][0]
+    assert environment(restore) == environment(backup)
+    (of_folder,) = [
+        each["spec"]["template"]["spec"]["containers"][0]
+        for each in of_kind(rendered("claim", "--set", "restore.from=/backups/gateway"), "Job").values()
+    ]
+    assert of_folder["args"] == ["restore", "/backups/gateway", "--keep-objects"]
+    mounts = {each["name"]: each["mountPath"] for each in of_folder["volumeMounts"]}
+    assert (mounts["objects"], mounts["backups"]) == ("/srv/objects", "/backups")
+
+
+def test_the_nodes_ports_may_be_chosen() -> None:
+    """Where no load balancer is, stations call a node; the second Service of query has whichever is free."""
+    for values, more, ports in (
+        ("claim", "dicom.service.nodePort=30104", {"pacs-router-dicom": [30104]}),
+        (
+            "apart",
+            "dicom.service.nodePort=30104,dicom.tls.nodePort=32762",
+            {"release-gateway-dicom": [30104, 32762], "release-gateway-query-dicom": [None, None]},
+        ),
+        ("apart", "dicom.service.nodePort=30104,dicom.service.type=ClusterIP", {"release-gateway-dicom": [None, None]}),
+    ):
+        services = of_kind(rendered(values, "--set", more), "Service")
+        for name, wanted in ports.items():
+            assert [port.get("nodePort") for port in services[name]["spec"]["ports"]] == wanted

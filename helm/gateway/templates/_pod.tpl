@@ -64,13 +64,37 @@ securityContext:
 volumeMounts:
   - {name: home, mountPath: /var/lib/gateway}
   - {name: tmp, mountPath: /tmp}
+  {{- with include "gateway.filesMounts" .root }}
+  {{- . | trim | nindent 2 }}
+  {{- end }}
   {{- with .mounts }}
   {{- . | nindent 2 }}
   {{- end }}
 {{- end -}}
 
-{{/* The volumes of such a container. */}}
+{{/* The volumes of such a container. Called with (list . size-of-its-home). */}}
 {{- define "gateway.scratch" -}}
-- {name: home, emptyDir: {sizeLimit: 256Mi}}
+- {name: home, emptyDir: {sizeLimit: {{ last . }}}}
 - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
+{{- include "gateway.filesVolumes" (first .) }}
+{{- end -}}
+
+{{/* Files of the site's, which settings and addresses name: whole folders, so that they are renewed with their source. */}}
+{{- define "gateway.filesMounts" -}}
+{{- range .Values.files }}
+{{- $name := .secret | default .configMap }}
+- {name: file-{{ $name }}, mountPath: /etc/gateway/files/{{ $name }}, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "gateway.filesVolumes" -}}
+{{- range .Values.files }}
+{{- if .secret }}
+- name: file-{{ .secret }}
+  secret: {secretName: {{ .secret }}, defaultMode: 288} # 0440
+{{- else }}
+- name: file-{{ .configMap }}
+  configMap: {name: {{ .configMap }}}
+{{- end }}
+{{- end }}
 {{- end -}}
