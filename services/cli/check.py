@@ -1,14 +1,17 @@
 """``gateway check``."""
 
 import asyncio
+import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import typer
 
-from services.cli import exits, settings_of_services
+from services.cli import exits
 from services.cli.output import Json, print_json, print_table
 from services.cli.session import place
+from services.cli.settings_of_services import faults as faults_of_settings
+from services.cli.settings_of_services import unknown, variables
 from services.runtime.errors import GatewayError
 from services.runtime.settings import RuntimeSettings
 
@@ -28,8 +31,10 @@ def check(as_json: Json = False) -> None:
 
     settings = RuntimeSettings.load()
     findings = [*asyncio.run(verify(settings, place)), _commitment(settings), _retention(settings)]
-    if faults := settings_of_services.faults():
+    if faults := faults_of_settings():
         findings[0] = replace(findings[0], state="failed", text="; ".join(faults))
+    elif findings[0].state == "ok" and (others := unknown(os.environ, variables())):
+        findings[0] = replace(findings[0], state="warning", text=f"{findings[0].text}; {'; '.join(others)}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from services.cli import command_line
 from services.cli.names import LISTENING, SERVICES
+from services.cli.settings_of_services import variables
 from tests.deploy.charts import (
     CHART,
     VALUES,
@@ -20,7 +21,6 @@ from tests.deploy.charts import (
     rendered,
     workloads,
 )
-from tests.deploy.known_settings import variables
 
 SECRETS = {"GATEWAY_DATABASE_URL", "GATEWAY_AMQP_URL", "GATEWAY_S3_ACCESS_KEY_ID", "GATEWAY_S3_SECRET_ACCESS_KEY"}
 

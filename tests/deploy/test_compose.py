@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from services.cli.names import LISTENING, SERVICES
-from tests.deploy.known_settings import variables
+from services.cli.settings_of_services import variables
 from tests.deploy.launching import CHECKOUT
 from tests.deploy.promtool import promtool
 

@@ -25,6 +25,12 @@ def test_check_tries_everything(gateway: Gateway, amqp_url: str, database_url: s
     states = {finding["name"]: finding["state"] for finding in away.json()}
     assert (away.status, states["broker"], states["database"]) == (3, "not reachable", "ok")
     assert "secret" not in away.out
+    mistyped = gateway(
+        "check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1", GATEWAY_QUERY_CONCURENT="4"
+    )
+    settings = mistyped.json()[0]
+    assert (mistyped.status, settings["state"]) == (0, "warning")
+    assert settings["text"].endswith("GATEWAY_QUERY_CONCURENT is no setting, GATEWAY_QUERY_CONCURRENT is one")
     wrong = {"GATEWAY_ADMIN_AUDIT_DAYS": "5", "GATEWAY_INGEST_REPORT_WAIT_SECONDS": "-1"}
     nobody = {"GATEWAY_DATABASE_URL": "postgresql://gateway:secret@127.0.0.1:1/gateway"}
     bad = gateway("check", "--json", GATEWAY_AMQP_URL=amqp_url, GATEWAY_MINIMUM_FREE_BYTES="1", **wrong, **nobody)
