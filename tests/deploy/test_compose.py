@@ -57,6 +57,11 @@ def test_images_have_versions_and_passwords_are_nobodys_default() -> None:
     assert published == {"11112:11112", "127.0.0.1:8080:8080", "127.0.0.1:3000:3000"}
 
 
+def test_no_log_fills_the_disk() -> None:
+    for each in compose()["services"].values():
+        assert (each["logging"]["driver"], each["logging"]["options"].keys()) == ("local", {"max-size", "max-file"})
+
+
 def test_volumes_are_declared_and_files_are_there() -> None:
     for each in compose()["services"].values():
         for mount in each.get("volumes", []):
