@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,18 @@ def test_asked_to_end_while_starting_it_ends_everything(tmp_path: Path) -> None:
     with launched(tmp_path / "home") as launcher:
         until(lambda: "beam.smp" in launcher.command_lines(), limit=60, what="the broker's start")
         assert launcher.end(signal.SIGTERM) == 0
+
+
+def test_one_that_does_not_become_ready_says_where_the_reason_is(tmp_path: Path) -> None:
+    """With too little room it runs and refuses instances; nobody at the terminal would know."""
+    with launched(tmp_path / "home", GATEWAY_MINIMUM_FREE_BYTES=str(1 << 60)) as launcher:
+        until(lambda: "not ready yet: 'gateway status'" in launcher.errors.read_text(), limit=90, what="what it says")
+        command = [str(Path(sys.executable).with_name("gateway")), "status", "--json"]
+        told = subprocess.run(
+            command, env={"PATH": os.environ["PATH"], "GATEWAY_HOME": str(launcher.home)},
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert "less than the watermark; make room" in told.stdout
 
 
 def test_every_socket_is_on_loopback(shared: Launched) -> None:

@@ -35,6 +35,7 @@ LIB = Path(__file__).resolve().parent
 DEMO = LIB.parent / "demo" / "run.py"
 GATEWAY = Path(sys.executable).with_name("gateway")
 READY_SECONDS = 180
+LATE_SECONDS = 20
 DRAIN_SECONDS = 60
 DEMO_SECONDS = 600
 DEMO_DRAIN_SECONDS = 10
@@ -109,8 +110,13 @@ class Launcher:
         return self._ready.is_set() and not self._ended()
 
     def watch(self) -> int:
-        """Keep the servers running until the gateway ends; its exit status."""
+        """Keep the servers running until the gateway ends; its exit status. One that is late, because the disk is full
+        perhaps, is no fault, and the person at the terminal is told where the reason stands."""
+        watched = 0
         while not self._ended():
+            watched += WATCH_SECONDS
+            if watched == LATE_SECONDS and not self.was_ready:
+                say(f"not ready yet: 'gateway status' tells who waits for what; the log is {self.log}")
             for server in self.servers:
                 if not server.running:
                     say(f"{server.name} has ended; it is started again")
