@@ -326,6 +326,7 @@ def test_traces_are_off_unless_there_is_a_collector() -> None:
         ("profile=xeleris,services.ingest.replicas=1,dicom.together=false", "dicom.together"),
         ("aet=THIS TITLE IS TOO LONG", "aet"),
         ("objects.url=file:///objects", "existingClaim"),
+        ("objects.url=file:///tmp/objects,objects.existingClaim=one", "objects.url: /tmp"),
         ("services.unknown.replicas=1", "unknown"),
         ("services.ingest.replica=3", "replica"),
         ("services.index.autoscaling.by=keda", "services.index.autoscaling"),

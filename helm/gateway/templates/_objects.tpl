@@ -5,6 +5,12 @@
 {{/* The claim with the objects; nothing if they are on S3. */}}
 {{- define "gateway.objectsClaim" -}}
 {{- if hasPrefix "file://" (include "gateway.objectsUrl" .) -}}
+{{- $folder := include "gateway.objectsUrl" . | trimPrefix "file://" | trimSuffix "/" -}}
+{{- range list "/tmp" "/var/lib/gateway" "/etc/gateway" "/backups" -}}
+{{- if or (eq $folder .) (hasPrefix (print . "/") $folder) -}}
+{{- fail (printf "objects.url: %s is a folder of the pods themselves: take another one, such as file:///objects" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if .Values.objects.existingClaim -}}
 {{- .Values.objects.existingClaim -}}
 {{- else if or .Values.objects.claim.create .Values.demo.enabled -}}
