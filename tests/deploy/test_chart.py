@@ -420,6 +420,9 @@ def test_a_backup_is_brought_back_while_nothing_runs() -> None:
     assert CliRunner().invoke(command_line(None), [*restore["args"], "--help"]).exit_code == 0
     backup = pods(objects)["CronJob release-gateway-backup"]["containers"][0]
     assert environment(restore) == environment(backup)
+    login = "database.services.backup.existingSecret=of-backup,database.services.backup.key=url"
+    of_owner = pods(rendered("restoring", "--set", login))["Job release-gateway-restore-1"]["containers"][0]
+    assert environment(of_owner)["GATEWAY_DATABASE_URL"]["secretKeyRef"]["name"] == "gateway-database"
     (of_folder,) = [
         each["spec"]["template"]["spec"]["containers"][0]
         for each in of_kind(rendered("claim", "--set", "restore.from=/backups/gateway"), "Job").values()
