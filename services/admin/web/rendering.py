@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, Response
 
 from services.admin.web import shown
+from services.admin.web.as_stored import as_stored
 from services.admin.web.slashes import encoded
 
 HERE: Final = Path(__file__).parent
@@ -39,7 +40,7 @@ def page(request: Request, template: str, *, code: HTTPStatus = HTTPStatus.OK, *
         "theme": _theme(request),
         "aet": request.app.state.desk.runtime.settings.aet,
     }
-    return HTMLResponse(_ENVIRONMENT.get_template(template).render(common | values), code)
+    return HTMLResponse(as_stored(_ENVIRONMENT.get_template(template).render(common | values)), code)
 
 
 def message(request: Request, text: str, *, bad: bool = False, code: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -214,3 +214,16 @@ async def test_a_decoder_that_dies_costs_one_picture(desk: Desk) -> None:
     process.wait()
     assert (await desk.viewer.get(f"{path}/2")).status_code == 409
     assert (await desk.viewer.get(f"{path}/2")).status_code == 200
+
+
+async def test_no_identity_is_shown_as_another_one(desk: Desk) -> None:
+    """Characters that turn the order of what follows, or have no width, are named."""
+    await stored(desk, named(1, "Arnold\u200b^Ada", "\u202e1174", StudyDescription="CT\u2066 head"))
+    found = texts(await desk.operator.get("/patients?patient_id=*1174"))
+    assert all(each in found for each in (">[U+202E]1174<", "Arnold[U+200B], Ada", "CT[U+2066] head"))
+    assert 'value="*1174"' in found
+    (study,) = (await desk.operator.get("/api/v1/studies")).json()["items"]
+    assert study["patient_id"] == "\u202e1174", "programs are told what is stored"
+    shown = texts(await desk.operator.get(f"/patients/studies/{study['study_instance_uid']}"))
+    assert "<dd>[U+202E]1174" in shown
+    assert "%E2%80%AE1174" in shown, "links lead to what is stored"
