@@ -478,20 +478,23 @@ where finished_at is null or created_at > now() - interval '24 hours' group by s
 -- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter. What a
 -- process that died was sending is in doubt, and its associations are taken, until its leases end: the first one does
 -- at lease_until. held: what waits for the end of a hold; shut: for a schedule alone, and schedules says for which.
--- unanswered: the last C-ECHO by hand was in vain, and nothing was taken there since.
+-- unanswered: the last C-ECHO by hand was in vain, and nothing was taken there since. tried: it is known how it is, by
+-- what was sent there or by a C-ECHO by hand of the last seven days.
 select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
        case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at,
        coalesce(e.at, d.last_failure_at) as last_failure_at, coalesce(e.text, d.last_failure, '') as last_failure,
-       e.at is not null as unanswered, w.waiting, w.held, w.shut, w.oldest_waiting_at,
-       w.sending, w.lease_until, f.failed, o.schedules
+       e.at is not null as unanswered,
+       h.at is not null or d.last_success_at is not null or d.last_failure_at is not null as tried,
+       w.waiting, w.held, w.shut, w.oldest_waiting_at, w.sending, w.lease_until, f.failed, o.schedules
 from config.station s
 left join routing.destination_view d on d.title = s.title
 left join lateral (
-    select each.at, each.after ->> 'text' as text from (
-        select at, after from audit.entry_view
-        where action = 'station.echo' and object = s.title and at > now() - interval '7 days' order by at desc limit 1
-    ) as each
-    where each.after -> 'ok' = 'false' and each.at > greatest(d.last_success_at, d.answering_since, '-infinity')
+    select at, after from audit.entry_view
+    where action = 'station.echo' and object = s.title and at > now() - interval '7 days' order by at desc limit 1
+) h on true
+left join lateral (
+    select h.at, h.after ->> 'text' as text
+    where h.after -> 'ok' = 'false' and h.at > greatest(d.last_success_at, d.answering_since, '-infinity')
 ) e on true
 cross join lateral (
     select count(*) as waiting, min(v.created_at) as oldest_waiting_at,

@@ -30,4 +30,6 @@ def word(destination: Mapping[str, Any], now: datetime | None = None) -> Word:
         return Word("slow", "warn")
     if destination["sending"]:
         return Word("sending", "go")
-    return Word("waits for its schedule", "wait") if shut and all_wait else Word("up", "good")
+    if shut and all_wait:
+        return Word("waits for its schedule", "wait")
+    return Word("up", "good") if destination["tried"] else Word("not tried yet", "off")

@@ -13,7 +13,7 @@ OUTAGES = "/api/v1/stations/ARCHIVE/outages"
 
 async def test_each_outage_is_told_with_its_end_and_reason(desk: Desk) -> None:
     assert (await desk.admin.post("/api/v1/stations", json=STATION)).is_success
-    assert "It could always be sent to" in (await desk.viewer.get("/stations/ARCHIVE")).text
+    assert "No outage is known" in (await desk.viewer.get("/stations/ARCHIVE")).text
     await desk.rows(FAILS, "connection refused")
     await desk.rows(FAILS, "no answer within 30 s")  # goes on failing: the same outage
     await desk.rows(ANSWERS)
@@ -45,3 +45,16 @@ async def test_an_echo_in_vain_is_what_is_known_until_the_station_takes_somethin
         "on conflict (title) do update set last_success_at = now()"
     )
     assert "failing" not in (await desk.viewer.get("/stations")).text
+
+
+async def test_a_station_is_not_up_before_it_answered(desk: Desk) -> None:
+    assert (await desk.admin.post("/api/v1/stations", json=STATION)).is_success
+    for path in ("/", "/stations"):
+        page = (await desk.viewer.get(path)).text
+        assert ("not tried yet" in page, ">up<" in page) == (True, False), path
+    await desk.rows(
+        "insert into audit.entry (at, actor, action, object, after) "
+        "values (now(), 'user:olga', 'station.echo', 'ARCHIVE', jsonb_build_object('ok', true))"
+    )
+    page = (await desk.viewer.get("/stations")).text
+    assert ("not tried yet" in page, ">up<" in page) == (False, True)
