@@ -1,7 +1,7 @@
 """Studies by every key of the index, their series and instances."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -104,6 +104,15 @@ async def studies_of(database: Database, uids: Sequence[str]) -> list[dict[str, 
     """The studies in which studies, series or instances lie, with their patients; what is not there is left out."""
     async with database.transaction() as conn:
         return await (await conn.execute(QUERIES.studies_of, {"uids": list(uids)})).fetchall()
+
+
+async def what_was_done(database: Database, studies: Iterable[str | None]) -> dict[str, dict[str, Any]]:
+    """When, by which modalities and as what, by Study Instance UID; nothing of whose they are, so that it is no look at
+    a patient. What is not in the index is left out."""
+    uids = sorted({uid for uid in studies if uid})
+    async with database.transaction() as conn:
+        rows = await (await conn.execute(QUERIES.what_was_done, {"studies": uids})).fetchall()
+    return {row["study_instance_uid"]: row for row in rows}
 
 
 async def _not_listed(conn: Connection, study: str) -> str:

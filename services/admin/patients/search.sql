@@ -23,6 +23,13 @@ where v.study_instance_uid in (
 )
 order by v.patient_name, v.study_instance_uid
 
+-- name: what_was_done
+-- In studies: when, by which modalities, and as what; nothing of whose they are.
+select v.study_instance_uid, v.study_date, v.study_description as description,
+       array(select distinct e.modality from index.series_view e
+             where e.study_instance_uid = v.study_instance_uid and e.modality <> '' order by e.modality) as modalities
+from index.search_view v where v.study_instance_uid = any(%(studies)s::text[])
+
 -- name: contents
 -- What studies hold. archived: R111.
 select s.study_instance_uid, counted.modalities, counted.series, held.instances, held.superseded,

@@ -227,3 +227,25 @@ async def test_no_identity_is_shown_as_another_one(desk: Desk) -> None:
     shown = texts(await desk.operator.get(f"/patients/studies/{study['study_instance_uid']}"))
     assert "<dd>[U+202E]1174" in shown
     assert "%E2%80%AE1174" in shown, "links lead to what is stored"
+
+
+async def test_jobs_and_what_went_nowhere_say_which_study_it_is_and_not_whose(desk: Desk) -> None:
+    instance = named(1, NAME, "P1", StudyDate="20260413", StudyDescription="Bone <b>Scan")
+    await stored(desk, instance)
+    study = instance.study_instance_uid
+    for uid in (study, "1.2.3"):
+        await desk.rows(
+            "insert into routing.job (id, kind, state, destination, study_instance_uid) "
+            "values (gen_random_uuid(), 'send', 'FAILED', 'WS', %s)", uid
+        )  # fmt: skip
+    await desk.rows(
+        "insert into routing.evaluation "
+        "select received_at, object_key, sop_instance_uid, 1, study_instance_uid, 0, '[]' from storage.receipt"
+    )
+    jobs = texts(await desk.viewer.get("/jobs"))
+    (job,) = await desk.rows("select id from routing.job where study_instance_uid = %s", study)
+    link = f'<a href="/patients/studies/{study}" title="{study}">2026-04-13 NM Bone &lt;b&gt;Scan</a>'
+    for page in (jobs, texts(await desk.viewer.get(f"/jobs/{job['id']}")), texts(await desk.viewer.get("/attention"))):
+        assert link in page
+        assert not any(each in page for each in ("Müller", "P1"))
+    assert 'title="1.2.3">study</a>' in jobs, "what is not in the index has no words"

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from services.admin import dead_letters, requests, stations, studies
 from services.admin.dead_letters import MOST_REASON
 from services.admin.notices import history
+from services.admin.patients.search import what_was_done
 from services.admin.studies import unmatched_key
 from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
@@ -48,6 +49,7 @@ async def attention(
         untold=untold,
         letters=seen_by(desk, principal, list(letters.items)),
         unmatched=seen_by(desk, principal, list(unmatched.items)),
+        studies=await what_was_done(desk.database, (each["study_instance_uid"] for each in unmatched.items)),
         wanted=asked,
         states=STATES,
         spans=SPANS,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.admin import jobs, precedence, requests, stations
 from services.admin.jobs import STATES, Filter
+from services.admin.patients.search import what_was_done
 from services.admin.requests import Requested
 from services.admin.station import Station
 from services.admin.web import cursors
@@ -41,6 +42,7 @@ async def list_jobs(
         request,
         "jobs.html",
         rows=found.items,
+        studies=await what_was_done(desk.database, (job["study_instance_uid"] for job in found.items)),
         wanted=wanted,
         filtered=bool(chosen),
         states=STATES,
@@ -57,7 +59,8 @@ async def show_job(request: Request, desk: OfDesk, principal: Viewer, job: UUID)
     found = seen_by(desk, principal, await jobs.show(desk.database, job, MOST_PARTS))
     collects = found["released_at"] is None and found["level"] != "instance" and found["kind"] == "send"
     others = [title for title in _targets(await stations.list_all(desk.database)) if title != found["destination"]]
-    return page(request, "job.html", job=found, collects=collects, targets=others)
+    studies = await what_was_done(desk.database, [found["study_instance_uid"]])
+    return page(request, "job.html", job=found, studies=studies, collects=collects, targets=others)
 
 
 @router.post("/{job}/cancel")
