@@ -17,7 +17,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "addresses": ("Calls from", "networks, such as 10.1.0.0/16; empty: its host"),
     },
     "What it may be asked": {
-        "store": ("May be sent to", "instances may be stored there (R37)"),
+        "store": ("May be sent to", "instances may be stored there"),
         "query_retrieve": ("May be queried", "and retrieved from"),
         "prefilter": ("Queries need a filter", ""),
         "pet_raw": ("Takes PET raw data", "only one station may"),

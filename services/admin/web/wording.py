@@ -12,7 +12,10 @@ PAGES: Final[Mapping[str, str]] = {
     "station list": "Stations", "studies list": "Patients", "jobs list": "Jobs", "commitments list": "Commitments",
     "rules show": "Rules", "rules history": "Rules", "rules apply": "Rules", "rules tests": "Test cases",
     "rules draft list": "Rules", "notices list": "Notices", "dead list": "Attention", "user list": "Users",
-    "patients erasures list": "Erasures",
+    "patients erasures list": "Erasures", "patients erasures show": "Erasures", "station add": "Stations",
+    "station set": "Stations", "notices add": "Notices", "notices set": "Notices", "notices test": "Notices",
+    "user keys": "Users", "user set-role": "Users", "holds list": "Now", "status": "Now", "title list": "Settings",
+    "retrieve": "Remote", "send": "Patients",
 }  # fmt: skip
 """By the command that tells or does the same."""
 LABELS: Final[Mapping[str, str]] = {
@@ -25,18 +28,22 @@ LABELS: Final[Mapping[str, str]] = {
 _TAKEN_AWAY: Final = ("no-", "send-present", "disabled")
 _VERBS: Final = r"(?: (?:allows it|makes it one|enables it|marks it))?"
 _SET: Final = re.compile(rf"'gateway station set (\S+) ((?:[^'\"]|\"[^\"]*\")+)'{_VERBS}")
+_SET_ANYHOW: Final = re.compile(r"'gateway station set ([^\s']+)'")
 _ADD: Final = re.compile(r"'gateway station add ([^\s']+)([^']*)'")
-_OF_JOB: Final = re.compile(r"'gateway jobs (show|cancel|retry|complete) ([0-9a-f-]{36})'")
+_OF_JOB: Final = re.compile(r"'gateway jobs (show|cancel|retry|complete)(?: ([0-9a-f-]{36}))?'")
+_OF_COMMITMENT: Final = re.compile(r"'gateway commitments (retry|cancel) ([0-9a-f-]{36})'")
 _OF_PAGE: Final = re.compile(rf"(?:with )?'gateway ({'|'.join(PAGES)})\b[^']*'")
-_OPTION: Final = re.compile(r"(?<![\w-])--(?:no-)?([a-z][a-z0-9-]*[a-z0-9])")
+_OPTION: Final = re.compile(r"'gateway [^']*'|(?<![\w-])--(?:no-)?([a-z][a-z0-9-]*[a-z0-9])")
+"""Commands that have no page stay as they are, with their options."""
 
 
 def here(text: str | None) -> str:
     """The text as the desk says it; "" of none."""
     if not text or ("--" not in text and "'gateway " not in text):
         return text or ""
-    said: Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = (
-        (_SET, _set), (_ADD, _added), (_OF_JOB, _of_job), (_OF_PAGE, _of_page), (_OPTION, _option),
+    said: Sequence[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = (
+        (_SET, _set), (_SET_ANYHOW, r"change station \1"), (_ADD, _added), (_OF_JOB, _of_job),
+        (_OF_COMMITMENT, _of_commitment), (_OF_PAGE, _of_page), (_OPTION, _option),
     )  # fmt: skip
     for pattern, told in said:
         text = pattern.sub(told, text)
@@ -88,7 +95,12 @@ def _added(found: re.Match[str]) -> str:
 
 
 def _of_job(found: re.Match[str]) -> str:
-    return f"the page of job {found[2]}" if found[1] == "show" else f"{found[1].capitalize()} at job {found[2]}"
+    job = f"job {found[2]}" if found[2] else "the job"
+    return f"the page of {job}" if found[1] == "show" else f"{found[1].capitalize()} at {job}"
+
+
+def _of_commitment(found: re.Match[str]) -> str:
+    return f"“{'Ask again' if found[1] == 'retry' else 'Give up'}” at commitment {found[2]}"
 
 
 def _of_page(found: re.Match[str]) -> str:
@@ -97,4 +109,4 @@ def _of_page(found: re.Match[str]) -> str:
 
 
 def _option(found: re.Match[str]) -> str:
-    return f"“{label(found[1])}”"
+    return f"“{label(found[1])}”" if found[1] else found[0]

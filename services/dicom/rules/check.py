@@ -149,7 +149,7 @@ class _Judge:
     def station(self, title: str) -> str | None:
         if self._stations is None or title in self._stations:
             return None
-        return nearest(title, list(self._stations), "no such station; add it with gateway station add")
+        return nearest(title, list(self._stations), "no such station; add it with 'gateway station add'")
 
     def required(self, title: str) -> str | None:
         if self._committing is None or (self._stations is not None and title not in self._stations):
@@ -162,7 +162,7 @@ class _Judge:
     def contact(self, name: str) -> str | None:
         if self._contacts is None or name in self._contacts:
             return None
-        return nearest(name, list(self._contacts), "no such contact; add it with gateway notices add")
+        return nearest(name, list(self._contacts), "no such contact; add it with 'gateway notices add'")
 
     def awaited(self, title: str) -> str | None:
         return None if self._committing is None else self._committing.why_not_awaited(title)

@@ -52,6 +52,29 @@ from services.admin.web.wording import here
             "wait, or 'gateway jobs cancel 6f1c2f6e-6d0b-4c57-8b0a-3a1f6f1f2f55'",
             "wait, or Cancel at job 6f1c2f6e-6d0b-4c57-8b0a-3a1f6f1f2f55",
         ),
+        (
+            "station CT1 is already defined; change it with 'gateway station set'",
+            "station CT1 is already defined; change it at Stations",
+        ),
+        ("no such station; add it with 'gateway station add'", "no such station; add it at Stations"),
+        (
+            "station A names it (--failover); 'gateway station set A' without it first",
+            "station A names it (“Stand-in”); change station A without it first",
+        ),
+        ("2 workers ended; 'gateway jobs retry' asks again", "2 workers ended; Retry at the job asks again"),
+        (
+            "fetch it with 'gateway retrieve STUDY --from STATION --to GATEWAY'",
+            "fetch it at Remote",
+        ),
+        ("it is recorded within seconds, see 'gateway status'", "it is recorded within seconds, see the page Now"),
+        (
+            "if that failed too, 'gateway commitments retry 6f1c2f6e-6d0b-4c57-8b0a-3a1f6f1f2f55'",
+            "if that failed too, “Ask again” at commitment 6f1c2f6e-6d0b-4c57-8b0a-3a1f6f1f2f55",
+        ),
+        (
+            "lists it: 'gateway title set X --station …' without it",
+            "lists it: 'gateway title set X --station …' without it",
+        ),
         ("'gateway check' on the gateway's machine", "'gateway check' on the gateway's machine"),
         ("a--b, -- and ---", "a--b, -- and ---"),
     ],
