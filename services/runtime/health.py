@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.runtime.errors import UsageError
@@ -59,16 +59,16 @@ class Health:
 
     def app(self) -> ASGIApp:
         """The HTTP application."""
-        return Measured(
-            Starlette(
-                routes=[
-                    Route("/livez", self._livez),
-                    Route("/readyz", self._readyz),
-                    Route("/metrics", self._metrics),
-                    Mount("/", self._rest),
-                ]
-            )
+        own = Starlette(
+            routes=[
+                Route("/livez", self._livez),
+                Route("/readyz", self._readyz),
+                Route("/metrics", self._metrics),
+            ]
         )
+        own.router.default = self._rest  # a Mount would not take paths with line breaks
+        own.router.redirect_slashes = False
+        return Measured(own)
 
     async def heartbeat(self) -> None:
         """Turn with the loop and measure how late it is; a supervised task."""

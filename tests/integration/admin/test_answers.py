@@ -69,6 +69,17 @@ async def test_every_kind_of_error_is_a_problem(desk: Desk) -> None:
     assert (page.status_code, "<h1>" in page.text) == (503, True)
 
 
+async def test_a_path_with_a_line_break_is_answered_as_any_other(desk: Desk) -> None:
+    """As it is served: beside the health of the process."""
+    program = await desk.program()
+    desk.runtime.health.serve(desk.app)
+    transport = httpx.ASGITransport(desk.runtime.health.app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://desk", headers=program.headers) as served:
+        assert "no backslash" in problem(await served.get("/api/v1/stations/A%0D%0AB"), 422)
+        assert (await served.get("/api/v1/stations")).json() == []
+        assert (await served.get("/livez")).status_code == 200
+
+
 async def test_a_fault_of_the_gateways_own_is_a_problem_too_and_tells_no_data(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
