@@ -134,6 +134,10 @@ def test_a_station_is_added_and_echoed(site: Site) -> None:
             page.get_by_role("button", name="Echo").click()
             expect(page.locator("#messages")).to_contain_text("C-ECHO answered with success")
             site.tell("A station")
+            page.get_by_text("Test…").click()
+            page.get_by_role("button", name="Test", exact=True).click()
+            expect(page.get_by_role("heading", name=re.compile("Test of ARCHIVE"))).to_be_visible()
+            expect(page.get_by_text("Store a sample there")).to_be_hidden()
         page.get_by_role("link", name="Stations").click()
     expect(page.get_by_role("row", name=re.compile("ARCHIVE")).get_by_text("up")).to_be_visible()
 
@@ -374,6 +378,7 @@ def test_a_study_is_found_downloaded_corrected_and_deleted(site: Site) -> None:
     expect(page.get_by_role("link", name="WALK, TWELVE")).to_have_count(0)
     page.get_by_label("Patient name").fill("WALK^TWELVE")
     expect(page.get_by_text("No study fits.")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/patients\?patient_name=WALK%5ETWELVE$"))
 
 
 def test_a_patient_is_erased(site: Site) -> None:

@@ -81,6 +81,18 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
 });
+// The address names what is looked for, and nothing else: it is kept and handed on.
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.verb !== "get" || !event.detail.elt.matches("form[role=search]")) return;
+  for (const [name, value] of Object.entries(event.detail.parameters)) if (value === "") delete event.detail.parameters[name];
+});
+// What is asked for in a menu and shown beside it is not covered by the menu.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const menu = event.detail.elt.closest("details.menu[open]");
+  if (!menu || !event.detail.successful || !event.detail.elt.hasAttribute("hx-target")) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
 // What is told in passing goes away by itself; what went wrong stays. An action that leads to another page is told there.
 (() => {
   const LEAVES_MILLISECONDS = 8000;
