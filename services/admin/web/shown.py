@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydicom.uid import UID
 
 from services.admin.counted import counted
-from services.admin.web.wording import here
+from services.admin.web.wording import HAPPENINGS, here
 from services.dicom.iods.findings import explained
 
 NOTHING: Final = "–"  # noqa: RUF001 - it is meant for people
@@ -96,5 +96,5 @@ def uid_name(uid: str) -> str:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "time": time, "ago": ago, "age": age, "span": span, "size": size, "dicom_date": date, "person": name, "cell": cell,
     "scripts": scripts, "uid_name": uid_name, "finding": explained, "counted": counted,
-    "here": here,
+    "here": here, "happening": HAPPENINGS.__getitem__,
 }  # fmt: skip

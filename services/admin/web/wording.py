@@ -25,6 +25,11 @@ LABELS: Final[Mapping[str, str]] = {
     "force": "Give up what is still open", "even-uncommitted": "Also what is to be committed and is not yet",
 }  # fmt: skip
 """By option; the fields of others are called as their options are."""
+HAPPENINGS: Final[Mapping[str, str]] = {
+    "job-failed": "job failed", "dead-letter": "dead letter", "commitment-overdue": "commitment overdue",
+    "modality-silent": "modality silent", "test": "test",
+}  # fmt: skip
+"""Kinds of notices, as people read them."""
 _TAKEN_AWAY: Final = ("no-", "send-present", "disabled")
 _VERBS: Final = r"(?: (?:allows it|makes it one|enables it|marks it))?"
 _SET: Final = re.compile(rf"'gateway station set (\S+) ((?:[^'\"]|\"[^\"]*\")+)'{_VERBS}")

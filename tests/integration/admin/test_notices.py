@@ -373,6 +373,8 @@ async def test_contacts_and_what_was_sent_are_on_a_page_of_their_own(desk: Desk)
     assert f'href="/jobs/{job}"' in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
+    assert (">job failed</a>" in page, ">job-failed<" in page) == (True, False)
+    assert '<option value="job-failed" selected>job failed</option>' in page
     assert "No notice fits" in (await desk.admin.get("/notices?state=SENT")).text
     assert (await desk.admin.get("/notices?state=LOST")).status_code == 422
     tag = (await desk.admin.get("/api/v1/contacts/it")).headers["ETag"]
