@@ -166,7 +166,7 @@ def test_a_station_is_held_and_resumed(site: Site) -> None:
     expect(page.get_by_role("link", name=re.compile("ARCHIVE is held"))).to_be_visible()
     site.tell("Hold and resume")
     page.get_by_role("link", name=re.compile("ARCHIVE is held")).click()
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume").dblclick()  # once is what is meant
     expect(page.get_by_text("Hold…")).to_be_visible()
     until(lambda: len(site.archive.uids) == 2, limit=15, what="the archive to have what was held")
 
@@ -182,7 +182,7 @@ def test_a_job_is_cancelled_and_retried(site: Site) -> None:
     expect(page.get_by_text("CANCELED").first).to_be_visible()
     site.tell("A job")
     site.archive.behave(Accept())
-    page.get_by_role("button", name="Retry").click()
+    page.get_by_role("button", name="Retry").dblclick()
     expect(page.get_by_text("COMPLETED").first).to_be_visible()
     assert len(site.archive.uids) == 3
 
