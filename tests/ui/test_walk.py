@@ -202,10 +202,12 @@ def test_a_remote_station_is_asked_and_retrieved_from(site: Site) -> None:
     site.tell("A remote station")
     row.get_by_role("checkbox").first.check()
     page.get_by_label("Send to").last.select_option("ARCHIVE")
-    page.get_by_role("button", name="Retrieve").last.click()
+    page.get_by_role("button", name="Retrieve").last.dblclick()
     expect(page.get_by_role("heading", name="Retrieve to ARCHIVE")).to_be_visible()
     until(lambda: len(site.archive.uids) == 4, limit=20, what="the archive to have it again")
     expect(page.get_by_text("COMPLETED").first).to_be_visible()
+    site.window.open("/jobs?kind=retrieve")
+    expect(page.locator("tbody tr")).to_have_count(1)
 
 
 WITH_WORKSTATION = """version: 1
