@@ -152,6 +152,6 @@ document.addEventListener("htmx:afterRequest", (event) => {
       if (wide) table.tabIndex = 0; else table.removeAttribute("tabindex");
     }
   };
-  for (const event of ["DOMContentLoaded", "htmx:afterSettle"]) document.addEventListener(event, reach);
-  window.addEventListener("resize", reach);
+  for (const event of ["DOMContentLoaded", "htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(event, reach);
+  for (const event of ["load", "resize"]) window.addEventListener(event, reach);
 })();
