@@ -1,6 +1,7 @@
 """Measurements: ``tests/run --bench`` runs those of the issue's ratios, ``--bench NAME`` one alone; each prints what it
 found (see ``figures``)."""
 
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,8 +44,13 @@ def module_on_disk() -> Iterator[Path]:
 
 @contextmanager
 def folder_on_disk() -> Iterator[Path]:
-    """A folder that other accounts, PostgreSQL's for one, may enter; removed at the end."""
+    """A folder that other accounts, PostgreSQL's for one, may enter; removed at the end.
+
+    What is made in it gets parts of the file system of its own (chattr +T): before ext4 makes a file, it looks at every
+    one that was deleted in the same part within minutes, and each round would measure what was cleaned up before.
+    """
     with tempfile.TemporaryDirectory(prefix="dicom-gateway-bench-", dir=disk(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
+        subprocess.run(["chattr", "+T", name], capture_output=True, check=False)  # other file systems have no such flag
         yield folder
