@@ -36,6 +36,11 @@ TLS_UNUSABLE = Gauge(
     "gateway_tls_files_stale", "1 while the TLS files as they are now cannot be used: those before are in force"
 )
 TLS_REFUSED = Counter("gateway_tls_handshakes_refused_total", "Connections that ended in the handshake", ["reason"])
+CODEC_FAILURES = Counter(
+    "gateway_codec_failures_total",
+    "Conversions on which the process that decompresses ended: the codec crashed, took too much time, or said nothing",
+    ["cause"],
+)
 REPORTS = Counter("gateway_ingest_commitment_reports_total", "N-EVENT-REPORTs by their answer", ["status"])
 
 

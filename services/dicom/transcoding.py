@@ -71,6 +71,7 @@ def converted(
 
     Raises:
         NotConvertible: the data set cannot be followed, does not decode, or becomes too large. No values of it.
+        Unavailable: the process that decompresses cannot be had now.
         OSError: of the source or the folder.
     """
     if wanted not in UNCOMPRESSED:
@@ -80,7 +81,7 @@ def converted(
             if transfer_syntax == DEFLATED_LITTLE_ENDIAN:
                 _from_deflated(source, offset, size, target, wanted, folder, largest)
             else:
-                _convert(source, offset, size, transfer_syntax, target, wanted, largest)
+                _convert(source, offset, size, transfer_syntax, target, wanted, folder, largest)
         except UnparsableDataSet as error:
             raise NotConvertible(f"the data set cannot be followed: {error}") from error
         length = target.seek(0, 2)
@@ -94,16 +95,18 @@ def _spool(folder: Path) -> BinaryIO:
 
 
 def _convert(
-    source: BinaryIO, offset: int, size: int, transfer_syntax: str, target: BinaryIO, wanted: str, largest: int
-) -> None:
+    source: BinaryIO, offset: int, size: int, transfer_syntax: str, target: BinaryIO, wanted: str, folder: Path,
+    largest: int,
+) -> None:  # fmt: skip
     implicit = transfer_syntax == IMPLICIT_LITTLE_ENDIAN
     vrs = Vrs(signed=pixel_representation(source, offset, size, transfer_syntax) if implicit else False)
-    pixels = None
-    if transfer_syntax not in _NATIVE:
-        pixels = transcoding_pixels.decoded(source, offset, size, transfer_syntax)
     walker = Walker(source, offset, size, transfer_syntax, vrs.resolve)
     writer = Writer(target, source, offset, implicit=wanted == IMPLICIT_LITTLE_ENDIAN, largest=largest)
-    writer.write(walker, vrs, pixels)
+    if transfer_syntax in _NATIVE:
+        writer.write(walker, vrs, None)
+        return
+    with transcoding_pixels.decoded(source, offset, size, transfer_syntax, folder) as pixels:
+        writer.write(walker, vrs, pixels)
 
 
 def _from_deflated(
@@ -118,7 +121,7 @@ def _from_deflated(
         return
     with _spool(folder) as plain:
         _inflate(source, offset, size, plain, largest)
-        _convert(plain, 0, plain.tell(), EXPLICIT_LITTLE_ENDIAN, target, wanted, largest)
+        _convert(plain, 0, plain.tell(), EXPLICIT_LITTLE_ENDIAN, target, wanted, folder, largest)
 
 
 def _inflate(source: BinaryIO, offset: int, size: int, target: BinaryIO, largest: int) -> None:

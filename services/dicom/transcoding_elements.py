@@ -36,8 +36,9 @@ class Pixels(Protocol):
     """Values of top level elements by tag, little endian."""
     vr: str
 
-    def write(self, target: BinaryIO) -> int:
-        """Write all frames; the number of bytes. Raises NotConvertible."""
+    def write(self, target: BinaryIO, largest: int) -> int:
+        """Write all frames, so that the target has at most ``largest`` bytes; how many there are. Raises
+        NotConvertible."""
 
 
 class _Level(NamedTuple):
@@ -144,7 +145,7 @@ class Writer:
             return False
         place = self._target.tell()
         self._target.write(self._header(tag, pixels.vr, UNDEFINED))
-        size = pixels.write(self._target)
+        size = pixels.write(self._target, self._largest)
         if size >= UNDEFINED:
             raise NotConvertible(f"decompressed, the pixel data has {size} bytes, more than an element holds")
         self._target.seek(place)

@@ -1,21 +1,22 @@
 """Decompressing pixel data frame by frame, with the codecs of the optional extra ``dicom-gateway[codecs]``.
 
-pydicom.pixels decodes; what it lacks is imported with the first compressed object, so that nobody pays who needs none.
+What they are is asked of pydicom.pixels with the first compressed object, so that nobody pays who needs none; they
+decode in a process of their own (services.dicom.decoding).
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from itertools import islice
+from pathlib import Path
 from struct import Struct
 from typing import Any, BinaryIO, Final
 
 from services.dicom import gdcm_codec
+from services.dicom.decoding import Frames, open_file, processes
+from services.dicom.decoding_process import LARGEST_FRAME
 from services.dicom.dictionary import standard_vr
 from services.dicom.elements import UNDEFINED, Walker
 from services.dicom.transcoding_errors import NotConvertible
-
-LARGEST_FRAME: Final = 512 << 20
-"""Bytes of one decompressed frame; pixel dimensions come from the wire."""
 
 JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _ROWS, _COLUMNS, _SAMPLES, _FRAMES = 0x00280010, 0x00280011, 0x00280002, 0x00280008
@@ -63,14 +64,10 @@ def _decoder(transfer_syntax: str) -> Any:
 class DecodedPixels:
     """The frames of one instance. ``changed`` and ``vr`` as services.dicom.transcoding_elements.Pixels wants them."""
 
-    def __init__(self, source: BinaryIO, position: int, transfer_syntax: str, options: dict[str, Any]) -> None:
-        self._source, self._position = source, position
-        self._decoder, self._options = _decoder(transfer_syntax), options
-        self._transfer_syntax = transfer_syntax
-        first, properties = next(iter(self._decoded(1)), (b"", {}))
-        if not first:
-            raise NotConvertible("the pixel data has no frame")
-        photometric = _photometric(properties, len(first)).encode()
+    def __init__(self, frames: Frames, number: int) -> None:
+        self._frames, self._number = frames, number
+        properties = frames.properties
+        photometric = _photometric(properties, frames.size).encode()
         self.changed = {_PHOTOMETRIC: photometric + b" " * (len(photometric) % 2)}
         for tag in (_PLANAR, _ALLOCATED):
             value = properties.get(_NUMBERS[tag])
@@ -78,28 +75,12 @@ class DecodedPixels:
                 self.changed[tag] = _NUMBER.pack(value)
         self.vr = "OB" if properties["bits_allocated"] <= 8 else "OW"
 
-    def write(self, target: BinaryIO) -> int:
+    def write(self, target: BinaryIO, largest: int) -> int:
         """Write all frames, padded to an even length; the number of bytes."""
-        size = frames = 0
-        for frame, _ in self._decoded(self._options["number_of_frames"]):
-            size += target.write(frame)
-            frames += 1
-        if frames != self._options["number_of_frames"]:
-            raise NotConvertible(f"{frames} frames of {self._options['number_of_frames']} are there")
+        size, frames = self._frames.write(target, largest)
+        if frames != self._number:
+            raise NotConvertible(f"{frames} frames of {self._number} are there")
         return size + target.write(b"\0" * (size % 2))
-
-    def _decoded(self, most: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """At most so many frames with what pydicom says about them. Codecs raise anything on hostile bytes."""
-        self._source.seek(self._position)
-        try:
-            yield from islice(self._decoder.iter_buffer(self._source, **self._options), most)
-        except NotConvertible:
-            raise
-        except Exception:  # noqa: BLE001 - codecs raise anything
-            syntax = self._transfer_syntax
-            raise NotConvertible(
-                f"pixel data in {syntax} is not decoded by the codecs that are installed, or it is damaged"
-            ) from None
 
 
 def _photometric(properties: dict[str, Any], frame_bytes: int) -> str:
@@ -109,14 +90,34 @@ def _photometric(properties: dict[str, Any], frame_bytes: int) -> str:
     return "YBR_FULL" if photometric == "YBR_FULL_422" and samples == 3 else photometric
 
 
-def decoded(source: BinaryIO, offset: int, size: int, transfer_syntax: str) -> DecodedPixels | None:
-    """The decompressed pixel data of a data set; None if it has none.
+@contextmanager
+def decoded(
+    source: BinaryIO, offset: int, size: int, transfer_syntax: str, folder: Path
+) -> Iterator[DecodedPixels | None]:
+    """The decompressed pixel data of a data set; None if it has none. A source that is no file is copied to ``folder``.
 
-    Raises NotConvertible, and UnparsableDataSet for a data set that cannot be followed.
+    Raises NotConvertible, UnparsableDataSet for a data set that cannot be followed, and Unavailable where the process
+    that decompresses cannot be had.
     """
     if not readable(transfer_syntax):
         raise NotConvertible(f"{transfer_syntax} cannot be decompressed here: {missing(transfer_syntax) or 'no codec'}")
-    gdcm_codec.load_for(_decoder(transfer_syntax))
+    found = _described(source, offset, size, transfer_syntax)
+    if found is None:
+        yield None
+        return
+    position, options = found
+    frame_bytes = _check(options)
+    _check_supported(transfer_syntax, options)
+    with (
+        processes().lent() as process,
+        open_file(source, offset + position, offset + size, folder) as (descriptor, place),
+    ):
+        frames = Frames(process, descriptor, place, transfer_syntax, frame_bytes, options)
+        yield DecodedPixels(frames, options["number_of_frames"])
+
+
+def _described(source: BinaryIO, offset: int, size: int, transfer_syntax: str) -> tuple[int, dict[str, Any]] | None:
+    """Where the pixel data begins in the data set, and what decoding needs to know; None if there is none."""
     options: dict[str, Any] = {"number_of_frames": 1, "pixel_keyword": "PixelData", "pixel_vr": "OB"}
     walker = Walker(source, offset, size, transfer_syntax, lambda tag, _: standard_vr(tag))
     for tag, _, position, length, depth in walker:
@@ -125,9 +126,7 @@ def decoded(source: BinaryIO, offset: int, size: int, transfer_syntax: str) -> D
         if tag == _PIXEL_DATA:
             if length != UNDEFINED:
                 raise NotConvertible("the pixel data is not encapsulated, as its transfer syntax wants it")
-            _check(options)
-            _check_supported(transfer_syntax, options)
-            return DecodedPixels(source, offset + position, transfer_syntax, options)
+            return position, options
         if tag in _NUMBERS and length == 2:
             options[_NUMBERS[tag]] = _NUMBER.unpack(walker.value(position, 2))[0]
         elif tag == _PHOTOMETRIC and length <= 16:
@@ -144,16 +143,18 @@ def _frames(value: bytes) -> int:
         raise NotConvertible("Number of Frames is no number") from None
 
 
-def _check(options: dict[str, Any]) -> None:
-    """Raises NotConvertible when something is missing that decoding needs, or a frame would be too large."""
+def _check(options: dict[str, Any]) -> int:
+    """Bytes of a decompressed frame. Raises NotConvertible when something is missing that decoding needs, or a frame
+    would be too large."""
     needed = {"rows", "columns", "samples_per_pixel", "bits_allocated", "bits_stored", "photometric_interpretation"}
     if options.get("samples_per_pixel", 1) > 1:
         needed |= {"planar_configuration"}
     if lacking := sorted((needed | {"pixel_representation"}) - options.keys()):
         raise NotConvertible(f"the image says nothing about {', '.join(lacking)}")
-    bits = options["rows"] * options["columns"] * options["samples_per_pixel"] * options["bits_allocated"]
+    bits: int = options["rows"] * options["columns"] * options["samples_per_pixel"] * options["bits_allocated"]
     if not 0 < bits <= LARGEST_FRAME * 8:
         raise NotConvertible(f"a decompressed frame would have {bits // 8} bytes")
+    return -(-bits // 8)
 
 
 def _check_supported(transfer_syntax: str, options: dict[str, Any]) -> None:

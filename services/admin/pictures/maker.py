@@ -2,27 +2,19 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from typing import Final
 
 from services.admin.errors import Refused
-from services.admin.pictures.process import PNG
+from services.admin.pictures.process import NONE, PNG
 from services.runtime.app import Runtime
+from services.runtime.confined import SILENT, ConfinedProcesses, ProcessFailed
 from services.runtime.errors import Unavailable
 
 SECONDS: Final = 10.0
 """For one picture."""
-START_SECONDS: Final = 60.0
 MOST_WAITING: Final = 64
-IDLE_SECONDS: Final = 600.0
-LOOK_SECONDS: Final = 5.0
 KEPT_BYTES: Final = 32 << 20
 """Pictures made lately are kept, so that a page that is looked at again does not have them made again."""
 
@@ -35,10 +27,7 @@ class Pictures:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._waiting = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pipe: Connection | None = None
-        self._used = 0.0
-        self._watched = False
+        self._processes: ConfinedProcesses | None = None
         self._kept: OrderedDict[Wanted, bytes] = OrderedDict()
 
     async def make(self, runtime: Runtime, key: str, frame: int, longest: int) -> bytes:
@@ -55,8 +44,7 @@ class Pictures:
         self._waiting += 1
         try:
             async with self._lock:
-                self._watch(runtime)
-                answer = await asyncio.to_thread(self._ask, runtime, wanted)
+                answer = await asyncio.to_thread(self._ask, self._begun(runtime), wanted)
         finally:
             self._waiting -= 1
         if answer[:1] != PNG:
@@ -70,62 +58,29 @@ class Pictures:
         for wanted in [each for each in self._kept if each[0] in gone]:
             del self._kept[wanted]
 
-    def _ask(self, runtime: Runtime, wanted: Wanted) -> bytes:
+    def _begun(self, runtime: Runtime) -> ConfinedProcesses:
+        if self._processes is None:
+            greeting = runtime.settings.model_dump_json().encode()
+            self._processes = processes = ConfinedProcesses("services.admin.pictures.process", 1, greeting)
+
+            async def ending() -> None:
+                await runtime.supervisor.stopping.wait()
+                await asyncio.to_thread(processes.end_idle)
+
+            runtime.supervisor.spawn("pictures", ending)
+        return self._processes
+
+    def _ask(self, processes: ConfinedProcesses, wanted: Wanted) -> bytes:
         """Blocks."""
         key, frame, longest = wanted
         try:
-            pipe = self._pipe or self._start(runtime)
-            pipe.send_bytes(json.dumps({"key": key, "frame": frame, "longest": longest}).encode())
-            if pipe.poll(SECONDS):
-                answer = pipe.recv_bytes()
-                self._used = time.monotonic()
-                return answer
-            why = f"it takes longer than {SECONDS:.0f} s"
-        except (EOFError, OSError):
-            why = "its pixels are not decoded: the decoder failed"
-        self._end()
-        return b"N" + why.encode()
-
-    def _start(self, runtime: Runtime) -> Connection:
-        ours, theirs = Pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "services.admin.pictures.process", str(theirs.fileno())],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,  # codecs write what they like there, and it may be patient data
-            pass_fds=[theirs.fileno()],
-        )
-        theirs.close()
-        self._pipe, self._used = ours, time.monotonic()
-        ours.send_bytes(runtime.settings.model_dump_json().encode())
-        if not ours.poll(START_SECONDS):
-            raise EOFError
-        ours.recv_bytes()
-        return ours
-
-    def _end(self) -> None:
-        if self._pipe is not None:
-            self._pipe.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._pipe = self._process = None
-
-    def _watch(self, runtime: Runtime) -> None:
-        if self._watched:
-            return
-        self._watched = True
-
-        async def watching() -> None:
-            stopping = False
-            while not stopping:
-                stopping = await runtime.supervisor.pause(LOOK_SECONDS)
-                if stopping or time.monotonic() - self._used > IDLE_SECONDS:
-                    async with self._lock:
-                        await asyncio.to_thread(self._end)
-
-        runtime.supervisor.spawn("pictures", watching)
+            with processes.lent() as process:
+                process.ask(json.dumps({"key": key, "frame": frame, "longest": longest}).encode())
+                return process.answer(SECONDS)
+        except ProcessFailed as failure:
+            slow = failure.cause == SILENT
+            why = f"it takes longer than {SECONDS:.0f} s" if slow else "its pixels are not decoded: the decoder failed"
+            return NONE + why.encode()
 
     def _keep(self, wanted: Wanted, picture: bytes) -> None:
         self._kept[wanted] = picture

@@ -1,31 +1,23 @@
 """The process that makes pictures: it is told objects over a pipe and answers with PNGs, within limits of its own."""
 
 import json
-import os
-import resource
-import signal
-import sys
-from multiprocessing.connection import Connection
 from typing import Final
 
 from services.admin.pictures.drawing import NoPicture, drawn, load
+from services.runtime.confined import READY, confined
 from services.runtime.errors import GatewayError
 from services.runtime.objects import ObjectStore, open_store
 from services.runtime.settings import RuntimeSettings
 
 MEMORY: Final = 3 << 30
 """Bytes of address space: more than any frame within the limit needs."""
-PNG, NONE, READY = b"P", b"N", b"R"
-"""What an answer begins with; and what is said once, before the first one."""
+PNG, NONE = b"P", b"N"
+"""What an answer begins with."""
 
 
 def main() -> None:
     """Answer until the other end of the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(5)
-    pipe = Connection(int(sys.argv[1]))
+    pipe = confined(MEMORY)
     try:
         objects = open_store(RuntimeSettings(**json.loads(pipe.recv_bytes())))
         load()

@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import os
 import re
+import signal
 import zipfile
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from services.admin.patients import search
 from services.admin.rules import rule_sets
 from services.index.store import ReceiptKey, index_receipts
+from tests.confined import children
 from tests.desk import Desk
 from tests.factories import Instance, ct, nm_gated_tomo, nm_static
 from tests.recorded import Recorder
@@ -209,9 +212,8 @@ async def test_a_decoder_that_dies_costs_one_picture(desk: Desk) -> None:
     await stored(desk, tomo)
     path = f"/api/v1/instances/{tomo.sop_instance_uid}/frames"
     assert (await desk.viewer.get(f"{path}/1")).status_code == 200
-    process = desk.app.state.desk.pictures._process
-    process.kill()
-    process.wait()
+    (process,) = children("services.admin.pictures.process")
+    os.kill(process, signal.SIGKILL)
     assert (await desk.viewer.get(f"{path}/2")).status_code == 409
     assert (await desk.viewer.get(f"{path}/2")).status_code == 200
 

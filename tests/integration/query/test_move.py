@@ -13,8 +13,10 @@ from pydicom.filereader import read_dataset
 from services.dicom.contexts import IMPLICIT_LITTLE_ENDIAN, STORAGE_CLASSES, UNCOMPRESSED
 from services.runtime.queries import load_queries
 from tests.factories import Instance, ct, mr, nm_static, storable_files
+from tests.hostile_frames import aborting_frame, compressed, good_frame, pixels
 from tests.integration.query.retrieving import Archive, archive
 from tests.stations import AbortAfterData, Answer, Freeze, RejectAssociations, Slow, StationReceiver
+from tests.stations.raw_sender import RawSender
 from tests.stations.retriever import (
     CANCELLED,
     CANNOT_COUNT,
@@ -183,6 +185,26 @@ def test_compressed_goes_out_untouched_or_decompressed(
     size = decompressed.Rows * decompressed.Columns * decompressed.SamplesPerPixel * decompressed.BitsAllocated // 8
     assert len(decompressed.PixelData) == size * int(decompressed.get("NumberOfFrames", 1))
     assert [each["sent_in"] for each in gateway.suboperations()] == [UNCOMPRESSED[0]]
+
+
+def test_a_frame_that_kills_the_codec_fails_its_suboperation_alone(gateway: Archive, receiver: StationReceiver) -> None:
+    """N47: the process lives, and answers."""
+    receiver.syntaxes = UNCOMPRESSED
+    seed = next(_seeds)
+    good = compressed(seed, good_frame(1), study=seed)
+    hostile = compressed(seed + 1, aborting_frame(), study=seed)
+    gateway.hold(good, hostile)
+    with gateway.retriever() as retriever:
+        answer = retriever.retrieve(keys_of(good, STUDY), "STUDY", to="ARCHIVE1")[-1]
+        assert retriever.retrieve(keys_of(good, IMAGE), "IMAGE", to="ARCHIVE1")[-1].status == SUCCESS
+    with RawSender(gateway.port) as sender:
+        assert sender.echo() == SUCCESS
+    assert (answer.status, answer.completed, answer.failed) == (SOME_FAILED, 1, 1)
+    assert receiver.data_set(good.sop_instance_uid).endswith(pixels(1).tobytes())
+    rows = gateway.rows("select reason from query.suboperation where sop_instance_uid = %s", hostile.sop_instance_uid)
+    assert [row["reason"] for row in rows] == [
+        f"object: the codec failed on pixel data in {J2K}: it was ended by SIGABRT"
+    ]
 
 
 def test_a_station_with_the_option_gets_what_level_1_keeps(gateway: Archive, receiver: StationReceiver) -> None:
