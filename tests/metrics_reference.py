@@ -28,7 +28,7 @@ PARTS: Final = {
 }
 LABELS: Final = {
     "by": "what brought the work: `message` from the broker, `reconciler` or `sweep` without one",
-    "cause": "why a C-STORE was not answered Success, a word of a fixed list",
+    "cause": "why a C-STORE was not answered Success, or how a codec failed: a word of a fixed list",
     "channel": "`mail` or `webhook`",
     "check": "the part of the check against the IOD that found something",
     "destination": "AE title of a configured station that is sent to",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.dicom.errors import AssociationRejected, ConnectFailed
+from services.runtime.confined import CAUSES
 
 REJECTED = Counter("gateway_associations_rejected_total", "Association proposals refused", ["reason"])
 ASSOCIATION_SECONDS = Histogram(
@@ -41,6 +42,8 @@ CODEC_FAILURES = Counter(
     "Conversions on which the process that decompresses ended: the codec crashed, took too much time, or said nothing",
     ["cause"],
 )
+for _cause in CAUSES:
+    CODEC_FAILURES.labels(_cause)
 REPORTS = Counter("gateway_ingest_commitment_reports_total", "N-EVENT-REPORTs by their answer", ["status"])
 
 

@@ -36,7 +36,7 @@ from services.forwarder.preparation import Preparation
 from services.forwarder.present import PRESENT, Answers, Asking, Presence, asking, known_as, wanted
 from services.forwarder.states import Event
 from services.runtime import fail_points, traces
-from services.runtime.errors import GatewayError, ObjectMissing
+from services.runtime.errors import GatewayError, ObjectMissing, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -267,7 +267,8 @@ class Transfer:
             return classify_loss(error.phase, str(error)), False, None if self._answers else self._trouble(error)
         except (GatewayError, OSError) as error:
             self._forget(requestor)
-            return Verdict(Event.POSTPONE, f"object store: {error}"), False, None
+            what = "" if isinstance(error, Unavailable) else "object store: "  # the other one says itself what is away
+            return Verdict(Event.POSTPONE, f"{what}{error}"), False, None
         fail_points.reached("forwarder.answered")
         self._answers += 1
         line = self._line

@@ -37,7 +37,10 @@ IDLE_SECONDS: Final = 600.0
 WAIT_SECONDS: Final = 600.0
 """For one of several to be free."""
 
-CRASHED, SLOW, SILENT = "crashed", "slow", "silent"
+_ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Else each thread takes 64 MiB of address space, and there are as many as processors."""
+
+CAUSES = (CRASHED, SLOW, SILENT) = ("crashed", "slow", "silent")
 
 
 class ProcessFailed(GatewayError):
@@ -145,7 +148,7 @@ def _started(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
     with ours, theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", module, str(theirs.fileno()), str(os.getpid())],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # codecs write what they like there, and it may be patient data

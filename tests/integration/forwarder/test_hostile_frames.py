@@ -1,5 +1,6 @@
 """N47: frames that the codecs do not survive, for a station that takes nothing compressed."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.hostile_frames import (
 from tests.integration.forwarder.bench import Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
 from tests.stations.receiver import StationReceiver
+from tests.waiting import until_async
 
 WORDS = "it cannot be sent as WS needs it: "
 CONVERTING = profile_of("xeleris", DicomSettings())
@@ -61,3 +63,22 @@ async def test_n47_frames_that_codecs_do_not_survive_fail_alone(
         assert instance.transfer_syntax_uid in row["reason"]
         assert why in row["reason"]
     assert {cause: each._value.get() - before[cause] for cause, each in failures.items()} == {"crashed": 2, "slow": 1}
+
+
+async def test_a_delivery_waits_for_a_process_that_decodes(
+    recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding.processes().end_idle()
+    instance = compressed(1, good_frame(1))
+    with StationReceiver("WS") as station, monkeypatch.context() as patch:
+        station.syntaxes = UNCOMPRESSED
+        add_station(recorder.database_url, "WS", station.port)
+        add_rule_set(recorder.database_url, 1, [{"send": [{"to": "WS"}]}])
+        patch.setattr(sys, "executable", "/bin/false")
+        async with forwarder(recorder, profile=CONVERTING) as running:
+            await running.evaluate(recorder.record(instance))
+            await until_async(lambda: "it does not start" in ledger.deliveries()[0]["reason"])
+            patch.undo()
+            ledger.execute("update routing.delivery set next_attempt_at = now()")
+            await ledger.until_states({"DELIVERED": 1})
+        assert station.data_set(instance.sop_instance_uid).endswith(pixels(1).tobytes())
