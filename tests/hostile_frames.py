@@ -26,7 +26,12 @@ _SIZ_PRECISION: Final = 42
 TEST_CODEC: Final = '''
 """A codec of the gateway's tests: the frame says what becomes of who decodes it."""
 import pathlib, time
+asked = 0
 def decode_pixel_data(src, version=1, **options):
+    global asked
+    asked += 1
+    if src.startswith(b"suffers from what was before") and asked == 1:
+        return bytearray(options["rows"] * options["columns"] * 2)
     if src.startswith(b"says nothing"):
         time.sleep(3600)
     while src.startswith(b"never ends"):

@@ -1,8 +1,8 @@
 """Frames of one instance from the process that decompresses (services.dicom.decoding_process).
 
 A codec that crashes, does not end or wants more memory than a frame needs costs that process and this conversion. What
-a process has decoded before may have damaged it, so a crash is the frame's own only in a process that was new: in
-another one it is tried once more.
+a process has decoded before may have damaged it, so what fails is the frame's own fault only in a process that was new:
+after another one it is tried once more.
 """
 
 import atexit
@@ -20,7 +20,7 @@ import structlog
 from services.dicom import metrics
 from services.dicom.decoding_process import CHUNK, DAMAGED, END
 from services.dicom.transcoding_errors import NotConvertible
-from services.runtime.confined import SLOW, ConfinedProcess, ConfinedProcesses, ProcessFailed
+from services.runtime.confined import CRASHED, ConfinedProcess, ConfinedProcesses, ProcessFailed
 
 FRAME_SECONDS: Final = 60.0
 """Processor time for one frame."""
@@ -38,6 +38,10 @@ def processes() -> ConfinedProcesses:
     found = ConfinedProcesses("services.dicom.decoding_process", min(MOST_PROCESSES, len(os.sched_getaffinity(0))))
     atexit.register(found.end_idle)
     return found
+
+
+class _Damaged(Exception):
+    """The codec says so."""
 
 
 class Frames:
@@ -100,9 +104,7 @@ class Frames:
         """Of the next frame: its size, and what pydicom says of it. None after the last."""
         answer = self._process.answer(SILENCE_SECONDS)
         if answer == DAMAGED:
-            raise NotConvertible(
-                f"pixel data in {self._syntax} is not decoded by the codecs that are installed, or it is damaged"
-            )
+            raise _Damaged
         if answer == END:
             return None
         told = json.loads(answer[1:])
@@ -110,16 +112,27 @@ class Frames:
 
     def _twice(self, work: Callable[[], T], again: Callable[[], T]) -> T:
         try:
-            try:
-                return work()
-            except ProcessFailed as failure:
-                if failure.first or failure.cause == SLOW:
-                    raise
-            return again()
+            return self._once_or_again(work, again)
+        except _Damaged:
+            raise NotConvertible(
+                f"pixel data in {self._syntax} is not decoded by the codecs that are installed, or it is damaged"
+            ) from None
         except ProcessFailed as failure:
             metrics.CODEC_FAILURES.labels(failure.cause).inc()
             log.error("codec_failed", transfer_syntax=self._syntax, cause=failure.cause, reason=str(failure))
             raise NotConvertible(f"the codec failed on pixel data in {self._syntax}: {failure}") from failure
+
+    def _once_or_again(self, work: Callable[[], T], again: Callable[[], T]) -> T:
+        try:
+            return work()
+        except _Damaged:
+            if self._process.first:
+                raise
+        except ProcessFailed as failure:
+            if failure.first or failure.cause != CRASHED:
+                raise
+        self._process.end()
+        return again()
 
 
 @contextmanager

@@ -68,6 +68,11 @@ class ConfinedProcess:
         self._asked = 0
         self.used_at = time.monotonic()
 
+    @property
+    def first(self) -> bool:
+        """Whether what was asked last is the first thing that the process was asked."""
+        return self._asked == 1
+
     def ask(self, message: bytes, descriptor: int | None = None) -> None:
         """Send a message, and a file that is open here. Raises ``ProcessFailed``; ``Unavailable`` if none starts."""
         pipe = self._pipe or self._start()
@@ -88,7 +93,7 @@ class ConfinedProcess:
                 return self._pipe.recv_bytes()
         except (EOFError, OSError) as error:
             raise self._failed() from error
-        first = self._asked == 1
+        first = self.first
         self.end()
         raise ProcessFailed(SILENT, f"it said nothing for {seconds:g} s", first=first)
 
@@ -114,7 +119,7 @@ class ConfinedProcess:
 
     def _failed(self) -> ProcessFailed:
         """How it ended; what closed its end of the line and goes on is killed."""
-        first, process = self._asked == 1, self._process
+        first, process = self.first, self._process
         with contextlib.suppress(subprocess.TimeoutExpired):
             if process is not None:
                 process.wait(END_SECONDS)

@@ -120,6 +120,15 @@ def test_a_process_that_died_of_something_else_costs_nothing(tmp_path: Path) -> 
     assert converted_pixels(instance, tmp_path).endswith(pixels(1).tobytes())
 
 
+def test_what_a_process_decoded_before_makes_no_good_frame_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_test_codec(tmp_path, monkeypatch)
+    for seed in range(2):
+        sensitive = compressed(seed, b"suffers from what was before", transfer_syntax=HTJ2K)
+        assert converted_pixels(sensitive, tmp_path).endswith(bytes(2048))
+
+
 def test_what_is_written_of_an_attempt_that_failed_is_not_sent(tmp_path: Path) -> None:
     """The process dies in the middle of many frames; they are decoded again, each once."""
     frames = [good_frame(seed) for seed in range(3)]
