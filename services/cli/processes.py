@@ -27,7 +27,7 @@ def run(
     from services.runtime import allocator, app
 
     allocator.keep_little()
-    gdcm_codec.defer()
+    gdcm_codec.leave_out()
     raise typer.Exit(app.run([entry_point(name) for name in chosen(services)]))
 
 
@@ -42,7 +42,7 @@ def up(
     from services.runtime import allocator, app, processes
 
     allocator.keep_little()
-    gdcm_codec.defer()
+    gdcm_codec.leave_out()
     settings_of_services.refuse_faults()
     settings = DicomSettings.load()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's library would start threads, which no copy has

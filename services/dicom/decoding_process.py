@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from typing import Any, Final
@@ -51,8 +50,6 @@ def _load() -> int:
     """Load the codecs; how much address space is in use then."""
     from pydicom.pixels.decoders import base  # noqa: F401
 
-    with suppress(ImportError):
-        import gdcm  # type: ignore[import-untyped]  # noqa: F401
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[0]) * resource.getpagesize()
 
