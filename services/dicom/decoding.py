@@ -11,7 +11,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -28,16 +27,13 @@ SILENCE_SECONDS: Final = 600.0
 """Time for one frame, whatever else the machine does."""
 MOST_PROCESSES: Final = 4
 
+PROCESSES: Final = ConfinedProcesses(
+    "services.dicom.decoding_process", min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
+)
+atexit.register(PROCESSES.end_idle)
+
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-
-@cache
-def processes() -> ConfinedProcesses:
-    """Those of this process; none before the first conversion."""
-    found = ConfinedProcesses("services.dicom.decoding_process", min(MOST_PROCESSES, len(os.sched_getaffinity(0))))
-    atexit.register(found.end_idle)
-    return found
 
 
 class _Damaged(Exception):

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Any, BinaryIO, Final
 
 from services.dicom import gdcm_codec
-from services.dicom.decoding import Frames, open_file, processes
+from services.dicom.decoding import PROCESSES, Frames, open_file
 from services.dicom.decoding_process import LARGEST_FRAME
 from services.dicom.dictionary import standard_vr
 from services.dicom.elements import UNDEFINED, Walker
@@ -109,7 +109,7 @@ def decoded(
     frame_bytes = _check(options)
     _check_supported(transfer_syntax, options)
     with (
-        processes().lent() as process,
+        PROCESSES.lent() as process,
         open_file(source, offset + position, offset + size, folder) as (descriptor, place),
     ):
         frames = Frames(process, descriptor, place, transfer_syntax, frame_bytes, options)

@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from typing import Final
@@ -108,7 +107,7 @@ class ConfinedProcess:
 
     def _start(self) -> Connection:
         try:
-            self._process, self._pipe = _starter().submit(_started, self._module).result()
+            self._process, self._pipe = _starter.submit(_started, self._module).result()
             self._pipe.send_bytes(self._greeting)
             if self._pipe.poll(START_SECONDS) and self._pipe.recv_bytes() == READY:
                 return self._pipe
@@ -140,10 +139,8 @@ def _ending(status: int | None) -> str:
     return f"it ended with status {status}"
 
 
-@cache
-def _starter() -> ThreadPoolExecutor:
-    """A thread that lasts: what the kernel ends with its parent, it ends with the thread that started it."""
-    return ThreadPoolExecutor(1, thread_name_prefix="confined")
+_starter: Final = ThreadPoolExecutor(1, thread_name_prefix="confined")
+"""A thread that lasts: what the kernel ends with its parent, it ends with the thread that started it."""
 
 
 def _started(module: str) -> tuple[subprocess.Popen[bytes], Connection]:

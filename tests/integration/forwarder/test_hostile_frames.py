@@ -34,7 +34,7 @@ async def test_n47_frames_that_codecs_do_not_survive_fail_alone(
 ) -> None:
     install_test_codec(tmp_path, monkeypatch)
     monkeypatch.setattr(decoding, "FRAME_SECONDS", 1.0)
-    decoding.processes().end_idle()
+    decoding.PROCESSES.end_idle()
     hostile = {
         compressed(1, aborting_frame()): "SIGABRT",
         segfaulting(): "it was ended by",
@@ -68,7 +68,7 @@ async def test_n47_frames_that_codecs_do_not_survive_fail_alone(
 async def test_a_delivery_waits_for_a_process_that_decodes(
     recorder: Recorder, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoding.processes().end_idle()
+    decoding.PROCESSES.end_idle()
     instance = compressed(1, good_frame(1))
     with StationReceiver("WS") as station, monkeypatch.context() as patch:
         station.syntaxes = UNCOMPRESSED

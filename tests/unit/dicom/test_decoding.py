@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,11 @@ FAILED = "the codec failed on pixel data in"
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> None:
-    """Each test begins without such a process: one is started with the path of its time."""
-    decoding.processes().end_idle()
+def _fresh() -> Iterator[None]:
+    """Each test begins without such a process, for one is started with the path of its time; and leaves none."""
+    decoding.PROCESSES.end_idle()
+    yield
+    decoding.PROCESSES.end_idle()
 
 
 def converted_pixels(instance: Instance, folder: Path, *, in_memory: bool = False) -> bytes:
