@@ -33,6 +33,7 @@ rules:
     send: [{to: ARCHIVE1}]
 """
 BEFORE, BESIDE = 20, 60
+DELIVERED = "select from routing.delivery where sop_instance_uid = %s and state = 'DELIVERED'"
 STORED = "select sop_instance_uid as uid, sha256, object_key from storage.identity where state = 'STORED'"
 WAITING = """
 select d.state, d.attempts, d.next_attempt_at::text, d.waiting_since, d.held_since, j.id as job, j.state as job_state,
@@ -130,7 +131,7 @@ def test_a_gateway_that_burned_down_goes_on_elsewhere(
 
 def delivered(gateway: RunningGateway, uid: str) -> bool:
     """Whether an instance is delivered."""
-    return any(row["state"] == "DELIVERED" for row in gateway.json("where", uid)["deliveries"])
+    return bool(gateway.rows(DELIVERED, uid))
 
 
 def backup_age(gateway: RunningGateway) -> float:
