@@ -20,6 +20,13 @@ from services.cli.names import LISTENING
 from tests import canary, forked
 from tests.waiting import until
 
+EVERYTHING_TO_ARCHIVE1 = """
+version: 1
+rules:
+  - name: everything
+    when: {all: []}
+    send: [{to: ARCHIVE1}]
+"""
 SERVICES = ("storage", "index", "forwarder", "commitment", "admin")
 
 

@@ -110,8 +110,8 @@ def _changed(before: _Remembered, head: bytes, size: int) -> list[Changed] | Non
         length = len(stretch.value)
         same = head[position:start]
         if same != stretch.same:
-            cut = len(same) - stretch.length_bytes
-            if not stretch.length_bytes or same[:cut] != stretch.same[:cut]:
+            cut = len(stretch.same) - stretch.length_bytes
+            if not stretch.length_bytes or len(same) < len(stretch.same) or same[:cut] != stretch.same[:cut]:
                 return None
             length = int.from_bytes(same[cut:], "little")
         position = start + length

@@ -6,9 +6,8 @@ declares the topology anew each time. AMQP's message_id is never set: aiormq con
 """
 
 import asyncio
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import aio_pika
@@ -28,6 +27,7 @@ from schemas.messages import Envelope
 from schemas.permissions import PROBE
 from schemas.topology import EXCHANGE, QUEUES, Queue
 from services.runtime import topology
+from services.runtime.bus_link import CONNECT_SECONDS, RECONNECT_SECONDS, Link
 from services.runtime.bus_metrics import AVAILABLE, CONSUMERS_MISSING, PUBLISH_SECONDS, PUBLISHED, QUEUE_MESSAGES
 from services.runtime.consumer import Consumer, Delivery, Receiver, Subscribe
 from services.runtime.db import Database
@@ -38,10 +38,7 @@ from services.runtime.supervise import Supervisor
 from services.runtime.topology import Declarer
 from services.runtime.wire import message_headers, must_route
 
-CONNECT_SECONDS = 8.0
-RECONNECT_SECONDS = 1.0
 DECLARE_SECONDS = 10.0
-HEARTBEAT_SECONDS = 10
 WATCH_SECONDS = 20.0
 MISSING_SECONDS = 60.0
 
@@ -54,8 +51,8 @@ class Bus:
     def __init__(self, url: str, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._links = Supervisor()  # outlives the services: what they still publish while they drain must go out
-        self._publishing = _Link(url, "publish", self._opened)
-        self._consuming = _Link(url, "consume", None)
+        self._publishing = Link(url, "publish", self._opened)
+        self._consuming = Link(url, "consume", None)
         self._exchanges: dict[str, AbstractExchange] = {}
         self._channel: AbstractChannel | None = None
         self._asking: tuple[AbstractConnection, AbstractChannel] | None = None
@@ -343,72 +340,6 @@ class _Seeker:
 
     async def bind(self, queue: str, exchange: str, routing_key: str) -> None:
         """Made when the queue was, by whoever may."""
-
-
-class _Link:
-    """A connection that is made again, each second with jitter, whenever it is lost."""
-
-    def __init__(
-        self, url: str, use: str, opened: Callable[[AbstractConnection, asyncio.Event], Awaitable[None]] | None
-    ) -> None:
-        self._url = url + ("&" if "?" in url else "?") + f"heartbeat={HEARTBEAT_SECONDS}"
-        self._use = use
-        self._opened = opened
-        self._connection: AbstractConnection | None = None
-        self._ready = asyncio.Event()
-        self._lost = asyncio.Event()
-        self._reported = ""
-
-    async def connected(self) -> AbstractConnection:
-        """The connection, as soon as there is one."""
-        while self._connection is None:
-            await self._ready.wait()
-        return self._connection
-
-    def drop(self) -> None:
-        """Give the connection up; ``keep`` makes another."""
-        self._connection = None
-        self._ready.clear()
-        self._lost.set()
-
-    async def keep(self) -> None:
-        """Connect and connect again; a supervised task that only cancellation ends."""
-        while True:
-            try:
-                await self._session()
-                self._report("connection lost")
-            except (TimeoutError, *CONNECTION_EXCEPTIONS) as error:
-                self._report(type(error).__name__)
-            except asyncio.CancelledError:
-                if (task := asyncio.current_task()) is None or task.cancelling():
-                    raise
-                self._report("closed")
-            await asyncio.sleep(RECONNECT_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects
-
-    async def _session(self) -> None:
-        self._lost = lost = asyncio.Event()
-        async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await aio_pika.connect(
-                self._url, client_properties={"connection_name": f"gateway {self._use}"}
-            )
-        connection.close_callbacks.add(lambda *_: lost.set())
-        try:
-            log.info("bus_connected", use=self._use)
-            self._reported = ""
-            self._connection = connection
-            self._ready.set()
-            await (self._opened(connection, lost) if self._opened else lost.wait())
-        finally:
-            self._connection = None
-            self._ready.clear()
-            with suppress(TimeoutError, *CONNECTION_EXCEPTIONS):
-                async with asyncio.timeout(2.0):
-                    await connection.close()
-
-    def _report(self, reason: str) -> None:
-        if reason != self._reported:
-            log.warning("bus_disconnected", use=self._use, reason=reason)
-        self._reported = reason
 
 
 class _Subscription:

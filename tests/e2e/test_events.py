@@ -17,17 +17,10 @@ from schemas.topology import (
 from tests.factories import small_instances
 from tests.faults.ledger import DELIVERED, INDEXED, RECORDED, Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import FreshServers, RunningGateway, running_gateway
+from tests.running_gateway import EVERYTHING_TO_ARCHIVE1, FreshServers, RunningGateway, running_gateway
 from tests.stations import StationReceiver
 from tests.waiting import until
 
-RULES = """
-version: 1
-rules:
-  - name: everything
-    when: {all: []}
-    send: [{to: ARCHIVE1}]
-"""
 ALONE = [
     ("storage", STORAGE_INSTANCE_RECEIVED, ()),
     ("index", INDEX_INSTANCE_STORED, (RECORDED, DELIVERED)),
@@ -50,7 +43,7 @@ def gateway(
     with fresh_servers() as shared, running_gateway(tmp_path_factory.mktemp("events"), shared=shared) as running:
         running.add_station("SCANNER1")
         running.add_station("ARCHIVE1", archive.port, "--store")
-        running.apply_rules(RULES)
+        running.apply_rules(EVERYTHING_TO_ARCHIVE1)
         yield running
 
 

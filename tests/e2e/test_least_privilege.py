@@ -12,17 +12,10 @@ from schemas.topology import INDEX_INSTANCE_STORED
 from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import FreshServers, RunningGateway
+from tests.running_gateway import EVERYTHING_TO_ARCHIVE1, FreshServers, RunningGateway
 from tests.stations import StationReceiver
 from tests.waiting import until
 
-RULES = """
-version: 1
-rules:
-  - name: everything
-    when: {all: []}
-    send: [{to: ARCHIVE1}]
-"""
 CONNECTED = """
 select distinct application_name as process, usename as login from pg_stat_activity
 where datname = current_database() and application_name like 'gateway-%%'
@@ -52,7 +45,7 @@ def test_what_is_received_is_delivered_and_nobody_connects_as_an_administrator(
             gateway.start_parts()
             gateway.add_station("SCANNER1")
             gateway.add_station("ARCHIVE1", archive.port, "--store")
-            gateway.apply_rules(RULES)
+            gateway.apply_rules(EVERYTHING_TO_ARCHIVE1)
             ledger = Ledger()
             Traffic(gateway.dicom_port, ledger).send(small_instances(20, seed=46))
             ledger.check(gateway, archive)

@@ -25,7 +25,7 @@ import pytest
 from tests.factories import Instance, small_instances
 from tests.faults.ledger import Ledger
 from tests.forked import REPOSITORY
-from tests.running_gateway import FreshServers, RunningGateway
+from tests.running_gateway import EVERYTHING_TO_ARCHIVE1, FreshServers, RunningGateway
 from tests.stations import RawSender, StationReceiver
 from tests.waiting import until
 
@@ -33,13 +33,6 @@ SAMPLE = Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm"
 ROUNDS, DCMTK_SENDERS, INSTANCES, BURST, OPEN = 2, 3, 10, 16, 8
 SECONDS = 120
 PAUSE_SECONDS = 0.1
-RULES = """
-version: 1
-rules:
-  - name: everything
-    when: {all: []}
-    send: [{to: ARCHIVE1}]
-"""
 
 
 @dataclass
@@ -177,7 +170,7 @@ def test_no_sender_notices_and_nothing_is_lost(tmp_path: Path, fresh_servers: Fr
         with gateway_up(gateway) as up:
             gateway.add_station("SCANNER1")
             gateway.add_station("ARCHIVE1", archive.port, "--store")
-            gateway.apply_rules(RULES)
+            gateway.apply_rules(EVERYTHING_TO_ARCHIVE1)
             senders = Senders(port)
             with senders.at_work():
                 for number in range(ROUNDS):

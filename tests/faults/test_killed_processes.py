@@ -9,17 +9,10 @@ import pytest
 from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Beside, Traffic
-from tests.running_gateway import RunningGateway, running_gateway
+from tests.running_gateway import EVERYTHING_TO_ARCHIVE1, RunningGateway, running_gateway
 from tests.stations import StationReceiver
 
 INSTANCES = 1_000
-RULES = """
-version: 1
-rules:
-  - name: everything
-    when: {all: []}
-    send: [{to: ARCHIVE1}]
-"""
 
 
 def kill_in_turn(gateway: RunningGateway, chance: random.Random, pause: threading.Event) -> None:
@@ -48,7 +41,7 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path, seed: int) -> None:
     ):
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store")
-        gateway.apply_rules(RULES)
+        gateway.apply_rules(EVERYTHING_TO_ARCHIVE1)
         traffic = Traffic(gateway.dicom_port, ledger, limit=240)
         instances = small_instances(INSTANCES, seed=seed)
         with Beside(lambda: kill_in_turn(gateway, chance, threading.Event())) as kills:
@@ -75,7 +68,7 @@ def test_everything_dies_at_once(tmp_path: Path, seed: int) -> None:
     ):
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store", "--retry-most-seconds", "2")
-        gateway.apply_rules(RULES)
+        gateway.apply_rules(EVERYTHING_TO_ARCHIVE1)
         traffic = Traffic(gateway.dicom_port, ledger, limit=600)
         instances = small_instances(3_000, seed=1_000 + seed)
 

@@ -10,16 +10,8 @@ from schemas.topology import QUEUES
 from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import FreshServers, running_gateway
+from tests.running_gateway import EVERYTHING_TO_ARCHIVE1, FreshServers, running_gateway
 from tests.stations import StationReceiver
-
-RULES = """
-version: 1
-rules:
-  - name: everything
-    when: {all: []}
-    send: [{to: ARCHIVE1}]
-"""
 
 
 async def purge_all(url: str) -> None:
@@ -41,7 +33,7 @@ def test_only_delay(tmp_path: Path, fresh_servers: FreshServers) -> None:
     ):
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store")
-        gateway.apply_rules(RULES)
+        gateway.apply_rules(EVERYTHING_TO_ARCHIVE1)
         traffic = Traffic(gateway.dicom_port, ledger)
         instances = small_instances(1_000, seed=6)
         for start in range(0, 1_000, 250):

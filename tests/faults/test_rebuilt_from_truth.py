@@ -8,17 +8,10 @@ import pytest
 from tests.factories import small_instances
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
-from tests.running_gateway import running_gateway
+from tests.running_gateway import EVERYTHING_TO_ARCHIVE1, running_gateway
 from tests.stations import Accept, Refuse, StationReceiver
 from tests.waiting import until
 
-RULES = """
-version: 1
-rules:
-  - name: everything
-    when: {all: []}
-    send: [{to: ARCHIVE1}]
-"""
 KEPT = {"postgresql", "objects"}
 
 
@@ -29,7 +22,7 @@ def test_broker_data_and_local_files_may_vanish(tmp_path: Path) -> None:
     with running_gateway(tmp_path) as gateway, StationReceiver(title="ARCHIVE1") as archive:
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store")
-        gateway.apply_rules(RULES)
+        gateway.apply_rules(EVERYTHING_TO_ARCHIVE1)
         archive.behave(Refuse())
         traffic = Traffic(gateway.dicom_port, ledger)
         traffic.send(small_instances(100, seed=8))

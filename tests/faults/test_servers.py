@@ -20,17 +20,10 @@ from tests.faults.aftermath import Aftermath
 from tests.faults.ledger import Ledger
 from tests.faults.line import Carry, Delay, Hold, Line, Sever, SeverAfter
 from tests.faults.traffic import Beside, Traffic
-from tests.running_gateway import RunningGateway
+from tests.running_gateway import EVERYTHING_TO_ARCHIVE1, RunningGateway
 from tests.stations import StationReceiver
 from tests.waiting import until
 
-RULES = """
-version: 1
-rules:
-  - name: everything
-    when: {all: []}
-    send: [{to: ARCHIVE1}]
-"""
 SETTINGS = {
     "GATEWAY_FORWARDER_LEASE_SECONDS": "10",
     "GATEWAY_STORAGE_SWEEP_SECONDS": "1",
@@ -235,7 +228,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         gateway.start_parts()
         gateway.add_station("SCANNER1")
         gateway.add_station("ARCHIVE1", archive.port, "--store", "--retry-most-seconds", "2")
-        gateway.apply_rules(RULES)
+        gateway.apply_rules(EVERYTHING_TO_ARCHIVE1)
         ledger = Ledger()
         Traffic(gateway.dicom_port, ledger).send(small_instances(60, seed=900))
         ledger.check(gateway, archive)
