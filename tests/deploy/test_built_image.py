@@ -96,7 +96,9 @@ def test_it_is_checked_and_stores_what_it_is_sent(image: Image, settings: dict[s
     with running(image, volumes, settings, tmp_path / "log"):
         image.gateway(volumes, settings, "station", "add", "SCANNER1", "--host", "127.0.0.1", "--port", "104")
         port = settings["GATEWAY_DICOM_PORT"]
-        command = ["storescu", "-R", "-aet", "SCANNER1", "-aec", TITLE, "127.0.0.1", port, str(SAMPLE)]
+        called = ["-aet", "SCANNER1", "-aec", TITLE, "127.0.0.1", port]
+        until(lambda: echoed(called), limit=30, what="the station to be known")
+        command = ["storescu", "-R", *called, str(SAMPLE)]
         stored = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert stored.returncode == 0, stored.stderr + (tmp_path / "log").read_text()[-4000:]
         uid = str(pydicom.dcmread(SAMPLE, stop_before_pixels=True).SOPInstanceUID)
@@ -105,6 +107,11 @@ def test_it_is_checked_and_stores_what_it_is_sent(image: Image, settings: dict[s
         tried = settings | {"ADDRESS": "127.0.0.1", "PORT": port, "TITLE": TITLE, "GATEWAY_DENIED_ADDRESSES": "[]"}
         script = (CHART / "files" / "round-trip.sh").read_text(encoding="utf-8")
         assert "C-ECHO, C-STORE and recording work" in image.run(volumes, tried, "sh", "-eu", "-c", script)
+
+
+def echoed(called: list[str]) -> bool:
+    """Whether a C-ECHO with these arguments is answered 0000."""
+    return subprocess.run(["echoscu", *called], timeout=60, check=False).returncode == 0
 
 
 def recorded(database_url: str, uid: str) -> bool:
