@@ -153,6 +153,10 @@ class ObjectStore(Protocol):
         """The complete objects directly in a folder, in order of key; nothing if there is no such folder."""
         ...
 
+    def names(self, folder: str) -> Iterator[str]:
+        """The names of what ``list`` tells of, in no order and without looking at each."""
+        ...
+
     def put_bytes(self, key: str, data: bytes) -> None:
         """Write a small object durably, replacing an older one at once. Raises ``StoreFull`` in an emergency."""
         ...

@@ -115,6 +115,18 @@ class LocalStore:
                 with suppress(ObjectMissing):  # deleted since the folder was read
                     yield self.stat(f"{name}/{file}")
 
+    def names(self, folder: str) -> Iterator[str]:
+        """Names of complete objects as the folder gives them: it may have hundreds of thousands."""
+        name = checked_folder(folder)
+        self._check_root()
+        try:
+            with os.scandir(self.root / name) as entries:
+                yield from (entry.name for entry in entries if is_key(f"{name}/{entry.name}"))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise store_error("list", name, error) from error
+
     def put_bytes(self, key: str, data: bytes) -> None:
         """Write through a name of its own, so that two processes writing the same key do not meet."""
         self.check_failure()

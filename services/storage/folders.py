@@ -2,21 +2,72 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-
-from services.runtime.objects import ObjectStat
+from datetime import UTC, datetime, timedelta
 
 SETTLE_SECONDS = 1.0
+NAME_BYTES = 16
+_SUFFIX = ".dcm"
+_MILLISECONDS_BYTES = 6
+
+
+class KnownNames:
+    """Names of a folder's objects, those that ``new_object_key`` makes in 16 bytes each: an hour may have hundreds of
+    thousands. They are kept by the seconds in which they were made."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, bytes] = {}
+        self._others: set[str] = set()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._numbers.values())) // NAME_BYTES + len(self._others)
+
+    def __contains__(self, name: str) -> bool:
+        number = _number(name)
+        # Where the ends of two numbers make a third would take a chance of one in 2^61, and a day until the full sweep.
+        return name in self._others if number is None else number in self._numbers.get(_seconds(number), b"")
+
+    def add(self, names: Iterable[str]) -> None:
+        """These too, none of which is there yet."""
+        for name in names:
+            if (number := _number(name)) is None:
+                self._others.add(name)
+            else:
+                self._numbers[_seconds(number)] = self._numbers.get(_seconds(number), b"") + number
+
+    def clear(self) -> None:
+        """None of them any more."""
+        self._numbers.clear()
+        self._others.clear()
+
+    def newest(self) -> datetime | None:
+        """When the newest was made, by its name."""
+        if not self._numbers:
+            return None
+        last = self._numbers[max(self._numbers)]
+        made = max(last[at : at + _MILLISECONDS_BYTES] for at in range(0, len(last), NAME_BYTES))
+        return datetime.fromtimestamp(int.from_bytes(made) / 1000, UTC)
+
+
+def _number(name: str) -> bytes | None:
+    """The number that is the name of one of our objects; None for any other name."""
+    try:
+        number = bytes.fromhex(name.removesuffix(_SUFFIX))
+    except ValueError:
+        return None
+    return number if len(number) == NAME_BYTES and name == number.hex() + _SUFFIX else None
+
+
+def _seconds(number: bytes) -> int:
+    return int.from_bytes(number[:_MILLISECONDS_BYTES]) >> 12  # of 4.096 s
 
 
 @dataclass
 class OpenFolder:
-    """``known``: keys that need no question; ``newest``: the store's time of the last object."""
+    """``known``: names that need no question; ``objects``: how many there were at the last listing."""
 
-    known: set[str] = field(default_factory=set)
+    known: KnownNames = field(default_factory=KnownNames)
     objects: int = 0
     unreadable: int = 0
-    newest: datetime | None = None
     _listed: datetime | None = None
     _listed_at: float = 0.0
     _settled: datetime | None = None
@@ -25,15 +76,24 @@ class OpenFolder:
         """Nothing has changed since two listings a second apart: no need to list. Never on S3, which tells no time."""
         return modified is not None and modified == self._settled
 
-    def saw(self, listed: list[ObjectStat], unreadable: set[str], modified: datetime | None, at: float) -> None:
-        """After a listing at monotonic time ``at`` of the folder that had changed at ``modified`` before.
+    def fresh(self, listed: Iterable[str]) -> list[str]:
+        """Those of all names of the folder that are not known, in order."""
+        count, found = 0, []
+        for name in listed:
+            count += 1
+            if name not in self.known:
+                found.append(name)
+        self.objects = count
+        return sorted(found)
+
+    def saw(self, fresh: list[str], unreadable: int, modified: datetime | None, at: float) -> None:
+        """After a listing at monotonic time ``at`` of the folder that had changed at ``modified`` before; what was not
+        known has been recorded, but for ``unreadable``.
 
         A change within one tick of the file system's clock leaves the time as it was; the second listing sees it.
         """
-        self.known = {found.key for found in listed}
-        self.objects = len(listed)
-        self.unreadable = len(unreadable & self.known) if unreadable else self.unreadable
-        self.newest = max((found.modified for found in listed), default=self.newest)
+        self.unreadable = unreadable + (self.unreadable if self.known else 0)
+        self.known.add(fresh)
         if modified != self._listed:
             self._listed, self._listed_at = modified, at
         elif at - self._listed_at >= SETTLE_SECONDS:

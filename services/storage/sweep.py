@@ -119,14 +119,13 @@ class Sweep:
         state = self._open[folder.name]
         count = 0
         if not state.settled(folder.modified):
-            listed = await asyncio.to_thread(lambda: list(self._objects.list(folder.name)))
-            fresh = [found.key for found in listed if found.key not in state.known]
-            count, unreadable = await self.record_missing(fresh, by="sweep")
-            state.saw(listed, unreadable, folder.modified, time.monotonic())
+            fresh = await asyncio.to_thread(lambda: state.fresh(self._objects.names(folder.name)))
+            count, unreadable = await self.record_missing([f"{folder.name}/{name}" for name in fresh], by="sweep")
+            state.saw(fresh, len(unreadable), folder.modified, time.monotonic())
             self._forget_keys()
         elif closable(folder.modified, started, KEYS_KEPT_SECONDS):
             state.known.clear()
-        if closable(folder.modified or state.newest, started, self._settings.folder_open_seconds):
+        if closable(folder.modified or state.known.newest(), started, self._settings.folder_open_seconds):
             await self._close(folder, state)
         return count
 
