@@ -49,8 +49,9 @@ async def set_fields(
         _refuse(against(after, {title: other for title, other in known.items() if title != wanted}))
         if before.store and not after.store:
             _refuse(await rules_against(opened.conn, wanted, "stop sending to it (--no-store)"))
-        await opened.conn.execute(SQL.update_station, after.model_dump())
-        await opened.record("station.set", wanted, before.model_dump(), after.model_dump())
+        if after != before:
+            await opened.conn.execute(SQL.update_station, after.model_dump())
+            await opened.record("station.set", wanted, before.model_dump(), after.model_dump())
         return after
 
     return await change(database, actor, work)

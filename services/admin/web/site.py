@@ -37,6 +37,7 @@ from services.admin.web.asking import Viewer
 from services.admin.web.bodies import Bodies
 from services.admin.web.desk import Desk
 from services.admin.web.headers import Headers
+from services.admin.web.heads import Heads
 from services.admin.web.live import Live
 from services.admin.web.openapi import described
 from services.admin.web.pages import (
@@ -163,6 +164,7 @@ def application() -> FastAPI:
     app.add_middleware(Unchanged)
     app.add_middleware(Unexpected)
     app.add_middleware(Repeats)
+    app.add_middleware(Heads)
     app.add_middleware(Headers)
     problems.register(app)
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(refuse_unknown_parameters)])

@@ -20,7 +20,7 @@ class Unchanged:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on; what has one of the named tags is answered 304 without its body."""
-        reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and scope["path"].startswith(API)
+        reads = scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(API)
         named = Headers(scope=scope).get(HEADER) if reads else None
         if named is None:
             await self._app(scope, receive, send)

@@ -1,5 +1,6 @@
 """What holds for everything the desk answers: problems, headers, entity tags, lists, hostile text, the audit."""
 
+import asyncio
 import base64
 import html
 import json
@@ -43,6 +44,22 @@ def problem(answer: httpx.Response, status: int) -> str:
     detail: str = document["detail"]
     assert detail
     return detail
+
+
+@pytest.mark.parametrize("path", ["/", "/patients", "/static/desk.css", "/api/v1/jobs", "/api/v1/nothing"])
+async def test_a_head_is_what_get_says_without_its_body(desk: Desk, path: str) -> None:
+    head, whole = await desk.admin.head(path), await desk.admin.get(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert whole.content
+    assert [name for name, value in whole.headers.items() if head.headers.get(name) != value] in (
+        [],
+        ["content-security-policy"],  # its nonce is another each time
+    )
+
+
+async def test_a_head_of_what_never_ends_does(desk: Desk) -> None:
+    async with asyncio.timeout(10):
+        assert (await desk.admin.head("/events")).status_code == 200
 
 
 async def test_every_kind_of_error_is_a_problem(desk: Desk) -> None:

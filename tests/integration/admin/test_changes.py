@@ -64,6 +64,12 @@ async def test_each_change_counts_notifies_and_is_audited(database: Database, da
     assert (entries[4]["before"]["title"], entries[4]["after"]) == ("ARCHIVE1", None)
 
 
+async def test_what_is_saved_as_it_was_is_no_change(database: Database, database_url: str) -> None:
+    await stations.add(database, "anna", ARCHIVE)
+    assert await stations.set_fields(database, "bert", "ARCHIVE1", {"port": ARCHIVE.port}) == ARCHIVE
+    assert [entry["actor"] for entry in rows(database_url, "select actor from audit.entry")] == ["anna"]
+
+
 async def test_a_refused_change_leaves_no_trace(database: Database, database_url: str) -> None:
     await stations.add(database, "anna", ARCHIVE)
     before = generation(database_url)
