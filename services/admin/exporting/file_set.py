@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 from pydicom.fileset import FileSet
 
+from services.admin.damaged_files import DAMAGED, is_damage
 from services.admin.errors import Refused
 from services.admin.exporting.contents import StoredContent
 from services.runtime.errors import UsageError
@@ -63,6 +63,8 @@ def _header(objects: ObjectStore, content: StoredContent) -> Any:
             element: Any = header.get_item(tag)
             if tag.is_private or element.VR in _BULK or len(element.value or b"") > _LONGEST_VALUE:
                 del header[tag]
-    except (InvalidDicomError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError) as fault:
+    except (*DAMAGED, OSError) as fault:
+        if not is_damage(fault):
+            raise
         raise Refused(f"instance {content.sop_instance_uid}: its header cannot be read by pydicom; {_CURE}") from fault
     return header

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 import pydicom.filereader
 
 from schemas.rules import RuleTextError, load
-from services.admin.damaged_files import DAMAGED
+from services.admin.damaged_files import DAMAGED, is_damage
 from services.dicom.elements import EXPLICIT_BIG, UnparsableDataSet
 from services.dicom.facts import Header, read_elements, read_header
 from services.dicom.rules import Defaults, Subject, subject_of_header
@@ -32,7 +32,9 @@ def of_data_set(path: Path, facts: Mapping[str, str], defaults: Defaults) -> Sub
         meta = pydicom.filereader.read_file_meta_info(path)
         length = meta.get(_GROUP_LENGTH)
         syntax = str(meta.get("TransferSyntaxUID", ""))
-    except DAMAGED:
+    except (*DAMAGED, OSError) as fault:
+        if not is_damage(fault):
+            raise
         return None
     subject = subject_of_header({"facts": dict(facts)}, defaults)
     if length is None or not syntax:
@@ -72,7 +74,7 @@ def of_upload(data: bytes, facts: Mapping[str, str], defaults: Defaults) -> Uplo
         pydicom.filereader.read_preamble(source, force=False)
         meta = pydicom.filereader._read_file_meta_info(source)
         syntax = str(meta.get("TransferSyntaxUID", ""))
-    except DAMAGED as fault:
+    except (*DAMAGED, OSError) as fault:
         raise UsageError("the file: it is no DICOM file (PS3.10); choose one that is") from fault
     if not syntax:
         raise UsageError("the file: its file meta has no Transfer Syntax UID; write it anew")
