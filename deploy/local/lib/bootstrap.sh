@@ -9,6 +9,7 @@ bootstrap=$checkout/.venv-bootstrap
 missing=
 export PATH="${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 unset VIRTUAL_ENV PYTHONHOME PYTHONPATH
+unset PYTHONDONTWRITEBYTECODE # everything would be compiled again by each process, in memory that it keeps
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$@"; exit 1; }
