@@ -7,7 +7,10 @@ from schemas.messages.envelope import Message
 
 
 class InstanceDelivered(Message):
-    """A delivery ended with the instance at its destination; ``commit_on`` is the station to ask for its commitment."""
+    """A delivery ended with the instance at its destination; ``commit_on`` is the station to ask for its commitment.
+
+    Nobody is told of a delivery about which nobody is to be asked.
+    """
 
     TYPE: ClassVar[str] = "instance.delivered"
     VERSION: ClassVar[int] = 1

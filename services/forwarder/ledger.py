@@ -97,7 +97,7 @@ async def renew(
 
 
 async def record(connection: Connection, results: Sequence[Result], holder: str, *, commitment: bool) -> None:
-    """Write what became of deliveries: rows, attempts, events for those that arrived, states of their jobs.
+    """Write what became of deliveries: rows, attempts, events for those to be committed, states of their jobs.
 
     ``commitment``: the profile asks for storage commitment; the row says whom then (R71; a warning counts where the
     profile does not take it for a failure). Results of deliveries whose lease went to someone else change nothing but
@@ -111,7 +111,7 @@ async def record(connection: Connection, results: Sequence[Result], holder: str,
     written = await (await connection.execute(QUERIES.record_results, parameters)).fetchall()
     await _insert_attempts(connection, [result for result in results if result.tried])
     keys = {result.delivery.id: result.delivery.receipt_key for result in results}
-    events = [_delivered(row, keys[row["id"]]) for row in written if row["state"] in ("DELIVERED", "WARNED")]
+    events = [_delivered(row, keys[row["id"]]) for row in written if row["commit_on"] is not None]
     events += [_unusable(result.delivery) for result in results if result.unusable]
     await enqueue_many(connection, events)
     reasons = {result.delivery.job: result.reason for result in results if result.reason and not _present(result)}

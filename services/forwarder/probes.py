@@ -15,8 +15,8 @@ from services.dicom.status import SUCCESS, classify, name
 from services.forwarder import destinations, jobs, ledger
 from services.forwarder.classify import Trouble
 from services.forwarder.configuration import Configuration, Station
+from services.forwarder.failing import destination_failed
 from services.forwarder.means import Means
-from services.forwarder.sender import fail
 from services.forwarder.transfer import Line, trouble_of
 from services.runtime.errors import GatewayError
 
@@ -82,7 +82,7 @@ class Probes:
         async with self._means.database.transaction() as connection:
             await ledger.lock_destination(connection, station.title)
             if trouble is not None:
-                await fail(connection, self._means, station, trouble)
+                await destination_failed(connection, self._means, station, trouble)
                 return
             await destinations.half_open(connection, station.title)
             await jobs.notify(connection, {station.title})

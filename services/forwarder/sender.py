@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -11,10 +12,11 @@ import structlog
 from services.dicom import outgoing
 from services.dicom.contexts import COMMITMENT_PUSH
 from services.forwarder import destinations, ledger, metrics
-from services.forwarder.circuit import Circuit, after_postponed, after_trouble
+from services.forwarder.circuit import Circuit, after_postponed
 from services.forwarder.classify import Trouble, Verdict
 from services.forwarder.configuration import Station
 from services.forwarder.delivery import Delivery, Outcome, Result
+from services.forwarder.failing import destination_failed
 from services.forwarder.means import Destination, Means
 from services.forwarder.measuring import measure
 from services.forwarder.outcomes import result, unreached, unsent
@@ -27,6 +29,7 @@ from services.runtime.errors import Conflict, GatewayError, Unavailable
 RENEWALS_PER_LEASE = 3
 MARGIN_FRACTION = 1 / 6  # of the lease: then the association is aborted, before anyone else may send
 DATABASE_PAUSE_SECONDS = 1.0
+GATHER_SECONDS = 0.05  # outcomes wait so long for others while there is something to send
 PASSING = (Unavailable, Conflict)  # what the database does not take now it takes later
 UNLIMITED = 1 << 62
 SHARE_SECONDS = 5.0  # of work: then an association that keeps others waiting ends, so that each gets its turn
@@ -195,6 +198,7 @@ class Session:
         idle_since: float | None = None
         while not thread.done() and not self._to_end():
             rung = await self._wait(idle=not self._claimed)
+            await self._gather(thread)
             if self._outcomes or (rung and len(self._claimed) < self._means.settings.in_doubt):
                 await self._record_and_claim()
             await self._renew()
@@ -232,6 +236,17 @@ class Session:
             return False
         self._news.clear()
         return True
+
+    async def _gather(self, thread: "asyncio.Future[Trouble | None]") -> None:
+        """Let outcomes come together while the thread has something to send: the ledger asks as much for one of them as
+        for many, and half of what may be in doubt keeps the thread busy meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                while 0 < len(self._outcomes) < min(len(self._claimed), self._means.settings.in_doubt // 2):
+                    if thread.done() or self._giving_way:
+                        return
+                    self._news.clear()
+                    await self._news.wait()
 
     async def _record_and_claim(self) -> None:
         """One transaction: what became of deliveries, and as many new ones as may be in doubt."""
@@ -367,7 +382,7 @@ class Session:
         await self._record(connection, self._results(self._outcomes) + self._rest(rest, trouble))
         await self._mark_circuit(connection, self._outcomes)
         if trouble is not None:
-            await fail(connection, self._means, self._station, trouble)
+            await destination_failed(connection, self._means, self._station, trouble)
         elif self._probing and not self._heard:
             await destinations.end_probe(connection, title)
         await outgoing.give_back(connection, self._holder)
@@ -377,19 +392,6 @@ class Session:
         if trouble is None:
             return [unsent(each) for each in rest]
         return [unreached(each, trouble, self._station.policy, self._held_seconds(each)) for each in rest]
-
-
-async def fail(connection: Connection, means: Means, station: Station, trouble: Trouble) -> None:
-    """The destination failed: its circuit opens, and where such a failure is not tried again what is due has FAILED."""
-    circuit = await destinations.circuit(connection, station.title)
-    policy = station.policy
-    setback = after_trouble(circuit, trouble, _fraction(), means.settings.slow_retry_seconds, policy.backoff)
-    await destinations.set_back(connection, station.title, setback, trouble.reason)
-    if trouble.failing not in policy.retried:
-        await ledger.give_up_due(connection, station.title, f"not tried again when {trouble.failing}: {trouble.reason}")
-    if trouble.alarm:
-        metrics.REJECTED.labels(station.title).inc()
-    log.warning("destination_failed", destination=station.title, reason=trouble.reason, retry_seconds=setback.delay)
 
 
 def _fraction() -> float:

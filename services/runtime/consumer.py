@@ -1,6 +1,7 @@
 """A consumer: subscribed while its database answers, natural batches, outcomes settled in order. No driver in here."""
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,11 @@ from services.runtime.supervise import Supervisor
 from services.runtime.wire import LONGEST_REASON, REASON, text_headers
 
 LOOK_SECONDS = 1.0
-GATHER_SECONDS = 0.05
-"""While messages keep coming, a batch begins this long after the one before, or when it is full: a transaction costs
-the same for one message as for ten. A message that comes alone waits for nothing."""
+GATHER_SECONDS = (0.05, 0.25)
+GATHER_BY_WORK = 3.0
+"""While messages keep coming, a batch begins so many times as long after the one before as that took, within these
+limits, or when it is full: a transaction costs the same for one message as for ten, and where it takes long the machine
+is busy. A message that comes alone waits for nothing."""
 AFTER_FAILURE_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -84,6 +87,7 @@ class Subscriber(ABC):
         self._stir = asyncio.Event()
         self._ended = False
         self._next = 0.0
+        self._gather_seconds = gathering_seconds(0.0)
 
     @abstractmethod
     async def process(self, batch: Sequence[Delivery]) -> Settlement:
@@ -163,14 +167,16 @@ class Subscriber(ABC):
                     await self._stir.wait()
             if self._supervisor.stopping.is_set() or self._ended:
                 return False
-        self._next = clock() + GATHER_SECONDS
+        self._next = clock() + self._gather_seconds
         return True
 
     async def _next_batch(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
         BATCH.labels(self.name).observe(len(batch))
+        began = time.monotonic()
         with HANDLER_SECONDS.labels(self.name).time():
             settlement = await self.process(batch)
+        self._gather_seconds = gathering_seconds(time.monotonic() - began)
         await self._settle(batch, settlement.outcomes)
         if settlement.stop:
             self._ended = True
@@ -191,6 +197,12 @@ class Subscriber(ABC):
                 await delivery.reject(requeue=True)
             else:
                 await self.reject(delivery, outcome.reason)
+
+
+def gathering_seconds(took: float) -> float:
+    """How long after the begin of a batch that took so many seconds the next may begin (pure)."""
+    least, most = GATHER_SECONDS
+    return min(most, max(least, GATHER_BY_WORK * took))
 
 
 class Consumer(Subscriber):

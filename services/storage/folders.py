@@ -23,8 +23,13 @@ class KnownNames:
 
     def __contains__(self, name: str) -> bool:
         number = _number(name)
-        # Where the ends of two numbers make a third would take a chance of one in 2^61, and a day until the full sweep.
-        return name in self._others if number is None else number in self._numbers.get(_seconds(number), b"")
+        if number is None:
+            return name in self._others
+        numbers = self._numbers.get(_seconds(number), b"")
+        at = numbers.find(number)
+        while at % NAME_BYTES and at > 0:  # the end of one and the beginning of the next
+            at = numbers.find(number, at + 1)
+        return at >= 0
 
     def add(self, names: Iterable[str]) -> None:
         """These too, none of which is there yet."""

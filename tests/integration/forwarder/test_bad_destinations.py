@@ -144,7 +144,7 @@ async def test_rejected_associations(
 )
 async def test_final_answers(recorder: Recorder, ledger: Ledger, status: int, state: str) -> None:
     with StationReceiver("ARCHIVE1", Answer(status)) as archive:
-        add_station(recorder.database_url, "ARCHIVE1", archive.port)
+        add_station(recorder.database_url, "ARCHIVE1", archive.port, commit_server=True)
         add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
         async with forwarder(recorder) as running:
             await running.evaluate(recorder.record(ct(1)))
@@ -155,7 +155,7 @@ async def test_final_answers(recorder: Recorder, ledger: Ledger, status: int, st
     assert f"{status:04X}" in row["reason"]
     assert job["state"] == ("FAILED" if state == "FAILED" else "COMPLETED")
     assert ("1 of 1 failed" in job["reason"]) == (state == "FAILED")
-    assert len(ledger.rows("select 1 from runtime.outbox")) == (state != "FAILED")
+    assert len(ledger.rows("select 1 from runtime.outbox")) == (state != "FAILED"), "who is to commit it"
 
 
 async def test_a_refusal_closes_the_circuit_and_is_no_success(recorder: Recorder, ledger: Ledger) -> None:
