@@ -23,6 +23,7 @@ EFFECTS = """
 select (select count(*) from storage.receipt) as receipts, (select count(*) from storage.identity) as contents,
        (select count(*) from index.instance) as indexed, (select count(*) from routing.job) as jobs,
        (select count(*) from routing.delivery) as deliveries, (select count(*) from routing.attempt) as attempts,
+       (select count(*) from commitment.item) as committed,
        (select count(*) from runtime.dead_letter) as dead
 """
 
@@ -81,13 +82,15 @@ def test_every_message_again_changes_nothing(tmp_path: Path, fresh_servers: Fres
         StationReceiver(title="ARCHIVE1") as archive,
     ):
         gateway.add_station("SCANNER1")
-        gateway.add_station("ARCHIVE1", archive.port, "--store")
+        gateway.add_station("VAULT", 104, "--commit-server")
+        gateway.add_station("ARCHIVE1", archive.port, "--store", "--commit-on", "VAULT")
         gateway.apply_rules(RULES)
         asyncio.run(keep_everything(gateway.amqp_url))
         Traffic(gateway.dicom_port, ledger).send(small_instances(100, seed=5))
         ledger.check(gateway, archive)
         unfinished = "select count(*) as n from routing.job where finished_at is null"
         until(lambda: gateway.rows(unfinished)[0]["n"] == 0, limit=30, what="every job to end")
+        until(lambda: effects(gateway)["committed"] == 100, limit=30, what="what is to be committed to be collected")
         aftermath, before = Aftermath(gateway), effects(gateway)
         assert before["dead"] == 0
         assert asyncio.run(replay(gateway.amqp_url, 2)) > 300
