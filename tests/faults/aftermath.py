@@ -47,7 +47,10 @@ class Aftermath:
         self._objects.sweep_abandoned(0)  # what ingest does after 15 minutes
         assert list(self._objects.root.rglob("*.part")) == []
         until(lambda: self._strangers() == ([], []), limit=limit, what="a row for each object, an object for each row")
-        until(lambda: self._grown() == {}, limit=limit, what="threads and descriptors to be as before")
+        try:
+            until(lambda: self._grown() == {}, limit=limit, what="threads and descriptors to be as before")
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {self._grown()}") from None
 
     def _strangers(self) -> tuple[list[str], list[str]]:
         """Objects without a row, rows without their object."""

@@ -376,7 +376,7 @@ def test_a_study_is_found_downloaded_corrected_and_deleted(site: Site) -> None:
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Yes").click()
     expect(page).to_have_url(re.compile(r"/patients$"))
-    expect(page.locator("#messages")).to_contain_text(re.compile("Deleted: 2 instances|it was deleted"))
+    expect(page.locator("#messages")).to_contain_text(re.compile("Deleted: 2 instances|was deleted"))
     expect(page.get_by_role("link", name="WALK, TWELVE")).to_have_count(0)
     page.get_by_label("Patient name").fill("WALK^TWELVE")
     expect(page.get_by_text("No study fits.")).to_be_visible()

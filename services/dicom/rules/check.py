@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +12,7 @@ from schemas.rules.steps import STEPS, AnyStep
 from schemas.rules.text import reading
 from services.dicom.rules.committing import Committing, endless, flows
 from services.dicom.rules.conditions import ImpossibleCondition, build, named
+from services.dicom.rules.likeness import likest
 from services.dicom.rules.names import UnknownName, nearest
 from services.runtime.errors import UsageError
 
@@ -283,9 +283,8 @@ def _cure(error: Mapping[str, Any], place: tuple[str | int, ...], context: Mappi
     if kind == "literal_error":
         choices = str(context["expected"]).replace("'", "").replace(" or ", ", ")
         given = error.get("input")
-        close = get_close_matches(given, choices.split(", "), 1, 0.6) if isinstance(given, str) else []
-        if close:
-            return f"did you mean {close[0]}?"
+        if isinstance(given, str) and (close := likest(given, tuple(choices.split(", ")))):
+            return f"did you mean {close}?"
         return f"write one of {choices}" if "," in choices else f"write {choices}"
     if kind.startswith("union_tag"):
         return _which(error, place)

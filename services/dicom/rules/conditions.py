@@ -8,7 +8,6 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 import re2
@@ -16,6 +15,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from schemas.rules import Condition
 from services.dicom.rules import values
+from services.dicom.rules.likeness import likest
 from services.dicom.rules.names import Name, resolve_fact, resolve_tag
 from services.dicom.rules.subject import Found, View
 from services.dicom.uids import valid_uid
@@ -157,9 +157,9 @@ def _text(name: Name, operand: Any, *, exact: bool) -> str:
     if exact and text and name.kind == "UID" and not valid_uid(text):
         raise ImpossibleCondition("value", text, "write a UID: digits and dots")
     if exact and name.kind == "named UID" and not valid_uid(text) and text.casefold() not in _uid_names():
-        close = get_close_matches(text.casefold(), list(_uid_names()), 1, 0.6)
+        close = likest(text.casefold(), tuple(_uid_names()))
         raise ImpossibleCondition(
-            "value", text, f"did you mean {_uid_names()[close[0]]}?" if close else "write a UID or its name in DICOM"
+            "value", text, f"did you mean {_uid_names()[close]}?" if close else "write a UID or its name in DICOM"
         )
     return text
 

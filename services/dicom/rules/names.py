@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
 
 from services.dicom.dictionary import keywords, private_creators, private_vr, standard_vr, tag_of
+from services.dicom.rules.likeness import likest
 
 _NUMBER = re.compile(r"\(\s*([0-9A-Fa-f]{4})\s*,\s*([0-9A-Fa-f]{4})\s*\)")
 _PRIVATE = re.compile(r"\(\s*([0-9A-Fa-f]{4})\s*,\s*\"([^\"]{1,64})\"\s*,\s*(?:xx)?([0-9A-Fa-f]{2})\s*\)")
@@ -109,8 +109,8 @@ def _step(text: str) -> tuple[str, str]:
 
 def _cure(text: str) -> str:
     if text.startswith("("):
-        creators = get_close_matches(text, private_creators(), 1)
-        hint = f"; known creators include {creators[0]}" if creators else ""
+        creator = likest(text, tuple(private_creators()))
+        hint = f"; known creators include {creator}" if creator else ""
         return f'write (gggg,eeee) or (gggg,"CREATOR",ee), both in hexadecimal{hint}'
     by_lower_case = {keyword.lower(): keyword for keyword in keywords()}
     exact = by_lower_case.get(re.sub(r"[\s'_-]", "", text).lower())
@@ -121,5 +121,5 @@ def _cure(text: str) -> str:
 
 def nearest(text: str, known: "frozenset[str] | dict[str, str] | list[str]", otherwise: str) -> str:
     """The cure for a name that is not known: the name most like it, or the other advice."""
-    found = get_close_matches(text, list(known), 1, 0.6)
-    return f"did you mean {found[0]}?" if found else otherwise
+    found = likest(text, tuple(known))
+    return f"did you mean {found}?" if found else otherwise

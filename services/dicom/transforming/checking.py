@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Any, Final
 
 import re2
@@ -20,6 +19,7 @@ from schemas.rules.steps import (
     TransferSyntaxStep,
 )
 from services.dicom.charsets import charset
+from services.dicom.rules.likeness import likest
 from services.dicom.rules.names import UnknownName, resolve_tag
 from services.dicom.transforming.edits import GROUP, pattern
 from services.dicom.transforming.places import steps_of
@@ -152,8 +152,8 @@ def _deidentify(step: DeidentifyStep) -> Fault | None:
 def _charset(step: CharsetStep) -> Fault | None:
     for term in step.value:
         if term not in python_encoding:
-            close = get_close_matches(term.upper(), [each for each in python_encoding if each], 1, 0.6)
-            return "value", term, f"did you mean {close[0]}?" if close else "write a defined term such as ISO_IR 192"
+            close = likest(term.upper(), tuple(filter(None, python_encoding)))
+            return "value", term, f"did you mean {close}?" if close else "write a defined term such as ISO_IR 192"
     if len(step.value) > 1 and {"ISO_IR 192", "GB18030", "GBK"} & set(step.value):
         return "value", ", ".join(step.value), "this character set stands alone"
     return None

@@ -1,5 +1,7 @@
 """Checking rule files: every fault at once, each with rule, field, value and cure."""
 
+import time
+
 import pytest
 
 from schemas.rules import from_stored, to_stored
@@ -332,3 +334,16 @@ def test_documents_of_the_first_edition_ask_where_the_station_can() -> None:
     never = parse("version: 1\nrules:\n" + flow("r", "A", more=", commit: false"))
     assert from_stored(to_stored(never)) == never
     assert never.rules[0].send[0].commit is False
+
+
+def test_names_that_nobody_knows_take_little_time_however_long_and_many() -> None:
+    """Each is compared with five thousand keywords, to say which was meant."""
+    few = [f"StudyDescriptionX{number:03}y" for number in range(100)]
+    rules = [
+        f"  - {{name: r, when: {{tag: {name}, op: exists}}, send: [{{to: ARCHIVE}}]}}" for name in [*few, "A" * 500_000]
+    ]
+    began = time.process_time()
+    with pytest.raises(RuleFaults) as faults:
+        parse("\n".join(["version: 1", "rules:", *rules]), STATIONS)
+    assert time.process_time() - began < 10
+    assert str(faults.value).count("did you mean StudyDescription?") == len(few)
