@@ -8,10 +8,11 @@ import asyncio
 import logging
 import random
 import time
+import traceback
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 import structlog
@@ -72,6 +73,16 @@ class Connection(AsyncConnection[DictRow]):
     answer_seconds: float = ANSWER_SECONDS
     answered_at: float = 0.0
     """time.monotonic() of the end of its last transaction."""
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **parameters: Any) -> Self:
+        """As psycopg's. Of an attempt that failed nothing is left: its exception and its frames hold one another, and
+        with them the socket, for as long as the garbage collector has no reason to look."""
+        try:
+            return await super().connect(conninfo, **parameters)
+        except psycopg.Error as error:
+            traceback.clear_frames(error.__traceback__)
+            raise
 
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """As psycopg's; without ``timeout`` of the caller the connection is given up after ``answer_seconds``."""

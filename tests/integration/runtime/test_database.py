@@ -1,9 +1,13 @@
 """The pool and the error boundary on a real PostgreSQL."""
 
 import asyncio
+import gc
+import os
+import socket
 import time
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 import pytest_asyncio
 from private_servers.postgresql import PrivatePostgresql
@@ -203,3 +207,18 @@ async def count_leases(database: Database, timeout: float = 5) -> int:
         row = await (await connection.execute("select count(*) as n from runtime.lease")).fetchone()
     assert row is not None
     return int(row["n"])
+
+
+async def test_attempts_that_are_never_answered_leave_no_socket() -> None:
+    """As behind a black hole, for hours: what the garbage collector would find some day is open until then."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://somebody@127.0.0.1:{silent.getsockname()[1]}/nothing"
+        before = os.listdir("/proc/self/fd")
+        gc.disable()
+        try:
+            for _ in range(2):
+                with pytest.raises(psycopg.errors.ConnectionTimeout):
+                    await Connection.connect(url, connect_timeout=2)
+            assert len(os.listdir("/proc/self/fd")) == len(before)
+        finally:
+            gc.enable()
