@@ -153,8 +153,9 @@ class ObjectStore(Protocol):
         """The complete objects directly in a folder, in order of key; nothing if there is no such folder."""
         ...
 
-    def names(self, folder: str) -> Iterator[str]:
-        """The names of what ``list`` tells of, in no order and without looking at each."""
+    def names(self, folder: str) -> Iterator[tuple[str, datetime | None]]:
+        """The names of what ``list`` tells of, in no order and without looking at each; with the time of the last
+        change where the store tells it unasked (S3)."""
         ...
 
     def put_bytes(self, key: str, data: bytes) -> None:

@@ -115,13 +115,13 @@ class LocalStore:
                 with suppress(ObjectMissing):  # deleted since the folder was read
                     yield self.stat(f"{name}/{file}")
 
-    def names(self, folder: str) -> Iterator[str]:
+    def names(self, folder: str) -> Iterator[tuple[str, datetime | None]]:
         """Names of complete objects as the folder gives them: it may have hundreds of thousands."""
         name = checked_folder(folder)
         self._check_root()
         try:
             with os.scandir(self.root / name) as entries:
-                yield from (entry.name for entry in entries if is_key(f"{name}/{entry.name}"))
+                yield from ((entry.name, None) for entry in entries if is_key(f"{name}/{entry.name}"))
         except FileNotFoundError:
             return
         except OSError as error:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -114,9 +114,9 @@ class S3Store:
                     if is_key(found["path"]) and found["path"].rpartition("/")[0] == name:
                         yield ObjectStat(found["path"], found["size"], found["last_modified"])
 
-    def names(self, folder: str) -> Iterator[str]:
+    def names(self, folder: str) -> Iterator[tuple[str, datetime | None]]:
         """As ``list``: S3 tells the rest with each name."""
-        return (found.key.rpartition("/")[2] for found in self.list(folder))
+        return ((found.key.rpartition("/")[2], found.modified) for found in self.list(folder))
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """One PUT, which replaces at once. Raises ``StoreFailed``."""

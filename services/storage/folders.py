@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 SETTLE_SECONDS = 1.0
 NAME_BYTES = 16
@@ -44,14 +44,6 @@ class KnownNames:
         self._numbers.clear()
         self._others.clear()
 
-    def newest(self) -> datetime | None:
-        """When the newest was made, by its name."""
-        if not self._numbers:
-            return None
-        last = self._numbers[max(self._numbers)]
-        made = max(last[at : at + _MILLISECONDS_BYTES] for at in range(0, len(last), NAME_BYTES))
-        return datetime.fromtimestamp(int.from_bytes(made) / 1000, UTC)
-
 
 def _number(name: str) -> bytes | None:
     """The number that is the name of one of our objects; None for any other name."""
@@ -68,11 +60,13 @@ def _seconds(number: bytes) -> int:
 
 @dataclass
 class OpenFolder:
-    """``known``: names that need no question; ``objects``: how many there were at the last listing."""
+    """``known``: names that need no question; ``objects``: how many there were at the last listing; ``newest``: the
+    store's time of the last one, where it tells that with the names."""
 
     known: KnownNames = field(default_factory=KnownNames)
     objects: int = 0
     unreadable: int = 0
+    newest: datetime | None = None
     _listed: datetime | None = None
     _listed_at: float = 0.0
     _settled: datetime | None = None
@@ -81,11 +75,12 @@ class OpenFolder:
         """Nothing has changed since two listings a second apart: no need to list. Never on S3, which tells no time."""
         return modified is not None and modified == self._settled
 
-    def fresh(self, listed: Iterable[str]) -> list[str]:
+    def fresh(self, listed: Iterable[tuple[str, datetime | None]]) -> list[str]:
         """Those of all names of the folder that are not known, in order."""
         count, found = 0, []
-        for name in listed:
+        for name, modified in listed:
             count += 1
+            self.newest = max(filter(None, (self.newest, modified)), default=None)
             if name not in self.known:
                 found.append(name)
         self.objects = count

@@ -125,7 +125,7 @@ class Sweep:
             self._forget_keys()
         elif closable(folder.modified, started, KEYS_KEPT_SECONDS):
             state.known.clear()
-        if closable(folder.modified or state.known.newest(), started, self._settings.folder_open_seconds):
+        if closable(folder.modified or state.newest, started, self._settings.folder_open_seconds):
             await self._close(folder, state)
         return count
 

@@ -36,16 +36,16 @@ def test_a_store_that_tells_no_time_is_always_listed() -> None:
 def test_only_what_was_not_seen_before_is_fresh() -> None:
     folder = OpenFolder()
     first = [name(NOON + timedelta(seconds=9)), name(NOON), "0.dcm"]
-    assert folder.fresh(first) == sorted(first)
-    assert folder.fresh(first) == sorted(first), "not recorded yet"
+    assert folder.fresh(told(first)) == sorted(first)
+    assert folder.fresh(told(first)) == sorted(first), "not recorded yet"
     folder.saw(first, 1, NOON, 1.0)
     late = name(NOON + timedelta(seconds=1))
-    assert folder.fresh([late, *first[1:]]) == [late]
+    assert folder.fresh(told([late, *first[1:]])) == [late]
     assert (folder.objects, folder.unreadable) == (3, 1)
     folder.saw([late], 1, NOON, 2.0)
     assert folder.unreadable == 2
     folder.known.clear()
-    folder.saw(folder.fresh([*first, late]), 1, NOON, 3.0)
+    folder.saw(folder.fresh(told([*first, late])), 1, NOON, 3.0)
     assert folder.unreadable == 1
 
 
@@ -64,14 +64,13 @@ def test_it_knows_the_names_it_was_given_and_no_others(given_names: set[str], ot
     assert bool(known) is bool(given_names)
 
 
-def test_the_newest_is_told_by_its_name_and_any_order_will_do() -> None:
-    known = KnownNames()
-    assert known.newest() is None
-    known.add(["a.dcm"])
-    assert known.newest() is None
-    made = [NOON + timedelta(milliseconds=each) for each in (0, 4095, 4097, 9001, 9000)]
-    known.add(map(name, made))
-    assert known.newest() == max(made)
+def test_the_newest_is_what_the_store_says_and_outlives_what_is_forgotten() -> None:
+    folder = OpenFolder()
+    times = [NOON, NOON + timedelta(seconds=9), NOON + timedelta(seconds=1)]
+    folder.saw(folder.fresh([(f"{at:%S}.dcm", at) for at in times]), 0, None, 1.0)
+    folder.known.clear()
+    assert folder.newest == max(times)
+    assert OpenFolder().newest is None
 
 
 def test_an_hour_of_a_hundred_thousand_takes_little_memory_and_time() -> None:
@@ -83,8 +82,13 @@ def test_an_hour_of_a_hundred_thousand_takes_little_memory_and_time() -> None:
     tracemalloc.stop()
     assert taken < 24 * len(hour)
     began = time.process_time()
-    assert folder.fresh(hour) == []
+    assert folder.fresh(told(hour)) == []
     assert time.process_time() - began < 1.0
+
+
+def told(names: list[str]) -> list[tuple[str, datetime | None]]:
+    """As a local store tells them."""
+    return [(each, None) for each in names]
 
 
 def name(made: datetime) -> str:
