@@ -7,6 +7,7 @@ server takes its own with ``private_postgresql`` or ``private_rabbitmq``.
 import asyncio
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TESTS = CHECKOUT / "tests"
-CONFORMANCE = "tests/conformance"
+CONFORMANCE, FAULTS = "tests/conformance", "tests/faults"
+_SEED = re.compile(r"(?<=\[)[1-9][0-9]?(?=[-\]])")
+"""In the id of a test that takes ``seed``."""
 BUSY = (
     "faults/", "deploy/test_bare_machine", "deploy/test_built_image", "deploy/test_launcher",
     "e2e/test_rolling_restart", "integration/ingest/test_replacement", "ui/",
@@ -157,11 +160,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 class _ByFile(LoadScopeScheduling):
-    """A file at a time; all of conformance, whose files share whole gateways, as if it were one."""
+    """A file at a time; all of conformance, whose files share whole gateways, as if it were one. With every fault some
+    files would take as long as the whole run may: each seed of theirs counts as a file."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return CONFORMANCE if path.startswith(CONFORMANCE) else path
+        seed = _SEED.search(nodeid) if self.config.getoption("--faults") and path.startswith(FAULTS) else None
+        return CONFORMANCE if path.startswith(CONFORMANCE) else path + (seed[0] if seed else "")
 
 
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:

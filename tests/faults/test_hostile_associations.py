@@ -153,6 +153,6 @@ def _settled(ingest: IngestProcess, idle: Footprint) -> Footprint:
         now = Footprint.of(ingest)
         return now if now.threads <= idle.threads and now.descriptors <= idle.descriptors else None
 
-    settled = until(found, limit=20, what="threads and descriptors to be back at the baseline")
+    settled = until(found, limit=60, what="threads and descriptors to be back at the baseline")
     assert settled is not None
     return settled
