@@ -220,9 +220,14 @@ class Asking:
     wake: Wake
     sessions: list[Session] = field(default_factory=list)
     _holders: dict[str, str] = field(default_factory=dict)  # by server: the name that stands in line for it
+    _attending: asyncio.Lock = field(default_factory=asyncio.Lock)  # what it claims, it begins
 
     async def attend(self) -> None:
         """Ask what is due: one of each server, then the next of each, as far as there is room."""
+        async with self._attending:
+            await self._attend()
+
+    async def _attend(self) -> None:
         ground = self.ground
         await ground.stations.refresh()
         askable = [station.title for station in ground.stations.known.values() if self._askable(station)]
@@ -235,7 +240,7 @@ class Asking:
     async def drained(self, seconds: float) -> None:
         """Wait for the associations to end, for no report; abort those that need longer than ``seconds``."""
         limit = time.monotonic() + seconds
-        while self.sessions:
+        while self.sessions or self._attending.locked():
             for session in self.sessions:
                 session.hurry()
                 if time.monotonic() >= limit:

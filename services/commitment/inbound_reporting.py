@@ -52,6 +52,7 @@ class Reporter:
         self._database = ground.runtime.db
         self._busy: set[str] = set()
         self._ended = asyncio.Event()  # of an attempt
+        self._claiming = asyncio.Lock()  # what is claimed is begun
 
     async def run_due(self) -> None:
         """Begin every report that is due, as far as there are threads."""
@@ -59,14 +60,17 @@ class Reporter:
         await self._ground.stations.refresh()
         while len(self._busy) < self._settings.reports_at_once and not supervisor.stopping.is_set():
             holder = f"commitment {uuid4()}"
-            row = await self._claim(holder)
-            if row is None:
-                return
-            self._busy.add(row["calling_aet"])
-            supervisor.spawn(f"report {row['id']}", partial(self._attempt, row, holder), restart=False)
+            async with self._claiming:
+                row = await self._claim(holder)
+                if row is None:
+                    return
+                self._busy.add(row["calling_aet"])
+                supervisor.spawn(f"report {row['id']}", partial(self._attempt, row, holder), restart=False)
 
     async def drained(self) -> None:
         """Wait for what is under way: the stop of the process has aborted it, a connection may still be tried."""
+        async with self._claiming:
+            pass
         while self._busy:
             self._ended.clear()
             await self._ended.wait()

@@ -1,7 +1,6 @@
 """Commitment as a part of a process."""
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from services.commitment import reports, scp
@@ -25,9 +24,9 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     kept = dict.fromkeys(KEPT, settings.record_months)
     most = settings.associations + settings.reports_at_once
-    with ThreadPoolExecutor(most, thread_name_prefix="association") as threads:
-        ground = Ground(runtime, settings, profile, Stations(runtime.db), threads)
-        runtime.supervisor.spawn("commitment partitions", lambda: partitions.maintain(runtime, "commitment", kept))
-        await reports.start(ground)
-        async with scp.committing(ground), asking(ground):
-            yield
+    threads = runtime.supervisor.threads(most, "association")
+    ground = Ground(runtime, settings, profile, Stations(runtime.db), threads)
+    runtime.supervisor.spawn("commitment partitions", lambda: partitions.maintain(runtime, "commitment", kept))
+    await reports.start(ground)
+    async with scp.committing(ground), asking(ground):
+        yield

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -47,46 +46,44 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     await asyncio.to_thread(check_data)
     profile = profile_of(runtime.settings.profile, DicomSettings.load())
     configuration = Configuration(runtime.db, settings.rule_sets, profile)
-    with ThreadPoolExecutor(profile.outgoing, thread_name_prefix="association") as threads:
-        preparation = Preparation(runtime.objects, spool(runtime), runtime.settings.max_object_bytes)
-        means = Means(runtime.db, preparation, settings, profile, runtime.supervisor, threads)
-        lanes = Lanes(means, configuration, runtime.settings.aet)
-        probes = Probes(means, configuration, lanes.line)
-        evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
-        commitments = Commitments(runtime.db, configuration)
-        handlers = Handlers(
-            runtime.db, evaluator, Requests(runtime.db, configuration, evaluator), commitments, settings
-        )
-        holds = Holds(runtime.db)
-        clocks = Clocks(runtime.db, configuration, holds, settings)
-        failover = Failover(runtime.db, configuration)
-        associations = Associations(runtime.db, configuration)
-        asking = RetrievingMeans(
-            runtime.db, configuration, settings, profile, runtime.settings.aet, runtime.supervisor, threads
-        )
-        retrievals = Retrievals(asking)
-        loops = Loops(runtime.db, runtime.supervisor)
-        await spawn_loops(
-            loops,
-            configuration,
-            lanes,
-            probes,
-            clocks,
-            commitments,
-            holds,
-            failover,
-            retrievals,
-            associations,
-            Counting(asking),
-            settings,
-        )
-        await consume(runtime, handlers, associations, settings)
-        try:
-            yield
-        finally:
-            runtime.supervisor.stop()
-            limit = max(0.0, runtime.settings.drain_seconds - DRAIN_MARGIN_SECONDS)
-            await asyncio.gather(lanes.drained(limit), retrievals.drained(limit))
+    threads = runtime.supervisor.threads(profile.outgoing, "association")
+    preparation = Preparation(runtime.objects, spool(runtime), runtime.settings.max_object_bytes)
+    means = Means(runtime.db, preparation, settings, profile, runtime.supervisor, threads)
+    lanes = Lanes(means, configuration, runtime.settings.aet)
+    probes = Probes(means, configuration, lanes.line)
+    evaluator = Evaluator(configuration, runtime.objects, settings.reopen_seconds)
+    commitments = Commitments(runtime.db, configuration)
+    handlers = Handlers(runtime.db, evaluator, Requests(runtime.db, configuration, evaluator), commitments, settings)
+    holds = Holds(runtime.db)
+    clocks = Clocks(runtime.db, configuration, holds, settings)
+    failover = Failover(runtime.db, configuration)
+    associations = Associations(runtime.db, configuration)
+    asking = RetrievingMeans(
+        runtime.db, configuration, settings, profile, runtime.settings.aet, runtime.supervisor, threads
+    )
+    retrievals = Retrievals(asking)
+    loops = Loops(runtime.db, runtime.supervisor)
+    await spawn_loops(
+        loops,
+        configuration,
+        lanes,
+        probes,
+        clocks,
+        commitments,
+        holds,
+        failover,
+        retrievals,
+        associations,
+        Counting(asking),
+        settings,
+    )
+    await consume(runtime, handlers, associations, settings)
+    try:
+        yield
+    finally:
+        runtime.supervisor.stop()
+        limit = max(0.0, runtime.settings.drain_seconds - DRAIN_MARGIN_SECONDS)
+        await asyncio.gather(lanes.drained(limit), retrievals.drained(limit))
 
 
 def spool(runtime: Runtime) -> Path:

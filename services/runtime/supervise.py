@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import structlog
@@ -27,6 +28,7 @@ class Supervisor:
         self.crashed = False  # a task that is not restarted failed: the process ends
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_stop: list[Callable[[], None]] = []
+        self._pools: list[ThreadPoolExecutor] = []
 
     def spawn(self, name: str, work: Callable[[], Awaitable[None]], *, restart: bool = True) -> None:
         """Run ``work``. With ``restart`` it may end only while stopping; otherwise it is started again after a delay.
@@ -57,6 +59,12 @@ class Supervisor:
         finally:
             self._on_stop.remove(callback)
 
+    def threads(self, most: int, name: str) -> ThreadPoolExecutor:
+        """Threads for the tasks, ``most`` at a time. They end after the tasks, so that no task finds them gone."""
+        pool = ThreadPoolExecutor(most, thread_name_prefix=name)
+        self._pools.append(pool)
+        return pool
+
     def stop(self) -> None:
         """Begin to stop: loops end at their next pause. Idempotent."""
         if self.stopping.is_set():
@@ -66,15 +74,23 @@ class Supervisor:
             callback()
 
     async def drain(self, seconds: float) -> list[str]:
-        """Stop, wait for the tasks, cancel those that need longer; returns the names of the cancelled."""
+        """Stop, wait for the tasks, cancel those that need longer; returns the names of the cancelled.
+
+        Then their threads are waited for, without a limit.
+        """
         self.stop()
-        if not self._tasks:
-            return []
+        late = await self._end_tasks(seconds) if self._tasks else set()
+        for pool in self._pools:
+            pool.shutdown(cancel_futures=True)
+        return sorted(task.get_name() for task in late)
+
+    async def _end_tasks(self, seconds: float) -> set[asyncio.Task[None]]:
+        """Those that had to be cancelled."""
         _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        return sorted(task.get_name() for task in late)
+        return late
 
     async def _restarting(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()

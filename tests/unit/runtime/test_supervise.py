@@ -96,6 +96,22 @@ async def test_draining_cancels_only_who_needs_too_long() -> None:
     assert canceled.is_set()
 
 
+async def test_what_a_task_does_last_may_need_its_threads() -> None:
+    supervisor, done = Supervisor(), []
+    threads = supervisor.threads(1, "test")
+
+    async def work() -> None:
+        await supervisor.stopping.wait()
+        await asyncio.sleep(0.01)
+        await asyncio.get_running_loop().run_in_executor(threads, done.append, "done")
+
+    supervisor.spawn("test", work, restart=False)
+    assert await supervisor.drain(5) == []
+    assert (done, supervisor.crashed) == (["done"], False)
+    with pytest.raises(RuntimeError):
+        threads.submit(done.append, "later")
+
+
 async def test_a_task_waiting_for_its_next_start_ends_at_once() -> None:
     supervisor = Supervisor()
 
