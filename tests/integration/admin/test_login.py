@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from argon2 import PasswordHasher
 
-from services.admin.access import accounts, passwords, sessions, tidying
+from services.admin.access import accounts, passwords, sessions, throttling, tidying
 from services.admin.access.role import Role
 from services.admin.access.sessions import Lifetime, LoginFailed
 from services.admin.access.throttling import FREE_FAILURES
@@ -102,6 +102,33 @@ async def test_who_fails_often_has_to_wait_by_name_and_by_address(desk: Desk) ->
     await desk.rows("update config.failed_login set at = at - interval '61 minutes'")
     await tidying.tidy(desk.database, Lifetime(60, 12))
     assert await desk.rows("select from config.failed_login") == []
+
+
+async def test_of_many_wrong_logins_at_once_no_more_are_judged_than_may_fail(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged, fits, wait_seconds = [], passwords.fits, throttling.wait_seconds
+
+    async def counted(password: str, kept: str | None) -> bool:
+        judged.append(password)
+        return await fits(password, kept)
+
+    monkeypatch.setattr(passwords, "fits", counted)
+    monkeypatch.setattr(throttling, "wait_seconds", lambda failures, _: wait_seconds(failures, 0))  # all at one moment
+    wrong = {"name": "viewer", "password": "wrong password"}
+    clients = [await desk.client(f"10.0.1.{number}") for number in range(50)]
+    answers = await asyncio.gather(*(each.post("/login", data=wrong) for each in clients))
+    assert {answer.status_code for answer in answers} == {403}
+    assert len(judged) == FREE_FAILURES, "by name"
+    answers = await asyncio.gather(
+        *(clients[0].post("/login", data=wrong | {"name": f"nobody{number}"}) for number in range(50))
+    )
+    assert len(judged) == 2 * FREE_FAILURES - 1, "by address, from which one has failed already"
+    monkeypatch.setattr(throttling, "wait_seconds", wait_seconds)
+    await desk.rows("update config.failed_login set at = at - interval '2 minutes'")
+    back = await desk.client("10.0.1.99")
+    assert (await back.post("/login", data={"name": "viewer", "password": PASSWORD})).status_code == 303
+    assert await desk.rows("select from config.failed_login where name = 'viewer'") == []
 
 
 async def test_what_another_site_makes_a_browser_send_is_refused(desk: Desk) -> None:
