@@ -194,8 +194,9 @@ def _blanked(row: Mapping[str, Any], document: Any, values: Mapping[str, Any], s
 
 
 def _blanked_correction(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What was corrected, by whom and where it went stays; to what, and why, does not."""
-    return {**body, "steps": [], "why": ERASED} if "steps" in body else dict(body)
+    """What was corrected, by whom and where it went stays; from what, to what, and why, does not."""
+    blank: dict[str, Any] = {"steps": [], "why": ERASED, "values": {}}
+    return {**body, **{name: blank[name] for name in blank.keys() & body.keys()}}
 
 
 def _in_message(body: bytes, sought: Sought) -> bool:

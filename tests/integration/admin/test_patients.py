@@ -187,8 +187,9 @@ async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: D
     for answer in corrected:
         assert answer.headers["HX-Redirect"] == f"/patients/studies/{instance.study_instance_uid}"
     made = await desk.rows("select r.requested_by from config.request r where r.kind = 'correct'")
-    told = await desk.rows("select actor from audit.entry where action = 'request.correct'")
+    told = await desk.rows("select before, after from audit.entry where action = 'request.correct'")
     assert (len(made), len(told)) == (1, 1), "pressed twice it is one correction"
+    assert told[0]["before"] == {"values": {"PatientID": ["P1"]}}, "what it said before is in the audit too"
 
 
 async def test_pictures_are_made_of_every_frame_and_what_has_none_says_so(desk: Desk) -> None:
