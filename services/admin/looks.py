@@ -5,12 +5,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
-from services.admin.changes import audit
+from services.admin.changes import acting_address, audit
 from services.runtime.db import Connection, Database
 
 Look = Literal[
     "studies.search", "studies.view", "studies.header", "studies.picture", "studies.download", "station.query",
 ]  # fmt: skip
+AuditLook = Literal["audit.view"]
+"""Its entries have no UIDs."""
 RulesLook = Literal["rules.try", "rules.explain", "rules.values", "rules.test"]
 MOST_NAMED: Final = 1000
 SAME_LOOK_SECONDS: Final = 3600.0
@@ -29,18 +31,18 @@ async def looked(database: Database, actor: str, how: Look | RulesLook, uids: Se
 
 
 class Lately:
-    """Who saw what within the last hour: a page that brings itself up to date, and the pictures of a series, are one
+    """Who saw what from where within the last hour: a page that brings itself up to date, and the pictures of a series, are one
     look. What is forgotten is written down once more, never once less."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seen: OrderedDict[tuple[str, Look, str], float] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str | None, Look | AuditLook, str], float] = OrderedDict()
 
-    def fresh(self, actor: str, how: Look, uids: Sequence[str]) -> list[str]:
-        """Those that this actor did not see lately; from now on he did."""
+    def fresh(self, actor: str, how: Look | AuditLook, uids: Sequence[str]) -> list[str]:
+        """Those that this actor did not see lately from the address he acts from; from now on he did."""
         now, found = self._clock(), []
         for uid in uids:
-            key = (actor, how, uid)
+            key = (actor, acting_address(), how, uid)
             if now - self._seen.get(key, -SAME_LOOK_SECONDS) >= SAME_LOOK_SECONDS:
                 found.append(uid)
                 self._seen[key] = now
@@ -54,3 +56,9 @@ async def looked_again(database: Database, lately: Lately, actor: str, how: Look
     """As ``looked``, but only for what this actor did not see lately."""
     if fresh := lately.fresh(actor, how, uids):
         await looked(database, actor, how, fresh)
+
+
+async def looked_at_audit(database: Database, lately: Lately, actor: str) -> None:
+    """Write down that somebody reads the audit, which may name patients: once an hour, as it is read page by page."""
+    if lately.fresh(actor, "audit.view", [""]):
+        await database.retry(lambda conn: audit(conn, actor, "audit.view", "", None, None))
