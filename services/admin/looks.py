@@ -2,7 +2,9 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, Literal
 
 from services.admin.changes import acting_address, audit
@@ -19,6 +21,20 @@ SAME_LOOK_SECONDS: Final = 3600.0
 MOST_REMEMBERED: Final = 100_000
 
 
+_WATCHED: Final[ContextVar[list[str] | None]] = ContextVar("looks", default=None)
+
+
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """The looks that are written down within the block."""
+    found: list[str] = []
+    token = _WATCHED.set(found)
+    try:
+        yield found
+    finally:
+        _WATCHED.reset(token)
+
+
 async def looked(database: Database, actor: str, how: Look | RulesLook, uids: Sequence[str]) -> None:
     """Write down who saw which studies, series or instances, by their UIDs; what was searched for may name people and
     is not kept."""
@@ -28,11 +44,13 @@ async def looked(database: Database, actor: str, how: Look | RulesLook, uids: Se
         await audit(conn, actor, how, uids[0] if len(uids) == 1 else "", None, seen)
 
     await database.retry(work)
+    if (found := _WATCHED.get()) is not None:
+        found.append(how)
 
 
 class Lately:
-    """Who saw what from where within the last hour: a page that brings itself up to date, and the pictures of a series, are one
-    look. What is forgotten is written down once more, never once less."""
+    """Who saw what from where within the last hour: a page that brings itself up to date, and the pictures of a series,
+    are one look. What is forgotten is written down once more, never once less."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
