@@ -24,7 +24,7 @@ LOOKS: Final = list(get_args(Look))
 """Their entries have UIDs alone (services.admin.looks), and there are more of them than of all others."""
 _GONE: Final = {
     "type": "about:blank", "title": "Gone", "status": 410,
-    "detail": "this was carried out; what was answered spoke of a patient who was erased since",
+    "detail": "this was carried out; what was answered may have spoken of a patient who was erased since",
 }  # fmt: skip
 _PROBLEM: Final = {"content-type": "application/problem+json"}
 
@@ -112,10 +112,16 @@ class Answers(Place):
 
     async def find(self, conn: Connection, sought: Sought) -> AsyncIterator[Change]:
         """Answers."""
-        answer = {"headers": Jsonb(_PROBLEM), "body": json.dumps(_GONE).encode()}
-        rows = await conn.execute(QUERIES.answers, {"patterns": spellings.in_bytes(sought.words)} | answer)
+        patterns = spellings.in_bytes(sought.words, sought.wholes)
+        rows = await conn.execute(QUERIES.answers, {"patterns": patterns} | _gone())
         for row in await rows.fetchall():
-            yield Change(QUERIES.blank_answer, row | answer)
+            yield Change(QUERIES.blank_answer, row | _gone())
+
+    async def erase(self, conn: Connection, sought: Sought) -> int:
+        """All of them where a text is too short to be looked for within others: they are kept for a day anyway."""
+        if sought.wholes:
+            return (await conn.execute(QUERIES.blank_answers, _gone())).rowcount
+        return await super().erase(conn, sought)
 
 
 class Holds(Place):
@@ -179,6 +185,11 @@ class Replayed(Place):
 PLACES: Final[Sequence[Place]] = (
     AuditEntries(), AuditOutbox(), Requests(), Answers(), Holds(), RuleTests(), DeadLetters(), Replayed(),
 )  # fmt: skip
+
+
+def _gone() -> dict[str, Any]:
+    """What is answered instead."""
+    return {"headers": Jsonb(_PROBLEM), "body": json.dumps(_GONE).encode()}
 
 
 async def _corrections(conn: Connection, sought: Sought) -> list[str]:
