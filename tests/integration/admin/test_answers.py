@@ -170,7 +170,7 @@ async def test_who_has_a_station_already_is_told_that_it_has_not_changed(desk: D
     paths = (await desk.viewer.get("/api/v1/openapi.json")).json()["paths"]
     told = {path for path, methods in paths.items() if "304" in methods.get("get", {}).get("responses", {})}
     assert told == {f"/api/v1/{each}" for each in ("stations/{title}", "titles/{title}", "contacts/{name}",
-                                                   "rules/drafts/{name}")}  # fmt: skip
+                                                   "rules/drafts/{name}", "rules/tests/{name}")}  # fmt: skip
 
 
 async def test_an_edit_changes_nothing_but_what_it_names(desk: Desk) -> None:

@@ -1,6 +1,8 @@
 """Who gets in: log in and out, sessions that end, throttling, requests that another site made a browser send."""
 
 import asyncio
+import html
+import re
 
 import pytest
 from argon2 import PasswordHasher
@@ -186,12 +188,29 @@ async def test_another_role_counts_from_the_next_click_on(desk: Desk) -> None:
     assert (await desk.operator.post("/stations/CT1/resume")).status_code == 403
 
 
+async def test_a_role_is_changed_as_it_was_seen(desk: Desk) -> None:
+    path, wanted = "/api/v1/users/viewer/role", {"role": "operator"}
+    page = (await desk.admin.get("/users")).text
+    shown = re.search(r'value="viewer"><input type="hidden" name="seen" value="([^"]+)"', page)
+    assert shown is not None
+    shown_tag = html.unescape(shown[1])
+    assert (await desk.admin.put(path, json=wanted)).status_code == 428
+    seen = {"If-Match": (await desk.admin.get("/api/v1/users/viewer")).headers["ETag"]}
+    assert (await desk.viewer.get("/stations")).status_code == 200  # that he is seen is no edit
+    assert (await desk.admin.put(path, json=wanted, headers=seen)).status_code == 204
+    assert (await desk.admin.put(path, json={"role": "admin"}, headers=seen)).status_code == 412
+    late = await desk.admin.post("/users/role", data={"name": "viewer", "role": "admin", "seen": shown_tag})
+    assert (late.status_code, "changed meanwhile" in late.text) == (412, True)
+    assert (await desk.admin.get("/api/v1/users/viewer")).json()["role"] == "operator"
+    assert (await desk.admin.get("/api/v1/users/nobody")).status_code == 404
+
+
 async def test_there_is_always_an_admin(desk: Desk) -> None:
     refused = [
-        await desk.admin.post("/users/role", data={"name": "admin", "role": "viewer"}),
+        await desk.admin.post("/users/role", data={"name": "admin", "role": "viewer", "seen": "*"}),
         await desk.admin.post("/users/remove", data={"name": "admin"}),
         await desk.admin.delete("/api/v1/users/admin"),
-        await desk.admin.put("/api/v1/users/admin/role", json={"role": "operator"}),
+        await desk.admin.put("/api/v1/users/admin/role", json={"role": "operator"}, headers={"If-Match": "*"}),
     ]
     assert [(answer.status_code, "the last admin" in answer.text) for answer in refused] == [(409, True)] * 4
     await accounts.set_role(desk.database, "cli:tests", "operator", Role.ADMIN)
