@@ -51,6 +51,7 @@ class Desk:
     runtime: Runtime
     stack: AsyncExitStack
     browsers: dict[Role, httpx.AsyncClient] = field(default_factory=dict)
+    programs: list[str] = field(default_factory=list)
 
     @property
     def database(self) -> Database:
@@ -83,8 +84,11 @@ class Desk:
         return client
 
     async def program(self, role: Role = Role.ADMIN) -> httpx.AsyncClient:
-        """A program with an API key of that role."""
-        made = await api_keys.add(self.database, "user:admin", NewApiKey(name=f"{role}-program", role=role))
+        """A program with an API key of that role, called ROLE-program; the second one ROLE-program-2."""
+        self.programs.append(f"{role}-program")
+        count = self.programs.count(f"{role}-program")
+        name = f"{role}-program" if count == 1 else f"{role}-program-{count}"
+        made = await api_keys.add(self.database, "user:admin", NewApiKey(name=name, role=role))
         return await self.client(headers={"Authorization": f"Bearer {made.key}"})
 
     async def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:

@@ -1115,10 +1115,12 @@ CREATE TABLE config.oidc_attempt (
     code_verifier text NOT NULL,
     redirect_uri text NOT NULL,
     next text NOT NULL,
-    begun_at timestamp with time zone DEFAULT now() NOT NULL
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    address text
 );
 COMMENT ON TABLE config.oidc_attempt IS 'Browsers that were sent to the provider and are not back yet; good once, for ten minutes.';
 COMMENT ON COLUMN config.oidc_attempt.browser_sha256 IS 'Of the token in the cookie: nobody but that browser may finish it.';
+COMMENT ON COLUMN config.oidc_attempt.address IS 'Whence it was begun: of one address so many may be under way.';
 CREATE TABLE config.pull (
     title text NOT NULL,
     asked_at timestamp with time zone,
@@ -3216,6 +3218,7 @@ CREATE INDEX report_default_object_key_idx ON commitment.report_default USING bt
 CREATE INDEX report_transaction ON ONLY commitment.report USING btree (transaction_uid);
 CREATE INDEX report_default_transaction_uid_idx ON commitment.report_default USING btree (transaction_uid);
 CREATE INDEX action_begun ON config.action USING btree (begun_at);
+CREATE UNIQUE INDEX api_key_name ON config.api_key USING btree (name) WHERE (revoked_at IS NULL);
 CREATE INDEX erasure_asked ON config.erasure USING btree (asked_at DESC, id);
 CREATE UNIQUE INDEX erasure_open ON config.erasure USING btree (patient_hmac) WHERE (state = ANY (ARRAY['ASKED'::text, 'RUNNING'::text]));
 CREATE INDEX failed_login_address ON config.failed_login USING btree (address, at);

@@ -24,6 +24,11 @@ def acting_from(address: str) -> Iterator[None]:
         _ADDRESS.reset(token)
 
 
+def acting_address() -> str | None:
+    """Whence what is done now is done; None: by no request."""
+    return _ADDRESS.get()
+
+
 class Change:
     """An open change. Changes wait for one another, so what is read within it stays true until it is committed."""
 

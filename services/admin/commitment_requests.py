@@ -31,7 +31,8 @@ async def _request(database: Database, actor: str, kind: Kind, commitment: UUID)
         row = await _row(conn, commitment)
         if reason := refusal(kind, row):
             raise Refused(f"commitment {commitment} {reason}")
-        return await requests.insert(conn, actor, kind, {"commitment": str(commitment)})
+        before = {"state": row["state"]}
+        return await requests.insert(conn, actor, kind, {"commitment": str(commitment)}, before=before)
 
     return await requests.carried_out(database, await database.retry(work))
 

@@ -21,6 +21,10 @@ from services.runtime.errors import UsageError
 from services.runtime.objects import ObjectStore
 
 LONGEST_WHY: Final = 1000
+MOST_VALUES: Final = 20
+"""Of each corrected element, that the audit keeps of what it said before."""
+ELEMENTS: Final = {"PatientID": "00100020", "PatientName": "00100010", "AccessionNumber": "00080050"}
+"""As header facts have them."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class Correction:
     accession: str | None = None
     charset: str | None = None
 
+    def given(self) -> list[tuple[str, str]]:
+        """Each element that is corrected, with its new value."""
+        tags = {"PatientID": self.patient_id, "PatientName": self.patient_name, "AccessionNumber": self.accession}
+        return [(tag, value) for tag, value in tags.items() if value is not None]
+
     def steps(self) -> list[AnyStep]:
         """As steps of a transformation. Raises ``UsageError`` for what cannot be written."""
-        tags = {"PatientID": self.patient_id, "PatientName": self.patient_name, "AccessionNumber": self.accession}
-        given: list[AnyStep] = [
-            SetStep(do="set", tag=[tag], value=[value]) for tag, value in tags.items() if value is not None
-        ]
+        given: list[AnyStep] = [SetStep(do="set", tag=[tag], value=[value]) for tag, value in self.given()]
         if not given:
             raise UsageError("nothing is corrected: give --patient-id, --patient-name or --accession")
         steps = ([CharsetStep(do="charset", value=[self.charset])] if self.charset else []) + given
@@ -68,9 +74,18 @@ async def correct(
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED"]})
         refuse_unknown(await cursor.fetchall())
         body = {"uids": wanted, "steps": steps, "why": why.strip(), "to": station and station.title}
-        return await insert(conn, actor, "correct", body, once)
+        before = await _values(conn, wanted, correction)
+        return await insert(conn, actor, "correct", body, once, before)
 
     return await carried_out(database, await database.retry(work))
+
+
+async def _values(conn: Connection, uids: Sequence[str], correction: Correction) -> dict[str, Any]:
+    """What the corrected elements say now, for the audit: each value that one of the instances has."""
+    tags = {ELEMENTS[name]: name for name, _ in correction.given()}
+    asked = {"uids": list(uids), "elements": list(tags), "most": MOST_VALUES}
+    rows = await (await conn.execute(SQL.values_of, asked)).fetchall()
+    return {"values": {tags[row["element"]]: row["values"] for row in rows}}
 
 
 async def preview(

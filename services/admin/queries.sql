@@ -200,6 +200,26 @@ where not exists (select from storage.identity_view i
                   where i.study_instance_uid = uid and i.state = any(%(states)s::text[]))
   and not exists (select from index.series_view s where s.series_instance_uid = uid)
 
+-- name: values_of
+-- What the newest stored contents of studies, series or instances say in elements (GGGGEEEE): of each at most so many
+-- different values, absent ones empty.
+with named as (
+    select distinct on (i.sop_instance_uid) i.received_at, i.object_key
+    from storage.identity_view i
+    where i.state = 'STORED'
+      and (i.sop_instance_uid = any(%(uids)s::text[]) or i.study_instance_uid = any(%(uids)s::text[])
+           or i.study_instance_uid in (select s.study_instance_uid from index.series_view s
+                                       where s.series_instance_uid = any(%(uids)s::text[]))
+              and i.series_instance_uid = any(%(uids)s::text[]))
+    order by i.sop_instance_uid, i.revision desc
+)
+select element, (array_agg(distinct value))[:%(most)s] as values
+from named
+join storage.fact_view f using (received_at, object_key)
+cross join unnest(%(elements)s::text[]) as element
+cross join lateral (select coalesce(f.facts #>> array['values', element, '0'], '') as value) as said
+group by element
+
 -- name: list_jobs
 -- held, shut: what keeps deliveries of it waiting. collecting: what completes what it collects.
 select id, kind, state, destination, study_instance_uid, total, done, failed, created_at, finished_at, h.held, h.shut,

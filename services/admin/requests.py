@@ -171,7 +171,7 @@ async def _about_job(
             raise NotFound(f"job {job} does not exist; 'gateway jobs list' shows the jobs there are")
         if kind == "cancel" and row["state"] not in OPEN_STATES:
             raise Refused(f"job {job} is {row['state']} already; only queued and active jobs can be canceled")
-        return await insert(conn, actor, kind, {"job": str(job)})
+        return await insert(conn, actor, kind, {"job": str(job)}, before={"state": row["state"]})
 
     return await carried_out(database, await database.retry(work), waiting=waiting)
 
@@ -191,16 +191,20 @@ def refuse_unknown(rows: Sequence[Mapping[str, Any]]) -> None:
         raise NotFound(f"no stored study, series or instance has the UID {shown}; 'gateway studies list' shows them")
 
 
-async def insert(conn: Connection, actor: str, kind: Kind, body: dict[str, Any], once: UUID | None = None) -> UUID:
+async def insert(
+    conn: Connection, actor: str, kind: Kind, body: dict[str, Any], once: UUID | None = None,
+    before: dict[str, Any] | None = None,
+) -> UUID:  # fmt: skip
     """Make a request within a transaction, with its audit entry and the message that wakes up who carries it out.
 
-    ``once``: of a form; what it says twice alike, because somebody pressed twice, is one request.
+    ``before``: what is known of what it changes, for the audit. ``once``: of a form; what it says twice alike, because
+    somebody pressed twice, is one request.
     """
     request = uuid4() if once is None else uuid5(once, json.dumps([actor, kind, body], sort_keys=True))
     values = {"id": request, "kind": kind, "body": Jsonb(body), "actor": actor}
     if not (await conn.execute(SQL.insert_request, values)).rowcount:
         return request
-    await audit(conn, actor, f"request.{kind}", str(request), None, body)
+    await audit(conn, actor, f"request.{kind}", str(request), before, body)
     await enqueue(conn, Envelope.wrap(RequestMade(request=request), "admin", correlation=str(request)))
     return request
 

@@ -210,6 +210,11 @@ class Station(BaseModel):
     services: list[Service] = Field(default_factory=list, max_length=6)
     sop_classes: list[Annotated[str, AfterValidator(valid_sop_class)]] = Field(default_factory=list, max_length=200)
 
+    @property
+    def asked_on(self) -> str | None:
+        """Title of the station that is asked to commit what this one was sent (R71); None: nobody is."""
+        return self.title if self.commit_server else self.commit_on
+
     @model_validator(mode="after")
     def _commits_elsewhere(self) -> Self:
         if self.commit_on == self.title:
@@ -297,7 +302,7 @@ def titles_upstream_of(title: str, stations: Iterable[Station]) -> list[str]:
 
 def _commits(station: Station) -> bool:
     """Whether anybody can be asked to commit what it was sent (R71)."""
-    return station.commit_server or station.commit_on is not None
+    return station.asked_on is not None
 
 
 def _unable_downstream(station: Station, known: Mapping[str, Station]) -> list[str]:

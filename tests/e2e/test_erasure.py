@@ -125,7 +125,7 @@ def leave_traces(gateway: RunningGateway, stored: list[Instance]) -> None:
     gateway.cli("dead", "replay", *numbers[:2])
     until(lambda: len(gateway.json("dead", "list")) == 3, limit=40, what="the dead letters to die again")
     gateway.cli("dead", "discard", numbers[2], "--reason", f"a wrong message about {name}")
-    asyncio.run(ask_as_a_program(gateway, stored[0]))
+    asyncio.run(ask_as_a_program(gateway))
 
 
 _TOLD: Final = """
@@ -151,7 +151,7 @@ async def let_die(gateway: RunningGateway, bodies: list[bytes]) -> None:
             await exchange.publish(aio_pika.Message(body), routing_key=InstanceReceived.routing_key())
 
 
-async def ask_as_a_program(gateway: RunningGateway, instance: Instance) -> None:
+async def ask_as_a_program(gateway: RunningGateway) -> None:
     """Search for the patient, which is audited, and have an answer kept that names them."""
     database = Database(gateway.database_url, application="test", any_schema=True)
     await database.open()
@@ -161,11 +161,11 @@ async def ask_as_a_program(gateway: RunningGateway, instance: Instance) -> None:
     async with httpx.AsyncClient(base_url=str(gateway.http_address("admin")), headers=key, timeout=20) as client:
         found = await client.get("/api/v1/studies", params={"patient_id": PATIENT["PatientID"]})
         assert found.json()["items"]
-        wanted = {"uids": [instance.sop_instance_uid], "patient_id": "NEW1", "why": "a try"}
-        told = await client.post(
-            "/api/v1/studies/correct/preview", json=wanted, headers={"Idempotency-Key": "a program's"}
-        )  # fmt: skip
+        held = "/api/v1/stations/REFUSING/hold"
+        why = {"why": f"wait for {PATIENT['PatientID']}"}
+        told = await client.put(held, json=why, headers={"Idempotency-Key": "a program's"})
         assert PATIENT["PatientID"] in told.text
+        assert (await client.delete(held)).is_success
 
 
 def refused_then_asked(gateway: RunningGateway) -> str:

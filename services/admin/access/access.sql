@@ -46,14 +46,25 @@ delete from config.session where account = %(name)s
 -- name: recent_failures
 -- Of a name, and of an address; the last one's age in seconds.
 select greatest(n.failures, a.failures)::int as failures,
-       coalesce(extract(epoch from now() - greatest(n.last_at, a.last_at)), 1e9)::double precision as since_last
+       coalesce(extract(epoch from clock_timestamp() - greatest(n.last_at, a.last_at)), 1e9)::double precision as since_last
 from (select count(*) as failures, max(at) as last_at from config.failed_login
       where name = %(name)s and at > now() - make_interval(secs => %(window)s)) as n,
      (select count(*) as failures, max(at) as last_at from config.failed_login
       where address = %(address)s and at > now() - make_interval(secs => %(window)s)) as a
 
+-- name: lock_attempts
+-- Of the same name, and from the same address, one after the other; each process in the same order.
+select pg_advisory_xact_lock(number) from (
+    select distinct hashtextextended(text, 0) as number
+    from unnest(array['config.failed_login:name:' || %(name)s, 'config.failed_login:address:' || %(address)s]) as text
+    order by number
+) as numbers
+
 -- name: insert_failure
-insert into config.failed_login (name, address) values (%(name)s, %(address)s)
+insert into config.failed_login (at, name, address) values (clock_timestamp(), %(name)s, %(address)s) returning at
+
+-- name: delete_failure
+delete from config.failed_login where at = %(at)s and name = %(name)s and address = %(address)s
 
 -- name: delete_failures
 delete from config.failed_login where name = %(name)s or at < now() - make_interval(secs => %(window)s)
@@ -94,9 +105,14 @@ where seen_at < now() - make_interval(mins => %(idle_minutes)s) or created_at < 
 select id, name, role, created_by, created_at, expires_at, revoked_at, used_at from config.api_key order by created_at, id
 
 -- name: insert_api_key
+-- Nothing where a key that is not revoked has the name.
 insert into config.api_key (id, secret_sha256, name, role, created_by, expires_at)
 values (%(id)s, %(secret_sha256)s, %(name)s, %(role)s, %(actor)s, now() + make_interval(days => %(days)s))
+on conflict (name) where revoked_at is null do nothing
 returning id, name, role, created_by, created_at, expires_at, revoked_at, used_at
+
+-- name: api_key_of_name
+select id from config.api_key where name = %(name)s and revoked_at is null
 
 -- name: revoke_api_key
 update config.api_key set revoked_at = now() where id = %(id)s and revoked_at is null

@@ -1,6 +1,7 @@
 """People who may log in. Use cases: add, change role or password, remove, list, and the first one."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from services.runtime.errors import UsageError
 
 QUERIES: Final = load_queries(__package__, "access.sql")
 FIRST: Final = "admin"
+Seen = Callable[[dict[str, Any]], None]
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 
@@ -60,12 +62,15 @@ async def add_first(database: Database) -> str | None:
     return made if await database.retry(work) else None
 
 
-async def set_role(database: Database, actor: str, name: str, role: Role) -> None:
-    """Let somebody do more, or less, from the next click on. Raises ``NotFound``; ``Refused`` for the last admin, and
-    for whoever has the role from a provider."""
+async def set_role(database: Database, actor: str, name: str, role: Role, seen: Seen = lambda _: None) -> None:
+    """Let somebody do more, or less, from the next click on; ``seen`` is shown what he may do now, and may raise.
+
+    Raises ``NotFound``; ``Refused`` for the last admin, and for whoever has the role from a provider.
+    """
 
     async def work(conn: Connection) -> None:
         before = await _found_here(conn, name, "his groups there give him the role")
+        seen(editable(before))
         if role != Role.ADMIN:
             await _refuse_last_admin(conn, before)
         await conn.execute(QUERIES.set_role, {"name": before["name"], "role": role})
@@ -110,6 +115,21 @@ async def list_all(database: Database) -> list[dict[str, Any]]:
         return await (await conn.execute(QUERIES.list_accounts)).fetchall()
 
 
+async def show(database: Database, name: str) -> dict[str, Any]:
+    """What of one of them is edited. Raises ``NotFound``."""
+    wanted = name_of(name)
+    async with database.transaction() as conn:
+        found = await (await conn.execute(QUERIES.get_account, {"name": wanted})).fetchone()
+    if found is None:
+        raise _unknown(wanted)
+    return editable(found)
+
+
+def editable(account: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an account is edited: two edits of it must not overwrite one another (pure)."""
+    return {name: account[name] for name in ("name", "role", "origin")}
+
+
 def name_of(text: str) -> str:
     """The name of a user that a person wrote. Raises ``UsageError``."""
     name = text.strip().lower()
@@ -125,8 +145,12 @@ async def _found(conn: Connection, name: str) -> dict[str, Any]:
     wanted = name_of(name)
     found = await (await conn.execute(QUERIES.get_account, {"name": wanted})).fetchone()
     if found is None:
-        raise NotFound(f"user {wanted} does not exist; 'gateway user list' shows those that do")
+        raise _unknown(wanted)
     return found
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"user {name} does not exist; 'gateway user list' shows those that do")
 
 
 async def _found_here(conn: Connection, name: str, why: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Programs that may use the API. Use cases: add, revoke, list, find who asks. A key is ``gw_ID_SECRET``."""
+"""Programs that may use the API. Use cases: add, revoke, list, find who asks. A key is ``gw_ID_SECRET``.
+
+Of keys that are not revoked each has a name of its own, expired ones too.
+"""
 
 import hashlib
 import re
@@ -12,7 +15,7 @@ from services.admin.access.accounts import QUERIES
 from services.admin.access.principal import Principal
 from services.admin.access.role import Role
 from services.admin.changes import audit
-from services.admin.errors import NotFound
+from services.admin.errors import NotFound, Refused
 from services.runtime.db import Connection, Database
 
 MOST_DAYS: Final = 3660
@@ -49,12 +52,14 @@ class MadeApiKey(ApiKey):
 
 
 async def add(database: Database, actor: str, wanted: NewApiKey) -> MadeApiKey:
-    """Make a key."""
+    """Make a key. Raises ``Refused`` while another one of that name is not revoked: the audit names who acts by it."""
     number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
 
     async def work(conn: Connection) -> dict[str, Any]:
         values = wanted.model_dump() | {"id": number, "secret_sha256": _digest(secret), "actor": actor}
-        (row,) = await (await conn.execute(QUERIES.insert_api_key, values)).fetchall()
+        row = await (await conn.execute(QUERIES.insert_api_key, values)).fetchone()
+        if row is None:
+            raise await _taken(conn, wanted.name)
         await audit(conn, actor, "api-key.add", number, None, {"name": wanted.name, "role": wanted.role})
         return row
 
@@ -67,7 +72,7 @@ async def revoke(database: Database, actor: str, number: str) -> ApiKey:
     async def work(conn: Connection) -> dict[str, Any]:
         row = await (await conn.execute(QUERIES.revoke_api_key, {"id": number})).fetchone()
         if row is None:
-            raise NotFound(f"no API key {number} is good; 'gateway user keys' lists those that are")
+            raise NotFound(f"no API key {number} can be revoked; Users, or GET /api/v1/keys, lists those there are")
         await audit(conn, actor, "api-key.revoke", number, {"name": row["name"], "role": row["role"]}, None)
         return row
 
@@ -89,6 +94,15 @@ async def find(database: Database, text: str) -> Principal | None:
         values = {"id": key[1], "secret_sha256": _digest(key[2])}
         row = await (await conn.execute(QUERIES.find_api_key, values)).fetchone()
     return None if row is None else Principal(f"key:{row['name']}", row["name"], Role(row["role"]))
+
+
+async def _taken(conn: Connection, name: str) -> Refused:
+    row = await (await conn.execute(QUERIES.api_key_of_name, {"name": name})).fetchone()
+    number = "" if row is None else row["id"]
+    return Refused(
+        f"API key {name} is there already ({number}), and what programs do is audited by the name: choose another "
+        f"name, or revoke that one first if it is lost or expired (on Users, or DELETE /api/v1/keys/{number})"
+    )
 
 
 def _digest(secret: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import Type, hash_secret_raw
 
 from services.runtime.errors import UsageError
 
@@ -32,6 +33,13 @@ async def hashed(password: str) -> str:
 async def fits(password: str, kept: str | None) -> bool:
     """Whether it is the password that was kept; None: of nobody."""
     return await asyncio.to_thread(_fits, password[: LONGEST + 1], kept) and kept is not None
+
+
+async def fingerprint(text: bytes, salt: bytes) -> bytes:
+    """Always the same of a text that may hold a password, and no easier to guess it from than what is kept of one."""
+    return await asyncio.to_thread(
+        hash_secret_raw, text, salt, _HASHER.time_cost, _HASHER.memory_cost, _HASHER.parallelism, 32, Type.ID
+    )
 
 
 def outdated(kept: str) -> bool:

@@ -2,7 +2,9 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from services.admin.access import passwords, throttling
 from services.admin.access.accounts import QUERIES, name_of
@@ -11,6 +13,9 @@ from services.admin.access.role import Role
 from services.admin.changes import audit
 from services.runtime.db import Connection, Database
 from services.runtime.errors import GatewayError, UsageError
+
+Attempt = Mapping[str, Any]
+"""Parameters that name an attempt to log in."""
 
 
 class LoginFailed(GatewayError):
@@ -61,42 +66,46 @@ async def verify(
         wanted = name_of(name)
     except UsageError:
         wanted = ""
-    tried = _tried(wanted, address)
+    attempt = await attempted(database, wanted, address)
     async with database.transaction() as conn:
-        await _refuse_hasty(conn, tried)
-        account = await (await conn.execute(QUERIES.get_account, tried)).fetchone()
+        account = await (await conn.execute(QUERIES.get_account, attempt)).fetchone()
     kept: str | None = None if account is None else account["password_hash"]
     if not await passwords.fits(password, kept) or kept is None:
-        await database.retry(lambda conn: _failed(conn, tried))
+        await database.retry(lambda conn: refused(conn, wanted))
         raise LoginFailed(wrong)
+    await database.retry(lambda conn: withdrawn(conn, attempt))
     await _renew(database, wanted, password, kept)
     return wanted
 
 
-async def refuse_hasty(database: Database, address: str) -> None:
-    """Raises ``LoginFailed`` while too many attempts from that address failed."""
-    async with database.transaction() as conn:
-        await _refuse_hasty(conn, _tried(f"from {address}", address))
+async def attempted(database: Database, name: str, address: str) -> Attempt:
+    """Count an attempt as failed before it is judged: of many at once no more are judged than may fail. Raises
+    ``LoginFailed`` while too many of that name or from that address failed, or are being judged."""
+
+    async def work(conn: Connection) -> Attempt:
+        tried = _tried(name, address)
+        await conn.execute(QUERIES.lock_attempts, tried)
+        (recent,) = await (await conn.execute(QUERIES.recent_failures, tried)).fetchall()
+        wait = throttling.wait_seconds(recent["failures"], recent["since_last"])
+        if wait > 0:
+            raise LoginFailed(f"too many attempts failed: try again in {int(wait) + 1} s")
+        (row,) = await (await conn.execute(QUERIES.insert_failure, tried)).fetchall()
+        return tried | row
+
+    return await database.retry(work)
 
 
-async def failed_from(database: Database, address: str, reason: str) -> None:
-    """Count an attempt of nobody who is known."""
-
-    async def work(conn: Connection) -> None:
-        await conn.execute(QUERIES.insert_failure, _tried(f"from {address}", address))
-        await refused(conn, "", reason)
-
-    await database.retry(work)
+async def withdrawn(conn: Connection, attempt: Attempt) -> None:
+    """It did not fail."""
+    await conn.execute(QUERIES.delete_failure, attempt)
 
 
-async def _refuse_hasty(conn: Connection, tried: dict[str, object]) -> None:
-    (recent,) = await (await conn.execute(QUERIES.recent_failures, tried)).fetchall()
-    wait = throttling.wait_seconds(recent["failures"], recent["since_last"])
-    if wait > 0:
-        raise LoginFailed(f"too many attempts failed: try again in {int(wait) + 1} s")
+def nobody(address: str) -> str:
+    """The name under which attempts of nobody who is known are counted."""
+    return f"from {address}"
 
 
-def _tried(name: str, address: str) -> dict[str, object]:
+def _tried(name: str, address: str) -> dict[str, Any]:
     return {"name": name, "address": address, "window": throttling.WINDOW_SECONDS}
 
 
@@ -137,11 +146,6 @@ async def _renew(database: Database, name: str, password: str, kept: str) -> Non
         return
     values = {"name": name, "kept": kept, "renewed": await passwords.hashed(password)}
     await database.retry(lambda conn: conn.execute(QUERIES.renew_password_hash, values))
-
-
-async def _failed(conn: Connection, tried: dict[str, object]) -> None:
-    await conn.execute(QUERIES.insert_failure, tried)
-    await refused(conn, str(tried["name"]))
 
 
 def digest(token: str) -> bytes:

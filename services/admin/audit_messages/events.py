@@ -95,6 +95,7 @@ EVENTS: Final[dict[str, Event | None]] = {
     "backup.make": Event(EXPORT, "R"),
     "backup.made": None,
     "backup.restore": Event(IMPORT, "C"),
+    "audit.view": Event(AUDIT_LOG_USED, "R"),
     "audit.export": Event(AUDIT_LOG_USED, "R"),
     "audit.delete": Event(SECURITY_ALERT, "E", SECURITY_CONFIGURATION),
     "station": _NETWORK,

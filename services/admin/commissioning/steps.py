@@ -3,10 +3,10 @@
 import io
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ssl import SSLSocket
-from typing import Final
+from typing import Any, Final
 
 from pydicom.uid import UID
 
@@ -163,19 +163,29 @@ def stored(line: Line, sample: Sample) -> Step:
 
 def commitment_asked(line: Line, sample: Sample, transaction_uid: str) -> Step:
     """Whether it takes a request to commit the sample."""
+    title = line.station.title
     try:
         with line.connect([(COMMITMENT_PUSH, syntax) for syntax in UNCOMPRESSED]) as requestor:
             context = requestor.first_context(COMMITMENT_PUSH)
             if context is None:
-                return Step("N-ACTION", "failed", "it takes no requests for storage commitment")
+                return Step("N-ACTION", "failed", f"{title} takes no requests for storage commitment")
             references = [(SECONDARY_CAPTURE, sample.sop_instance_uid)]
             data = encode_request(transaction_uid, references, context.transfer_syntax)
             response = requestor.action(context, data)
     except AssociationError as error:
         return Step("N-ACTION", "failed", reason(error, line.calling_aet))
     if classify(response.status) is SUCCESS:
-        return Step("N-ACTION", "passed", "it takes the request to commit the sample")
-    return Step("N-ACTION", "failed", f"it refused: status {response.status:04X} {response.comment}".strip())
+        return Step("N-ACTION", "passed", f"{title} takes the request to commit the sample")
+    return Step("N-ACTION", "failed", f"{title} refused: status {response.status:04X} {response.comment}".strip())
+
+
+def reported(report: Mapping[str, Any], milliseconds: int) -> Step:
+    """Whether a report says that the sample is committed (pure)."""
+    from_where = f"it reported from {report['peer_address']} as {report['calling_aet']}"
+    if report["committed"] and not report["failed"]:
+        return Step("Report", "passed", f"{from_where}: it committed the sample", milliseconds)
+    text = f"{from_where}: it did not commit the sample; look at why there, as it would commit nothing else either"
+    return Step("Report", "failed", text, milliseconds)
 
 
 def _in_associations(profile: Profile, classes: Sequence[str]) -> Iterator[list[Pair]]:

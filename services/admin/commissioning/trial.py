@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Final
 
 from services.admin import stations
@@ -12,8 +13,9 @@ from services.admin.commissioning import steps
 from services.admin.commissioning.sample import Sample
 from services.admin.commissioning.step import Step
 from services.admin.commissioning.steps import Line
+from services.admin.errors import NotFound
 from services.dicom.commitment import new_transaction_uid
-from services.dicom.outgoing import Wanted, holder, slot
+from services.dicom.outgoing import NoSlot, Wanted, holder, slot
 from services.dicom.profile import Profile
 from services.runtime.db import Connection, Database, load_queries
 
@@ -32,7 +34,7 @@ async def trial(
     database: Database, actor: str, profile: Profile, calling_aet: str, title: str, *, store: bool
 ) -> AsyncIterator[Step]:
     """Each step as it is done; the rest is left out when the station cannot be reached. ``store``: a sample is stored
-    there, and its commitment asked for where the station commits.
+    there, and its commitment asked for where the station commits, or another one for it.
 
     Raises ``NotFound``, ``NoSlot``.
     """
@@ -64,9 +66,30 @@ async def _abilities(database: Database, line: Line, *, store: bool) -> AsyncIte
     sample = await _sample(database)
     done = await _run(lambda: steps.stored(line, sample))
     yield done
-    if done.verdict == "passed" and station.commit_server:
+    if done.verdict == "passed":
+        async for done in _committed(database, line, sample):
+            yield done
+
+
+async def _committed(database: Database, line: Line, sample: Sample) -> AsyncIterator[Step]:
+    """The commitment of what the station has stored, asked of whoever is asked about it."""
+    asked = line.station.asked_on
+    if asked is None:
+        yield Step("N-ACTION", "left out", "nobody is asked to commit (--commit-server, --commit-on)")
+        return
+    if asked == line.station.title:
         async for done in _commitment(database, line, sample):
             yield done
+        return
+    try:
+        server = replace(line, station=await stations.show(database, asked))
+        async with slot(
+            database, Wanted(asked, holder("test"), 1, line.profile.outgoing), wait_seconds=SLOT_SECONDS
+        ):  # fmt: skip
+            async for done in _commitment(database, server, sample):
+                yield done
+    except (NotFound, NoSlot) as fault:
+        yield Step("N-ACTION", "left out", f"{asked}, which commits what is sent there, was not asked: {fault}")
 
 
 async def _commitment(database: Database, line: Line, sample: Sample) -> AsyncIterator[Step]:
@@ -74,24 +97,22 @@ async def _commitment(database: Database, line: Line, sample: Sample) -> AsyncIt
     done = await _run(lambda: steps.commitment_asked(line, sample, transaction_uid))
     yield done
     if done.verdict == "passed":
-        yield await _report(database, transaction_uid)
+        yield await _report(database, line.station.title, transaction_uid)
 
 
-async def _report(database: Database, transaction_uid: str) -> Step:
-    """Whether its report finds the way back to us."""
+async def _report(database: Database, title: str, transaction_uid: str) -> Step:
+    """Whether its report finds the way back to us, and says that the sample is committed."""
     started = time.monotonic()
     while time.monotonic() - started < REPORT_SECONDS:
         async with database.transaction() as conn:
             row = await (await conn.execute(QUERIES.report_of, {"transaction_uid": transaction_uid})).fetchone()
         if row is not None:
-            verdict = "committed" if row["committed"] and not row["failed"] else "did not commit"
-            text = f"it reported from {row['peer_address']} as {row['calling_aet']}: it {verdict} the sample"
-            return Step("Report", "passed", text, round((time.monotonic() - started) * 1000))
+            return steps.reported(row, round((time.monotonic() - started) * 1000))
         await asyncio.sleep(LOOK_SECONDS)
     return Step(
         "Report", "failed",
-        f"no report came within {REPORT_SECONDS:g} s: it must know our title, address and port to call us back; it may "
-        "also report later",
+        f"no report of {title} came within {REPORT_SECONDS:g} s: it must know our title, address and port to call us "
+        "back; it may also report later",
         round(REPORT_SECONDS * 1000),
     )  # fmt: skip
 

@@ -231,6 +231,9 @@ select id::text as id from config.request where kind = 'correct' and body -> 'ui
 select actor, key from config.action
 where body <> %(body)s and encode(body, 'escape') ~ any(%(patterns)s::text[])
 
+-- name: blank_answers
+update config.action set status = 410, headers = %(headers)s, body = %(body)s where body <> %(body)s
+
 -- name: blank_answer
 update config.action set status = 410, headers = %(headers)s, body = %(body)s where actor = %(actor)s and key = %(key)s
 

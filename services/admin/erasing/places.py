@@ -24,7 +24,7 @@ LOOKS: Final = list(get_args(Look))
 """Their entries have UIDs alone (services.admin.looks), and there are more of them than of all others."""
 _GONE: Final = {
     "type": "about:blank", "title": "Gone", "status": 410,
-    "detail": "this was carried out; what was answered spoke of a patient who was erased since",
+    "detail": "this was carried out; what was answered may have spoken of a patient who was erased since",
 }  # fmt: skip
 _PROBLEM: Final = {"content-type": "application/problem+json"}
 
@@ -112,10 +112,16 @@ class Answers(Place):
 
     async def find(self, conn: Connection, sought: Sought) -> AsyncIterator[Change]:
         """Answers."""
-        answer = {"headers": Jsonb(_PROBLEM), "body": json.dumps(_GONE).encode()}
-        rows = await conn.execute(QUERIES.answers, {"patterns": spellings.in_bytes(sought.words)} | answer)
+        patterns = spellings.in_bytes(sought.words, sought.wholes)
+        rows = await conn.execute(QUERIES.answers, {"patterns": patterns} | _gone())
         for row in await rows.fetchall():
-            yield Change(QUERIES.blank_answer, row | answer)
+            yield Change(QUERIES.blank_answer, row | _gone())
+
+    async def erase(self, conn: Connection, sought: Sought) -> int:
+        """All of them where a text is too short to be looked for within others: they are kept for a day anyway."""
+        if sought.wholes:
+            return (await conn.execute(QUERIES.blank_answers, _gone())).rowcount
+        return await super().erase(conn, sought)
 
 
 class Holds(Place):
@@ -181,6 +187,11 @@ PLACES: Final[Sequence[Place]] = (
 )  # fmt: skip
 
 
+def _gone() -> dict[str, Any]:
+    """What is answered instead."""
+    return {"headers": Jsonb(_PROBLEM), "body": json.dumps(_GONE).encode()}
+
+
 async def _corrections(conn: Connection, sought: Sought) -> list[str]:
     """Requests that corrected the patient's instances: their audit entries say what they say."""
     rows = await conn.execute(QUERIES.corrections, {"uids": sorted(sought.uids)})
@@ -194,8 +205,9 @@ def _blanked(row: Mapping[str, Any], document: Any, values: Mapping[str, Any], s
 
 
 def _blanked_correction(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What was corrected, by whom and where it went stays; to what, and why, does not."""
-    return {**body, "steps": [], "why": ERASED} if "steps" in body else dict(body)
+    """What was corrected, by whom and where it went stays; from what, to what, and why, does not."""
+    blank: dict[str, Any] = {"steps": [], "why": ERASED, "values": {}}
+    return {**body, **{name: blank[name] for name in blank.keys() & body.keys()}}
 
 
 def _in_message(body: bytes, sought: Sought) -> bool:

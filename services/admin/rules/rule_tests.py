@@ -1,6 +1,6 @@
 """Test cases of rules, which every rule set to come has to pass. Use cases: add, list, show, remove, run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from services.admin.changes import audit
 from services.admin.errors import NotFound
 from services.admin.rules.by_class import with_stations
-from services.admin.rules.rule_drafts import valid_name
+from services.admin.rules.rule_drafts import Seen, valid_name, whatever
 from services.admin.sql import SQL
 from services.admin.station import valid_title
 from services.dicom.rules import (
@@ -36,9 +36,11 @@ class FailedTests(GatewayError):
 
 
 async def add(
-    database: Database, actor: str, name: str, subject: Subject, expected: Sequence[str], comment: str
-) -> bool:
-    """Store a test case, or put it in the place of the one of that name: then True. Raises ``UsageError``.
+    database: Database, actor: str, name: str, subject: Subject, expected: Sequence[str], comment: str,
+    seen: Seen = whatever,
+) -> bool:  # fmt: skip
+    """Store a test case, or put it in the place of the one of that name: then True. ``seen`` is shown that one, None if
+    there is none. Raises ``UsageError``, and what ``seen`` raises.
 
     It need not pass today: write the test, then the rules.
     """
@@ -48,6 +50,7 @@ async def add(
 
     async def work(conn: Connection) -> bool:
         rows = {row["name"]: row for row in await _rows(conn)}
+        seen(listed(rows[name]) if name in rows else None)
         if name not in rows and len(rows) >= MOST_TESTS:
             raise UsageError(f"test {name}: there are {MOST_TESTS} tests already; remove one first")
         await conn.execute(SQL.put_rule_test, values | {"actor": actor})
@@ -61,7 +64,12 @@ async def add(
 async def list_all(database: Database) -> list[dict[str, Any]]:
     """Every test case, by name, without its header."""
     async with database.transaction() as conn:
-        return [{key: value for key, value in row.items() if key != "subject"} for row in await _rows(conn)]
+        return [listed(row) for row in await _rows(conn)]
+
+
+def listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A test case without its header (pure)."""
+    return {key: value for key, value in row.items() if key != "subject"}
 
 
 async def show(database: Database, name: str) -> dict[str, Any]:
@@ -70,11 +78,12 @@ async def show(database: Database, name: str) -> dict[str, Any]:
         return await _found(conn, name)
 
 
-async def remove(database: Database, actor: str, name: str) -> None:
-    """Forget a test case. Raises ``NotFound``."""
+async def remove(database: Database, actor: str, name: str, seen: Seen = whatever) -> None:
+    """Forget a test case. Raises ``NotFound``, and what ``seen`` raises."""
 
     async def work(conn: Connection) -> None:
         before = await _found(conn, name)
+        seen(listed(before))
         await conn.execute(SQL.delete_rule_test, {"name": name})
         await audit(conn, actor, "rules.test.remove", name, _brief(before), None)
 

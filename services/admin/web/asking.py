@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from services.admin.access import api_keys, sessions
 from services.admin.access.principal import Principal
 from services.admin.access.role import Role
+from services.admin.repeated import Answer
 from services.admin.web.desk import Desk, OfDesk
 from services.runtime.errors import GatewayError
 
@@ -23,6 +24,14 @@ class NotLoggedIn(GatewayError):
     """Nobody asks: no session, no API key, or one that is good no longer."""
 
 
+class AnsweredBefore(Exception):
+    """Who asks may do that, and had it done: this was answered."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 class NotAllowed(GatewayError):
     """Who asks may not do that; the text says why."""
 
@@ -33,7 +42,8 @@ def lifetime(desk: Desk) -> sessions.Lifetime:
 
 
 def at_least(role: Role) -> Callable[[Request, Desk], Awaitable[Principal]]:
-    """The dependency that finds who asks. Raises ``NotLoggedIn``, ``NotAllowed``."""
+    """The dependency that finds who asks. Raises ``NotLoggedIn``, ``NotAllowed``; and ``AnsweredBefore``, whose answer
+    is thereby given to nobody who may not do that any more."""
 
     async def found(request: Request, desk: OfDesk) -> Principal:
         principal = await principal_of(request, desk)
@@ -42,6 +52,8 @@ def at_least(role: Role) -> Callable[[Request, Desk], Awaitable[Principal]]:
         if principal.csrf_token and request.method not in SAFE:
             await require_own_page(request, principal.csrf_token)
         request.state.principal = principal
+        if (answer := getattr(request.state, "answered_before", None)) is not None:
+            raise AnsweredBefore(answer)
         return principal
 
     return found

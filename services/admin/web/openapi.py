@@ -55,7 +55,8 @@ _KEY: Final = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
     "description": "Of your choosing, another one for each action: the same request sent again with it within 24 hours "
-    "is not carried out again and gets the same answer.",
+    "is not carried out again and gets the same answer; where that held a secret, a 409 that says how to get "
+    "another. What was refused or failed, and what only looks, is done anew.",
     "example": "9f1c2f6e-6d0b-4c57-8b0a-3a1f6f1f2f55",
 }
 _KNOWN: Final = {

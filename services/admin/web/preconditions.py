@@ -54,6 +54,19 @@ def as_seen(given: str | None) -> Callable[[BaseModel], None]:
     return lambda thing: require(given, thing.model_dump())
 
 
+def as_seen_or_new(given: str | None, what: str) -> Callable[[dict[str, Any] | None], None]:
+    """What use cases judge by that store a thing, or put it in the place of the one that was seen; None: there is
+    none."""
+
+    def judge(document: dict[str, Any] | None) -> None:
+        if document is not None:
+            require(given, document)
+        elif given not in (None, "*"):
+            raise Changed(f"the {what} is gone: somebody removed it")
+
+    return judge
+
+
 def tagged(response: Response, thing: Thing) -> Thing:
     """The thing, answered with its entity tag."""
     response.headers["ETag"] = tag_of(thing.model_dump())

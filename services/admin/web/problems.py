@@ -16,7 +16,7 @@ from services.admin.access.sessions import LoginFailed
 from services.admin.errors import NotFound, Refused
 from services.admin.rules.faults import FaultyRules
 from services.admin.rules.rule_tests import FailedTests
-from services.admin.web.asking import COOKIE, NotAllowed, NotLoggedIn
+from services.admin.web.asking import COOKIE, AnsweredBefore, NotAllowed, NotLoggedIn
 from services.admin.web.preconditions import Changed, NoPrecondition
 from services.admin.web.rendering import in_part, message, page
 from services.admin.web.wording import here
@@ -64,6 +64,7 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(GatewayError, _refused)
     app.add_exception_handler(RequestValidationError, _impossible)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(AnsweredBefore, _as_before)
 
 
 def problem_of(error: GatewayError) -> Problem:
@@ -91,6 +92,12 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, NotLoggedIn) and not _by_program(request):
         return _to_login(request)
     return told(request, problem_of(error))
+
+
+async def _as_before(request: Request, error: Exception) -> Response:
+    """An action that was carried out already, answered alike."""
+    assert isinstance(error, AnsweredBefore)  # noqa: S101 - it is registered for that
+    return Response(error.answer.body, error.answer.status, error.answer.headers)
 
 
 async def _impossible(request: Request, error: Exception) -> Response:

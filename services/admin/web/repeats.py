@@ -1,10 +1,13 @@
 """Actions of the API that a program sends again because it got no answer: carried out once, answered alike.
 
-A program names an action by a key of its choosing. What was answered to it is kept for 24 hours and answered again.
-What was refused was not carried out and is tried anew; what failed may have been, so its answer stays.
+A program names an action by a key of its choosing. What was answered to it is kept for 24 hours and answered again, to
+who may still do that. What was refused, or failed, is tried anew: what is done again after a lost answer of the
+database does no harm. A look changes nothing and is another look each time, judged and audited as the first; nothing of
+it is kept.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -14,6 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.admin import repeated
+from services.admin.access import passwords
+from services.admin.looks import watched
 from services.admin.repeated import Answer, Begun
 from services.admin.web.asking import SAFE, principal_of
 from services.admin.web.desk import Desk
@@ -23,13 +28,32 @@ from services.runtime.errors import GatewayError, UsageError
 HEADER: Final = "Idempotency-Key"
 LONGEST_KEY: Final = 200
 MOST_BYTES: Final = 1 << 20
-SECRETS: Final = ("/api/v1/users", "/api/v1/keys", "/api/v1/contacts", "/api/v1/rules/try")
-"""What these answer is shown once and never kept: passwords, keys, secrets, and what stands in a file that is tried."""
+FILES: Final = ("/api/v1/rules/try",)
+"""What is tried there is larger than is kept, and a look."""
+SECRETS: Final = ("/api/v1/users", "/api/v1/keys", "/api/v1/contacts")
+"""What is asked and answered there may hold a secret, which is shown once and never kept."""
+CURES: Final = {
+    "password": "give the user another one (PUT /api/v1/users/NAME/password)",
+    "key": "revoke the key {id} (DELETE /api/v1/keys/{id}) and make another one",
+    "secret": "make another one (POST /api/v1/contacts/NAME/secret)",
+}
+"""By the field of a secret: how to get one that is known."""
 
 
 def keeps(path: str) -> bool:
-    """Whether what is answered there may be kept (pure)."""
-    return path.startswith(API) and not path.startswith(SECRETS)
+    """Whether actions there may bear a key (pure)."""
+    return path.startswith(API) and not path.startswith(FILES)
+
+
+def to_keep(path: str, answer: Answer) -> Answer:
+    """The answer, or what is said instead of one that holds a secret (pure)."""
+    told = json.loads(answer.body) if path.startswith(SECRETS) and answer.body else None
+    for name, cure in CURES.items():
+        if isinstance(told, dict) and told.get(name):
+            said = f"this was carried out already; its answer held the {name}, which is shown once and never kept"
+            problem = Problem(HTTPStatus.CONFLICT, f"{said}: if it did not arrive, {cure.format_map(told)}")
+            return Answer(problem.status, {"content-type": PROBLEM}, json.dumps(problem.document()).encode())
+    return answer
 
 
 class Repeats:
@@ -37,6 +61,8 @@ class Repeats:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._left: set[Begun] = set()
+        """What was not carried out and could not be forgotten, as the database was away."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer as before."""
@@ -57,26 +83,37 @@ class Repeats:
     async def _answered(self, request: Request, key: str) -> Response:
         desk: Desk = request.scope["app"].state.desk
         if not keeps(request.url.path):
-            raise UsageError(f"{HEADER}: what is answered here is a secret that is never kept; leave the header out")
+            raise UsageError(f"{HEADER}: trying a file changes nothing and may be done again; leave the header out")
         if not 1 <= len(key) <= LONGEST_KEY:
             raise UsageError(f"{HEADER} of {len(key)} characters: choose one of 1 to {LONGEST_KEY}")
         principal = await principal_of(request, desk)
         body = await _body(request)
-        begun = Begun(principal.actor, key, _digest(request, body))
+        begun = Begun(principal.actor, key, await _digest(request, body, f"{principal.actor} {key}"))
+        if begun in self._left:
+            await self._forget(desk, begun)
         before = await repeated.begin(desk.database, begun)
-        if before is not None:
-            return Response(before.body, before.status, before.headers)
-        return await self._carried_out(request, desk, begun, body)
-
-    async def _carried_out(self, request: Request, desk: Desk, begun: Begun, body: bytes) -> Response:
-        caught = _Caught(body)
-        await self._app(request.scope, caught.receive, caught.send)
-        answer = caught.answer()
-        if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            await repeated.forget(desk.database, begun)
-        else:
-            await repeated.keep(desk.database, begun, answer)
+        answer = await self._carried_out(request, desk, begun, body, before)
         return Response(answer.body, answer.status, answer.headers)
+
+    async def _carried_out(
+        self, request: Request, desk: Desk, begun: Begun, body: bytes, before: Answer | None
+    ) -> Answer:  # fmt: skip
+        """Done, or as before: the route judges first who asks (services.admin.web.asking)."""
+        caught = _Caught(body)
+        request.state.answered_before = before
+        with watched() as looks:
+            await self._app(request.scope, caught.receive, caught.send)
+        answer = caught.answer()
+        if before is None and (answer.status >= HTTPStatus.BAD_REQUEST or looks):
+            await self._forget(desk, begun)
+        elif before is None:
+            await repeated.keep(desk.database, begun, to_keep(request.url.path, answer))
+        return answer
+
+    async def _forget(self, desk: Desk, begun: Begun) -> None:
+        self._left.add(begun)
+        await repeated.forget(desk.database, begun)
+        self._left.discard(begun)
 
 
 @dataclass
@@ -115,8 +152,11 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _digest(request: Request, body: bytes) -> bytes:
+async def _digest(request: Request, body: bytes, whose: str) -> bytes:
+    """By which the same request is known again; nobody finds a password by it."""
     target = f"{request.method} {request.url.path}?{request.url.query} {request.headers.get('If-Match', '')}\n"
+    if request.url.path.startswith(SECRETS):
+        return await passwords.fingerprint(target.encode() + body, hashlib.sha256(whose.encode()).digest())
     return hashlib.sha256(target.encode() + body).digest()
 
 

@@ -170,7 +170,7 @@ async def test_who_has_a_station_already_is_told_that_it_has_not_changed(desk: D
     paths = (await desk.viewer.get("/api/v1/openapi.json")).json()["paths"]
     told = {path for path, methods in paths.items() if "304" in methods.get("get", {}).get("responses", {})}
     assert told == {f"/api/v1/{each}" for each in ("stations/{title}", "titles/{title}", "contacts/{name}",
-                                                   "rules/drafts/{name}")}  # fmt: skip
+                                                   "rules/drafts/{name}", "rules/tests/{name}")}  # fmt: skip
 
 
 async def test_an_edit_changes_nothing_but_what_it_names(desk: Desk) -> None:
@@ -343,6 +343,18 @@ async def test_the_audit_tells_who_did_what_from_where_and_what_changed(desk: De
     assert "session.begin" not in page
     assert "session.begin" in (await desk.admin.get("/audit?action=session")).text
     assert (await desk.admin.get("/audit?since=soon")).status_code == 422
+
+
+async def test_who_reads_the_audit_is_in_it_once_an_hour_from_each_address(desk: Desk) -> None:
+    elsewhere = await desk.logged_in("admin", address="10.0.0.7")
+    for browser in (desk.admin, elsewhere):
+        for path in ("/audit", "/api/v1/audit", "/audit?actor=user:admin"):
+            assert (await browser.get(path)).status_code == 200
+    assert (await desk.operator.get("/audit")).status_code == 403
+    entries = await desk.rows("select actor, address from audit.entry where action = 'audit.view' order by id")
+    assert [(each["actor"], each["address"]) for each in entries] == [
+        ("user:admin", ADDRESS), ("user:admin", "10.0.0.7"),
+    ]  # fmt: skip
 
 
 async def test_the_audit_is_exported_whole_and_no_cell_is_a_formula(desk: Desk) -> None:

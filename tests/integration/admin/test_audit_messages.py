@@ -73,7 +73,9 @@ async def test_what_people_do_arrives_as_valid_messages_in_order(repository: Rep
     await (await desk.client()).post("/login", data={"name": "doe\x01<", "password": "wrong password"})
     assert (await desk.viewer.get("/api/v1/studies")).status_code == 200
     assert (await desk.admin.post("/api/v1/stations", json=STATION)).status_code == 201
-    assert (await desk.admin.put("/api/v1/users/viewer/role", json={"role": "operator"})).status_code == 204
+    seen = {"If-Match": (await desk.admin.get("/api/v1/users/viewer")).headers["ETag"]}
+    changed = await desk.admin.put("/api/v1/users/viewer/role", json={"role": "operator"}, headers=seen)
+    assert changed.status_code == 204
     assert (await desk.admin.get("/audit/export.csv")).status_code == 200
     assert (await desk.viewer.post("/logout", headers={"Origin": URL})).status_code == 303
     await sender.send_all()

@@ -10,6 +10,9 @@ from psycopg.types.json import Jsonb
 
 from services.admin.erasing import asking
 from services.admin.erasing.carrying_out import Erasing
+from services.admin.erasing.places import Answers
+from services.admin.erasing.sought import Sought
+from services.admin.erasing.whose import Patient
 from services.admin.web.pages.erasures import UNSAID
 from services.forwarder.plans import QUERIES
 from services.runtime.errors import UsageError
@@ -125,6 +128,7 @@ async def test_what_names_a_patient_is_found_in_every_spelling_and_short_ids_whe
         await desk.rows(_ENTRY, Jsonb({"why": why}))
         await desk.rows(_REQUEST, Jsonb({"uids": [], "why": why}))
         await desk.rows(_HOLD, why, why)
+    await desk.rows(_ANSWER, "short", b'{"detail": "sent for A, twice"}')
     for number, body in enumerate([spelled, json.dumps({"a": "zoË_77SS"}), other]):
         await desk.rows(_ANSWER, str(number), body.encode())
         await desk.rows(_LETTER, f"{number} {'A' if number else ''}", body.encode())
@@ -147,10 +151,19 @@ async def test_what_names_a_patient_is_found_in_every_spelling_and_short_ids_whe
         assert told == sorted([*kept, *["[erased]"] * len(whys)]), table
     holds = await desk.rows("select why, ended_at is null as open from config.hold order by id")
     assert [(each["why"], each["open"]) for each in holds] == [("[erased]", True)] * 3 + [(kept[0], True)]
-    assert [row["body"] for row in await desk.rows("select body from config.action where status = 200")] == [
-        other.encode()
-    ]
+    kept_answers = await desk.rows("select status from config.action")
+    assert [row["status"] for row in kept_answers] == [410] * 4, "any may hold the short ID among other words"
     assert [row["body"] for row in await desk.rows("select body from runtime.dead_letter")] == [other.encode()]
+
+
+async def test_answers_about_others_stay_where_all_that_names_the_patient_can_be_looked_for(desk: Desk) -> None:
+    for number, body in enumerate([b"for ZK4711", b"for ZK4712"]):
+        await desk.rows(_ANSWER, str(number), body)
+    async with desk.database.transaction() as conn:
+        assert await Answers().erase(conn, Sought(Patient("ZK4711", ""), ("zk4711",))) == 1
+    assert [row["body"] for row in await desk.rows("select body from config.action where status = 200")] == [
+        b"for ZK4712"
+    ]
 
 
 async def test_an_erasure_outlasts_who_may_not_have_seen_yet_that_it_is_gone(desk: Desk) -> None:

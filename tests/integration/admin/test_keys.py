@@ -1,5 +1,8 @@
 """Keys of programs: shown once, kept hashed, good until they expire or are revoked, and for their role alone."""
 
+import asyncio
+import re
+
 from services.admin.access.role import Role
 from tests.desk import Desk
 
@@ -42,3 +45,29 @@ async def test_what_is_no_key_gets_nobody_in_even_beside_a_session(desk: Desk) -
         given = {"Authorization": wrong.encode("latin-1")}
         assert (await desk.admin.get("/api/v1/jobs", headers=given)).status_code == 401, wrong
     assert (await desk.admin.get("/api/v1/jobs", headers={"Authorization": key.replace("Bearer", "bearer")})).is_success
+
+
+async def test_of_keys_that_are_not_revoked_each_has_its_own_name(desk: Desk) -> None:
+    first = (await desk.admin.post("/api/v1/keys", json={"name": "ris"})).json()
+    for again in (
+        await desk.admin.post("/api/v1/keys", json={"name": "ris", "role": "admin"}),
+        await desk.admin.post("/users/keys", data={"name": "ris", "role": "viewer", "days": ""}),
+    ):
+        assert (again.status_code, first["id"] in again.text, "revoke that one" in again.text) == (409, True, True)
+    at_once = await asyncio.gather(*(desk.admin.post("/api/v1/keys", json={"name": "pacs"}) for _ in range(4)))
+    assert sorted(each.status_code for each in at_once) == [201, 409, 409, 409]
+    await desk.rows("update config.api_key set expires_at = now() where id = %s", first["id"])
+    assert (await desk.admin.post("/api/v1/keys", json={"name": "ris"})).status_code == 409, "its entries name it too"
+    assert f"/users/keys/{first['id']}/revoke" in (await desk.admin.get("/users")).text
+    assert (await desk.admin.post(f"/users/keys/{first['id']}/revoke")).status_code == 200
+    assert (await desk.admin.post("/api/v1/keys", json={"name": "ris"})).status_code == 201
+    entries = await desk.rows("select after from audit.entry where action = 'api-key.add'")
+    assert [each["after"]["name"] for each in entries].count("ris") == 2, "what was refused made none"
+
+
+async def test_whoever_presses_twice_makes_one_key_and_sees_its_secret(desk: Desk) -> None:
+    """The button is off while the first answer is awaited, which is shown then."""
+    forms = re.findall(r"<form[^>]*hx-post=\"(/users[^\"]*)\"[^>]*>", page := (await desk.admin.get("/users")).text)
+    off = re.findall(r"<form[^>]*hx-post=\"(/users[^\"]*)\"[^>]*hx-disabled-elt=\"find [^>]*>", page)
+    assert {"/users", "/users/keys", "/users/password"} <= set(off)
+    assert set(forms) - set(off) == {"/users/role"}, "which has no button"

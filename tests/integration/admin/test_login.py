@@ -1,11 +1,13 @@
 """Who gets in: log in and out, sessions that end, throttling, requests that another site made a browser send."""
 
 import asyncio
+import html
+import re
 
 import pytest
 from argon2 import PasswordHasher
 
-from services.admin.access import accounts, passwords, sessions, tidying
+from services.admin.access import accounts, passwords, sessions, throttling, tidying
 from services.admin.access.role import Role
 from services.admin.access.sessions import Lifetime, LoginFailed
 from services.admin.access.throttling import FREE_FAILURES
@@ -104,6 +106,33 @@ async def test_who_fails_often_has_to_wait_by_name_and_by_address(desk: Desk) ->
     assert await desk.rows("select from config.failed_login") == []
 
 
+async def test_of_many_wrong_logins_at_once_no_more_are_judged_than_may_fail(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged, fits, wait_seconds = [], passwords.fits, throttling.wait_seconds
+
+    async def counted(password: str, kept: str | None) -> bool:
+        judged.append(password)
+        return await fits(password, kept)
+
+    monkeypatch.setattr(passwords, "fits", counted)
+    monkeypatch.setattr(throttling, "wait_seconds", lambda failures, _: wait_seconds(failures, 0))  # all at one moment
+    wrong = {"name": "viewer", "password": "wrong password"}
+    clients = [await desk.client(f"10.0.1.{number}") for number in range(50)]
+    answers = await asyncio.gather(*(each.post("/login", data=wrong) for each in clients))
+    assert {answer.status_code for answer in answers} == {403}
+    assert len(judged) == FREE_FAILURES, "by name"
+    answers = await asyncio.gather(
+        *(clients[0].post("/login", data=wrong | {"name": f"nobody{number}"}) for number in range(50))
+    )
+    assert len(judged) == 2 * FREE_FAILURES - 1, "by address, from which one has failed already"
+    monkeypatch.setattr(throttling, "wait_seconds", wait_seconds)
+    await desk.rows("update config.failed_login set at = at - interval '2 minutes'")
+    back = await desk.client("10.0.1.99")
+    assert (await back.post("/login", data={"name": "viewer", "password": PASSWORD})).status_code == 303
+    assert await desk.rows("select from config.failed_login where name = 'viewer'") == []
+
+
 async def test_what_another_site_makes_a_browser_send_is_refused(desk: Desk) -> None:
     browser = await desk.client(cookies=dict(desk.operator.cookies))
     token = desk.operator.headers["X-CSRF-Token"]
@@ -159,12 +188,29 @@ async def test_another_role_counts_from_the_next_click_on(desk: Desk) -> None:
     assert (await desk.operator.post("/stations/CT1/resume")).status_code == 403
 
 
+async def test_a_role_is_changed_as_it_was_seen(desk: Desk) -> None:
+    path, wanted = "/api/v1/users/viewer/role", {"role": "operator"}
+    page = (await desk.admin.get("/users")).text
+    shown = re.search(r'value="viewer"><input type="hidden" name="seen" value="([^"]+)"', page)
+    assert shown is not None
+    shown_tag = html.unescape(shown[1])
+    assert (await desk.admin.put(path, json=wanted)).status_code == 428
+    seen = {"If-Match": (await desk.admin.get("/api/v1/users/viewer")).headers["ETag"]}
+    assert (await desk.viewer.get("/stations")).status_code == 200  # that he is seen is no edit
+    assert (await desk.admin.put(path, json=wanted, headers=seen)).status_code == 204
+    assert (await desk.admin.put(path, json={"role": "admin"}, headers=seen)).status_code == 412
+    late = await desk.admin.post("/users/role", data={"name": "viewer", "role": "admin", "seen": shown_tag})
+    assert (late.status_code, "changed meanwhile" in late.text) == (412, True)
+    assert (await desk.admin.get("/api/v1/users/viewer")).json()["role"] == "operator"
+    assert (await desk.admin.get("/api/v1/users/nobody")).status_code == 404
+
+
 async def test_there_is_always_an_admin(desk: Desk) -> None:
     refused = [
-        await desk.admin.post("/users/role", data={"name": "admin", "role": "viewer"}),
+        await desk.admin.post("/users/role", data={"name": "admin", "role": "viewer", "seen": "*"}),
         await desk.admin.post("/users/remove", data={"name": "admin"}),
         await desk.admin.delete("/api/v1/users/admin"),
-        await desk.admin.put("/api/v1/users/admin/role", json={"role": "operator"}),
+        await desk.admin.put("/api/v1/users/admin/role", json={"role": "operator"}, headers={"If-Match": "*"}),
     ]
     assert [(answer.status_code, "the last admin" in answer.text) for answer in refused] == [(409, True)] * 4
     await accounts.set_role(desk.database, "cli:tests", "operator", Role.ADMIN)

@@ -1,5 +1,6 @@
 """Log in by an OpenID provider: a real one on 127.0.0.1, over HTTP."""
 
+import asyncio
 import html
 import re
 import time
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from services.admin.access import accounts
+from services.admin.access.oidc import logins
 from services.admin.access.oidc.provider import Provider
 from services.admin.access.oidc.settings import OidcSettings
 from services.admin.access.role import Role
@@ -131,6 +133,25 @@ async def test_clocks_may_differ_by_a_minute_and_keys_change(hospital: Hospital)
     hospital.provider.rotate()
     assert (await hospital.tried())[1].status_code == 303
     assert hospital.provider.asked == ["document", "keys", "keys"], "asked once, and again for a key that is new"
+
+
+async def test_of_logins_that_nobody_finishes_there_is_a_limit(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logins, "MOST_FROM_ADDRESS", 3)
+    flooding = await hospital.desk.client("10.0.1.1")
+    answers = await asyncio.gather(*(flooding.get("/login/oidc") for _ in range(9)))
+    assert sorted(each.status_code for each in answers) == [303] * 3 + [403] * 6
+    refused = next(each for each in answers if each.status_code == 403)
+    assert "too many logins were begun and not finished" in refused.text
+    (kept,) = await hospital.desk.rows("select count(*) as count from config.oidc_attempt")
+    assert kept["count"] == 3
+    other = await hospital.desk.client("10.0.1.2")
+    assert (await other.get("/login/oidc")).status_code == 303, "from elsewhere people get in"
+    monkeypatch.setattr(logins, "MOST_ATTEMPTS", 4)
+    assert (await other.get("/login/oidc")).status_code == 403
+    await hospital.desk.rows("update config.oidc_attempt set begun_at = begun_at - interval '11 minutes'")
+    assert (await flooding.get("/login/oidc")).status_code == 303
 
 
 async def test_a_login_is_finished_once_and_by_the_browser_that_began_it(hospital: Hospital) -> None:

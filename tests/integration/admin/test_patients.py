@@ -53,6 +53,17 @@ def texts(answer: httpx.Response) -> str:
     return answer.text
 
 
+async def test_a_look_from_another_address_is_another_look(desk: Desk) -> None:
+    wanted = named(1, NAME, "P1")
+    await stored(desk, wanted)
+    for address in ("10.0.0.7", "10.0.0.8"):
+        browser = await desk.logged_in("viewer", address=address)
+        for path in ("?again=true", "/series", "/series"):
+            texts(await browser.get(f"/patients/studies/{wanted.study_instance_uid}{path}"))
+    rows = await desk.rows("select address from audit.entry where action = 'studies.view' order by id")
+    assert [row["address"] for row in rows] == ["10.0.0.7", "10.0.0.8"]
+
+
 async def test_a_study_is_found_by_every_key_and_each_search_is_audited(desk: Desk) -> None:
     wanted = named(
         1, NAME, "P1", StudyID="S-17", AccessionNumber="ACC9", StudyDescription="Bone Scan", StudyDate="20260413",
@@ -187,8 +198,9 @@ async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: D
     for answer in corrected:
         assert answer.headers["HX-Redirect"] == f"/patients/studies/{instance.study_instance_uid}"
     made = await desk.rows("select r.requested_by from config.request r where r.kind = 'correct'")
-    told = await desk.rows("select actor from audit.entry where action = 'request.correct'")
+    told = await desk.rows("select before, after from audit.entry where action = 'request.correct'")
     assert (len(made), len(told)) == (1, 1), "pressed twice it is one correction"
+    assert told[0]["before"] == {"values": {"PatientID": ["P1"]}}, "what it said before is in the audit too"
 
 
 async def test_pictures_are_made_of_every_frame_and_what_has_none_says_so(desk: Desk) -> None:

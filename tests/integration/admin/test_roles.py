@@ -214,6 +214,7 @@ admin     PATCH /api/v1/titles/{title}
 admin     DELETE /api/v1/titles/{title}
 admin     GET   /api/v1/users
 admin     POST  /api/v1/users
+admin     GET   /api/v1/users/{name}
 admin     PUT   /api/v1/users/{name}/role
 admin     PUT   /api/v1/users/{name}/password
 admin     DELETE /api/v1/users/{name}

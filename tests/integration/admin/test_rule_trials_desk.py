@@ -126,7 +126,21 @@ async def test_test_cases_block_what_breaks_them(desk: Desk) -> None:
     refused = await desk.admin.post("/api/v1/rules/publish", json={"source": broken, "wait": 0})
     assert (refused.status_code, [each["case"] for each in refused.json()["errors"]]) == (422, ["bone", "ct"])
     assert "2 test cases fail" in (await desk.operator.post("/rules/check", data={"text": broken})).text
-    assert (await desk.admin.delete("/api/v1/rules/tests/bone")).status_code == 204
+    again = await desk.admin.post("/rules/tests", data=fields)
+    assert (again.status_code, "is there already" in again.text) == (409, True)
+    case = {"header": "elements: {Modality: PT}", "expected": []}
+    assert (await desk.admin.put("/api/v1/rules/tests/bone", json=case)).status_code == 428
+    seen = {"If-Match": (await desk.operator.get("/api/v1/rules/tests/bone")).headers["ETag"]}
+    put = await desk.admin.put("/api/v1/rules/tests/bone", json=case, headers=seen)
+    assert put.json() == {"name": "bone", "replaced": True}
+    file = "/api/v1/rules/tests/bone/file?nowhere=true"
+    assert (await desk.admin.put(file, content=CT, headers=seen)).status_code == 412
+    assert (await desk.admin.post("/rules/tests/bone/remove", data={"seen": seen["If-Match"]})).status_code == 412
+    assert (await desk.admin.delete("/api/v1/rules/tests/bone")).status_code == 428
+    seen = {"If-Match": put.headers["ETag"]}
+    assert (await desk.admin.put("/api/v1/rules/tests/other", json=case, headers=seen)).status_code == 412
+    assert (await desk.admin.put("/api/v1/rules/tests/other", json=case)).status_code == 200
+    assert (await desk.admin.delete("/api/v1/rules/tests/bone", headers=seen)).status_code == 204
     assert "bone" not in (await desk.viewer.get("/rules/tests")).text
 
 

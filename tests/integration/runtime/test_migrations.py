@@ -275,3 +275,26 @@ async def test_what_two_rule_sets_collected_of_one_rule_becomes_one_job(
                 "from routing.job j join routing.delivery d on d.job = j.id group by j.id"
             ).fetchall()
     assert jobs == [(2, True, 2)]
+
+
+async def test_of_api_keys_with_one_name_the_first_keeps_it(
+    postgresql: PrivatePostgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [migration for migration in migrations() if migration.number < 39]
+    with fresh_database(postgresql, "template1") as url:
+        monkeypatch.setattr(module, "migrations", lambda: before)
+        await migrate(url)
+        with psycopg.connect(url) as connection:
+            connection.execute(_KEYS)
+        monkeypatch.undo()
+        await migrate(url)
+        with psycopg.connect(url) as connection:
+            named = dict(connection.execute("select id, name from config.api_key").fetchall())
+    assert named == {"1": "ris", "2": "ris", "3": "ris-3", "4": "ris-4", "5": "pacs"}
+
+
+_KEYS = """
+insert into config.api_key (id, secret_sha256, name, role, created_by, created_at, revoked_at)
+select id, '', name, 'viewer', 'user:admin', now() + make_interval(secs => id::int), case when id = '1' then now() end
+from (values ('1', 'ris'), ('2', 'ris'), ('3', 'ris'), ('4', 'ris'), ('5', 'pacs')) as t(id, name)
+"""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # its libraries take a while to load, where there is none
 QUERIES: Final = load_queries(__package__, "oidc.sql")
 ATTEMPT_SECONDS: Final = 600
 """Within which a person has to log in at the provider."""
+MOST_FROM_ADDRESS: Final = 200
+MOST_ATTEMPTS: Final = 10_000
+"""Under way at once: everybody behind one proxy may have one address."""
 ACTOR: Final = "oidc"
 """Who gives users their role, in the audit."""
 
@@ -39,15 +42,20 @@ class LoggedIn:
     id_token: str
 
 
-async def begin(database: Database, provider: "Provider", redirect_uri: str, next: str) -> Begun:
-    """Raises ``Unavailable`` while the provider is away."""
+async def begin(database: Database, provider: "Provider", redirect_uri: str, next: str, address: str) -> Begun:
+    """Raises ``Unavailable`` while the provider is away; ``LoginFailed`` while too many logins are under way."""
     sent = await provider.send(redirect_uri)
     browser = secrets.token_urlsafe(32)
     kept = {"state_sha256": digest(sent.state), "browser_sha256": digest(browser), "nonce": sent.nonce,
-            "code_verifier": sent.code_verifier, "redirect_uri": redirect_uri, "next": next}  # fmt: skip
+            "code_verifier": sent.code_verifier, "redirect_uri": redirect_uri, "next": next,
+            "address": address}  # fmt: skip
 
     async def work(conn: Connection) -> None:
+        await conn.execute(QUERIES.lock_attempts)
         await conn.execute(QUERIES.delete_old_attempts, {"seconds": ATTEMPT_SECONDS})
+        (open_now,) = await (await conn.execute(QUERIES.count_attempts, kept)).fetchall()
+        if open_now["from_address"] >= MOST_FROM_ADDRESS or open_now["everywhere"] >= MOST_ATTEMPTS:
+            raise LoginFailed("too many logins were begun and not finished: finish yours, or try again in ten minutes")
         await conn.execute(QUERIES.insert_attempt, kept)
 
     await database.retry(work)
@@ -75,17 +83,20 @@ async def finish(
 
 async def _taken(database: Database, state: str, browser: str, address: str) -> dict[str, Any]:
     """What was begun. Whoever comes back often without having begun has to wait: each time is written down."""
-    await sessions.refuse_hasty(database, address)
+    attempt = await sessions.attempted(database, sessions.nobody(address), address)
 
-    async def work(conn: Connection) -> dict[str, Any] | None:
+    async def work(conn: Connection) -> dict[str, Any] | LoginFailed:
         values = {"state_sha256": digest(state), "browser_sha256": digest(browser), "seconds": ATTEMPT_SECONDS}
-        return await (await conn.execute(QUERIES.take_attempt, values)).fetchone()
+        row = await (await conn.execute(QUERIES.take_attempt, values)).fetchone()
+        if row is None:
+            fault = "this login was finished already, took too long, or another browser began it: begin again"
+            return await _refused(conn, "", fault)
+        await sessions.withdrawn(conn, attempt)
+        return row
 
     found = await database.retry(work)
-    if found is None:
-        fault = "this login was finished already, took too long, or another browser began it: begin again"
-        await sessions.failed_from(database, address, fault)
-        raise LoginFailed(fault)
+    if isinstance(found, LoginFailed):
+        raise found
     return found
 
 

@@ -1,6 +1,12 @@
+-- name: lock_attempts
+select pg_advisory_xact_lock(hashtextextended('config.oidc_attempt', 0))
+
+-- name: count_attempts
+select count(*) filter (where address = %(address)s) as from_address, count(*) as everywhere from config.oidc_attempt
+
 -- name: insert_attempt
-insert into config.oidc_attempt (state_sha256, browser_sha256, nonce, code_verifier, redirect_uri, next)
-values (%(state_sha256)s, %(browser_sha256)s, %(nonce)s, %(code_verifier)s, %(redirect_uri)s, %(next)s)
+insert into config.oidc_attempt (state_sha256, browser_sha256, nonce, code_verifier, redirect_uri, next, address)
+values (%(state_sha256)s, %(browser_sha256)s, %(nonce)s, %(code_verifier)s, %(redirect_uri)s, %(next)s, %(address)s)
 
 -- name: take_attempt
 -- Good once: whoever deletes it has it.

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from services.admin import audit_entries
 from services.admin.audit_entries import Filter
 from services.admin.audit_export import Format
+from services.admin.looks import looked_at_audit
 from services.admin.web import cursors
 from services.admin.web.asking import Admin
 from services.admin.web.audit_files import audit_file
@@ -46,9 +47,10 @@ async def list_entries(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Listed[Entry]:
-    """The newest first. ``action``: exactly it, or all that begin with it and a dot: station for station.add.
-    ``since``, ``until``: a span such as 7d, or a time."""
+    """The newest first; that they are read is an entry too, once an hour. ``action``: exactly it, or all that begin
+    with it and a dot: station for station.add. ``since``, ``until``: a span such as 7d, or a time."""
     wanted = _filter(action, actor, object, since, until, **cursors.read(cursor, int))
+    await looked_at_audit(desk.database, desk.lately, principal.actor)
     rows = [Entry(**row) for row in await audit_entries.list_entries(desk.database, wanted, limit + 1)]
     return cursors.page_of(rows, limit, lambda entry: (entry.at, str(entry.id)))
 

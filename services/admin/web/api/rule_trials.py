@@ -1,10 +1,11 @@
 """Trying rules: on what is stored, on what was received, on a file, on test cases."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from schemas.rules import from_stored
@@ -17,6 +18,7 @@ from services.admin.web import uploads
 from services.admin.web.api.rules import MOST_CHARACTERS, Comment, Name, Text
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.preconditions import IfMatch, as_seen_or_new, tag_of
 from services.admin.web.sent import Sent
 from services.dicom.rules import Defaults
 from services.runtime.clock import now
@@ -150,41 +152,48 @@ async def list_tests(desk: OfDesk, principal: Viewer) -> list[dict[str, Any]]:
 
 
 @router.get("/tests/{name}")
-async def show_test(desk: OfDesk, principal: Operator, name: Name) -> dict[str, Any]:
+async def show_test(desk: OfDesk, principal: Operator, name: Name, response: Response) -> dict[str, Any]:
     """One with its header, which may be patient data: the look is audited."""
     found = await rule_tests.show(desk.database, name)
+    response.headers["ETag"] = tag_of(rule_tests.listed(found))
     await looked(desk.database, principal.actor, "rules.test", [])
     return found
 
 
 @router.put("/tests/{name}")
-async def put_test(desk: OfDesk, principal: Admin, name: Name, wanted: NewTest) -> dict[str, Any]:
-    """Store a test case, or put it in the place of the one of that name. It need not pass today."""
+async def put_test(
+    desk: OfDesk, principal: Admin, name: Name, wanted: NewTest, response: Response, if_match: IfMatch = None
+) -> dict[str, Any]:
+    """Store a test case, which need not pass today. If there is one of the name, its ETag is needed as If-Match."""
     subject = rule_subjects.of_header(wanted.header, {}, _defaults(desk))
     added = await rule_tests.add(
-        desk.database, principal.actor, name, subject, wanted.expected, wanted.comment
+        desk.database, principal.actor, name, subject, wanted.expected, wanted.comment, _seen(if_match)
     )  # fmt: skip
+    response.headers["ETag"] = await _tag(desk, name)
     return {"name": name, "replaced": added}
 
 
 @router.put("/tests/{name}/file", openapi_extra=FILE)
 async def put_test_file(
-    request: Request, desk: OfDesk, principal: Admin, name: Name,
+    request: Request, desk: OfDesk, principal: Admin, name: Name, response: Response,
     expect: Annotated[list[str] | None, Query(max_length=100)] = None, nowhere: bool = False, calling_aet: Fact = "",
-    comment: Annotated[str, Query(max_length=1000)] = "",
+    comment: Annotated[str, Query(max_length=1000)] = "", if_match: IfMatch = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The same from a DICOM file, of which the header facts are kept and nothing else."""
     if bool(expect) is nowhere:
         raise UsageError(f"test {name}: say where it has to go: expect=TITLE, once for each, or nowhere=true")
     upload = uploads.uploaded(desk, await uploads.body(request), {"calling_aet": calling_aet})
-    added = await rule_tests.add(desk.database, principal.actor, name, upload.subject, expect or [], comment)
+    added = await rule_tests.add(
+        desk.database, principal.actor, name, upload.subject, expect or [], comment, _seen(if_match)
+    )  # fmt: skip
+    response.headers["ETag"] = await _tag(desk, name)
     return {"name": name, "replaced": added}
 
 
 @router.delete("/tests/{name}", status_code=HTTPStatus.NO_CONTENT)
-async def remove_test(desk: OfDesk, principal: Admin, name: Name) -> None:
+async def remove_test(desk: OfDesk, principal: Admin, name: Name, if_match: IfMatch = None) -> None:
     """Forget it."""
-    await rule_tests.remove(desk.database, principal.actor, name)
+    await rule_tests.remove(desk.database, principal.actor, name, _seen(if_match))
 
 
 @router.post("/tests/run")
@@ -195,6 +204,15 @@ async def run_tests(desk: OfDesk, principal: Operator, wanted: Tried) -> list[di
     else:
         document = await rule_sets.accepted(desk.database, wanted.source, **allowed(desk.profile))
     return await rule_tests.run(desk.database, document, by_class(desk.profile))
+
+
+def _seen(if_match: str | None) -> Callable[[dict[str, Any] | None], None]:
+    """A test case that is there has to be the one that was seen."""
+    return as_seen_or_new(if_match, "test case")
+
+
+async def _tag(desk: Desk, name: str) -> str:
+    return tag_of(rule_tests.listed(await rule_tests.show(desk.database, name)))
 
 
 def _defaults(desk: Desk) -> Defaults:

@@ -15,13 +15,12 @@ from services.admin.rules import publishing, rule_drafts, rule_findings, rule_se
 from services.admin.rules.rule_hits import RuleHits
 from services.admin.rules.rule_list import LiveRules, live_rules
 from services.admin.rules.rules_allowed import judged
-from services.admin.web import preconditions
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.cursors import Limit
 from services.admin.web.desk import OfDesk
 from services.admin.web.kept_in_files import ChangesRules
 from services.admin.web.names import hides, rules_seen_by
-from services.admin.web.preconditions import IfMatch, tag_of
+from services.admin.web.preconditions import IfMatch, as_seen_or_new, tag_of
 from services.admin.web.sent import Sent
 from services.admin.when import NEVER, when_of
 from services.runtime.errors import UsageError
@@ -288,14 +287,7 @@ async def resume_rule(desk: OfDesk, principal: Operator, wanted: Resume) -> dict
 
 def _seen(if_match: str | None) -> Callable[[dict[str, Any] | None], None]:
     """A draft that is there has to be the one that was seen."""
-
-    def judge(draft: dict[str, Any] | None) -> None:
-        if draft is not None:
-            preconditions.require(if_match, draft)
-        elif if_match not in (None, "*"):
-            raise preconditions.Changed("the draft is gone: somebody published or discarded it")
-
-    return judge
+    return as_seen_or_new(if_match, "draft")
 
 
 def _tagged(response: Response, draft: dict[str, Any]) -> Draft:

@@ -1,16 +1,18 @@
 """People who may log in."""
 
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, SecretStr
 
 from services.admin.access import accounts
 from services.admin.access.role import Role
 from services.admin.web.asking import Admin
 from services.admin.web.desk import OfDesk
+from services.admin.web.preconditions import IfMatch, require, tagged
 from services.admin.web.sent import Sent
 
 router: Final = APIRouter(prefix="/users", tags=["users"])
@@ -28,6 +30,14 @@ class User(BaseModel):
     password_set_at: datetime | None
     logged_in_at: datetime | None
     sessions: int
+
+
+class Account(BaseModel):
+    """Somebody, without what he does: ``origin`` as of ``User``."""
+
+    name: str
+    role: Role
+    origin: Literal["local", "oidc"]
 
 
 class NewUser(Sent):
@@ -71,10 +81,19 @@ async def add_user(desk: OfDesk, principal: Admin, user: NewUser) -> Made:
     return Made(**vars(added))
 
 
+@router.get("/{name}")
+async def show_user(desk: OfDesk, principal: Admin, name: str, response: Response) -> Account:
+    """What of one of them is edited, with its ETag."""
+    return tagged(response, Account(**await accounts.show(desk.database, name)))
+
+
 @router.put("/{name}/role", status_code=HTTPStatus.NO_CONTENT)
-async def set_role(desk: OfDesk, principal: Admin, name: str, wanted: OtherRole) -> None:
-    """Let him do more, or less."""
-    await accounts.set_role(desk.database, principal.actor, name, wanted.role)
+async def set_role(
+    desk: OfDesk, principal: Admin, name: str, wanted: OtherRole, if_match: IfMatch = None
+) -> None:  # fmt: skip
+    """Let him do more, or less. The ETag is that of `/users/{name}`."""
+    seen = partial(require, if_match)
+    await accounts.set_role(desk.database, principal.actor, name, wanted.role, seen)
 
 
 @router.put("/{name}/password")

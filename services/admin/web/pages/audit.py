@@ -10,6 +10,7 @@ from starlette.responses import Response
 from services.admin import audit_entries
 from services.admin.audit_entries import Filter, differences
 from services.admin.audit_export import Format
+from services.admin.looks import looked_at_audit
 from services.admin.web import cursors
 from services.admin.web.asking import Admin
 from services.admin.web.audit_files import audit_file
@@ -27,9 +28,10 @@ async def list_entries(
     request: Request, desk: OfDesk, principal: Admin, actor: Text = "", action: Text = "", object: Text = "",
     since: Text = "", until: Text = "", cursor: Text = "",
 ) -> Response:  # fmt: skip
-    """The newest first, those that the filter in the address fits."""
+    """The newest first, those that the filter in the address fits; that they are read is an entry too."""
     chosen = _chosen(actor, action, object, since, until)
     wanted = _filter(chosen, **cursors.read(cursor or None, int))
+    await looked_at_audit(desk.database, desk.lately, principal.actor)
     rows = await audit_entries.list_entries(desk.database, wanted, LISTED + 1)
     found = cursors.page_of(rows, LISTED, lambda row: (row["at"], str(row["id"])))
     return page(

@@ -43,9 +43,8 @@ async def log_in(
     require_same_site(request)
     if not desk.by_password:
         raise NotAllowed("nobody logs in by password here: the provider asks for it")
-    address = request.client.host if request.client else ""
     try:
-        token = await sessions.log_in(desk.database, name, password, address)
+        token = await sessions.log_in(desk.database, name, password, address_of(request))
     except LoginFailed as error:
         return login_page(request, desk, next, name=name, fault=str(error), code=HTTPStatus.FORBIDDEN)
     return logged_in(request, token, next)
@@ -83,6 +82,11 @@ def logged_in(request: Request, token: str, next: str, id_token: str | None = No
         kept = id_token if len(id_token) <= LONGEST_COOKIE else ""
         response.set_cookie(PROVIDER_COOKIE, kept, path=LOGOUT, httponly=True, samesite="strict", secure=secure)
     return response
+
+
+def address_of(request: Request) -> str:
+    """Whence a browser asks."""
+    return request.client.host if request.client else ""
 
 
 def inside(target: str) -> str:

@@ -11,7 +11,7 @@ from services.admin.access.oidc import logins
 from services.admin.access.sessions import LoginFailed
 from services.admin.errors import NotFound
 from services.admin.web.desk import Desk, OfDesk
-from services.admin.web.pages.login import inside, logged_in, login_page
+from services.admin.web.pages.login import address_of, inside, logged_in, login_page
 from services.runtime.errors import Unavailable
 
 if TYPE_CHECKING:  # its libraries take a while to load, where there is none
@@ -31,7 +31,9 @@ async def begin(request: Request, desk: OfDesk, next: Annotated[str, Query(max_l
     provider = _provider(desk)
     redirect_uri = redirect_uri_of(request, provider)
     try:
-        begun = await logins.begin(desk.database, provider, redirect_uri, inside(next))
+        begun = await logins.begin(desk.database, provider, redirect_uri, inside(next), address_of(request))
+    except LoginFailed as error:
+        return login_page(request, desk, next, fault=str(error), code=HTTPStatus.FORBIDDEN)
     except Unavailable as error:
         return login_page(request, desk, next, fault=str(error), code=HTTPStatus.SERVICE_UNAVAILABLE)
     response = RedirectResponse(begun.url, HTTPStatus.SEE_OTHER)
@@ -46,7 +48,7 @@ async def begin(request: Request, desk: OfDesk, next: Annotated[str, Query(max_l
 async def back(request: Request, desk: OfDesk, state: Text = "", code: Text = "", error: Text = "") -> Response:
     """From the provider, with a code that it gives for who has logged in there, or with its refusal."""
     provider = _provider(desk)
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     browser = request.cookies.get(COOKIE, "")
     if error:
         log.info("provider_did_not_let_in", error=error[:40])

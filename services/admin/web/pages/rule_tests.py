@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from schemas.rules import from_stored
 from services.admin import stations
-from services.admin.errors import NotFound
+from services.admin.errors import NotFound, Refused
 from services.admin.patients.hiding import HIDDEN
 from services.admin.rules import rule_sets, rule_subjects, rule_tests
 from services.admin.rules.rules_allowed import by_class
@@ -15,6 +15,7 @@ from services.admin.web import uploads
 from services.admin.web.asking import Admin, Viewer
 from services.admin.web.desk import Desk, OfDesk
 from services.admin.web.names import hides
+from services.admin.web.preconditions import as_seen_or_new, tag_of
 from services.admin.web.rendering import page
 from services.dicom.rules import Defaults
 from services.runtime.clock import now
@@ -28,7 +29,7 @@ Name = Annotated[str, Path(max_length=64, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$"
 @router.get("")
 async def list_tests(request: Request, desk: OfDesk, principal: Viewer) -> Response:
     """All of them, run on the live rules."""
-    rows = await rule_tests.list_all(desk.database)
+    rows = [row | {"tag": tag_of(row)} for row in await rule_tests.list_all(desk.database)]
     told = {"why": [HIDDEN]} if hides(desk, principal) else {}  # it quotes conditions, which may name patients
     outcomes = {each["case"]: each | told for each in await _outcomes(desk)} if rows else {}
     titles = [station.title for station in await stations.list_all(desk.database) if station.store]
@@ -44,7 +45,9 @@ async def add(
     """One from a header that was written down."""
     defaults = Defaults(desk.runtime.settings.aet, now())
     subject = rule_subjects.of_header(header.replace("\r\n", "\n"), {}, defaults)
-    await rule_tests.add(desk.database, principal.actor, name.strip(), subject, _titles(expected), comment)
+    await rule_tests.add(
+        desk.database, principal.actor, name.strip(), subject, _titles(expected), comment, _new
+    )  # fmt: skip
     return Response(headers={"HX-Redirect": "/rules/tests"})
 
 
@@ -57,15 +60,23 @@ async def add_file(
     """One from a DICOM file, the body, of which the header facts are kept and nothing else."""
     upload = uploads.uploaded(desk, await uploads.body(request), {"calling_aet": calling_aet})
     wanted = _titles(expected)
-    await rule_tests.add(desk.database, principal.actor, name.strip(), upload.subject, wanted, comment)
+    await rule_tests.add(desk.database, principal.actor, name.strip(), upload.subject, wanted, comment, _new)
     return Response(headers={"HX-Redirect": "/rules/tests"})
 
 
 @router.post("/{name}/remove")
-async def remove(request: Request, desk: OfDesk, principal: Admin, name: Name) -> Response:
+async def remove(
+    request: Request, desk: OfDesk, principal: Admin, name: Name, seen: Annotated[str, Form()]
+) -> Response:
     """Forget it."""
-    await rule_tests.remove(desk.database, principal.actor, name)
+    await rule_tests.remove(desk.database, principal.actor, name, as_seen_or_new(seen, "test case"))
     return Response(headers={"HX-Redirect": "/rules/tests"})
+
+
+def _new(there: dict[str, Any] | None) -> None:
+    """The form adds, and changes nothing."""
+    if there is not None:
+        raise Refused(f"test case {there['name']} is there already: remove it first, or choose another name")
 
 
 async def _outcomes(desk: Desk) -> list[dict[str, Any]]:

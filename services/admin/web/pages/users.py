@@ -1,5 +1,6 @@
 """People who may log in, and programs that may use the API."""
 
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
@@ -10,6 +11,7 @@ from services.admin.access.api_keys import NewApiKey
 from services.admin.access.role import Role
 from services.admin.web.asking import Admin
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.preconditions import require, tag_of
 from services.admin.web.rendering import page
 from services.admin.web.told import Once
 from services.runtime.clock import now
@@ -43,10 +45,11 @@ async def add_user(
 
 @router.post("/role")
 async def set_role(
-    request: Request, desk: OfDesk, principal: Admin, name: Name, role: Annotated[Role, Form()]
-) -> Response:
+    request: Request, desk: OfDesk, principal: Admin, name: Name, role: Annotated[Role, Form()],
+    seen: Annotated[str, Form()],
+) -> Response:  # fmt: skip
     """Let him do more, or less."""
-    await accounts.set_role(desk.database, principal.actor, name, role)
+    await accounts.set_role(desk.database, principal.actor, name, role, partial(require, seen))
     return await _page(request, desk)
 
 
@@ -85,7 +88,8 @@ async def revoke_key(request: Request, desk: OfDesk, principal: Admin, key_id: s
 
 
 async def _page(request: Request, desk: Desk, once: Once | None = None) -> Response:
-    users = await accounts.list_all(desk.database)
+    rows = await accounts.list_all(desk.database)
+    users = [row | {"tag": tag_of(accounts.editable(row))} for row in rows]
     keys = await api_keys.list_all(desk.database)
     provider = None if desk.provider is None else desk.provider.settings.name
     return page(request, "users.html", users=users, keys=keys, roles=MEANINGS, once=once, now=now(), provider=provider)
