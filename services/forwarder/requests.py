@@ -112,6 +112,7 @@ class Requests(CarryOut):
             return {"job": str(job["id"]), "requests": ended}
         canceled = await (await connection.execute(QUERIES.cancel_deliveries, parameters)).fetchall()
         await connection.execute(QUERIES.cancel_job, parameters)
+        await jobs.recompute(connection, {job["id"]})
         await jobs.notify_canceled(connection)
         return {"job": str(job["id"]), "deliveries": len(canceled)}
 

@@ -58,9 +58,14 @@ select id, kind, state, destination, released_at, completed_by from routing.job 
 update routing.job set state = 'QUEUED', reason = '', finished_at = null where id = %(job)s
 
 -- name: cancel_deliveries
-update routing.delivery set state = 'CANCELED', finished_at = now(), reason = %(reason)s
-where job = %(job)s and state in ('PENDING', 'UNKNOWN')
-returning id
+-- As many.sql does it.
+update routing.delivery d set
+    withdrawn = %(reason)s,
+    state = case when d.state = 'SENDING' then d.state else 'CANCELED' end,
+    finished_at = case when d.state <> 'SENDING' then now() end,
+    reason = case when d.state = 'SENDING' then d.reason else %(reason)s end
+where d.job = %(job)s and d.state in ('PENDING', 'UNKNOWN', 'SENDING')
+returning d.id
 
 -- name: cancel_job
 update routing.job set
