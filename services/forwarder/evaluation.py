@@ -128,8 +128,15 @@ class Evaluator:
         if evaluated.receipt["corrected_for"]:
             return {}  # a person named the station itself
         study = evaluated.receipt["study_instance_uid"]
-        titles = {title for match in evaluated.matches for title in match.destinations}
-        members = {title: self._configuration.member(title, study) for title in titles}
+        first: dict[str, Match] = {}  # of several rules that name a station the first one says how
+        for match in evaluated.matches:
+            first |= {title: match for title in match.destinations if title not in first}
+        members = {
+            title: self._configuration.member(
+                title, study, source="" if match.back else evaluated.source, commits=match.commit.get(title, False)
+            )
+            for title, match in first.items()
+        }
         return {title: member for title, member in members.items() if member != title}
 
     def _evaluate_one(self, receipt: DictRow, rules: Mapping[int, CompiledRules]) -> Evaluated | None:
