@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 
 from services.dicom.beyond_facts import completed
 from services.dicom.rules import CompiledRules, Match, Subject
+from services.dicom.status import OTHER_WARNINGS
 from services.forwarder import jobs, latecomers, metrics, plans
 from services.forwarder.configuration import Configuration
 from services.forwarder.planning import Planned, correction_match, instance, matched, plan, share
@@ -209,6 +210,7 @@ class Evaluator:
             "uids": [receipt["sop_instance_uid"] for receipt in duplicates],
             "revisions": [receipt["revision"] for receipt in duplicates],
             "destinations": self._configuration.enabled(),
+            "warnings": sorted(OTHER_WARNINGS),
         }
         rows = await (await connection.execute(QUERIES.wake_duplicates, parameters)).fetchall()
         await jobs.recompute(connection, {row["job"] for row in rows})
