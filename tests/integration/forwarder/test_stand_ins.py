@@ -190,6 +190,13 @@ async def test_a_group_shares_studies_and_keeps_each_together(recorder: Recorder
         matched = ledger.rows("select matched -> 0 as m from routing.evaluation")
         assert {str(row["m"].get("shared")) for row in matched} == {"None", "{'ARCHIVE1': 'OTHER'}"}
         assert {tuple(row["m"]["to"]) for row in matched} == {("ARCHIVE1",)}
+        async with forwarder(recorder, sending=False) as running:  # routed again, the same is told
+            await running.requests.carry_out(
+                ledger.request("route", {"uids": [each.sop_instance_uid for each in instances]})
+            )
+        again = ledger.rows("select matched -> 0 as m, note from routing.evaluation")
+        assert {row["note"] for row in again} == {"routed again by operator"}
+        assert sorted(map(str, (row["m"] for row in again))) == sorted(map(str, (row["m"] for row in matched)))
         async with forwarder(recorder) as running:  # a rule for each: one delivery for each instance and station
             both = ct(100, study=next(n for n in range(99) if goes_to("OTHER", n)))
             await running.evaluate(recorder.record(both))
