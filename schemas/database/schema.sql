@@ -1869,6 +1869,8 @@ CREATE TABLE routing.delivery (
     sent jsonb,
     schedule text[],
     shut text,
+    withdrawn text,
+    back boolean DEFAULT false NOT NULL,
     CONSTRAINT delivery_shut_check CHECK ((shut = ANY (ARRAY['rule'::text, 'station'::text]))),
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 )
@@ -1890,6 +1892,8 @@ COMMENT ON COLUMN routing.delivery.sent_sop_instance_uid IS 'The SOP Instance UI
 COMMENT ON COLUMN routing.delivery.sent IS 'What the last attempt sent instead of what is stored: sha256, size, transfer_syntax, uids (old to new); only uids where the station had it.';
 COMMENT ON COLUMN routing.delivery.schedule IS 'Windows in which its rule lets it go; null: always.';
 COMMENT ON COLUMN routing.delivery.shut IS 'For whose schedule it waits. As with a hold its next_attempt_at is infinity, and the time since held_since does not count.';
+COMMENT ON COLUMN routing.delivery.withdrawn IS 'By whom it was cancelled, or rerouted where; of what is SENDING it is to end, and is CANCELED unless it arrived.';
+COMMENT ON COLUMN routing.delivery.back IS 'Its rule sends also to the station that the instance came from (back: true): a stand-in may be that one.';
 CREATE VIEW routing.delivered_view AS
  SELECT delivery.sop_instance_uid,
     delivery.destination
@@ -1940,6 +1944,8 @@ CREATE TABLE routing.delivery_default (
     sent jsonb,
     schedule text[],
     shut text,
+    withdrawn text,
+    back boolean DEFAULT false NOT NULL,
     CONSTRAINT delivery_shut_check CHECK ((shut = ANY (ARRAY['rule'::text, 'station'::text]))),
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'SENDING'::text, 'DELIVERED'::text, 'WARNED'::text, 'FAILED'::text, 'CANCELED'::text, 'SUPERSEDED'::text, 'UNKNOWN'::text])))
 );

@@ -12,10 +12,11 @@ from services.runtime.db import Database
 from services.runtime.errors import UsageError
 
 Action = Literal["retry", "cancel", "reroute"]
-State = Literal["PENDING", "UNKNOWN", "FAILED", "CANCELED"]
+State = Literal["PENDING", "SENDING", "UNKNOWN", "FAILED", "CANCELED"]
+WAITING: Final[tuple[State, ...]] = ("PENDING", "UNKNOWN")
 STATES: Final[dict[Action, tuple[State, ...]]] = {
     "retry": ("FAILED", "CANCELED", "UNKNOWN"),
-    "cancel": ("PENDING", "UNKNOWN"),
+    "cancel": ("PENDING", "SENDING", "UNKNOWN"),
     "reroute": ("PENDING", "UNKNOWN", "FAILED", "CANCELED"),
 }
 """What each can be done to; without a state in the filter: to the first, a reroute to the first three."""

@@ -84,7 +84,7 @@ async def choose(database: Database, action: Action, wanted: Wanted) -> ChosenJo
         rows = await (await conn.execute(SQL.choose_jobs, asked)).fetchall()
         (clock,) = await (await conn.execute(SQL.now)).fetchall()
         sending = [row["id"] for row in rows[:MOST] if row["kind"] == "send"]
-        concerned = deliveries.STATES["cancel" if action == "first" else action]
+        concerned = deliveries.WAITING if action == "first" else deliveries.STATES[action]
         named = {"jobs": sending, "states": list(concerned), "limit": deliveries.MOST + 1}
         found = await (await conn.execute(SQL.choose_deliveries_of, named)).fetchall()
     concerned_jobs = {row["job"] for row in found}

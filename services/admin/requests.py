@@ -148,7 +148,7 @@ async def retry(database: Database, actor: str, job: UUID, *, waiting: bool = Tr
 
 
 async def cancel(database: Database, actor: str, job: UUID, *, waiting: bool = True) -> Requested:
-    """Have the deliveries of a job that wait given up; ``waiting`` as for ``retry``.
+    """Have given up what of a job is not delivered; ``waiting`` as for ``retry``.
 
     Raises ``NotFound``; ``Refused`` if the job has ended.
     """

@@ -115,7 +115,8 @@ def cancel(
     yes: bulk.Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Give up what of a job, or of what a filter finds, still waits; what is under way ends first.
+    """Give up what of a job, or of what a filter finds, is not delivered. What is being sent has 0.3 s to end
+    (GATEWAY_FORWARDER_CANCEL_SECONDS), then its association is aborted.
 
     A running retrieval is sent a C-CANCEL.
     """

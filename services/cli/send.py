@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from services.admin import requests
+from services.admin.not_in_profile import refuse_query_by_itself
 from services.cli.output import Json
 from services.cli.requested import print_requested
 from services.cli.session import actor, with_database
-from services.cli.station import refuse_query_by_itself
+from services.runtime.settings import RuntimeSettings
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +31,6 @@ def send(
 ) -> None:
     """Send what is stored to a station, whether it was sent there before or not."""
     if skip_present:
-        refuse_query_by_itself("--skip-present")
+        refuse_query_by_itself(RuntimeSettings.load().profile, "skip-present")
     made = with_database(lambda database: requests.send(database, actor(), uids, to, skip_present=skip_present))
     print_requested("send", made, as_json)

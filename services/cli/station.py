@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from services.admin import station_import, stations
+from services.admin import not_in_profile, station_import, stations
 from services.admin.station import Station, build
 from services.cli import exits, holds
 from services.cli import station_options as option
@@ -14,7 +14,6 @@ from services.cli.output import Json, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
 from services.cli.shared_options import takes
 from services.runtime.db import Database
-from services.runtime.errors import UsageError
 from services.runtime.settings import RuntimeSettings
 
 EMPTIED_BY_ZERO = (
@@ -136,8 +135,7 @@ def import_file(
 ) -> None:
     """Define or change the stations of a file, YAML or JSON, all of them or none; others stay as they are."""
     wanted = station_import.read(file.read())
-    for station in wanted:
-        _refuse_in_profile(station.model_dump(exclude_defaults=True))
+    not_in_profile.refuse_stations(RuntimeSettings.load().profile, wanted)
     done = with_database(lambda database: station_import.import_all(database, actor(), wanted, dry_run=dry_run))
     if as_json:
         print_json({"dry_run": dry_run, **asdict(done)})
@@ -263,33 +261,8 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
     for field in EMPTIED_BY_MINUS_ONE:
         if fields.get(field) == -1:
             fields[field] = None
-    _refuse_in_profile(fields)
+    not_in_profile.refuse(RuntimeSettings.load().profile, fields)
     return fields
-
-
-def _refuse_in_profile(fields: dict[str, Any]) -> None:
-    """Raises ``UsageError`` for what the profile does not have."""
-    for field in ("reconcile", "skip_present", "pull_minutes"):
-        if fields.get(field):
-            refuse_query_by_itself(f"--{field.replace('_', '-')}")
-    if (fields.get("tls") or fields.get("certificates")) and RuntimeSettings.load().profile == "xeleris":
-        raise UsageError(
-            "--tls, --certificate: profile xeleris has no DICOM security profile (R131); leave them out, or use "
-            "GATEWAY_PROFILE=gateway"
-        )
-    if fields.get("retention_days") is not None and RuntimeSettings.load().profile == "xeleris":
-        raise UsageError(
-            f"--retention-days {fields['retention_days']}: profile xeleris keeps everything until a user deletes it "
-            "(R94); leave it out, or use GATEWAY_PROFILE=gateway"
-        )
-
-
-def refuse_query_by_itself(option: str) -> None:
-    """Raises ``UsageError`` in the profile whose queries people start."""
-    if RuntimeSettings.load().profile == "xeleris":
-        raise UsageError(
-            f"{option}: profile xeleris queries only for a person (R53); leave it out, or use GATEWAY_PROFILE=gateway"
-        )
 
 
 def _roles(station: Station) -> str:

@@ -45,7 +45,8 @@ NOT_AUTHORIZED: Final = 0x0124
 LONGEST_COMMENT: Final = 64
 """Characters of VR LO (PS3.5 6.2)."""
 _PATTERN: Final = re.compile(r"(?=.{4}$)[0-9A-Fa-f]{1,4}[xX]{0,3}")
-_WARNINGS: Final = frozenset((0x0001, 0x0107, 0x0116))
+OTHER_WARNINGS: Final = frozenset((0x0001, 0x0107, 0x0116))
+"""Beside Bxxx."""
 _PENDING: Final = frozenset((0xFF00, 0xFF01))
 
 STORE_NAMES: Final[dict[int, str]] = {
@@ -124,7 +125,7 @@ def classify(status: int) -> StatusClass:
         return PENDING
     if status == 0xFE00:
         return CANCEL
-    if status & 0xF000 == 0xB000 or status in _WARNINGS:
+    if status & 0xF000 == 0xB000 or status in OTHER_WARNINGS:
         return WARNING
     return FAILURE
 

@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True)
 class Station:
     """A destination, or what is retrieved from. ``associations`` may be open to it at a time, each for
-    ``association_instances`` deliveries (None: any number); the other fields are as in ``services/admin/station.py``.
+    ``association_instances`` deliveries (None: any number); ``commits``: somebody can be asked to commit what it was
+    sent. The other fields are as in ``services/admin/station.py``.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Station:
     reduce_level_1: bool = False
     pet_raw: bool = False
     held: bool = False
+    commits: bool = False
     store: bool = True
     retry_statuses: Sequence[str] = ("A7xx", "0110", "0213")
     retry_errors: Sequence[str] = tuple(Failing)
@@ -134,13 +136,17 @@ class Configuration:
             return f"destination {title} is disabled: enable the station, then retry the job"
         return None
 
-    def member(self, title: str, study_instance_uid: str) -> str:
-        """Where what a rule sends to a title goes: to it, or to one of those that share it and are enabled."""
+    def member(self, title: str, study_instance_uid: str, *, source: str = "", commits: bool = False) -> str:
+        """Where what a rule sends to a title goes: to it, or to one of those that share it and are enabled.
+
+        ``source``: the one that it came from and is not to get it back; ``commits``: it has to be committed there.
+        """
         station = self.stations.get(title)
         if station is None or not station.balance_with:
             return title
-        enabled = [each for each in (title, *station.balance_with) if not self.refusal(each)]
-        return balance.member(study_instance_uid, enabled) if enabled else title
+        members = [each for each in (title, *station.balance_with) if not self.refusal(each) and each != source]
+        able = [each for each in members if self.stations[each].commits or not commits]
+        return balance.member(study_instance_uid, able) if able else title
 
     @property
     def by_class(self) -> ByClass:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from psycopg.rows import DictRow
 
 from services.forwarder.many import MOST, Many
-from services.forwarder.states import Event, sources
+from services.forwarder.states import Event, State, sources
 from services.runtime.db import Connection, load_queries
 
 QUERIES = load_queries(__package__, "erasure.sql")
@@ -29,7 +29,7 @@ class Erasing:
         """Give up what waits, ``MOST`` deliveries at a time: what is left, or is being sent now, the next request gives
         up. Again does nothing."""
         named = {"erasure": row["body"]["erasure"]}
-        cancelable = [state.value for state in sources(Event.CANCEL)]
+        cancelable = [state.value for state in sources(Event.CANCEL) - {State.SENDING}]
         waiting = await connection.execute(QUERIES.select_waiting, named | {"states": cancelable, "most": MOST})
         chosen = [[each["received_at"], each["id"]] for each in await waiting.fetchall()]
         told = await self._many.cancel(connection, row | {"body": {"deliveries": chosen}})

@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 
 from services.dicom.beyond_facts import completed
 from services.dicom.rules import CompiledRules, Match, Subject
+from services.dicom.status import OTHER_WARNINGS
 from services.forwarder import jobs, latecomers, metrics, plans
 from services.forwarder.configuration import Configuration
 from services.forwarder.planning import Planned, correction_match, instance, matched, plan, share
@@ -128,8 +129,15 @@ class Evaluator:
         if evaluated.receipt["corrected_for"]:
             return {}  # a person named the station itself
         study = evaluated.receipt["study_instance_uid"]
-        titles = {title for match in evaluated.matches for title in match.destinations}
-        members = {title: self._configuration.member(title, study) for title in titles}
+        first: dict[str, Match] = {}  # of several rules that name a station the first one says how
+        for match in evaluated.matches:
+            first |= {title: match for title in match.destinations if title not in first}
+        members = {
+            title: self._configuration.member(
+                title, study, source="" if match.back else evaluated.source, commits=match.commit.get(title, False)
+            )
+            for title, match in first.items()
+        }
         return {title: member for title, member in members.items() if member != title}
 
     def _evaluate_one(self, receipt: DictRow, rules: Mapping[int, CompiledRules]) -> Evaluated | None:
@@ -202,6 +210,7 @@ class Evaluator:
             "uids": [receipt["sop_instance_uid"] for receipt in duplicates],
             "revisions": [receipt["revision"] for receipt in duplicates],
             "destinations": self._configuration.enabled(),
+            "warnings": sorted(OTHER_WARNINGS),
         }
         rows = await (await connection.execute(QUERIES.wake_duplicates, parameters)).fetchall()
         await jobs.recompute(connection, {row["job"] for row in rows})

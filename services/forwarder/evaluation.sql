@@ -46,7 +46,7 @@ from (select unnest(%(studies)s::text[]) as uid order by 1) as studies
 -- deleted or erased since it was decided does not wait.
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
-                              state, reason, next_attempt_at, finished_at, commit, awaits, rule, source,
+                              state, reason, next_attempt_at, finished_at, commit, awaits, rule, source, back,
                               schedule, transformation, sent_sop_instance_uid)
 select u.received_at, u.sop_instance_uid, u.revision, u.destination,
        coalesce(u.request, '00000000-0000-0000-0000-000000000000'), u.job, u.study_instance_uid, u.object_key,
@@ -56,7 +56,7 @@ select u.received_at, u.sop_instance_uid, u.revision, u.destination,
        case when k.kept then u.state else 'FAILED' end, case when k.kept then u.reason else %(gone_reason)s end,
        case when u.collecting or u.awaits is not null then 'infinity'::timestamptz else now() end,
        case when u.state = 'FAILED' or not k.kept then now() end, u.commit,
-       (select array_agg(title) from jsonb_array_elements_text(u.awaits) as title), u.rule, u.source,
+       (select array_agg(title) from jsonb_array_elements_text(u.awaits) as title), u.rule, u.source, u.back,
        (select array_agg(each) from jsonb_array_elements_text(u.schedule) as each),
        u.transformation, u.sent_sop_instance_uid
 from unnest(%(received_at)s::timestamptz[], %(sop_instance_uid)s::text[], %(revision)s::int[],
@@ -64,11 +64,11 @@ from unnest(%(received_at)s::timestamptz[], %(sop_instance_uid)s::text[], %(revi
             %(object_key)s::text[], %(data_set_offset)s::int[], %(size)s::bigint[], %(sha256)s::text[],
             %(sop_class_uid)s::text[], %(transfer_syntax_uid)s::text[], %(priority)s::int[], %(state)s::text[],
             %(reason)s::text[], %(collecting)s::boolean[], %(commit)s::boolean[], %(awaits)s::jsonb[],
-            %(rule)s::text[], %(source)s::text[], %(schedule)s::jsonb[], %(transformation)s::text[],
+            %(rule)s::text[], %(source)s::text[], %(back)s::boolean[], %(schedule)s::jsonb[], %(transformation)s::text[],
             %(sent_sop_instance_uid)s::text[])
          as u(received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid, object_key,
               data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority, state, reason, collecting,
-              commit, awaits, rule, source, schedule, transformation, sent_sop_instance_uid)
+              commit, awaits, rule, source, back, schedule, transformation, sent_sop_instance_uid)
 cross join lateral (select exists (select from storage.identity_view i
                                    where i.sop_instance_uid = u.sop_instance_uid and i.revision = u.revision
                                      and i.state in ('STORED', 'DAMAGED')) as kept) as k
@@ -86,7 +86,9 @@ returning d.job
 
 -- name: wake_duplicates
 -- The same instance came again: what waits or failed is tried at once (P5); a collecting job goes on collecting, and
--- what waits for a commitment goes on waiting. What is held, or beyond its schedule, is parked again.
+-- what waits for a commitment goes on waiting. What is held, or beyond its schedule, is parked again. A warning (Bxxx and
+-- others) says that the station has it: in profile xeleris it has FAILED, and is tried again by people only. What a person
+-- cancelled stays so, with all of its job.
 update routing.delivery d set
     state = case when d.state = 'FAILED' then 'PENDING' else d.state end,
     next_attempt_at = case when d.awaits is null then now() else 'infinity' end, waiting_since = now(),
@@ -95,6 +97,8 @@ update routing.delivery d set
 from unnest(%(uids)s::text[], %(revisions)s::int[]) as u(uid, revision)
 where d.sop_instance_uid = u.uid and d.revision = u.revision and d.destination = any(%(destinations)s::text[])
   and (d.state in ('FAILED', 'UNKNOWN') or (d.state = 'PENDING' and d.next_attempt_at < 'infinity'))
+  and not (d.state = 'FAILED' and coalesce(d.status between 45056 and 49151 or d.status = any(%(warnings)s::int[]), false))
+  and not exists (select from routing.job j where j.id = d.job and j.state = 'CANCELED')
   and exists (select from storage.identity_view i
               where i.sop_instance_uid = u.uid and i.revision = u.revision and i.state in ('STORED', 'DAMAGED'))
 returning d.job, d.destination
@@ -146,6 +150,7 @@ select title, host, port, enabled, store, associations, unknown_policy, retry_ho
        instances_per_second, megabytes_per_second, idle_seconds, association_instances,
        failover, failover_seconds, balance_with, "order",
        query_retrieve, skip_present, find_seconds, move_seconds, complete_on_release, tls, certificates,
+       exists (select from config.commitment_server_view c where c.destination = title) as commits,
        exists (select from config.hold_view h where h.in_force and h.kind = 'station' and h.name = title)
        or schedule <> '{}' and schedule not in (
            select o.schedule from routing.opening o where o.opens_at <= now() and now() < o.closes_at) as held

@@ -1,6 +1,6 @@
 """What becomes of deliveries to a station that does not answer, where another one stands in for it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from uuid import UUID
@@ -12,6 +12,7 @@ from services.forwarder import destinations, jobs
 from services.forwarder.circuit import Circuit
 from services.forwarder.configuration import Configuration, Station
 from services.runtime.db import Connection, Database, load_queries
+from services.runtime.errors import Conflict, RefusedData
 
 QUERIES = load_queries(__package__, "failover.sql")
 MOST = 1000  # in one transaction
@@ -28,12 +29,12 @@ class Course(StrEnum):
     TAKE_BACK = "take back"
 
 
-def course(circuit: Circuit, after_seconds: float, other: Circuit) -> Course:
-    """What to do, by the station's circuit and that of its failover station (pure).
+def course(circuit: Circuit, after_seconds: float, other: Circuit, *, usable: bool = True) -> Course:
+    """What to do, by the station's circuit and that of its failover station, which may be sent to if ``usable`` (pure).
 
     What waits there while that one fails too is taken back only when the station itself answers again.
     """
-    if not circuit.open:
+    if not circuit.open or not usable:
         return Course.TAKE_BACK
     if circuit.answered:
         return Course.TRY
@@ -56,29 +57,35 @@ class Failover:
             return
         stations = self._configuration.stations
         for station in [each for each in stations.values() if each.enabled and each.failover in stations]:
-            parked = stations[station.failover or ""].held
-            while await self._database.retry(partial(_step, station=station, parked=parked)) == MOST:
-                continue
+            await self._all(station.title, partial(_step, station=station, other=stations[station.failover or ""]))
         async with self._database.transaction() as connection:
             links = await (await connection.execute(QUERIES.select_links)).fetchall()
         for link in links:
             title, other = link["instead_of"], link["destination"]
             station_now = stations.get(title)
             if station_now is not None and station_now.enabled and station_now.failover != other:
-                await self._database.retry(partial(_take_back, title=title, other=other, most=MOST))
+                await self._all(title, partial(_take_back, title=title, other=other, most=MOST))
+
+    async def _all(self, title: str, step: Callable[[Connection], Awaitable[int]]) -> None:
+        """Move all of a station's, so many in one transaction. What cannot be moved keeps no other station waiting."""
+        try:
+            while await self._database.retry(step) == MOST:
+                continue
+        except (Conflict, RefusedData) as error:
+            log.error("failover_not_attended", destination=title, error=str(error))
 
 
-async def _step(connection: Connection, station: Station, *, parked: bool) -> int:
-    """How many deliveries were moved. ``parked``: what went to its failover station would wait there."""
-    title, other = station.title, station.failover or ""
-    circuit, beside = await destinations.circuit(connection, title), await destinations.circuit(connection, other)
-    match course(circuit, station.failover_seconds, beside):
-        case Course.GIVE_OVER if not parked:
-            return await _give_over(connection, title, other)
+async def _step(connection: Connection, station: Station, other: Station) -> int:
+    """How many deliveries were moved. What would only wait at the other one, because it is held, is not given over."""
+    title, beside = station.title, await destinations.circuit(connection, other.title)
+    circuit = await destinations.circuit(connection, title)
+    match course(circuit, station.failover_seconds, beside, usable=other.enabled and other.store):
+        case Course.GIVE_OVER if not other.held:
+            return await _give_over(connection, title, other.title)
         case Course.TAKE_BACK:
-            return await _take_back(connection, title, other, MOST)
+            return await _take_back(connection, title, other.title, MOST)
         case Course.TRY if not await _waits(connection, title):
-            await _take_back(connection, title, other, 1)
+            await _take_back(connection, title, other.title, 1)
     return 0
 
 

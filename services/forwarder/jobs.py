@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -13,6 +13,7 @@ from services.runtime.db import load_queries
 
 Connection = AsyncConnection[DictRow]
 CANCELED_CHANNEL: Final = "routing_canceled"
+LONGEST_REASON: Final = 500
 QUERIES = load_queries(__package__, "jobs.sql")
 
 
@@ -42,7 +43,7 @@ async def recompute(connection: Connection, jobs: Collection[UUID], reasons: Map
         return
     await lock(connection, jobs)
     rows = await (await connection.execute(QUERIES.tally_jobs, {"jobs": sorted(jobs)})).fetchall()
-    states = [job_state(_tally(row)) for row in rows]
+    states = [_state(row) for row in rows]
     parameters = {
         "id": [row["id"] for row in rows],
         "state": [state.value for state in states],
@@ -52,13 +53,24 @@ async def recompute(connection: Connection, jobs: Collection[UUID], reasons: Map
     await connection.execute(QUERIES.update_jobs, parameters)
 
 
-def reason(state: JobState, tally: Mapping[str, object], lately: str | None) -> str | None:
-    """What a person reads beside the state; None leaves what is there."""
+def reason(state: JobState, tally: Mapping[str, Any], lately: str | None) -> str | None:
+    """What a person reads beside the state; None leaves what is there.
+
+    Of what ended otherwise than delivered it says how many and why, in both states that can have both.
+    """
+    total = tally["total"]
+    failed = [f"{tally['failed']} of {total} failed: {tally['reason']}"] if tally["failed"] else []
+    withdrawn = [why if count == total else f"{count} of {total} {why}" for why, count in tally["withdrawn"]]
     if state is JobState.FAILED:
-        return f"{tally['failed']} of {tally['total']} failed: {tally['reason']}"
-    if state in (JobState.COMPLETED, JobState.CANCELED):
-        return ""
-    return lately
+        return "; ".join(failed + withdrawn)[:LONGEST_REASON]
+    if state is JobState.CANCELED:
+        return "; ".join(withdrawn + failed)[:LONGEST_REASON] or None
+    return "" if state is JobState.COMPLETED else lately
+
+
+def _state(row: DictRow) -> JobState:
+    """What a person cancelled stays so, whatever becomes of what was being sent."""
+    return JobState.CANCELED if row["state"] == JobState.CANCELED else job_state(_tally(row))
 
 
 def _tally(row: DictRow) -> Tally:
@@ -102,12 +114,6 @@ async def notify(connection: Connection, destinations: Collection[str]) -> None:
         await connection.execute(QUERIES.notify, {"titles": sorted(destinations)})
 
 
-async def canceled(connection: Connection, jobs: Collection[UUID]) -> set[UUID]:
-    """Those of the jobs that a person cancelled."""
-    rows = await (await connection.execute(QUERIES.select_canceled, {"jobs": sorted(jobs)})).fetchall()
-    return {row["id"] for row in rows}
-
-
 async def notify_canceled(connection: Connection) -> None:
-    """Have every process that sends look for cancelled jobs when this transaction commits."""
+    """Have every process that sends look for what was cancelled when this transaction commits."""
     await connection.execute(QUERIES.notify_canceled)

@@ -8,9 +8,10 @@ update routing.job set state = 'ACTIVE', started_at = coalesce(started_at, now()
 where id in (select id from routing.job where id = any(%(jobs)s::uuid[]) and state = 'QUEUED' for update skip locked)
 
 -- name: tally_jobs
+-- withdrawn: by whom so many were cancelled, or rerouted where.
 select j.id, j.state, j.started_at is not null as started, w.waiting,
        coalesce(t.total, 0) as total, coalesce(t.failed, 0) as failed, coalesce(t.canceled, 0) as canceled,
-       coalesce(t.reason, '') as reason
+       coalesce(t.reason, '') as reason, coalesce(c.withdrawn, '[]') as withdrawn
 from routing.job j
 cross join lateral (
     select exists (select from routing.delivery d
@@ -23,6 +24,12 @@ left join lateral (
            min(d.reason) filter (where d.state = 'FAILED') as reason
     from routing.delivery d where d.job = j.id
 ) as t on not w.waiting
+left join lateral (
+    select jsonb_agg(jsonb_build_array(g.why, g.count) order by g.count desc, g.why) as withdrawn
+    from (select coalesce(d.withdrawn, nullif(d.reason, ''), 'cancelled') as why, count(*) as count
+          from routing.delivery d where d.job = j.id and d.state = 'CANCELED' and t.canceled > 0
+          group by 1 order by 2 desc limit 5) as g
+) as c on true
 where j.id = any(%(jobs)s::uuid[])
 
 -- name: update_jobs
@@ -30,11 +37,11 @@ where j.id = any(%(jobs)s::uuid[])
 update routing.job j set
     state = u.state,
     reason = coalesce(u.reason, j.reason),
-    finished_at = case when u.finished then now() end
+    finished_at = case when u.finished and j.state = u.state then coalesce(j.finished_at, now())
+                       when u.finished then now() end
 from unnest(%(id)s::uuid[], %(state)s::text[], %(reason)s::text[], %(finished)s::boolean[])
          as u(id, state, reason, finished)
-where j.id = u.id and j.state <> 'CANCELED'
-  and (j.state <> u.state or j.reason <> coalesce(u.reason, j.reason))
+where j.id = u.id and (j.state <> u.state or j.reason <> coalesce(u.reason, j.reason))
 
 -- name: open_instance_jobs
 -- Jobs of level instance that take in more: open ones, and those completed so recently that the study still arrives.
@@ -143,9 +150,6 @@ where job = any(%(jobs)s::uuid[]) and state = 'PENDING' and next_attempt_at = 'i
 
 -- name: notify
 select pg_notify('routing_work', title) from unnest(%(titles)s::text[]) as titles(title)
-
--- name: select_canceled
-select id from routing.job where id = any(%(jobs)s::uuid[]) and state = 'CANCELED'
 
 -- name: notify_canceled
 select pg_notify('routing_canceled', '')

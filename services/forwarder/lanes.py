@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from services.dicom import outgoing
-from services.forwarder import jobs, ledger
+from services.forwarder import ledger
 from services.forwarder.configuration import Configuration, Station
 from services.forwarder.means import Destination, Means
 from services.forwarder.sender import PASSING, Session
@@ -100,15 +100,15 @@ class Lanes:
                 lane.session.give_way()
 
     async def end_canceled(self) -> None:
-        """Ask the database which of the jobs being sent were cancelled, and have the associations end them."""
+        """Ask the database what of that being sent was cancelled, and have the associations end it."""
         sessions = [lane.session for lane in self._lanes.values() if lane.session is not None]
-        concerned = {job for session in sessions for job in session.jobs}
+        concerned = [delivery for session in sessions for delivery in session.claimed]
         if not concerned:
             return
         async with self._means.database.transaction() as connection:
-            canceled = await jobs.canceled(connection, concerned)
+            withdrawn = await ledger.withdrawn(connection, concerned)
         for session in sessions:
-            session.withdraw(canceled)
+            session.withdraw(withdrawn)
 
     async def drained(self, seconds: float) -> None:
         """Wait for the associations to end; abort those that need longer than ``seconds``."""

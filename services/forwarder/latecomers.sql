@@ -37,11 +37,11 @@ with before as (
 )
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
-                              state, next_attempt_at, commit, awaits, rule, source, schedule, transformation,
+                              state, next_attempt_at, commit, awaits, rule, source, back, schedule, transformation,
                               sent_sop_instance_uid)
 select b.received_at, b.sop_instance_uid, b.revision, b.destination_again, b.again, b.again, b.study_instance_uid,
        b.object_key, b.data_set_offset, b.size, b.sha256, b.sop_class_uid, b.transfer_syntax_uid, b.priority_again,
-       'PENDING', 'infinity', b.commit, b.awaits, b.rule, b.source, b.schedule, b.transformation,
+       'PENDING', 'infinity', b.commit, b.awaits, b.rule, b.source, b.back, b.schedule, b.transformation,
        b.sent_sop_instance_uid
 from before b
 where b.job <> b.again and b.state not in ('CANCELED', 'SUPERSEDED')

@@ -96,6 +96,15 @@ async def renew(
     await connection.execute(QUERIES.renew_leases, parameters)
 
 
+async def withdrawn(connection: Connection, deliveries: Collection[Delivery]) -> set[int]:
+    """Those of the deliveries that a person cancelled while they are being sent."""
+    parameters = {
+        "received_at": [delivery.received_at for delivery in deliveries],
+        "id": [delivery.id for delivery in deliveries],
+    }
+    return {row["id"] for row in await (await connection.execute(QUERIES.select_withdrawn, parameters)).fetchall()}
+
+
 async def record(connection: Connection, results: Sequence[Result], holder: str, *, commitment: bool) -> None:
     """Write what became of deliveries: rows, attempts, events for those to be committed, states of their jobs.
 
@@ -126,6 +135,7 @@ async def expire_leases(connection: Connection, held: Collection[str], lease_sec
         "reason": "the answer was lost: the worker that sent it ended",
     }
     rows = await (await connection.execute(QUERIES.expire_leases, parameters)).fetchall()
+    await jobs.recompute(connection, {job for row in rows for job in row["canceled"]})
     return {row["destination"]: row["deliveries"] for row in rows}
 
 

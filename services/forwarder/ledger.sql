@@ -105,6 +105,14 @@ returning d.received_at, d.id, d.sop_instance_uid, d.revision, d.destination, d.
           d.source, d.schedule, d.transformation, coalesce(c.series_instance_uid, '') as series_instance_uid,
           (select j.skip_present from routing.job j where j.id = d.job) as skip_present
 
+-- name: select_withdrawn
+-- Those of the given deliveries that a person cancelled, one by one or with their job.
+select d.id
+from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
+join routing.delivery d on d.received_at = k.received_at and d.id = k.id
+join routing.job j on j.id = d.job
+where d.withdrawn is not null or j.state = 'CANCELED'
+
 -- name: renew_leases
 update routing.delivery set lease_until = now() + make_interval(secs => %(lease)s)
 where destination = %(destination)s and state = 'SENDING' and lease_holder = %(holder)s and id = any(%(ids)s::bigint[])
@@ -115,9 +123,11 @@ where destination = %(destination)s and state = 'SENDING' and lease_holder = %(h
 -- Only the holder of the lease writes, and after it ran out (UNKNOWN, or CANCELED by a person since) only that the
 -- receiver has the instance.
 update routing.delivery d set
-    state = case when r.state in ('PENDING', 'UNKNOWN') and j.state = 'CANCELED' then 'CANCELED' else r.state end,
+    state = case when r.state in ('PENDING', 'UNKNOWN') and (d.withdrawn is not null or j.state = 'CANCELED')
+                 then 'CANCELED' else r.state end,
     status = r.status,
-    reason = case when r.state in ('PENDING', 'UNKNOWN') and j.state = 'CANCELED' and r.reason = '' then j.reason
+    reason = case when r.state in ('PENDING', 'UNKNOWN') and (d.withdrawn is not null or j.state = 'CANCELED')
+                  then left(concat_ws('; ', coalesce(d.withdrawn, j.reason), nullif(r.reason, '')), 500)
                   else r.reason end,
     attempts = d.attempts + r.tried,
     next_attempt_at = case when r.keep then d.next_attempt_at
@@ -125,7 +135,8 @@ update routing.delivery d set
                            else now() + make_interval(secs => r.delay) end,
     lease_until = null,
     sent = coalesce(r.sent, d.sent),
-    finished_at = case when r.state in ('PENDING', 'UNKNOWN') and j.state <> 'CANCELED' then null else now() end,
+    finished_at = case when r.state in ('PENDING', 'UNKNOWN') and d.withdrawn is null and j.state <> 'CANCELED'
+                       then null else now() end,
     commit_on = case when %(commitment)s and r.state in ('DELIVERED', 'WARNED') and d.commit is distinct from false
                      then (select c.server from config.commitment_server_view c where c.destination = d.destination)
                 end
@@ -152,18 +163,23 @@ where not exists (
 -- not sent again to find out.
 with expired as (
     update routing.delivery d set
-        state = case when j.state = 'CANCELED' then 'CANCELED' else 'UNKNOWN' end,
-        attempts = d.attempts + 1, reason = %(reason)s, lease_until = null,
+        state = case when d.withdrawn is not null or j.state = 'CANCELED' then 'CANCELED' else 'UNKNOWN' end,
+        attempts = d.attempts + 1, lease_until = null,
+        reason = case when d.withdrawn is not null or j.state = 'CANCELED'
+                      then left(concat_ws('; ', coalesce(d.withdrawn, j.reason), %(reason)s::text), 500)
+                      else %(reason)s::text end,
         next_attempt_at = case when d.destination = any(%(held)s::text[]) then 'infinity'::timestamptz else now() end,
-        finished_at = case when j.state = 'CANCELED' then now() end
+        finished_at = case when d.withdrawn is not null or j.state = 'CANCELED' then now() end
     from routing.job j
     where j.id = d.job
       and d.state = 'SENDING' and runtime.lease_expired(d.lease_until, make_interval(secs => %(lease)s))
-    returning d.id, d.destination
+    returning d.id, d.destination, d.job, d.state
 ), attempts as (
     insert into routing.attempt (delivery, outcome, reason) select id, 'UNKNOWN', %(reason)s from expired
 )
-select destination, count(*) as deliveries from expired group by destination
+select destination, count(*) as deliveries,
+       coalesce(array_agg(distinct job) filter (where state = 'CANCELED'), '{}') as canceled
+from expired group by destination
 
 -- name: give_up
 -- What has waited in vain without being tried at the end: a disabled or unknown station, an open circuit.

@@ -40,6 +40,7 @@ class Many:
         """Have all of a locked job tried again at once that is not delivered and goes by itself. Raises ``Refused``
         where nothing of it is kept."""
         await connection.execute(plans.QUERIES.lock_ledger)
+        await connection.execute(QUERIES.keep_sending, {"job": job["id"]})
         named = await _fetch(connection, QUERIES.retriable_of_job, {"job": job["id"]})
         states = [state.value for state in sources(Event.RETRY)]
         chosen = await _fetch(connection, QUERIES.lock_chosen, _keys(named) | {"states": states})
@@ -50,9 +51,11 @@ class Many:
         return _told(await _reopen(connection, kept, {job["id"]}), refused)
 
     async def cancel(self, connection: Connection, row: DictRow) -> dict[str, Any]:
-        """Give up those that wait."""
+        """Give up those that are not delivered: what is being sent is told to end. A job of which nothing is left to
+        be sent is CANCELED."""
         chosen = await _chosen(connection, row["body"], sources(Event.CANCEL))
-        await _cancel(connection, chosen, f"cancelled by {row['requested_by']}")
+        await _cancel(connection, chosen, f"cancelled by {row['requested_by']}", ends_jobs=True)
+        await jobs.notify_canceled(connection)
         return {"deliveries": len(chosen)}
 
     async def reroute(self, connection: Connection, row: DictRow) -> dict[str, Any]:
@@ -117,9 +120,12 @@ async def _fetch(connection: Connection, query: Any, parameters: Mapping[str, An
     return await (await connection.execute(query, parameters)).fetchall()
 
 
-async def _cancel(connection: Connection, chosen: Sequence[DictRow], reason: str) -> None:
+async def _cancel(connection: Connection, chosen: Sequence[DictRow], reason: str, *, ends_jobs: bool = False) -> None:
     concerned = {each["job"] for each in chosen}
-    await connection.execute(QUERIES.cancel, _keys(chosen) | {"reason": reason[:500]})
+    parameters = {"reason": reason[: jobs.LONGEST_REASON]}
+    await connection.execute(QUERIES.cancel, _keys(chosen) | parameters)
+    if ends_jobs:
+        await connection.execute(QUERIES.cancel_jobs, parameters | {"jobs": sorted(concerned)})
     await jobs.recompute(connection, concerned)
     await connection.execute(QUERIES.close_canceled_jobs, {"jobs": sorted(concerned)})
 

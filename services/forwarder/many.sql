@@ -29,7 +29,8 @@ update routing.delivery d set
     state = case when d.state = 'UNKNOWN' then 'UNKNOWN' else 'PENDING' end,
     next_attempt_at = case when d.awaits is null then now() else 'infinity' end,
     reason = case when d.awaits is null then '' else d.reason end,
-    waiting_since = now(), attempts = 0, finished_at = null, hold = null, shut = null, held_since = null
+    waiting_since = now(), attempts = 0, finished_at = null, hold = null, shut = null, held_since = null,
+    withdrawn = null
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
 where d.received_at = k.received_at and d.id = k.id
   and exists (select from storage.identity_view i
@@ -40,10 +41,27 @@ where d.received_at = k.received_at and d.id = k.id
 update routing.destination set retry_at = now()
 where title = any(%(titles)s::text[]) and circuit <> 'CLOSED' and retry_at > now()
 
+-- name: keep_sending
+-- What is being sent and was cancelled a moment ago goes on, or waits again.
+update routing.delivery set withdrawn = null where job = %(job)s and state = 'SENDING' and withdrawn is not null
+
 -- name: cancel
-update routing.delivery d set state = 'CANCELED', finished_at = now(), reason = %(reason)s
+-- Of what is being sent nobody knows yet whether it arrives: its worker ends it.
+update routing.delivery d set
+    withdrawn = %(reason)s,
+    state = case when d.state = 'SENDING' then d.state else 'CANCELED' end,
+    finished_at = case when d.state <> 'SENDING' then now() end,
+    reason = case when d.state = 'SENDING' then d.reason else %(reason)s end
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
 where d.received_at = k.received_at and d.id = k.id
+
+-- name: cancel_jobs
+-- Those of which nothing is left to be sent but what is told to end.
+update routing.job j set state = 'CANCELED', reason = %(reason)s, finished_at = now()
+where j.id = any(%(jobs)s::uuid[]) and j.state in ('QUEUED', 'ACTIVE')
+  and not exists (select from routing.delivery d
+                  where d.job = j.id
+                    and (d.state in ('PENDING', 'UNKNOWN') or d.state = 'SENDING' and d.withdrawn is null))
 
 -- name: close_canceled_jobs
 -- Nothing more is collected into a job of which all is cancelled.

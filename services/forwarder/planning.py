@@ -65,8 +65,8 @@ class Planned:
 
     ``commit``: whether its rule requires commitment or does not want it; None: as the destination can (R71).
     ``awaits``: stations that must have committed the instance before it goes. ``source``: the calling AE title it came
-    from; empty where a person asked for it. ``transform``: what is changed of it, unless ``sent_as`` says that
-    it goes as an earlier delivery went. ``lateness``: what the rule says of late arrivals.
+    from; empty where a person asked for it. ``back``: it may go there too. ``transform``: what is changed of it, unless
+    ``sent_as`` says that it goes as an earlier delivery went. ``lateness``: what the rule says of late arrivals.
     ``rule_set``: whose rule sends it. ``required``, ``meets`` and ``schedule``: see ``Match``. ``association``: by
     which it came, if its release completes a series or study of that source; else "". ``counts``: ``source`` says how
     many there are of the series or study.
@@ -81,6 +81,7 @@ class Planned:
     commit: bool | None = None
     awaits: tuple[str, ...] = ()
     source: str = ""
+    back: bool = False
     transform: tuple[AnyStep, ...] = ()
     sent_as: SentAs | None = None
     lateness: Lateness = AS_ANY_OTHER
@@ -123,6 +124,7 @@ def plan(
             commit=match.commit.get(destination),
             awaits=match.after_commitment,
             source=source,
+            back=match.back,
             transform=match.transform.get(destination, ()),
             lateness=AS_ANY_OTHER if asked else Lateness(match.late, match.late_within),
             required=match.required,

@@ -73,6 +73,7 @@ async def insert_deliveries(
         "awaits": [json.dumps(each.awaits) if each.awaits else None for each in planned],
         "rule": [each.job.rule for each in planned],
         "source": [each.source for each in planned],
+        "back": [each.back for each in planned],
         "schedule": [json.dumps(each.schedule) if each.schedule else None for each in planned],
         "transformation": [each.transformation for each in sent],
         "sent_sop_instance_uid": [each.sop_instance_uid for each in sent],

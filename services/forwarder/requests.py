@@ -112,6 +112,7 @@ class Requests(CarryOut):
             return {"job": str(job["id"]), "requests": ended}
         canceled = await (await connection.execute(QUERIES.cancel_deliveries, parameters)).fetchall()
         await connection.execute(QUERIES.cancel_job, parameters)
+        await jobs.recompute(connection, {job["id"]})
         await jobs.notify_canceled(connection)
         return {"job": str(job["id"]), "deliveries": len(canceled)}
 
@@ -143,7 +144,7 @@ class Requests(CarryOut):
         """The job, locked, if it is in one of the states."""
         job = await self._found(connection, body)
         if job["state"] not in states:
-            cure = f"; 'gateway send UID --to {job['destination']}' sends it again" if verb == "retried" else ""
+            cure = _again(job) if verb == "retried" else ""
             raise Refused(
                 f"job {job['id']} is {job['state']}: only jobs that are {', '.join(sorted(states))} can be {verb}{cure}"
             )
@@ -153,6 +154,14 @@ class Requests(CarryOut):
         refusal = self._configuration.refusal(title)
         if refusal is not None:
             raise Refused(refusal)
+
+
+def _again(job: Mapping[str, Any]) -> str:
+    """How to have done once more what a job has done (pure)."""
+    to = f"--to {job['destination']}"
+    if job["kind"] == "retrieve":
+        return f"; 'gateway retrieve UID --from {job['source']} {to}' fetches it again"
+    return f"; 'gateway send UID {to}' sends it again"
 
 
 async def _sent_as(connection: Connection, destination: str, found: Sequence[DictRow]) -> dict[str, SentAs]:

@@ -52,15 +52,29 @@ values (%(job)s, 'send', %(destination)s, %(study)s, %(study)s, %(why)s, 'instan
         now(), %(skip_present)s)
 
 -- name: select_job
-select id, kind, state, destination, released_at, completed_by from routing.job where id = %(job)s for update
+-- source: where a retrieve job fetches from.
+select j.id, j.kind, j.state, j.destination, j.released_at, j.completed_by,
+       (select r.source from routing.retrieval r where r.job = j.id) as source
+from routing.job j where j.id = %(job)s for update
 
 -- name: reopen_job
-update routing.job set state = 'QUEUED', reason = '', finished_at = null where id = %(job)s
+-- Of a retrieve job; while its worker is at it, it goes on with what is asked once more.
+update routing.job j set
+    state = case when j.state = 'ACTIVE' or exists (select from routing.retrieval_move m
+                                                    where m.job = j.id and m.state = 'ACTIVE')
+                 then 'ACTIVE' else 'QUEUED' end,
+    reason = '', finished_at = null
+where j.id = %(job)s
 
 -- name: cancel_deliveries
-update routing.delivery set state = 'CANCELED', finished_at = now(), reason = %(reason)s
-where job = %(job)s and state in ('PENDING', 'UNKNOWN')
-returning id
+-- As many.sql does it.
+update routing.delivery d set
+    withdrawn = %(reason)s,
+    state = case when d.state = 'SENDING' then d.state else 'CANCELED' end,
+    finished_at = case when d.state <> 'SENDING' then now() end,
+    reason = case when d.state = 'SENDING' then d.reason else %(reason)s end
+where d.job = %(job)s and d.state in ('PENDING', 'UNKNOWN', 'SENDING')
+returning d.id
 
 -- name: cancel_job
 update routing.job set

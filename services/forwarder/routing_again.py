@@ -66,7 +66,7 @@ async def _replace_evaluations(connection: Connection, evaluated: Sequence[Evalu
     columns = ("received_at", "object_key", "sop_instance_uid", "revision", "study_instance_uid", "rule_set")
     parameters: dict[str, Any] = {name: [each.receipt[name] for each in evaluated] for name in columns}
     parameters |= {
-        "matched": [json.dumps(matched(each.matches, each.receipt["calling_aet"])) for each in evaluated],
+        "matched": [json.dumps(matched(each.matches, each.source, each.shared)) for each in evaluated],
         "note": ["; ".join(filter(None, (note, _why_not(each)))) for each in evaluated],
     }
     await connection.execute(QUERIES.replace_evaluations, parameters)

@@ -28,8 +28,11 @@ left join storage.fact_view f on f.received_at = l.received_at and f.object_key 
 order by r.received_at, r.object_key
 
 -- name: select_there
-select sop_instance_uid, revision, destination from routing.delivery
-where sop_instance_uid = any(%(uids)s::text[]) and request = '00000000-0000-0000-0000-000000000000'
+-- Also what another station got, or gets, instead.
+select d.sop_instance_uid, d.revision, t.destination
+from routing.delivery d cross join lateral (values (d.destination), (d.instead_of)) as t(destination)
+where d.sop_instance_uid = any(%(uids)s::text[]) and d.request = '00000000-0000-0000-0000-000000000000'
+  and t.destination is not null
 
 -- name: replace_evaluations
 insert into routing.evaluation as e (received_at, object_key, sop_instance_uid, revision, study_instance_uid, rule_set,

@@ -3,9 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
-from uuid import UUID
 
 import structlog
 
@@ -89,13 +88,13 @@ class Session:
             self._news.set()
 
     @property
-    def jobs(self) -> set[UUID]:
-        """Whose deliveries it has claimed."""
-        return {delivery.job for delivery, _ in self._claimed.values()}
+    def claimed(self) -> list[Delivery]:
+        """What it sends, and will."""
+        return [delivery for delivery, _ in self._claimed.values()]
 
-    def withdraw(self, jobs: Collection[UUID]) -> None:
-        """These jobs were cancelled: what of them has not begun goes back, what is under way may end, shortly."""
-        concerned = {number for number, (delivery, _) in self._claimed.items() if delivery.job in jobs}
+    def withdraw(self, deliveries: Set[int]) -> None:
+        """These were cancelled: what of them has not begun goes back, what is under way may end, shortly."""
+        concerned = deliveries & self._claimed.keys()
         withdrawn, under_way = self._transfer.withdraw(concerned)
         for number in withdrawn:
             self._report(Outcome(self._claimed[number][0], Verdict(Event.GIVE_BACK)))

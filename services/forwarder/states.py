@@ -29,7 +29,7 @@ class Event(StrEnum):
     GIVE_BACK = "give back"  # claimed, but nothing of it was sent
     LOSE_ANSWER = "lose answer"  # sent, and the answer never came, or the lease ran out
     GIVE_UP = "give up"  # waited for the station's retry hours
-    CANCEL = "cancel"  # a person cancels the job
+    CANCEL = "cancel"  # a person cancels it, or its job
     RETRY = "retry"  # a person, or the same instance received again
     REROUTE = "reroute"  # a person has it sent to another station instead
     SUPERSEDE = "supersede"  # a newer revision goes to the same destination
@@ -58,6 +58,8 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.UNKNOWN, Event.GIVE_UP): State.FAILED,
     (State.PENDING, Event.CANCEL): State.CANCELED,
     (State.UNKNOWN, Event.CANCEL): State.CANCELED,
+    # Nobody knows yet whether it arrives: its worker is told to end it, and what then waits or is unknown is CANCELED.
+    (State.SENDING, Event.CANCEL): State.SENDING,
     (State.PENDING, Event.RETRY): State.PENDING,
     (State.UNKNOWN, Event.RETRY): State.UNKNOWN,
     (State.FAILED, Event.RETRY): State.PENDING,
@@ -114,15 +116,15 @@ class Tally:
 
 
 def job_state(tally: Tally) -> JobState:
-    """The state of a job that was not cancelled by a person.
+    """The state of a job that a person did not cancel as a whole.
 
-    Waiting deliveries keep it open; without any it has FAILED as soon as one delivery failed, and is CANCELED only
-    if all of them were.
+    Waiting deliveries keep it open; without any it has FAILED as soon as one delivery failed (R42), and is CANCELED as
+    soon as one was cancelled or rerouted: COMPLETED says that all objects were sent (R41).
     """
     if tally.waiting:
         return JobState.ACTIVE if tally.started else JobState.QUEUED
     if tally.failed:
         return JobState.FAILED
-    if tally.total and tally.canceled == tally.total:
+    if tally.canceled:
         return JobState.CANCELED
     return JobState.COMPLETED

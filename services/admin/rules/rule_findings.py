@@ -7,6 +7,8 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from schemas.rules import Rule
+from services.admin.rules.rule_commitments import uncommitted
+from services.admin.rules.rule_sets import committing
 from services.admin.sql import SQL
 from services.admin.station_rows import all_stations
 from services.dicom.rules import Finding, RuleDocument, find
@@ -22,6 +24,7 @@ async def of(database: Database, document: RuleDocument, days: int) -> list[dict
     callers = [title for title, station in stations.items() if station.enabled]
     schedules = {title: station.schedule for title, station in stations.items()}
     found = await asyncio.to_thread(find, document, callers, schedules, datetime.now(UTC))
+    found += uncommitted(document, stations, committing(stations, possible=True))
     dead = {finding.rules[0] for finding in found if finding.kind in ("never", "conflict", "shadowed")}
     rules = [rule for rule in document.rules if rule.enabled and rule.name not in dead]
     if days and rules:

@@ -15,6 +15,6 @@ def labelled(labels: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except (UsageError, Refused) as error:
-        option = r"(?:(?<=: )|(?<=\())--(?:no-)?([a-z0-9-]+)"
-        named = re.sub(option, lambda found: labels.get(found[1], found[0]), str(error))
+        option = r"(?:(?<=: )|(?<=\()|^)--(?:no-)?([a-z0-9-]+)"
+        named = re.sub(option, lambda found: labels.get(found[1], found[0]), str(error), flags=re.MULTILINE)
         raise type(error)(named) from None

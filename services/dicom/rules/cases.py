@@ -1,21 +1,21 @@
 """Test cases of rules: an instance as facts, and the destinations that rules have to name for it. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from schemas.rules import RuleDocument
 from services.dicom.rules.by_class import PET_RAW_RULE, ByClass
-from services.dicom.rules.compile import CompiledRules, compile_rules
+from services.dicom.rules.compile import CompiledRules, compile_rules, sends
 from services.dicom.rules.explain import NodeExplanation, RuleExplanation
 from services.dicom.rules.subject import Subject
 
 
 @dataclass(frozen=True)
 class Case:
-    """``expected`` are the titles that ``subject`` has to go to, no more and no fewer: those that the rules name, and
-    what its SOP class makes of that."""
+    """``expected`` are the titles that ``subject`` has to go to, no more and no fewer: those that the rules name, but
+    not where it came from (``Match.withheld``), and what its SOP class makes of that."""
 
     name: str
     subject: Subject
@@ -59,7 +59,7 @@ def _run(document: RuleDocument, compiled: CompiledRules, case: Case, by_class: 
     sop_class = case.subject.sop_class
     refusal, besides = by_class.refusal(sop_class), by_class.matches(sop_class)
     matches = [] if refusal else [*compiled.evaluate(case.subject), *besides]
-    got = frozenset(title for match in matches for title in match.destinations)
+    got = frozenset(title for _, title in sends(matches, case.subject.calling_aet))
     why: list[str] = []
     if got != case.expected and refusal:
         why = [refusal]
@@ -67,7 +67,8 @@ def _run(document: RuleDocument, compiled: CompiledRules, case: Case, by_class: 
         senders = {rule.name: frozenset(target.to for target in rule.send) for rule in document.rules}
         told = compiled.explain(case.subject)
         why = [_sent(title, senders, told) for title in sorted(got - case.expected)]
-        why += [_not_sent(title, senders, told) for title in sorted(case.expected - got)]
+        kept = {title for match in matches for title in match.withheld(case.subject.calling_aet)}
+        why += [_not_sent(title, senders, told, kept) for title in sorted(case.expected - got)]
         why += [f"{key} is not among the stored facts" for key in sorted(compiled.needs_object(case.subject))]
     return CaseOutcome(case.name, tuple(sorted(case.expected)), tuple(sorted(got)), tuple(why))
 
@@ -78,7 +79,11 @@ def _sent(title: str, senders: Mapping[str, frozenset[str]], told: Iterable[Rule
     return f"{title} by {_rules(rules or [PET_RAW_RULE])}"
 
 
-def _not_sent(title: str, senders: Mapping[str, frozenset[str]], told: Iterable[RuleExplanation]) -> str:
+def _not_sent(
+    title: str, senders: Mapping[str, frozenset[str]], told: Iterable[RuleExplanation], kept: Collection[str]
+) -> str:
+    if title in kept:
+        return f"not {title}: it came from there, and no rule that sends it says back: true"
     reasons = [f"rule {each.rule} ({_why_not(each)})" for each in told if title in senders[each.rule]]
     return f"not {title}: {', '.join(reasons)}" if reasons else f"not {title}: no rule sends there"
 

@@ -21,8 +21,8 @@ STEPS: Final = 300_000
 
 @dataclass(frozen=True)
 class Finding:
-    """``kind``: never, conflict, unknown-caller, shadowed, twice, never-complete, never-open, unmatched or unfinished;
-    ``rules`` by name."""
+    """``kind``: never, conflict, unknown-caller, shadowed, twice, never-complete, never-open, uncommitted, unmatched or
+    unfinished; ``rules`` by name."""
 
     kind: str
     rules: tuple[str, ...]

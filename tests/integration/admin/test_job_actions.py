@@ -108,5 +108,8 @@ async def test_programs_act_on_many_jobs_once(desk: Desk) -> None:
     first = program.post("/api/v1/jobs/act", json={"action": "first", "jobs": [str(WAITING), str(RETRIEVING)]})
     put, _ = await asyncio.gather(first, desk.answering({"jobs": 1, "deliveries": 3}))
     assert (put.json()["jobs"], put.json()["touched"]) == (1, 3)
+    await desk.rows("update routing.delivery set state = 'SENDING' where job = %s", WAITING)
+    sending = await program.post("/api/v1/jobs/act", json={"action": "cancel", "jobs": [str(WAITING)], "dry_run": True})
+    assert (sending.json()["jobs"], sending.json()["deliveries"]) == (1, 3), "all of it is being sent"
     everything = await program.post("/api/v1/jobs/act", json={"action": "cancel"})
     assert (everything.status_code, "name them, or filter" in everything.json()["detail"]) == (422, True)

@@ -128,6 +128,18 @@ def test_a_data_set_is_kept_as_facts(site: Gateway) -> None:
     assert [row["name"] for row in site.done("rules", "tests", "list", "--json").json()] == ["ct"]
 
 
+def test_a_stand_in_that_cannot_commit_what_has_to_be_is_a_warning(site: Gateway) -> None:
+    site.done("station", "set", "ARCHIVE1", "--commit-server", "--failover", "ARCHIVE2")
+    file = written(site, "r.yaml", FIRST.replace("{to: ARCHIVE1}", "{to: ARCHIVE1, commit: true}"))
+    warned = site.done("rules", "check", file)
+    assert "warning: first: it requires commitment of what it sends to ARCHIVE1" in warned.err
+    assert "'gateway station set ARCHIVE2 --commit-server'" in warned.err
+    site.done("station", "set", "ARCHIVE1", "--failover", "", "--balance-with", "ARCHIVE2")
+    assert [each["kind"] for each in site.done("rules", "check", file, "--json").json()["findings"]] == ["uncommitted"]
+    site.done("station", "set", "ARCHIVE2", "--commit-on", "ARCHIVE1")
+    assert site.done("rules", "check", file, "--json").json()["findings"] == []
+
+
 def test_what_is_worth_knowing_is_a_warning(site: Gateway, database_url: str) -> None:
     text = """
 version: 1

@@ -237,6 +237,32 @@ async def test_the_same_instance_again_wakes_what_failed_and_waits(recorder: Rec
     await until_async(lambda: {job["state"] for job in ledger.jobs()} == {"COMPLETED"})
 
 
+@pytest.mark.parametrize(
+    ("status", "job", "expected"),
+    [
+        (0xC000, "FAILED", "PENDING"),
+        (None, "FAILED", "PENDING"),
+        (0xB000, "FAILED", "FAILED"),
+        (0xB007, "FAILED", "FAILED"),
+        (0x0107, "FAILED", "FAILED"),
+        (0xC000, "CANCELED", "FAILED"),
+    ],
+)
+async def test_the_same_instance_again_wakes_neither_warnings_nor_what_a_person_cancelled(
+    recorder: Recorder, ledger: Ledger, status: int | None, job: str, expected: str
+) -> None:
+    """Profile xeleris counts a warning as failed (R47): the station has it."""
+    add_station(recorder.database_url, "ARCHIVE1", 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "ARCHIVE1"}]}])
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(ct(1)))
+        ledger.execute("update routing.delivery set state = 'FAILED', finished_at = now(), status = %s", status)
+        ledger.execute("update routing.job set state = %s, finished_at = now()", job)
+        await running.evaluate(recorder.record(ct(1), disposition="DUPLICATE"))
+    assert ledger.states() == {expected: 1}
+    assert [each["state"] for each in ledger.jobs()] == [job if expected == "FAILED" else "QUEUED"]
+
+
 async def test_a_duplicate_does_not_hurry_a_collecting_job(recorder: Recorder, ledger: Ledger) -> None:
     add_station(recorder.database_url, "ARCHIVE1", 104)
     add_rule_set(recorder.database_url, 1, study_rule())

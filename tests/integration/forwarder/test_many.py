@@ -78,6 +78,43 @@ async def test_what_a_filter_finds_is_retried_cancelled_and_rerouted(
     assert {job["state"] for job in ledger.jobs()} == {"COMPLETED"}
 
 
+async def test_a_job_says_what_of_it_was_cancelled_and_rerouted(recorder: Recorder, ledger: Ledger) -> None:
+    """R41 to R43: only a job of which all was sent is COMPLETED, and what failed is not forgotten for what was not."""
+    with StationReceiver("A") as a, StationReceiver("C") as c:
+        for station in (a, c):
+            add_station(recorder.database_url, station.title, station.port)
+        add_rule_set(recorder.database_url, 1, [{"name": "all", "send": [{"to": "A"}]}])
+        async with forwarder(recorder, sending=False) as running:
+            await running.evaluate(recorder.record(*(ct(number, study=1) for number in range(10))))
+
+            def become(state: str, first: int, last: int) -> None:
+                ledger.execute(
+                    "update routing.delivery set state = %s, finished_at = now(), reason = case %s when 'FAILED' then "
+                    "'status C001' else '' end where id in (select id from routing.delivery order by id "
+                    "limit %s offset %s)",
+                    state, state, last - first, first,
+                )  # fmt: skip
+
+            def told() -> tuple[str, str]:
+                (job,) = [job for job in ledger.jobs() if job["destination"] == "A"]
+                return job["state"], job["reason"]
+
+            become("DELIVERED", 0, 4)
+            become("FAILED", 4, 6)
+            assert (await do(running, ledger, "reroute", Filter(state="FAILED"), to="C"))[1]["deliveries"] == 2
+            assert told()[0] == "QUEUED", "the rest goes on"
+            become("FAILED", 6, 7)
+            assert (await do(running, ledger, "cancel", Filter(destination="A")))[1] == {"deliveries": 3}
+            rest = "2 of 10 rerouted to C by operator"
+            assert told() == ("CANCELED", f"3 of 10 cancelled by operator; {rest}; 1 of 10 failed: status C001")
+            again = Filter(destination="A", state="CANCELED", reason="cancelled")
+            assert (await do(running, ledger, "retry", again))[1] == {"deliveries": 3}
+            assert told()[0] == "QUEUED"
+            become("DELIVERED", 7, 10)
+            assert (await do(running, ledger, "reroute", Filter(destination="A", state="FAILED"), to="C"))[0] == 1
+            assert told() == ("CANCELED", "3 of 10 rerouted to C by operator")
+
+
 async def test_what_waits_is_cancelled_and_nothing_more_is_collected_into_it(
     recorder: Recorder, ledger: Ledger
 ) -> None:

@@ -1,5 +1,6 @@
 """Retrieve jobs whatever happens to who carries them out: taken over, handed over, never carried out twice at once."""
 
+import threading
 from uuid import UUID
 
 import pytest
@@ -66,6 +67,35 @@ async def test_a_job_that_ends_its_workers_fails_and_can_be_retried(recorder: Re
             await running.requests.carry_out(ledger.request("retry", {"job": str(job)}))
             await state(ledger, job, "COMPLETED")
         assert len(archive.asked) == 1
+
+
+async def test_what_failed_is_asked_again_while_the_rest_is_retrieved(recorder: Recorder, ledger: Ledger) -> None:
+    """The job stays ACTIVE; of one that is COMPLETED the answer tells how to fetch it again."""
+    done, failed = threading.Event(), []
+
+    def script(asked: Asked) -> int | None:
+        if asked.identifier.StudyInstanceUID == "1.2.3" and not failed:
+            failed.append(1)
+            return 0xC000
+        asked.pending(1, 0, 0, 0)
+        done.wait(10)
+        return 0
+
+    with Archive() as archive:
+        archive.moving = script
+        add_source(recorder, archive)
+        async with forwarder(recorder) as running:
+            job = await asked_for(running, ledger, "1.2.3", "1.2.4")
+            await until_async(lambda: len(archive.asked) == 2)
+            again = ledger.request("retry", {"job": str(job)})
+            await running.requests.carry_out(again)
+            assert (ledger.result(again)["requests"], ledger.jobs()[0]["state"]) == (1, "ACTIVE")
+            done.set()
+            await state(ledger, job, "COMPLETED")
+            assert [asked.identifier.StudyInstanceUID for asked in archive.asked] == ["1.2.3", "1.2.4", "1.2.3"]
+            vain = ledger.request("retry", {"job": str(job)})
+            await running.requests.carry_out(vain)
+    assert "'gateway retrieve UID --from SOURCE1 --to GATEWAY' fetches it again" in ledger.result(vain)["error"]
 
 
 async def test_two_forwarders_and_a_stop_carry_each_job_out_once(recorder: Recorder, ledger: Ledger) -> None:

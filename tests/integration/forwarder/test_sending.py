@@ -3,6 +3,7 @@
 import asyncio
 import time
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -41,8 +42,20 @@ async def test_what_a_cut_line_interrupted_goes_over_the_next_association(
     assert ledger.failures() == 0, "a station that answered is not left alone"
 
 
-async def test_a_cancel_ends_what_is_sent_within_a_second(recorder: Recorder, ledger: Ledger) -> None:
-    """In the middle of an association: what is under way ends, nothing more of the job is sent, the others are."""
+def cancel(ledger: Ledger, job: UUID, by: str) -> UUID:
+    """A person's request for it: of the job, or of all that waits and is sent of it, as the desk and filters ask."""
+    if by == "job":
+        return ledger.request("cancel", {"job": str(job)})
+    waiting = "state in ('PENDING', 'SENDING', 'UNKNOWN')"
+    rows = ledger.rows(f"select received_at, id from routing.delivery where job = %s and {waiting}", job)  # noqa: S608
+    named = [(row["received_at"].isoformat(), row["id"]) for row in rows]
+    return ledger.request("cancel-deliveries", {"deliveries": named})
+
+
+@pytest.mark.parametrize("by", ["job", "deliveries"])
+async def test_a_cancel_ends_what_is_sent_within_a_second(recorder: Recorder, ledger: Ledger, by: str) -> None:
+    """In the middle of an association: what is under way ends, nothing more of the job is sent, the others are. The
+    job says how many."""
     with StationReceiver("ARCHIVE1", Slow(0.3)) as archive:
         prepare(recorder, archive)
         doomed = [ct(number, study=1) for number in range(1, 13)]
@@ -53,7 +66,7 @@ async def test_a_cancel_ends_what_is_sent_within_a_second(recorder: Recorder, le
             await ledger.until_states({"SENDING": 12, "DELIVERED": 1})
             await until_async(lambda: len(archive.uids) == 2)
             asked = time.monotonic()
-            await running.requests.carry_out(ledger.request("cancel", {"job": str(job["id"])}))
+            await running.requests.carry_out(cancel(ledger, job["id"], by))
             await until_async(lambda: "CANCELED" in ledger.states())
             assert time.monotonic() - asked < 1
             await until_async(lambda: other.sop_instance_uid in archive.uids)
@@ -62,20 +75,28 @@ async def test_a_cancel_ends_what_is_sent_within_a_second(recorder: Recorder, le
         sent = len(archive.uids) - 1
     assert sent <= 1 + 1 / 0.3 + 1  # what was there, what a second takes, what was under way
     assert ledger.states() == {"DELIVERED": sent + 1, "CANCELED": 12 - sent}
-    assert {job["state"] for job in ledger.jobs()} == {"CANCELED", "COMPLETED"}
+    assert {(job["state"], job["reason"]) for job in ledger.jobs()} == {
+        ("CANCELED", f"{12 - sent} of 12 cancelled by operator"), ("COMPLETED", ""),
+    }  # fmt: skip
     assert {row["reason"] for row in ledger.deliveries()} == {"cancelled by operator", ""}
 
 
-async def test_a_cancel_aborts_what_does_not_end(recorder: Recorder, ledger: Ledger) -> None:
+@pytest.mark.parametrize("by", ["job", "deliveries"])
+async def test_a_cancel_aborts_what_does_not_end(recorder: Recorder, ledger: Ledger, by: str) -> None:
     with StationReceiver("ARCHIVE1", Freeze()) as archive:
         prepare(recorder, archive)
         async with forwarder(recorder, poll_seconds=60) as running:
             await running.evaluate(recorder.record(ct(1, study=1), ct(2, study=1)))
             await until_async(archive.frozen.is_set)
             asked = time.monotonic()
-            await running.requests.carry_out(ledger.request("cancel", {"job": str(ledger.jobs()[0]["id"])}))
+            job = ledger.jobs()[0]["id"]
+            await running.requests.carry_out(cancel(ledger, job, by))
+            assert ledger.jobs()[0]["state"] == "CANCELED", "whatever its station does"
             await ledger.until_states({"CANCELED": 2})
             assert time.monotonic() - asked < 1
+            archive.behave(Accept())
+            await running.requests.carry_out(ledger.request("retry", {"job": str(job)}))
+            await ledger.until_states({"DELIVERED": 2})
 
 
 async def test_a_station_that_answers_echoes_and_fails_instances_is_left_alone_longer_each_time(

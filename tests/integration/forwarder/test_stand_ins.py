@@ -1,5 +1,9 @@
 """Stations that stand in for one that does not answer, and groups that share what is sent to one of them."""
 
+from typing import Any
+
+import pytest
+
 from services.forwarder import balance
 from tests.factories import ct, small_instances
 from tests.integration.forwarder.bench import Ledger, forwarder
@@ -85,6 +89,88 @@ async def test_what_the_failover_station_is_sent_anyway_is_not_sent_there_twice(
         assert len(other.uids) == 3
 
 
+CELLS: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
+    # it came from, rule, its target, OTHER, where it waits while ARCHIVE1 is down
+    ("SCANNER1", "any source", {}, {}, "OTHER"),
+    ("OTHER", "any source", {}, {}, "ARCHIVE1"),
+    ("OTHER", "back", {}, {}, "OTHER"),
+    ("SCANNER1", "any source", {"commit": True}, {}, "ARCHIVE1"),
+    ("SCANNER1", "any source", {"commit": True}, {"commit_server": True}, "OTHER"),
+    ("SCANNER1", "any source", {"commit": False}, {}, "OTHER"),
+    ("SCANNER1", "any source", {}, {"enabled": False}, "ARCHIVE1"),
+    ("SCANNER1", "any source", {}, {"store": False}, "ARCHIVE1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("sharing", "source", "rule", "target", "other", "expected"),
+    [(sharing, *cell) for sharing in (False, True) for cell in CELLS if not (sharing and "store" in cell[3])],
+)
+async def test_cells_of_who_stands_in_for_what(
+    recorder: Recorder, ledger: Ledger, sharing: bool, source: str, rule: str, target: dict[str, Any],
+    other: dict[str, Any], expected: str,
+) -> None:  # fmt: skip
+    """A failover station, and a member of a group: neither gets what came from it or what it could not commit."""
+    how: dict[str, Any] = {"balance_with": ["OTHER"]} if sharing else {"failover": "OTHER", "failover_seconds": 0}
+    add_station(recorder.database_url, "OTHER", 104, **other)
+    add_station(recorder.database_url, "ARCHIVE1", 104, commit_server=True, **how)
+    rules = [{"send": [{"to": "ARCHIVE1", **target}], **({"back": True} if rule == "back" else {})}]
+    add_rule_set(recorder.database_url, 1, rules)
+    studies = [study for study in range(99) if goes_to("OTHER", study)][:3]
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(*(ct(each, study=each) for each in studies), calling_aet=source))
+        if not sharing:
+            ledger.execute(DOWN)
+            await running.failover.attend()
+    instead = None if sharing or expected == "ARCHIVE1" else "ARCHIVE1"
+    assert places(ledger) == [(expected, instead, "PENDING", 3)]
+
+
+DOWN = "insert into routing.destination (title, circuit, open_since) values ('ARCHIVE1', 'OPEN', now())"
+
+
+async def test_a_member_that_sent_it_leaves_it_to_the_others(recorder: Recorder, ledger: Ledger) -> None:
+    add_station(recorder.database_url, "OTHER", 104)
+    add_station(recorder.database_url, "ARCHIVE1", 104, balance_with=["OTHER"])
+    add_rule_set(recorder.database_url, 1, TO_ARCHIVE)
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(*(ct(each, study=each) for each in range(6)), calling_aet="ARCHIVE1"))
+    assert places(ledger) == [("OTHER", None, "PENDING", 6)]
+
+
+async def test_what_was_given_over_is_taken_back_from_whom_may_not_have_it_and_never_sent_twice(
+    recorder: Recorder, ledger: Ledger
+) -> None:
+    """Routed again meanwhile, by rules that name either; one that cannot be taken back keeps no other station's."""
+    for title in ("ARCHIVE1", "ARCHIVE2"):
+        add_station(recorder.database_url, title, 104, failover="OTHER", failover_seconds=0)
+    add_station(recorder.database_url, "OTHER", 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "ARCHIVE1"}]}])
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(ct(1)))
+        ledger.execute(DOWN)
+        await running.failover.attend()
+        assert places(ledger) == [("OTHER", "ARCHIVE1", "PENDING", 1)]
+        request = ledger.request("route", {"uids": [ct(1).sop_instance_uid]})
+        await running.requests.carry_out(request)
+        assert ledger.result(request)["deliveries"] == 0, "it is on its way"
+        twin = "insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state) select received_at, sop_instance_uid, revision, 'ARCHIVE1', job, study_instance_uid, object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, 'PENDING' from routing.delivery"  # noqa: E501 - as a gateway of before left it
+        ledger.execute(twin)
+        add_rule_set(recorder.database_url, 2, [{"send": [{"to": "ARCHIVE2"}]}])
+        recorder.rule_set = 2
+        await running.evaluate(recorder.record(ct(2)))
+        ledger.execute(DOWN.replace("ARCHIVE1", "ARCHIVE2"))
+        ledger.execute("update routing.destination set circuit = 'CLOSED', open_since = null where title = 'ARCHIVE1'")
+        await running.failover.attend()
+        assert places(ledger) == [
+            ("ARCHIVE1", None, "PENDING", 1), ("OTHER", "ARCHIVE1", "PENDING", 1), ("OTHER", "ARCHIVE2", "PENDING", 1),
+        ]  # fmt: skip
+        add_station(recorder.database_url, "OTHER", 104, enabled=False)
+        await running.configuration.refresh()
+        await running.failover.attend()
+        assert ("ARCHIVE2", None, "PENDING", 1) in places(ledger)
+
+
 async def test_a_group_shares_studies_and_keeps_each_together(recorder: Recorder, ledger: Ledger) -> None:
     with StationReceiver("ARCHIVE1") as archive, StationReceiver("OTHER") as other:
         add_station(recorder.database_url, "ARCHIVE1", archive.port, balance_with=["OTHER"])
@@ -104,6 +190,13 @@ async def test_a_group_shares_studies_and_keeps_each_together(recorder: Recorder
         matched = ledger.rows("select matched -> 0 as m from routing.evaluation")
         assert {str(row["m"].get("shared")) for row in matched} == {"None", "{'ARCHIVE1': 'OTHER'}"}
         assert {tuple(row["m"]["to"]) for row in matched} == {("ARCHIVE1",)}
+        async with forwarder(recorder, sending=False) as running:  # routed again, the same is told
+            await running.requests.carry_out(
+                ledger.request("route", {"uids": [each.sop_instance_uid for each in instances]})
+            )
+        again = ledger.rows("select matched -> 0 as m, note from routing.evaluation")
+        assert {row["note"] for row in again} == {"routed again by operator"}
+        assert sorted(map(str, (row["m"] for row in again))) == sorted(map(str, (row["m"] for row in matched)))
         async with forwarder(recorder) as running:  # a rule for each: one delivery for each instance and station
             both = ct(100, study=next(n for n in range(99) if goes_to("OTHER", n)))
             await running.evaluate(recorder.record(both))

@@ -13,20 +13,22 @@ ANSWERED = Circuit(open=True, open_seconds=6000, answered=True)
 
 
 @pytest.mark.parametrize(
-    ("station", "other", "expected"),
+    ("station", "other", "usable", "expected"),
     [
-        (CLOSED, CLOSED, Course.TAKE_BACK),
-        (CLOSED, OLD, Course.TAKE_BACK),
-        (YOUNG, CLOSED, Course.STAY),
-        (OLD, CLOSED, Course.GIVE_OVER),
-        (OLD, YOUNG, Course.STAY),
-        (OLD, ANSWERED, Course.STAY),
-        (ANSWERED, CLOSED, Course.TRY),
-        (ANSWERED, OLD, Course.TRY),
+        (CLOSED, CLOSED, True, Course.TAKE_BACK),
+        (CLOSED, OLD, True, Course.TAKE_BACK),
+        (YOUNG, CLOSED, True, Course.STAY),
+        (OLD, CLOSED, True, Course.GIVE_OVER),
+        (OLD, CLOSED, False, Course.TAKE_BACK),
+        (OLD, YOUNG, True, Course.STAY),
+        (OLD, ANSWERED, True, Course.STAY),
+        (ANSWERED, CLOSED, True, Course.TRY),
+        (ANSWERED, OLD, True, Course.TRY),
+        (ANSWERED, CLOSED, False, Course.TAKE_BACK),
     ],
 )
-def test_what_becomes_of_what_waits(station: Circuit, other: Circuit, expected: Course) -> None:
-    assert course(station, 600, other) is expected
+def test_what_becomes_of_what_waits(station: Circuit, other: Circuit, usable: bool, expected: Course) -> None:
+    assert course(station, 600, other, usable=usable) is expected
 
 
 def test_a_study_stays_with_its_member_and_members_share_alike() -> None:

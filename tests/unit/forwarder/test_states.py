@@ -22,7 +22,7 @@ from services.forwarder.states import (
 EXPECTED = """
            claim   deliver   present   warn   refuse postpone give_back lose_answer give_up cancel   retry   supersede  reroute
 PENDING    SENDING -         -         -      -      -        -         -           FAILED  CANCELED PENDING SUPERSEDED CANCELED
-SENDING    -       DELIVERED DELIVERED WARNED FAILED PENDING  PENDING   UNKNOWN     FAILED  -        -       -          -
+SENDING    -       DELIVERED DELIVERED WARNED FAILED PENDING  PENDING   UNKNOWN     FAILED  SENDING  -       -          -
 DELIVERED  -       -         -         -      -      -        -         -           -       -        -       -          -
 WARNED     -       -         -         -      -      -        -         -           -       -        -       -          -
 FAILED     -       -         -         -      -      -        -         -           -       -        PENDING -          CANCELED
@@ -70,7 +70,7 @@ def test_what_was_delivered_is_never_sent_again_by_mistake() -> None:
         (Tally(waiting=False, failed=0, canceled=0, total=3, started=True), JobState.COMPLETED),
         (Tally(waiting=False, failed=1, canceled=0, total=3, started=True), JobState.FAILED),
         (Tally(waiting=False, failed=1, canceled=2, total=3, started=True), JobState.FAILED),
-        (Tally(waiting=False, failed=0, canceled=1, total=3, started=True), JobState.COMPLETED),
+        (Tally(waiting=False, failed=0, canceled=1, total=3, started=True), JobState.CANCELED),
         (Tally(waiting=False, failed=0, canceled=3, total=3, started=True), JobState.CANCELED),
         (Tally(waiting=False, failed=0, canceled=0, total=0, started=False), JobState.COMPLETED),
     ],

@@ -52,6 +52,21 @@ def test_the_rules_that_decided_are_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("back", "expected", "told"),
+    [
+        ("", "C", ""),
+        ("", "GC", "expected C, G, got C; not G: it came from there, and no rule that sends it says back: true"),
+        ("back: true, ", "GC", ""),
+        ("back: true, ", "C", "expected C, got C, G; G by rule all"),
+    ],
+)
+def test_what_came_from_a_station_goes_there_only_where_the_rule_says_so(back: str, expected: str, told: str) -> None:
+    document = parse(f"version: 1\nrules: [{{name: all, when: {{all: []}}, {back}send: [{{to: G}}, {{to: C}}]}}]")
+    (found,) = run_cases(document, [Case("case", header(facts={"calling_aet": "G"}), frozenset(expected))])
+    assert (found.passed, told in str(found)) == (not told, True), str(found)
+
+
 RAW, NEVER = "1.2.840.113619.4.30", "1.2.840.113619.4.27"
 
 

@@ -111,7 +111,7 @@ async def reroute_job(desk: OfDesk, principal: Operator, job: UUID, wanted: Rero
 
 @router.post("/{job}/cancel")
 async def cancel_job(desk: OfDesk, principal: Operator, job: UUID) -> Asked:
-    """Give up what of it waits."""
+    """Give up what of it is not delivered; what is being sent ends within a second."""
     return asked(await requests.cancel(desk.database, principal.actor, job))
 
 

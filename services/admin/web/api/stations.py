@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel
 
-from services.admin import holds, outages, station_import, stations
+from services.admin import holds, not_in_profile, outages, station_import, stations
 from services.admin.commissioning.step import Step, passed
 from services.admin.commissioning.trial import trial
 from services.admin.echo import by_hand
@@ -85,6 +85,7 @@ async def list_stations(desk: OfDesk, principal: Viewer) -> list[Station]:
 @router.post("", status_code=HTTPStatus.CREATED)
 async def add_station(desk: OfDesk, principal: ChangesStations, fields: Fields, response: Response) -> Station:
     """Define a station; what is left out has its default."""
+    not_in_profile.refuse(desk.profile.name, fields)
     return tagged(response, await stations.add(desk.database, principal.actor, build(fields)))
 
 
@@ -96,6 +97,7 @@ async def import_stations(
 ) -> Imported:  # fmt: skip
     """Define or change stations as ``GET /stations`` tells them, all of them or none; those not named are let be."""
     read = station_import.read(json.dumps(wanted))
+    not_in_profile.refuse_stations(desk.profile.name, read)
     done = await station_import.import_all(desk.database, principal.actor, read, dry_run=dry_run)
     return Imported(**vars(done))
 
@@ -111,7 +113,8 @@ async def change_station(
     desk: OfDesk, principal: ChangesStations, title: str, fields: Fields, response: Response, if_match: IfMatch = None
 ) -> Station:
     """Change some of its fields."""
-    changed = await stations.set_fields(desk.database, principal.actor, title, fields, as_seen(if_match))
+    judge = not_in_profile.judge(desk.profile.name, fields, as_seen(if_match))
+    changed = await stations.set_fields(desk.database, principal.actor, title, fields, judge)
     return tagged(response, changed)
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from schemas.api.jobs import Asked
 from services.admin import corrections, requests
 from services.admin.looks import looked
+from services.admin.not_in_profile import refuse_query_by_itself
 from services.admin.patients import history, journey, journey_event, search
 from services.admin.patients.search import Search
 from services.admin.requests import Requested
@@ -217,6 +218,8 @@ async def download_study(desk: OfDesk, principal: Viewer, uid: str, series: Text
 @router.post("/send")
 async def send(desk: OfDesk, principal: Operator, wanted: Sending) -> Asked:
     """Send studies, series or instances to a station, whether they were sent before or not."""
+    if wanted.skip_present:
+        refuse_query_by_itself(desk.profile.name, "skip-present")
     how = {"skip_present": wanted.skip_present}
     return _asked(await requests.send(desk.database, principal.actor, wanted.uids, wanted.to, **how))
 

@@ -65,7 +65,7 @@ async def show_job(request: Request, desk: OfDesk, principal: Viewer, job: UUID)
 
 @router.post("/{job}/cancel")
 async def cancel_job(request: Request, desk: OfDesk, principal: Operator, job: UUID) -> Response:
-    """Give up what of it waits."""
+    """Give up what of it is not delivered."""
     return _told(request, await requests.cancel(desk.database, principal.actor, job), "Cancelled")
 
 

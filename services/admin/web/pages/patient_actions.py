@@ -12,6 +12,7 @@ from services.admin.corrections import Correction
 from services.admin.counted import counted
 from services.admin.errors import NotFound
 from services.admin.looks import looked_again
+from services.admin.not_in_profile import refuse_query_by_itself
 from services.admin.patients import search
 from services.admin.requests import Requested
 from services.admin.web.asking import Operator
@@ -44,6 +45,8 @@ async def send(
     skip_present: Annotated[bool, Form()] = False,
 ) -> Response:  # fmt: skip
     """Send them to a station."""
+    if skip_present:
+        refuse_query_by_itself(desk.profile.name, "skip-present")
     done = await requests.send(desk.database, principal.actor, marked, to, skip_present=skip_present or None)
     return _told(request, done, f"Sent to {to}")
 

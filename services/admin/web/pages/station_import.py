@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request, UploadFile
 from starlette.responses import Response
 
-from services.admin import station_import
+from services.admin import not_in_profile, station_import
 from services.admin.web.desk import OfDesk
 from services.admin.web.kept_in_files import ChangesStations
 from services.admin.web.rendering import message
@@ -28,6 +28,7 @@ async def import_stations(
         wanted = station_import.read(data.decode())
     except UnicodeDecodeError:
         raise UsageError("the file of stations is no text in UTF-8") from None
+    not_in_profile.refuse_stations(desk.profile.name, wanted)
     done = await station_import.import_all(desk.database, principal.actor, wanted, dry_run=dry_run)
     told = [f"{verb}: {', '.join(titles)}" for verb, titles in vars(done).items() if titles]
     return message(request, f"{'Would be ' if dry_run else ''}{'; '.join(told) or 'nothing to do'}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from services.admin import holds, outages, overview, stations
+from services.admin import holds, not_in_profile, outages, overview, stations
 from services.admin.commissioning.step import passed
 from services.admin.commissioning.trial import trial
 from services.admin.echo import by_hand
@@ -60,6 +60,7 @@ async def add_station(request: Request, desk: OfDesk, principal: ChangesStations
     """Define one."""
     fields = given(await request.form(), known=False)
     with labelled(LABELS):
+        not_in_profile.refuse(desk.profile.name, fields)
         added = await stations.add(desk.database, principal.actor, build(fields))
     return _to(request, added.title, f"{added.title} is known now: Echo asks whether it answers.")
 
@@ -113,8 +114,9 @@ async def change_station(request: Request, desk: OfDesk, principal: ChangesStati
     """Change it, unless somebody else has since it was shown."""
     form = await request.form()
     fields, seen = given(form, known=True), as_seen(str(form.get("seen", "")))
+    judge = not_in_profile.judge(desk.profile.name, fields, seen)
     with labelled(LABELS):
-        await stations.set_fields(desk.database, principal.actor, title, fields, seen)
+        await stations.set_fields(desk.database, principal.actor, title, fields, judge)
     return _to(request, title, f"{title} is saved.")
 
 
