@@ -192,6 +192,26 @@ update routing.delivery d set state = 'FAILED', finished_at = now(), lease_until
 from given_up g where d.received_at = g.received_at and d.id = g.id
 returning d.job
 
+-- name: end_deleted
+-- What waits for an instance that was deleted ends, also what no claim comes to because it is parked or collected: its
+-- object stays until then. age: an erasure gives up by itself what it finds.
+with gone as materialized (
+    select i.sop_instance_uid, i.revision
+    from storage.receipt_view r
+    join storage.identity_view i on i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
+    where r.object_state = 'DELETING' and i.state = 'DELETING' and i.state_at < now() - make_interval(secs => %(age)s)
+), waiting as (
+    select d.received_at, d.id
+    from gone g
+    join routing.delivery d on d.sop_instance_uid = g.sop_instance_uid and d.revision = g.revision
+    where d.state in ('PENDING', 'UNKNOWN')
+    limit %(most)s
+    for update of d skip locked
+)
+update routing.delivery d set state = 'FAILED', finished_at = now(), lease_until = null, reason = %(reason)s
+from waiting w where d.received_at = w.received_at and d.id = w.id
+returning d.job, d.destination
+
 -- name: waiting_destinations
 -- Every destination with something due or waiting, found by jumping from title to title in the index of work.
 with recursive titles as (

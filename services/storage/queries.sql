@@ -349,6 +349,15 @@ where sop_instance_uid = any(%(sop_instance_uid)s::text[]) and state in ('STORED
 order by sop_instance_uid, revision
 for update
 
+-- name: select_waiting
+-- Deliveries of the live contents of these UIDs that have not ended, by station.
+select d.destination, count(*) as deliveries
+from storage.identity i
+join routing.delivery_view d on d.sop_instance_uid = i.sop_instance_uid and d.revision = i.revision
+where i.sop_instance_uid = any(%(sop_instance_uid)s::text[]) and i.state in ('STORED', 'DAMAGED')
+  and d.state in ('PENDING', 'SENDING', 'UNKNOWN')
+group by d.destination order by d.destination
+
 -- name: select_held
 -- Of the live contents of these UIDs those that a commitment or a rule not yet asked speaks for. Asked is who was when it
 -- was delivered, and who would be of what is still to be delivered; what failed or was given up never arrived, and counts
