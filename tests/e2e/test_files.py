@@ -198,9 +198,11 @@ def _imported(site: Site, tmp_path: Path) -> None:
 
 
 def _reconciled(site: Site, tmp_path: Path) -> None:
-    """The archive comes back with a part of what it had: the gaps are named to the instance and filled."""
+    """The archive comes back with a part of what it had: the gaps are named to the instance and filled, although it has
+    something else in place of one."""
     lost = [INSTANCES[1], INSTANCES[6]]
-    site.archive.store(tmp_path, *(instance for instance in INSTANCES if instance not in lost))
+    foreign = ct(30, study=1, SeriesInstanceUID=lost[0].series_instance_uid)
+    site.archive.store(tmp_path, foreign, *(instance for instance in INSTANCES if instance not in lost))
     found = site.run("reconcile", "QRSCP", "--since", "1d", "--resend", status=1)
     assert (found["studies"], found["instances"], found["missing"], found["sent_again"]) == (3, 7, 2, 2)
     assert {(gap["study"], gap["verdict"], *gap["instances"]) for gap in found["gaps"]} == {
