@@ -111,7 +111,8 @@ def unmatched(
     limit: Limit = 1000,
     as_json: Json = False,
 ) -> None:
-    """What is stored and was never to be sent anywhere: no rule matched it, or it was kept back.
+    """What is stored and was never to be sent anywhere: no rule matched it, it would only have gone back
+    to where it came from, or it was kept back.
 
     'gateway studies route' evaluates it by the rules that are live now, 'gateway send' sends it by hand.
     """
