@@ -49,7 +49,8 @@ class Storage:
 
     def __post_init__(self) -> None:
         parts: Any = (self.database, self.objects)
-        lead: Any = Leading()
+        self.leadership = Leading()
+        lead: Any = self.leadership
         broker: Any = NoBroker()
         self.recorder = Recorder(*parts, self.settings)
         self.sweep = Sweep(*parts, broker, self.recorder, lead, self.settings, self.supervisor)
