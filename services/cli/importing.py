@@ -46,10 +46,11 @@ def bring_in(
     from services.admin.importing.ending import end
     from services.admin.importing.sending import Import
     from services.admin.importing.sources import sources
+    from services.admin.importing.spool import unpacking
     from services.dicom.requestor import Peer
 
     settings = RuntimeSettings.load()
-    found = sources(paths, settings.max_object_bytes)
+    found = sources(paths, settings.max_object_bytes, unpacking(settings.home))
     address = local_address(settings.dicom_host)
     names = [str(path.absolute()) for path in paths]
     calling = with_database(lambda database: begin(database, actor(), title, address, names))

@@ -39,8 +39,10 @@ async def bring_in(
     upload: Path,
     size: int,
     largest: int,
+    folder: Path,
 ) -> dict[str, Any]:
-    """Send what is in the file as station ``title`` would; how it went, as ``gateway import --json`` tells it.
+    """Send what is in the file as station ``title`` would; how it went, as ``gateway import --json`` tells it. Large
+    members of a ZIP are unpacked in ``folder``.
 
     The audit gets no names of files: people put patients' names there. Raises ``UsageError``, ``NotFound``,
     ``Refused``, ``Unavailable``, ``Stopped`` when the process does.
@@ -50,7 +52,7 @@ async def bring_in(
     work = Import(peer, 1 if port.xeleris else ASSOCIATIONS, largest, lambda fault: None)
     try:
         with supervisor.calling_on_stop(work.stop):
-            await asyncio.to_thread(lambda: work.run(sources([upload], largest)))
+            await asyncio.to_thread(lambda: work.run(sources([upload], largest, folder)))
     except line.Refused as refused:
         raise Refused(str(refused)) from None
     except UsageError as fault:

@@ -80,7 +80,7 @@ async def bring_in(
         ):
             done = await uploaded.bring_in(
                 desk.database, supervisor, principal.actor, calling_aet, _port(desk), file, size,
-                settings.max_object_bytes,
+                settings.max_object_bytes, spool.unpacking(settings.home),
             )  # fmt: skip
     return Imported(**done)
 
