@@ -9,6 +9,7 @@ from services.admin.errors import Refused
 from services.admin.importing import line
 from services.admin.importing.beginning import begin
 from services.admin.importing.ending import end
+from services.admin.importing.place import source
 from services.admin.importing.sending import Import
 from services.admin.importing.sources import sources
 from services.dicom.requestor import Peer
@@ -47,7 +48,8 @@ async def bring_in(
     The audit gets no names of files: people put patients' names there. Raises ``UsageError``, ``NotFound``,
     ``Refused``, ``Unavailable``, ``Stopped`` when the process does.
     """
-    calling = await begin(database, actor, title, port.host, [f"upload of {size} bytes"])
+    address = await asyncio.to_thread(source, port.host, port.port, ipv4_only=port.xeleris)
+    calling = await begin(database, actor, title, address, [f"upload of {size} bytes"])
     peer = Peer(port.host, port.port, port.called, calling, ipv4_only=port.xeleris)
     work = Import(peer, 1 if port.xeleris else ASSOCIATIONS, largest, lambda fault: None)
     try:
