@@ -77,7 +77,9 @@ with held as materialized (
     select distinct on (sop_instance_uid) received_at, id, sop_instance_uid, revision, state_before,
            exists (select from routing.delivery n
                    where n.sop_instance_uid = due.sop_instance_uid and n.destination = %(destination)s
-                     and n.revision > due.revision and n.state <> 'CANCELED') as overtaken
+                     and n.revision > due.revision and n.state <> 'CANCELED'
+                     and exists (select from storage.identity_view k  -- else forgotten: its number was given anew
+                                 where k.sop_instance_uid = n.sop_instance_uid and k.revision = n.revision)) as overtaken
     from due order by sop_instance_uid, revision, id
 ), known as (
     select c.*, i.object_key, i.data_set_offset, i.series_instance_uid,
