@@ -3304,8 +3304,8 @@ CREATE INDEX delivery_default_study_instance_uid_idx1 ON routing.delivery_defaul
 CREATE INDEX ended_association_recorded ON routing.ended_association USING btree (recorded_at);
 CREATE INDEX evaluation_unmatched ON ONLY routing.evaluation USING btree (received_at) WHERE (matched = '[]'::jsonb);
 CREATE INDEX evaluation_default_received_at_idx ON routing.evaluation_default USING btree (received_at) WHERE (matched = '[]'::jsonb);
-CREATE INDEX evaluation_late ON ONLY routing.evaluation USING btree (received_at) WHERE (matched @? '$[*]."not_sent".*?(@ starts with "late: ")'::jsonpath);
-CREATE INDEX evaluation_default_received_at_idx1 ON routing.evaluation_default USING btree (received_at) WHERE (matched @? '$[*]."not_sent".*?(@ starts with "late: ")'::jsonpath);
+CREATE INDEX evaluation_withheld ON ONLY routing.evaluation USING btree (received_at) WHERE (matched @? '$[*]."not_sent"'::jsonpath);
+CREATE INDEX evaluation_default_received_at_idx2 ON routing.evaluation_default USING btree (received_at) WHERE (matched @? '$[*]."not_sent"'::jsonpath);
 CREATE INDEX evaluation_instance ON ONLY routing.evaluation USING btree (sop_instance_uid);
 CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_default USING btree (sop_instance_uid);
 CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule, level, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL) AND (level <> 'instance'::text));
@@ -3459,7 +3459,7 @@ ALTER INDEX routing.delivery_study ATTACH PARTITION routing.delivery_default_stu
 ALTER INDEX routing.delivery_awaiting ATTACH PARTITION routing.delivery_default_study_instance_uid_idx1;
 ALTER INDEX routing.evaluation_pkey ATTACH PARTITION routing.evaluation_default_pkey;
 ALTER INDEX routing.evaluation_unmatched ATTACH PARTITION routing.evaluation_default_received_at_idx;
-ALTER INDEX routing.evaluation_late ATTACH PARTITION routing.evaluation_default_received_at_idx1;
+ALTER INDEX routing.evaluation_withheld ATTACH PARTITION routing.evaluation_default_received_at_idx2;
 ALTER INDEX routing.evaluation_instance ATTACH PARTITION routing.evaluation_default_sop_instance_uid_idx;
 ALTER INDEX runtime.outbox_unpublished ATTACH PARTITION runtime.outbox_default_attempts_id_idx;
 ALTER INDEX runtime.outbox_replayed ATTACH PARTITION runtime.outbox_default_id_idx;

@@ -633,30 +633,31 @@ select now() as now
 
 -- name: list_unmatched
 -- Stored instances that were evaluated and of which nothing was ever to be sent, nor of a newer revision, or nothing
--- because they came late: by study, from whom and why. The same content again is spoken for by its first receipt.
+-- because they came late, or from where they would have gone: by study, from whom and why. The same content again is
+-- spoken for by its first receipt.
 select r.study_instance_uid, r.calling_aet as source, count(distinct r.sop_instance_uid) as instances,
        min(r.received_at) as first_received_at, max(r.received_at) as last_received_at, nullif(e.rule_set, 0) as rule_set,
-       coalesce(nullif(e.note, ''), l.late, 'no rule matched') as why
+       coalesce(nullif(e.note, ''), l.reason, 'no rule matched') as why
 from routing.evaluation_view e
 cross join lateral (
-    select jsonb_path_query_first(e.matched, '$[*].not_sent.* ? (@ starts with "late: ")') #>> '{}' as late
+    select jsonb_path_query_first(e.matched, '$[*].not_sent.*') #>> '{}' as reason
 ) as l
 join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
-where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")')
+where (e.matched = '[]' or e.matched @? '$[*].not_sent')
   and e.received_at
       >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::double precision),
                   '-infinity')
   and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
   and not exists (select from routing.delivery_view d
                   where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
-group by r.study_instance_uid, r.calling_aet, e.rule_set, e.note, l.late
+group by r.study_instance_uid, r.calling_aet, e.rule_set, e.note, l.reason
 having %(after_at)s::timestamptz is null
     or (max(r.received_at), concat_ws(' ', r.study_instance_uid, r.calling_aet, nullif(e.rule_set, 0),
-                                      coalesce(nullif(e.note, ''), l.late, 'no rule matched')))
+                                      coalesce(nullif(e.note, ''), l.reason, 'no rule matched')))
        < (%(after_at)s, %(after_key)s)
 order by max(r.received_at) desc,
          concat_ws(' ', r.study_instance_uid, r.calling_aet, nullif(e.rule_set, 0),
-                   coalesce(nullif(e.note, ''), l.late, 'no rule matched')) desc
+                   coalesce(nullif(e.note, ''), l.reason, 'no rule matched')) desc
 limit %(limit)s
 
 -- name: count_unmatched
@@ -665,7 +666,7 @@ select count(distinct study_instance_uid) as studies from (
     select r.study_instance_uid
     from routing.evaluation_view e
     join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
-    where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")')
+    where (e.matched = '[]' or e.matched @? '$[*].not_sent')
       and e.received_at >= now() - interval '24 hours'
       and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
       and not exists (select from routing.delivery_view d

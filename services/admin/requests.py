@@ -24,6 +24,7 @@ from services.runtime.outbox import enqueue
 ANSWER_SECONDS: Final = 10.0
 ASK_AGAIN_SECONDS: Final = 0.1
 MOST_UIDS: Final = 10_000
+LONGEST_WHY: Final = 200
 
 OPEN_STATES: Final = frozenset({"QUEUED", "ACTIVE"})
 
@@ -109,20 +110,36 @@ def target(known: Mapping[str, Station], title: str) -> Station:
     return station
 
 
-async def delete(database: Database, actor: str, uids: Sequence[str], *, even_uncommitted: bool) -> Requested:
-    """Have studies, series or instances deleted. ``even_uncommitted``: also what is to be committed and is not yet.
+async def delete(
+    database: Database, actor: str, uids: Sequence[str], *, even_uncommitted: bool, force: bool = False, why: str = ""
+) -> Requested:
+    """Have studies, series or instances deleted. ``even_uncommitted``: also what is to be committed and is not yet;
+    ``force``: also what is to be delivered and is not yet, which is given up, and ``why``.
 
     Raises ``NotFound`` for a UID that names nothing stored, ``Refused`` with the instances and stations for which
-    storage keeps it, and ``UsageError`` for what is no UID.
+    storage keeps it, and ``UsageError`` for what is no UID, and for force without a reason.
     """
     wanted = wanted_of(uids)
+    how = {"even_uncommitted": even_uncommitted} | _forced(force, why.strip())
 
     async def work(conn: Connection) -> UUID:
         cursor = await conn.execute(SQL.unknown_of, {"uids": wanted, "states": ["STORED", "DAMAGED"]})
         refuse_unknown(await cursor.fetchall())
-        return await insert(conn, actor, "delete", {"uids": wanted, "even_uncommitted": even_uncommitted})
+        return await insert(conn, actor, "delete", {"uids": wanted} | how)
 
     return await carried_out(database, await database.retry(work))
+
+
+def _forced(force: bool, why: str) -> dict[str, Any]:
+    """What a request says of it (pure). Raises ``UsageError``."""
+    if not force:
+        return {}
+    if not why or len(why) > LONGEST_WHY:
+        raise UsageError(
+            f"--force needs --why: say in at most {LONGEST_WHY} characters why what waits to be sent is given up; "
+            "the audit keeps it"
+        )
+    return {"force": True, "why": why}
 
 
 async def route(database: Database, actor: str, uids: Sequence[str]) -> Requested:

@@ -17,8 +17,9 @@ class AdminSettings(Settings):
     ``session_idle_minutes`` without a click, and after ``session_hours``. ``hide_names_from_viewers``: who has the role
     viewer sees no patient's name, ID or birth date, nor anything else that names a person. An uploaded file may have
     ``max_import_bytes``; its instances are sent to ``import_at`` (HOST:PORT), where the gateway is reached from here,
-    else to its own port on this machine. ``stations_in_files``, ``rules_in_files``: they are applied from files, as a
-    chart does, and people and programs change nothing of them at the desk.
+    else to its own port on this machine, and so are those of ``gateway import``. ``stations_in_files``,
+    ``rules_in_files``: they are applied from files, as a chart does, and people and programs change nothing of them at
+    the desk.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")

@@ -26,6 +26,8 @@ def print_changed(found: Mapping[str, Any]) -> None:
     syntax = found["transfer_syntax"]
     if syntax["before"] != syntax["after"]:
         typer.echo(f"transfer syntax {syntax['before']} -> {syntax['after']}")
+    if found.get("reduced"):
+        typer.echo("reduced to what R92 keeps of its class")
     if not found["elements"]:
         typer.echo("no element changes")
         return

@@ -42,19 +42,24 @@ def bring_in(
     is there already is answered Success. Exit status 1 if any file was not taken.
     """
     # Imported here: the other commands need nothing of the Upper Layer.
-    from services.admin.importing.beginning import begin, local_address
+    from services.admin.importing.beginning import begin
     from services.admin.importing.ending import end
+    from services.admin.importing.place import place, source
     from services.admin.importing.sending import Import
     from services.admin.importing.sources import sources
+    from services.admin.importing.spool import unpacking
+    from services.admin.settings import AdminSettings
     from services.dicom.requestor import Peer
 
-    settings = RuntimeSettings.load()
-    found = sources(paths, settings.max_object_bytes)
-    address = local_address(settings.dicom_host)
+    settings, import_at = RuntimeSettings.load(), AdminSettings.load().import_at
+    xeleris = settings.profile == "xeleris"
+    found = sources(paths, settings.max_object_bytes, unpacking(settings.home))
+    host, port = place(import_at, settings.dicom_host, settings.dicom_port)
+    address = source(host, port, ipv4_only=xeleris)
     names = [str(path.absolute()) for path in paths]
     calling = with_database(lambda database: begin(database, actor(), title, address, names))
-    peer = Peer(address, settings.dicom_port, settings.aet, calling, ipv4_only=settings.profile == "xeleris")
-    at_once = associations or (XELERIS_ASSOCIATIONS if settings.profile == "xeleris" else GATEWAY_ASSOCIATIONS)
+    peer = Peer(host, port, settings.aet, calling, ipv4_only=xeleris)
+    at_once = associations or (XELERIS_ASSOCIATIONS if xeleris else GATEWAY_ASSOCIATIONS)
     work = Import(peer, at_once, settings.max_object_bytes, _print_fault)
     try:
         work.run(_with_news(found, work.tally))

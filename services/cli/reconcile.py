@@ -24,7 +24,8 @@ def reconcile(
         str, typer.Option(metavar="DURATION", help="Studies delivered to it within so long: 12h, 7d.")
     ] = "1d",
     level: Annotated[
-        Literal["study", "instance"], typer.Option(help="How deep to look where a study's count differs.")
+        Literal["study", "instance"],
+        typer.Option(help="What to compare: counts of studies alone, or the UIDs of their instances."),
     ] = "instance",
     resend: Annotated[bool, typer.Option("--resend", help="Send again what it has not got.")] = False,
     history: Annotated[bool, typer.Option("--history", help="Show what came of it before; asks nobody.")] = False,
@@ -32,7 +33,8 @@ def reconcile(
 ) -> None:
     """Compare what a station was sent with what it says it has (C-FIND), and have the gaps sent again.
 
-    Studies are asked for with their counts; only where these differ series and instances are asked for. Exit status 1
+    Of each study the series are asked for, and of each series the UIDs of its instances. Where a station tells counts
+    alone, or with --level study, equal counts are believed, and it says of how many studies that is so. Exit status 1
     if anything is missing, or could not be told. 'gateway station set TITLE --reconcile' does it every night.
     """
     # Imported here: the other commands need nothing of the Upper Layer.
@@ -65,9 +67,11 @@ def _print(found: dict[str, Any]) -> None:
             ("STUDY", "IT IS", "DELIVERED", "THERE", "MISSING", "GONE HERE TOO", "NOTE"),
             [[gap[name] if gap[name] != "" else None for name in columns] for gap in found["gaps"]],
         )
+    by_count = f"; of {found['by_count']} studies: counts alike, UIDs not compared" if found["by_count"] else ""
     typer.echo(
         f"{found['title']}: {found['studies']} studies with {found['instances']} instances compared, "
         f"{found['incomplete']} not complete, {found['missing']} instances missing, {found['sent_again']} sent again"
+        f"{by_count}"
     )
 
 

@@ -111,7 +111,8 @@ def unmatched(
     limit: Limit = 1000,
     as_json: Json = False,
 ) -> None:
-    """What is stored and was never to be sent anywhere: no rule matched it, or it was kept back.
+    """What is stored and was never to be sent anywhere: no rule matched it, it would only have gone back
+    to where it came from, or it was kept back.
 
     'gateway studies route' evaluates it by the rules that are live now, 'gateway send' sends it by hand.
     """
@@ -181,21 +182,27 @@ def delete(
     even_uncommitted: Annotated[
         bool, typer.Option("--even-uncommitted", help="Also what is to be committed and is not; audited.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Give up deliveries that have not ended; with --why, audited.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="With --force: why; kept in the audit.")] = "",
     as_json: Json = False,
 ) -> None:
     """Delete what is stored, all its revisions. Nothing is deleted if one instance has to stay.
 
-    An instance stays until every station that is, or once it is delivered will be, asked to commit it has done so, and
-    until it was routed. --even-uncommitted deletes it all the same, but never what this gateway has itself committed
-    to a peer. Queries find it no more at once; its object goes about a minute later. Deliveries that still wait do not
-    keep it from being deleted: they are sent first, the object stays until then.
+    An instance stays while a delivery of it waits, is held, is being sent or is in doubt: wait, cancel their jobs, or
+    --force, which ends what waits as FAILED. It stays until every station that is, or once it is delivered will be,
+    asked to commit it has done so, and until it was routed. --even-uncommitted deletes it all the same, but never what
+    this gateway has itself committed to a peer. Queries find it no more at once; its object goes about a minute later.
     """
     # Imported here: the broker's client comes with it, and the commands that only ask need none.
     from services.admin import requests
     from services.cli.requested import print_requested
 
     requested = with_database(
-        lambda database: requests.delete(database, actor(), uids, even_uncommitted=even_uncommitted)
+        lambda database: requests.delete(
+            database, actor(), uids, even_uncommitted=even_uncommitted, force=force, why=why
+        )
     )
     print_requested("delete", requested, as_json)
 

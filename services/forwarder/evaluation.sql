@@ -81,7 +81,9 @@ update routing.delivery d set
 where d.sop_instance_uid = any(%(uids)s::text[]) and d.state in ('PENDING', 'UNKNOWN')
   and exists (select from routing.delivery n
               where n.sop_instance_uid = d.sop_instance_uid and n.destination = d.destination
-                and n.revision > d.revision and n.state <> 'CANCELED')
+                and n.revision > d.revision and n.state <> 'CANCELED'
+                and exists (select from storage.identity_view k
+                            where k.sop_instance_uid = n.sop_instance_uid and k.revision = n.revision))
 returning d.job
 
 -- name: wake_duplicates

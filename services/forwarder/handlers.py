@@ -1,5 +1,6 @@
 """Message handlers and reconcilers of the forwarder, and its loops over time."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -151,6 +152,13 @@ class Clocks:
 
         if await self._database.retry(work):
             log.warning("deliveries_given_up", destination=title, retry_hours=retry_hours)
+
+    async def end_deleted(self) -> None:
+        """What waits for an instance that was deleted has FAILED, also where no claim comes to it."""
+        seconds = self._settings.reconcile_age_seconds
+        ended = Counter(await self._database.retry(lambda connection: ledger.end_deleted(connection, seconds)))
+        for title, count in ended.items():
+            log.warning("deliveries_of_deleted_instances_ended", destination=title, count=count)
 
     async def age(self) -> None:
         """What has waited long behind what is more urgent rises by a priority."""

@@ -155,6 +155,14 @@ async def give_up_due(connection: Connection, destination: str, reason: str) -> 
     return len(rows)
 
 
+async def end_deleted(connection: Connection, age_seconds: float) -> list[str]:
+    """What waits for an instance that was deleted so long ago has FAILED; the destination of each."""
+    parameters = {"age": age_seconds, "reason": GONE, "most": MOST_GIVEN_UP}
+    rows = await (await connection.execute(QUERIES.end_deleted, parameters)).fetchall()
+    await jobs.recompute(connection, {row["job"] for row in rows})
+    return [row["destination"] for row in rows]
+
+
 async def waiting_destinations(connection: Connection) -> list[str]:
     """Titles something waits for, known to the configuration or not."""
     return [row["title"] for row in await (await connection.execute(QUERIES.waiting_destinations)).fetchall()]

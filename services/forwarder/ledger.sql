@@ -77,7 +77,9 @@ with held as materialized (
     select distinct on (sop_instance_uid) received_at, id, sop_instance_uid, revision, state_before,
            exists (select from routing.delivery n
                    where n.sop_instance_uid = due.sop_instance_uid and n.destination = %(destination)s
-                     and n.revision > due.revision and n.state <> 'CANCELED') as overtaken
+                     and n.revision > due.revision and n.state <> 'CANCELED'
+                     and exists (select from storage.identity_view k  -- else forgotten: its number was given anew
+                                 where k.sop_instance_uid = n.sop_instance_uid and k.revision = n.revision)) as overtaken
     from due order by sop_instance_uid, revision, id
 ), known as (
     select c.*, i.object_key, i.data_set_offset, i.series_instance_uid,
@@ -207,6 +209,26 @@ with given_up as (
 update routing.delivery d set state = 'FAILED', finished_at = now(), lease_until = null, reason = %(reason)s
 from given_up g where d.received_at = g.received_at and d.id = g.id
 returning d.job
+
+-- name: end_deleted
+-- What waits for an instance that was deleted ends, also what no claim comes to because it is parked or collected: its
+-- object stays until then. age: an erasure gives up by itself what it finds.
+with gone as materialized (
+    select i.sop_instance_uid, i.revision
+    from storage.receipt_view r
+    join storage.identity_view i on i.sop_instance_uid = r.sop_instance_uid and i.revision = r.revision
+    where r.object_state = 'DELETING' and i.state = 'DELETING' and i.state_at < now() - make_interval(secs => %(age)s)
+), waiting as (
+    select d.received_at, d.id
+    from gone g
+    join routing.delivery d on d.sop_instance_uid = g.sop_instance_uid and d.revision = g.revision
+    where d.state in ('PENDING', 'UNKNOWN')
+    limit %(most)s
+    for update of d skip locked
+)
+update routing.delivery d set state = 'FAILED', finished_at = now(), lease_until = null, reason = %(reason)s
+from waiting w where d.received_at = w.received_at and d.id = w.id
+returning d.job, d.destination
 
 -- name: waiting_destinations
 -- Every destination with something due or waiting, found by jumping from title to title in the index of work.

@@ -19,6 +19,7 @@ RELEASE_SECONDS = 1.0
 EXPIRE_SECONDS = 5.0
 MEASURE_SECONDS = 15.0
 GIVE_UP_SECONDS = 60.0
+DELETED_SECONDS = 5.0
 AWAITED_SECONDS = 3.0
 COUNT_SECONDS = 2.0
 FORGET_SECONDS = 3600.0
@@ -70,6 +71,7 @@ async def spawn_loops(
         ("expire leases", EXPIRE_SECONDS, clocks.expire),
         ("measure", MEASURE_SECONDS, clocks.measure),
         ("give up", GIVE_UP_SECONDS, clocks.give_up),
+        ("end what was deleted", DELETED_SECONDS, clocks.end_deleted),
         ("awaited commitments", AWAITED_SECONDS, commitments.awaited),
         ("age", AGE_SECONDS, clocks.age),
         ("counts", COUNT_SECONDS, counting.attend),

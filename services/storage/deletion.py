@@ -5,6 +5,7 @@ A row in DELETING or DELETED is never taken for a lost object by the sweep, so a
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -15,7 +16,7 @@ from services.runtime.errors import Conflict, GatewayError
 from services.runtime.objects import ObjectStore
 from services.runtime.supervise import Supervisor
 from services.storage import metrics
-from services.storage.gate import Held, kept, refusal
+from services.storage.gate import Held, Waiting, kept, refusal
 from services.storage.leadership import Leadership
 from services.storage.records import QUERIES, Connection
 from services.storage.settings import StorageSettings
@@ -25,27 +26,43 @@ AT_ONCE = 100
 log = structlog.get_logger(__name__)
 
 
-class Uncommitted(GatewayError):
-    """Commitments that are asked for the instances are missing. The text names instances, stations and the cure."""
+class Needed(GatewayError):
+    """Deliveries of the instances have not ended, or commitments that are asked for them are missing. The text names
+    numbers, instances, stations and the cure."""
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """``hidden`` contents, and the deliveries of them that were given up."""
+
+    hidden: int
+    given_up: list[Waiting]
 
 
 async def delete_instances(
-    connection: Connection, sop_instance_uids: Sequence[str], *, commitment: bool = True, even_uncommitted: bool = False
-) -> int:
+    connection: Connection,
+    sop_instance_uids: Sequence[str],
+    *,
+    commitment: bool = True,
+    even_uncommitted: bool = False,
+    force: bool = False,
+) -> Deleted:
     """Hide every stored content of these SOP Instance UIDs and mark its objects; the worker does the rest.
 
-    The index hears of it by ``instance.deleted``. Runs in the caller's transaction. Returns how many contents were
-    hidden; doing it again hides none. ``commitment``: whether the profile asks for storage commitment;
-    ``even_uncommitted``: a person wants it whatever was committed (services.storage.gate).
+    The index hears of it by ``instance.deleted``; the forwarder ends what still waits to be sent. Runs in the caller's
+    transaction. Doing it again hides none. ``commitment``: whether the profile asks for storage commitment;
+    ``even_uncommitted``: a person wants it whatever was committed; ``force``: and whatever is to be delivered yet
+    (services.storage.gate).
 
-    Raises ``Uncommitted``, and then hides nothing.
+    Raises ``Needed``, and then hides nothing.
     """
     locked = await lock_contents(connection, sop_instance_uids)
     contents = await held(connection, sop_instance_uids, commitment=commitment)
     staying = kept(contents, even_uncommitted=even_uncommitted)
-    if staying:
-        raise Uncommitted(refusal(staying))
-    return await hide(connection, locked)
+    undelivered = await waiting(connection, sop_instance_uids)
+    if staying or (undelivered and not force):
+        raise Needed(refusal(staying, () if force else undelivered))
+    return Deleted(await hide(connection, locked), undelivered)
 
 
 async def lock_contents(connection: Connection, sop_instance_uids: Sequence[str]) -> list[tuple[str, int]]:
@@ -59,6 +76,13 @@ async def held(connection: Connection, sop_instance_uids: Sequence[str], *, comm
     parameters = {"sop_instance_uid": list(sop_instance_uids), "commitment": commitment}
     rows = await (await connection.execute(QUERIES.select_held, parameters)).fetchall()
     return [Held(**row | {"missing": tuple(row["missing"]), "untold": tuple(row["untold"])}) for row in rows]
+
+
+async def waiting(connection: Connection, sop_instance_uids: Sequence[str]) -> list[Waiting]:
+    """By station, the deliveries of the live contents of these SOP Instance UIDs that have not ended."""
+    parameters = {"sop_instance_uid": list(sop_instance_uids)}
+    rows = await (await connection.execute(QUERIES.select_waiting, parameters)).fetchall()
+    return [Waiting(**row) for row in rows]
 
 
 async def hide(connection: Connection, contents: Sequence[tuple[str, int]]) -> int:

@@ -68,7 +68,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Arrival:
-    """What of a receipt decides. ``delivered_to_sender``: we (may) have sent that UID to the station it came from.
+    """What of a receipt decides. ``delivered_to_sender``: we (may) have sent that UID to the station it came from, and
+    what we sent, under that UID or as a copy with this one, is still here: what was deleted is not held against it.
 
     ``corrected``: a person had it made from an earlier revision, and it is routed whatever its source's policy.
     ``other_pixels`` are the hashes of known contents that say the same (``look_alikes``) but of other pixel data.

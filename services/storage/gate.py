@@ -1,4 +1,4 @@
-"""Whether an instance may be deleted while commitments are asked for it (pure)."""
+"""Whether instances may be deleted while deliveries of them wait, or commitments are asked for them (pure)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,15 +32,43 @@ def kept(contents: Iterable[Held], *, even_uncommitted: bool) -> list[Held]:
     ]
 
 
-def refusal(contents: Sequence[Held]) -> str:
-    """What a person is told about those that are kept: instances, stations, cure."""
+@dataclass(frozen=True)
+class Waiting:
+    """So many deliveries to one station have not ended: they wait, are held, are being sent, or are in doubt."""
+
+    destination: str
+    deliveries: int
+
+
+def refusal(contents: Sequence[Held], waiting: Sequence[Waiting] = ()) -> str:
+    """What a person is told about what stands against a deletion: how much of what, and the cure of each."""
+    against = [text for text in (_undelivered(waiting), _uncommitted(contents)) if text]
+    return f"nothing was deleted: {'; and '.join(against)}"
+
+
+def _undelivered(waiting: Sequence[Waiting]) -> str:
+    if not waiting:
+        return ""
+    count = sum(each.deliveries for each in waiting)
+    stations = ", ".join(f"{each.deliveries} to {each.destination}" for each in waiting)
+    have = "1 delivery has" if count == 1 else f"{count} deliveries have"
+    return (
+        f"{have} not ended: {stations}; wait, cancel what shall not be sent ('gateway jobs list' shows the jobs), or "
+        "--force with --why, which gives up what waits: it ends FAILED"
+    )
+
+
+def _uncommitted(contents: Sequence[Held]) -> str:
+    """Instances, stations, cure."""
+    if not contents:
+        return ""
     shown = "; ".join(f"{content.sop_instance_uid} ({', '.join(reasons(content))})" for content in contents[:SHOWN])
     more = f"; and {len(contents) - SHOWN} more" if len(contents) > SHOWN else ""
     cures = ["wait, or see 'gateway commitments list' and repeat what failed"]
     if not all(content.promised for content in contents):
         cures.append("--even-uncommitted deletes what was not promised to a peer all the same")
     count = "1 instance has" if len(contents) == 1 else f"{len(contents)} instances have"
-    return f"nothing was deleted: {count} to stay: {shown}{more}; {', or '.join(cures)}"
+    return f"{count} to stay: {shown}{more}; {', or '.join(cures)}"
 
 
 def reasons(content: Held) -> list[str]:

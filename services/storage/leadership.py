@@ -46,6 +46,7 @@ class Leadership:
             async with self._database.transaction() as connection:
                 taken = await (await connection.execute(QUERIES.take_lease, parameters)).fetchone()
         except GatewayError as error:
+            metrics.LEADING.set(self.held)
             log.debug("lease_not_renewed", reason=str(error))
             return
         self._until = asked + self._lease if taken else 0.0

@@ -12,10 +12,17 @@ left join storage.fact f on f.received_at = i.received_at and f.object_key = i.o
 where i.sop_instance_uid = any(%(sop_instance_uid)s::text[])
 
 -- name: select_delivered
--- Which of these pairs of instance and sending station we may have delivered ourselves, or retrieved from there.
+-- Which of these pairs of instance and sending station we may have delivered ourselves, or retrieved from there. Only what
+-- is still here, or went there under that UID and is, comes back: what was deleted meanwhile is new.
 select d.sop_instance_uid, d.destination
 from unnest(%(sop_instance_uid)s::text[], %(calling_aet)s::text[]) as k(sop_instance_uid, calling_aet)
 join routing.delivered_view d on d.sop_instance_uid = k.sop_instance_uid and d.destination = k.calling_aet
+where exists (select from storage.identity i
+              where i.sop_instance_uid = k.sop_instance_uid and i.state not in ('DELETING', 'DELETED'))
+   or exists (select from routing.delivery_view o
+              join storage.identity i on i.sop_instance_uid = o.sop_instance_uid
+              where o.sent_sop_instance_uid = k.sop_instance_uid and o.destination = k.calling_aet
+                and i.state not in ('DELETING', 'DELETED'))
 union
 select k.sop_instance_uid, k.calling_aet
 from unnest(%(sop_instance_uid)s::text[], %(calling_aet)s::text[]) as k(sop_instance_uid, calling_aet)
@@ -348,6 +355,15 @@ select sop_instance_uid, revision from storage.identity
 where sop_instance_uid = any(%(sop_instance_uid)s::text[]) and state in ('STORED', 'DAMAGED')
 order by sop_instance_uid, revision
 for update
+
+-- name: select_waiting
+-- Deliveries of the live contents of these UIDs that have not ended, by station.
+select d.destination, count(*) as deliveries
+from storage.identity i
+join routing.delivery_view d on d.sop_instance_uid = i.sop_instance_uid and d.revision = i.revision
+where i.sop_instance_uid = any(%(sop_instance_uid)s::text[]) and i.state in ('STORED', 'DAMAGED')
+  and d.state in ('PENDING', 'SENDING', 'UNKNOWN')
+group by d.destination order by d.destination
 
 -- name: select_held
 -- Of the live contents of these UIDs those that a commitment or a rule not yet asked speaks for. Asked is who was when it

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from services.runtime.db import Connection, Database
 from services.runtime.requests import CarryOut, Refused
 from services.storage import records, retention
 from services.storage.corrections import Corrector, NotCorrectable, correction
-from services.storage.deletion import Uncommitted, delete_instances
+from services.storage.deletion import Needed, delete_instances
 from services.storage.erasure import erase
 from services.storage.records import QUERIES
 from services.storage.retention_policy import Policy
@@ -46,15 +47,17 @@ class Requests(CarryOut):
     async def _delete(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         found = await connection.execute(QUERIES.select_deletable_uids, {"uids": row["body"]["uids"]})
         uids = [each["sop_instance_uid"] for each in await found.fetchall()]
-        override = bool(row["body"].get("even_uncommitted"))
+        override = {name: bool(row["body"].get(name)) for name in ("even_uncommitted", "force")}
         try:
-            hidden = await delete_instances(connection, uids, commitment=self._commitment, even_uncommitted=override)
-        except Uncommitted as refused:
+            deleted = await delete_instances(connection, uids, commitment=self._commitment, **override)
+        except Needed as refused:
             raise Refused(str(refused)) from refused
-        after = json.dumps({"instances": hidden, "uids": row["body"]["uids"], "even_uncommitted": override})
-        entry = {"actor": row["requested_by"], "request": str(row["id"]), "after": after}
+        after: dict[str, Any] = {"instances": deleted.hidden, "uids": row["body"]["uids"]} | override
+        if override["force"]:
+            after |= {"why": row["body"].get("why", ""), "given_up": [asdict(each) for each in deleted.given_up]}
+        entry = {"actor": row["requested_by"], "request": str(row["id"]), "after": json.dumps(after)}
         await connection.execute(QUERIES.record_deletion, entry)
-        return {"instances": hidden}
+        return {"instances": deleted.hidden}
 
     async def _retention(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         """The oldest studies and what would become of each, by the policy in force or for other days."""

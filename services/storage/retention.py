@@ -42,6 +42,8 @@ class Retention:
     async def run(self, supervisor: Supervisor) -> None:
         """Work until the process stops; a supervised task."""
         while not await supervisor.pause(self._settings.retention_poll_seconds):
+            if not self._leadership.held:
+                metrics.RETENTION_STUDIES.clear()  # whoever leads now tells how many
             if not self._leadership.held or not self._database.available:
                 continue
             try:

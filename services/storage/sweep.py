@@ -56,6 +56,7 @@ class Sweep:
         if not self._leadership.held:
             self._open.clear()
             self._all_due = 0.0
+            self._measure()  # whoever leads now tells what there is
             return 0
         with metrics.SWEEP_SECONDS.time():
             started = await self._database_time()

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +96,9 @@ class Site:
     gateway: RunningGateway
     archive: Qrscp
 
-    def run(self, *arguments: str, status: int = 0) -> Any:
+    def run(self, *arguments: str, status: int = 0, environment: Mapping[str, str] | None = None) -> Any:
         """The JSON answer of a command."""
-        return json.loads(self.gateway.cli(*arguments, "--json", status=status))
+        return json.loads(self.gateway.cli(*arguments, "--json", status=status, environment=environment))
 
     def fault(self, *arguments: str) -> str:
         """What a command says that fails."""
@@ -186,7 +186,8 @@ def _imported(site: Site, tmp_path: Path) -> None:
     sources = (str(folder), str(tmp_path / "more.zip"))
     assert "gateway station add IMPORT" in site.fault("import", *sources)
     site.gateway.add_station("IMPORT")
-    done = site.run("import", *sources)
+    elsewhere = {"GATEWAY_DICOM_PORT": "1", "GATEWAY_ADMIN_IMPORT_AT": f"localhost:{site.gateway.dicom_port}"}
+    done = site.run("import", *sources, environment=elsewhere)  # as in the container of admin, where nobody listens
     assert [(row["status"], row["name"], row["files"]) for row in done["statuses"]] == [("0000", "Success", 7)]
     assert (done["skipped"], done["not_taken"]) == ([{"reason": "not DICOM", "files": 1}], 0)
     (folder / "cut.dcm").write_bytes(part_10(ct(50))[:-900])
@@ -198,9 +199,11 @@ def _imported(site: Site, tmp_path: Path) -> None:
 
 
 def _reconciled(site: Site, tmp_path: Path) -> None:
-    """The archive comes back with a part of what it had: the gaps are named to the instance and filled."""
+    """The archive comes back with a part of what it had: the gaps are named to the instance and filled, although it has
+    something else in place of one."""
     lost = [INSTANCES[1], INSTANCES[6]]
-    site.archive.store(tmp_path, *(instance for instance in INSTANCES if instance not in lost))
+    foreign = ct(30, study=1, SeriesInstanceUID=lost[0].series_instance_uid)
+    site.archive.store(tmp_path, foreign, *(instance for instance in INSTANCES if instance not in lost))
     found = site.run("reconcile", "QRSCP", "--since", "1d", "--resend", status=1)
     assert (found["studies"], found["instances"], found["missing"], found["sent_again"]) == (3, 7, 2, 2)
     assert {(gap["study"], gap["verdict"], *gap["instances"]) for gap in found["gaps"]} == {

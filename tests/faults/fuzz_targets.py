@@ -247,7 +247,7 @@ def _imported(data: bytes, name: str) -> None:
         path = Path(folder) / name
         path.write_bytes(data)
         (Path(folder) / "IMG1").write_bytes(b"no DICOM")
-        for found in sources([path], LARGEST_OBJECT):
+        for found in sources([path], LARGEST_OBJECT, Path(folder)):
             if not isinstance(found, Left):
                 with suppress(NotSent, OSError), found.open() as source:
                     read_instance(source)

@@ -36,11 +36,12 @@ _BROKEN: Final = (
 _END, _END_64, _LOCATOR_64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 
 
-def members(path: Path, largest: int) -> Iterator[Found]:
-    """The members of a ZIP, folders left out; each may unpack to ``largest`` bytes.
+def members(path: Path, largest: int, folder: Path) -> Iterator[Found]:
+    """The members of a ZIP, folders left out; each may unpack to ``largest`` bytes, a large one in ``folder``.
 
-    Raises ``UsageError`` for what is no ZIP, or goes beyond the limits.
+    Raises ``UsageError`` for what is no ZIP, or goes beyond the limits, and for a folder that cannot be made.
     """
+    _make(folder)
     try:
         _check_directory(path)
         archive = zipfile.ZipFile(path)  # closed with the last of its members, which others read after we are done
@@ -49,24 +50,34 @@ def members(path: Path, largest: int) -> Iterator[Found]:
         if not files:
             yield Left(str(path), "a ZIP without files", fault=True)
         for member in files:
-            yield _found(path, archive, member, largest)
+            yield _found(path, archive, member, largest, folder)
     except _BROKEN as fault:
         raise UsageError(f"{path}: cannot be read as ZIP ({fault}); make it anew") from None
 
 
-def _found(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, largest: int) -> Found:
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as fault:
+        raise UsageError(
+            f"{folder}: cannot be made ({fault.strerror}), and large members of a ZIP are unpacked there; let "
+            "GATEWAY_HOME be a folder that may be written to"
+        ) from None
+
+
+def _found(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, largest: int, folder: Path) -> Found:
     name = f"{path}:{member.filename}"
     if member.flag_bits & _ENCRYPTED:
         return Left(name, "encrypted in the ZIP", fault=True)
     if member.file_size > largest:
         return Left(name, f"unpacks to more than {largest} bytes (GATEWAY_MAX_OBJECT_BYTES)", fault=True)
-    return Candidate(name, partial(_opened, archive, member))
+    return Candidate(name, partial(_opened, archive, member, folder))
 
 
 @contextmanager
-def _opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[BinaryIO]:
+def _opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> Iterator[BinaryIO]:
     """A nameless copy of a member that can be sought in. It never grows beyond what the directory says of it."""
-    with SpooledTemporaryFile(_IN_MEMORY_BYTES) as copy:
+    with SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=str(folder)) as copy:
         try:
             with archive.open(member) as packed:
                 head = packed.read(HEAD_BYTES)

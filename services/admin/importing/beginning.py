@@ -12,12 +12,6 @@ from services.dicom.acceptance import allowed_networks
 from services.runtime.db import Connection, Database
 
 DEFAULT_TITLE: Final = "IMPORT"
-LOCAL: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what it listens on everywhere, it hears here too
-
-
-def local_address(dicom_host: str) -> str:
-    """Where a gateway that listens on ``dicom_host`` is reached from its own machine (pure)."""
-    return LOCAL.get(dicom_host, dicom_host)
 
 
 def hindrance(station: Station, address: str) -> str | None:
@@ -44,7 +38,7 @@ def hindrance(station: Station, address: str) -> str | None:
 
 
 async def begin(database: Database, actor: str, title: str, address: str, paths: Sequence[str]) -> str:
-    """Check the station and write into the audit who imports what; the title.
+    """Check the station, called from ``address``, and write into the audit who imports what; the title.
 
     Raises ``UsageError`` for what is no AE title, ``NotFound``, ``Refused``; each with the cure.
     """

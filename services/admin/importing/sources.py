@@ -12,16 +12,17 @@ from services.admin.importing.regular import below, regular
 from services.runtime.errors import UsageError
 
 
-def sources(paths: Sequence[Path], largest: int) -> Iterator[Found]:
+def sources(paths: Sequence[Path], largest: int, folder: Path) -> Iterator[Found]:
     """Every file of all paths, in their order. A DICOMDIR stands for the files it names, a folder for all below it.
+    Large members of ZIPs are unpacked in ``folder``, nameless.
 
     Raises ``UsageError``: a path does not exist (before anything is handed out), or what it is cannot be read.
     """
-    readers = [_reader(path, largest) for path in paths]
+    readers = [_reader(path, largest, folder) for path in paths]
     return itertools.chain.from_iterable(read() for read in readers)
 
 
-def _reader(path: Path, largest: int) -> Callable[[], Iterator[Found]]:
+def _reader(path: Path, largest: int, folder: Path) -> Callable[[], Iterator[Found]]:
     if path.is_dir():
         return lambda: below(path)
     if not path.is_file():
@@ -33,7 +34,7 @@ def _reader(path: Path, largest: int) -> Callable[[], Iterator[Found]]:
         zipped = zipfile.is_zipfile(path) or _begins_as_zip(path)
     except OSError as fault:
         raise UsageError(f"{path}: cannot be read ({fault.strerror}); allow it to be read") from None
-    return (lambda: members(path, largest)) if zipped else (lambda: iter([regular(path, meant=True)]))
+    return (lambda: members(path, largest, folder)) if zipped else (lambda: iter([regular(path, meant=True)]))
 
 
 def _begins_as_zip(path: Path) -> bool:

@@ -17,6 +17,11 @@ from services.runtime.objects import FreeSpace, Watermark
 _CHUNK: Final = 4 << 20
 
 
+def unpacking(home: Path) -> Path:
+    """The folder for what is unpacked while it is sent (pure)."""
+    return home / "importing"
+
+
 @asynccontextmanager
 async def kept(
     parts: AsyncIterable[bytes], home: Path, most_bytes: int, watermark: Watermark

@@ -9,6 +9,7 @@ from services.admin.errors import Refused
 from services.admin.importing import line
 from services.admin.importing.beginning import begin
 from services.admin.importing.ending import end
+from services.admin.importing.place import source
 from services.admin.importing.sending import Import
 from services.admin.importing.sources import sources
 from services.dicom.requestor import Peer
@@ -39,18 +40,21 @@ async def bring_in(
     upload: Path,
     size: int,
     largest: int,
+    folder: Path,
 ) -> dict[str, Any]:
-    """Send what is in the file as station ``title`` would; how it went, as ``gateway import --json`` tells it.
+    """Send what is in the file as station ``title`` would; how it went, as ``gateway import --json`` tells it. Large
+    members of a ZIP are unpacked in ``folder``.
 
     The audit gets no names of files: people put patients' names there. Raises ``UsageError``, ``NotFound``,
     ``Refused``, ``Unavailable``, ``Stopped`` when the process does.
     """
-    calling = await begin(database, actor, title, port.host, [f"upload of {size} bytes"])
+    address = await asyncio.to_thread(source, port.host, port.port, ipv4_only=port.xeleris)
+    calling = await begin(database, actor, title, address, [f"upload of {size} bytes"])
     peer = Peer(port.host, port.port, port.called, calling, ipv4_only=port.xeleris)
     work = Import(peer, 1 if port.xeleris else ASSOCIATIONS, largest, lambda fault: None)
     try:
         with supervisor.calling_on_stop(work.stop):
-            await asyncio.to_thread(lambda: work.run(sources([upload], largest)))
+            await asyncio.to_thread(lambda: work.run(sources([upload], largest, folder)))
     except line.Refused as refused:
         raise Refused(str(refused)) from None
     except UsageError as fault:

@@ -8,14 +8,18 @@ from services.admin.reconciling.comparison import Compared
 
 MOST_GAPS_TOLD: Final = 1000
 MOST_UIDS_TOLD: Final = 100
+MOST_BY_COUNT_TOLD: Final = 100
 
 
 @dataclass
 class Outcome:
-    """What came of a comparison; ``gaps`` are the studies that are not complete or could not be told."""
+    """What came of a comparison; ``gaps`` are the studies that are not complete or could not be told; ``by_count``: of
+    so many only counts say that they are complete, ``by_count_first`` are the first of them."""
 
     studies: int = 0
     instances: int = 0
+    by_count: int = 0
+    by_count_first: list[Compared] = field(default_factory=list)
     gaps: list[Compared] = field(default_factory=list)
     requests: list[UUID] = field(default_factory=list)
 
@@ -25,6 +29,9 @@ class Outcome:
         self.instances += compared.delivered
         if compared.verdict != "COMPLETE":
             self.gaps.append(compared)
+        elif compared.by_count:
+            self.by_count += 1
+            self.by_count_first += [compared] if len(self.by_count_first) < MOST_BY_COUNT_TOLD else []
 
     @property
     def missing(self) -> int:
@@ -54,5 +61,7 @@ def told(outcome: Outcome) -> dict[str, Any]:
             }
             for gap in outcome.gaps[:MOST_GAPS_TOLD]
         ],
+        "by_count": outcome.by_count,
+        "by_count_studies": [{"study": each.study, "note": each.note} for each in outcome.by_count_first],
         "requests": [str(request) for request in outcome.requests],
     }

@@ -10,5 +10,9 @@ where i.state = 'STORED'
                                    where s.series_instance_uid = %(uid)s) and i.series_instance_uid = %(uid)s)
 order by i.sop_instance_uid, i.revision desc limit 1
 
+-- name: select_reduced
+-- Whether the station is sent of level 1 classes what R92 keeps.
+select coalesce((select reduce_level_1 from config.station_view where title = %(title)s), false) as reduced
+
 -- name: select_key
 select key from routing.transformation_key_view

@@ -163,7 +163,8 @@ def _transfer_syntax(step: TransferSyntaxStep) -> Fault | None:
     unknown = next((each for each in step.prefer if each.strip().lower() not in SYNTAXES), None)
     if unknown is None:
         return None
-    return "prefer", unknown, "write received, Explicit VR Little Endian or Implicit VR Little Endian"
+    cure = "write received, Explicit VR Little Endian or Implicit VR Little Endian"
+    return "prefer", unknown, f"{cure}; nothing is compressed here, what came compressed stays so by received"
 
 
 _CHECKS: Final[dict[type[AnyStep], Callable[[Any], Fault | None]]] = {

@@ -31,7 +31,8 @@ SYNTAXES: Final = {
 """What a transfer syntax preference may name, in lower case."""
 PLACES: Final = ("calling_aet", "called_aet")
 """What texts of steps may name in braces."""
-_REWRITTEN: Final = frozenset({EXPLICIT_BIG_ENDIAN, DEFLATED_LITTLE_ENDIAN})
+REWRITTEN: Final = frozenset({EXPLICIT_BIG_ENDIAN, DEFLATED_LITTLE_ENDIAN})
+"""What goes as explicit or implicit VR little endian once anything of it is changed."""
 _STEPS: Final[TypeAdapter[list[Step]]] = TypeAdapter(list[Step])
 
 
@@ -61,7 +62,7 @@ class Transformation:
         """The transfer syntaxes in which it may be sent, the preferred one first."""
         preferred = [each for step in self.steps if isinstance(step, TransferSyntaxStep) for each in step.prefer]
         possible = ways(received)
-        if (self.edits or self.reduces) and received in _REWRITTEN:
+        if (self.edits or self.reduces) and received in REWRITTEN:
             possible = UNCOMPRESSED
         wanted = [SYNTAXES[each.strip().lower()] for each in preferred] or [RECEIVED]
         chosen: dict[str, None] = {}

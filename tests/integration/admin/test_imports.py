@@ -87,6 +87,20 @@ async def test_a_file_and_a_zip_are_received_as_from_a_station(importing: Desk, 
     assert "Doe" not in audited
 
 
+async def test_a_station_that_may_not_call_from_where_the_desk_does_is_refused_with_the_cure(
+    database_url: str, tmp_path: Path, ingest: IngestProcess
+) -> None:
+    """Ingest is reached by a name, as in a cluster: what counts is the address that the desk calls from."""
+    settings = AdminSettings(max_import_bytes=MOST_BYTES, import_at=f"localhost:{ingest.port}")
+    async with opened_desk(database_url, tmp_path, settings=settings) as desk:
+        station = {"title": "IMPORT", "host": "10.1.1.1", "port": 104}
+        assert (await desk.admin.post("/api/v1/stations", json=station)).is_success
+        refused = await sent(desk, part_10(ct(1)))
+        assert (refused.status_code, "not from 127.0.0.1" in refused.text) == (409, True), refused.text
+        await desk.rows("update config.station set addresses = '{127.0.0.0/8}' where title = 'IMPORT'")
+        assert (await taken(desk, part_10(ct(1))))["not_taken"] == 0
+
+
 REFUSED: list[tuple[bytes, dict[str, str], int, str]] = [
     (b"", {}, 422, "it is empty"),
     (b"\0" * (MOST_BYTES + 1), {}, 422, "GATEWAY_ADMIN_MAX_IMPORT_BYTES"),

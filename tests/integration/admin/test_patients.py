@@ -203,6 +203,23 @@ async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: D
     assert told[0]["before"] == {"values": {"PatientID": ["P1"]}}, "what it said before is in the audit too"
 
 
+async def test_what_waits_to_be_sent_is_given_up_only_with_a_reason(desk: Desk) -> None:
+    instance = named(8, NAME, "P1")
+    await stored(desk, instance)
+    page = texts(await desk.operator.get(f"/patients/studies/{instance.study_instance_uid}"))
+    assert re.search(r'name="force".*Give up what is still open', page)
+    chosen = {"uid": instance.study_instance_uid, "force": "true", "why": " "}
+    unsaid = await desk.operator.post("/patients/delete", data=chosen, headers={"HX-Request": "true"})
+    assert "“Give up what is still open” needs “Why”" in unsaid.text
+    body = {"uids": [instance.study_instance_uid], "force": True}
+    assert (await desk.operator.post("/api/v1/studies/delete", json=body)).status_code == 422
+    deleting = desk.operator.post("/api/v1/studies/delete", json=body | {"why": "WS is gone"})
+    deleted, _ = await asyncio.gather(deleting, desk.answering({"instances": 1}))
+    assert deleted.status_code == 200, deleted.text
+    asked = await desk.rows("select body - 'uids' as body from config.request where kind = 'delete'")
+    assert asked == [{"body": {"even_uncommitted": False, "force": True, "why": "WS is gone"}}]
+
+
 async def test_pictures_are_made_of_every_frame_and_what_has_none_says_so(desk: Desk) -> None:
     tomo, hollow = nm_gated_tomo(9), ct(10, Rows=60000, Columns=60000)
     await stored(desk, tomo, hollow)

@@ -16,6 +16,12 @@ from tests.integration.cli.conftest import Gateway
 from tests.recorded import Recorder, add_rule_set
 from tests.waiting import until_async
 
+WAITS = """
+insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid, object_key,
+                              data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state)
+values (now(), %(uid)s, 1, 'WS', gen_random_uuid(), %(study)s, 'k', 0, 1, 'h', 'c', 't', 'PENDING')
+"""
+
 
 async def carry_out(database_url: str, folder: Path) -> None:
     """As a running storage does with the next request."""
@@ -47,15 +53,23 @@ async def test_a_study_is_deleted_by_storage_or_kept_with_the_reason(
     status, text = await delete()
     assert status == 1
     assert "not routed yet" in text
-    assert await delete("--even-uncommitted") == (0, "delete: 2 instances\n")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(WAITS, {"uid": ct(1).sop_instance_uid, "study": study})
+    status, text = await delete("--even-uncommitted")
+    assert status == 1
+    assert "nothing was deleted: 1 delivery has not ended: 1 to WS; wait, cancel" in text
+    unsaid = process("studies", "delete", study, "--force")
+    assert unsaid.status == 2
+    assert "--why" in unsaid.err
+    assert await delete("--even-uncommitted", "--force", "--why", "WS is gone") == (0, "delete: 2 instances\n")
     with psycopg.connect(database_url) as connection:
         states = connection.execute("select distinct state from storage.identity").fetchall()
         told = connection.execute(
             "select after -> 'even_uncommitted' from audit.entry where action = 'request.delete' order by at"
         ).fetchall()
         done = connection.execute(
-            "select actor, after -> 'instances' from audit.entry where action = 'studies.delete'"
+            "select actor, after -> 'instances', after ->> 'why' from audit.entry where action = 'studies.delete'"
         ).fetchall()
     assert states == [("DELETING",)]
-    assert told == [(False,), (True,)]
-    assert [(actor.partition(":")[0], instances) for actor, instances in done] == [("cli", 2)]
+    assert told == [(False,), (True,), (True,)]
+    assert [(actor.partition(":")[0], *told) for actor, *told in done] == [("cli", 2, "WS is gone")]

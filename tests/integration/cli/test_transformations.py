@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 
 import psycopg
+import pytest
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from services.cli import exits
-from tests.factories import ct
+from tests.factories import ct, nm_static
 from tests.integration.cli.conftest import Gateway
 from tests.integration.cli.test_deleting import carry_out
 from tests.recorded import Recorder, add_rule_set
@@ -22,6 +24,11 @@ rules:
   - name: plain
     when: {all: []}
     send: [{to: ARCHIVE1}]
+"""
+PLAIN = """
+version: 1
+rules:
+  - {name: plain, when: {all: []}, send: [{to: ARCHIVE1}]}
 """
 
 
@@ -49,6 +56,23 @@ def test_a_preview_shows_what_a_rule_would_send_and_touches_nothing(
     with psycopg.connect(database_url) as connection:
         assert connection.execute("select count(*) from routing.transformation").fetchone() == (0,)
     assert sorted((tmp_path / "objects").rglob("*")) == files
+
+
+@pytest.mark.parametrize("rules", [RULES, PLAIN])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_preview_shows_what_the_station_is_not_sent(
+    gateway: Gateway, database_url: str, tmp_path: Path, rules: str, syntax: str
+) -> None:
+    """Reduced (R92) as the forwarder does it, beside what the rule changes, or alone."""
+    instance = nm_static(1, transfer_syntax=syntax, SmokingStatus="NO")
+    Recorder(database_url, tmp_path / "objects").record(instance)
+    gateway.station("ARCHIVE1", "--store", "--reduce-level-1")
+    preview = "rules", "preview", instance.sop_instance_uid, "--rules", gateway.file("r.yaml", rules)
+    found = gateway.done(*preview, "--to", "ARCHIVE1", "--json").json()
+    gone = {each["name"] for each in found["elements"] if each["after"] is None}
+    assert "SmokingStatus" in gone
+    assert found["reduced"]
+    assert "reduced to what R92 keeps" in gateway.done(*preview, "--to", "ARCHIVE1").out
 
 
 def test_a_preview_names_what_is_wrong(gateway: Gateway, database_url: str, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import pytest
 
 from services.admin import deliveries, studies
 from services.admin.deliveries import Action, Filter
+from services.admin.sql import SQL
 from services.admin.when import NEVER, When
+from services.forwarder.planning import CAME_FROM_THERE
 from tests.factories import ct, small_instances
 from tests.integration.forwarder.bench import Forwarder, Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
@@ -178,3 +180,18 @@ async def test_what_no_rule_matched_is_listed_until_it_is_routed(recorder: Recor
         assert len(a.uids) == len(first) + 2
     (row,) = ledger.rows("select matched, note, rule_set from routing.evaluation where revision = 2")
     assert (row["rule_set"], row["matched"][0]["rule"], row["note"]) == (2, "all", "routed again by operator")
+
+
+async def test_what_would_only_go_back_to_where_it_came_from_is_listed(recorder: Recorder, ledger: Ledger) -> None:
+    """A rule matched it, and nothing was sent all the same."""
+    for title in ("A", "B"):
+        add_station(recorder.database_url, title, 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "A"}]}])
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(ct(1), calling_aet="A"))
+        await running.evaluate(recorder.record(ct(2), calling_aet="CT1"))
+        (row,) = await studies.unmatched(running.database, NEVER, 100)
+        assert (row["study_instance_uid"], row["why"]) == (ct(1).study_instance_uid, CAME_FROM_THERE)
+        assert ledger.rows(SQL.count_unmatched) == [{"studies": 1}]
+        await running.requests.carry_out(ledger.request("send", {"uids": [ct(1).sop_instance_uid], "to": "B"}))
+        assert await studies.unmatched(running.database, NEVER, 100) == []

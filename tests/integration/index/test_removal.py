@@ -140,7 +140,8 @@ async def test_a_deletion_reaches_the_index_through_the_broker(
         await bus.publish(recorded.message())
         await until_async(lambda: counts(url) == [1, 1, 1, 1])
         async with database.transaction() as connection:
-            assert await delete_instances(connection, [ct(1).sop_instance_uid], even_uncommitted=True) == 1
+            deleted = await delete_instances(connection, [ct(1).sop_instance_uid], even_uncommitted=True)
+        assert deleted.hidden == 1
         await until_async(lambda: counts(url) == [0, 0, 0, 0])
     finally:
         await supervisor.drain(10)

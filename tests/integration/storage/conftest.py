@@ -49,7 +49,8 @@ class Storage:
 
     def __post_init__(self) -> None:
         parts: Any = (self.database, self.objects)
-        lead: Any = Leading()
+        self.leadership = Leading()
+        lead: Any = self.leadership
         broker: Any = NoBroker()
         self.recorder = Recorder(*parts, self.settings)
         self.sweep = Sweep(*parts, broker, self.recorder, lead, self.settings, self.supervisor)
@@ -119,10 +120,10 @@ class Storage:
         )
         return [row["disposition"] for row in rows]
 
-    async def delete(self, *uids: str, even_uncommitted: bool = False) -> int:
-        """The use case of deletion."""
+    async def delete(self, *uids: str, **override: bool) -> int:
+        """The use case of deletion; how many contents it hid."""
         async with self.database.transaction() as connection:
-            return await delete_instances(connection, list(uids), commitment=True, even_uncommitted=even_uncommitted)
+            return (await delete_instances(connection, list(uids), commitment=True, **override)).hidden
 
     def present(self) -> set[str]:
         """Keys of all objects."""

@@ -104,10 +104,42 @@ async def test_other_pixel_data_in_another_transfer_syntax_is_a_revision(storage
 @pytest.mark.parametrize("state", ["DELIVERED", "WARNED", "SENDING", "UNKNOWN"])
 async def test_what_comes_back_from_where_we_sent_it_is_kept_and_not_routed(storage: Storage, state: str) -> None:
     instance = ct(1)
+    await storage.handle(storage.receive(instance, "SCANNER1"))
     await deliver(storage, instance, "WORKSTATION", state)
     await storage.handle(storage.receive(instance, "WORKSTATION"))
     await storage.handle(storage.receive(revised(instance), "WORKSTATION"))
-    assert [row[0] for row in await storage.dispositions()] == ["RETURNED", "RETURNED"]
+    assert [row[0] for row in await storage.dispositions()] == ["NEW", "DUPLICATE", "RETURNED"]
+
+
+@pytest.mark.parametrize("state", ["DELETING", "DELETED", "forgotten"])
+async def test_what_was_deleted_and_comes_back_is_new(storage: Storage, state: str) -> None:
+    """The same content, and another one; once it is here again the loop ends as ever."""
+    instance, other = ct(1), ct(2)
+    await storage.handle(storage.receive(instance, "SCANNER1"), storage.receive(other, "SCANNER1"))
+    for each in (instance, other):
+        await deliver(storage, each, "ARCHIVE", "DELIVERED")
+    await storage.rows("update storage.identity set state = 'DELETED', state_at = now()")
+    await storage.rows("update storage.receipt set object_state = 'DELETED'")
+    if state == "forgotten":
+        await storage.rows("delete from storage.identity")
+    else:
+        await storage.rows("update storage.identity set state = %(state)s", state=state)
+    await storage.handle(storage.receive(instance, "ARCHIVE"), storage.receive(revised(other), "ARCHIVE"))
+    await storage.handle(storage.receive(revised(instance), "ARCHIVE"))
+    assert [row[0] for row in await storage.dispositions()] == ["NEW", "NEW", "NEW", "NEW", "RETURNED"]
+    assert await storage.events() == ["NEW", "NEW", "NEW", "NEW", "RETURNED"]
+
+
+async def test_a_copy_that_comes_back_is_kept_while_what_it_was_made_of_is_here(storage: Storage) -> None:
+    """It went there under another UID, which is unknown here until it comes."""
+    instance, copies = ct(1), [ct(2), ct(3)]
+    await storage.handle(storage.receive(instance, "SCANNER1"))
+    await deliver(storage, instance, "ARCHIVE", "DELIVERED")
+    for copy, state in zip(copies, ("STORED", "DELETED"), strict=True):
+        await storage.rows("update routing.delivery set sent_sop_instance_uid = %(uid)s", uid=copy.sop_instance_uid)
+        await storage.rows("update storage.identity set state = %(state)s", state=state)
+        await storage.handle(storage.receive(copy, "ARCHIVE"))
+    assert [row[0] for row in await storage.dispositions()] == ["NEW", "RETURNED", "NEW"]
 
 
 async def test_a_revision_from_where_we_retrieved_it_is_kept_and_not_routed(storage: Storage) -> None:

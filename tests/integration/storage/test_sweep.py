@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.runtime.errors import Unavailable
 from services.runtime.objects import new_object_key
@@ -34,6 +35,18 @@ async def test_what_appears_later_in_a_folder_it_knows_is_found(storage: Storage
         await storage.sweep.run_once()
     storage.receive(ct(2))
     assert await storage.sweep.run_once() == 1
+
+
+async def test_who_no_longer_leads_tells_of_no_unreadable_objects(storage: Storage) -> None:
+    """Whoever leads now does; the alarm would stay until the process starts again."""
+    with storage.objects.create(new_object_key(datetime.now(UTC))) as writer:
+        os.write(writer.fd, b"no DICOM")
+        writer.commit()
+    await storage.sweep.run_once()
+    assert REGISTRY.get_sample_value("gateway_storage_unreadable_objects") == 1
+    storage.leadership.held = False
+    assert await storage.sweep.run_once() == 0
+    assert REGISTRY.get_sample_value("gateway_storage_unreadable_objects") == 0
 
 
 async def test_watermark_is_the_start_of_the_sweep_less_a_margin(storage: Storage) -> None:

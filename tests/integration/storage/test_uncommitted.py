@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from services.storage.corrections import Corrector
-from services.storage.deletion import Uncommitted
+from services.storage.deletion import Needed
 from services.storage.requests import Requests
 from tests.factories import ct
 from tests.integration.storage.conftest import Storage
@@ -43,9 +43,6 @@ async def archived(storage: Storage, revision: int = 1) -> None:
         ("DELIVERED", "ARCHIVE", None, True),
         ("WARNED", "ARCHIVE", True, True),
         ("DELIVERED", None, None, False),
-        ("PENDING", None, None, True),
-        ("UNKNOWN", None, True, True),
-        ("PENDING", None, False, False),
         ("FAILED", None, True, False),
         ("CANCELED", None, None, False),
         ("SUPERSEDED", None, None, False),
@@ -57,10 +54,30 @@ async def test_an_instance_stays_until_whoever_is_asked_has_committed_it(
     await stored(storage, state, commit_on, commit)
     if stays:
         await archived(storage, revision=2)
-        with pytest.raises(Uncommitted, match=rf"{UID} \(not yet committed by ARCHIVE\).*--even-uncommitted"):
+        with pytest.raises(Needed, match=rf"{UID} \(not yet committed by ARCHIVE\).*--even-uncommitted"):
             await storage.delete(UID)
         await archived(storage)
     assert await storage.delete(UID) == 1
+
+
+@pytest.mark.parametrize("state", ["PENDING", "SENDING", "UNKNOWN"])
+async def test_an_instance_stays_while_a_delivery_of_it_has_not_ended(storage: Storage, state: str) -> None:
+    await stored(storage, state, None, False)
+    await deliver(storage, ct(1), "WS", "PENDING")
+    told = r"2 deliveries have not ended: 1 to ARCHIVE, 1 to WS; wait, .*'gateway jobs list'.*--force with --why"
+    for override in ({}, {"even_uncommitted": True}):
+        with pytest.raises(Needed, match=told):
+            await storage.delete(UID, **override)
+    assert await storage.delete(UID, force=True) == 1
+
+
+async def test_what_is_still_to_be_committed_needs_both_words(storage: Storage) -> None:
+    await stored(storage, "PENDING", None, None)
+    with pytest.raises(Needed, match=r"1 delivery has not ended: 1 to ARCHIVE.*not yet committed by ARCHIVE"):
+        await storage.delete(UID)
+    with pytest.raises(Needed, match=r"nothing was deleted: 1 instance has to stay.*--even-uncommitted"):
+        await storage.delete(UID, force=True)
+    assert await storage.delete(UID, force=True, even_uncommitted=True) == 1
 
 
 async def test_a_person_may_delete_the_uncommitted_but_not_what_we_promised(storage: Storage) -> None:
@@ -70,7 +87,7 @@ async def test_a_person_may_delete_the_uncommitted_but_not_what_we_promised(stor
         "revision) values (now(), gen_random_uuid(), 1, '1', %(uid)s, 'COMMITTED', 1)",
         uid=UID,
     )
-    with pytest.raises(Uncommitted, match="committed to a peer by this gateway"):
+    with pytest.raises(Needed, match="committed to a peer by this gateway"):
         await storage.delete(UID, even_uncommitted=True)
     await storage.rows("delete from commitment.inbound_item")
     assert await storage.delete(UID, even_uncommitted=True) == 1
@@ -92,14 +109,14 @@ async def promise(storage: Storage, state: str) -> None:
 async def test_what_we_promised_stays_while_the_archive_has_not_got_it(storage: Storage, state: str) -> None:
     await stored(storage, state, None, None)
     await promise(storage, "REPORTED")
-    with pytest.raises(Uncommitted, match="not yet committed by ARCHIVE, committed to a peer by this gateway"):
+    with pytest.raises(Needed, match="not yet committed by ARCHIVE, committed to a peer by this gateway"):
         await storage.delete(UID, even_uncommitted=True)
 
 
 async def test_what_a_peer_is_still_to_be_told_of_stays(storage: Storage) -> None:
     await storage.handle(storage.receive(ct(1)))
     await promise(storage, "READY")
-    with pytest.raises(Uncommitted, match="to be reported as committed to MODALITY"):
+    with pytest.raises(Needed, match="to be reported as committed to MODALITY"):
         await storage.delete(UID, even_uncommitted=True)
     await storage.rows("update commitment.inbound set state = 'REPORTED'")
     assert await storage.delete(UID) == 1
@@ -108,7 +125,7 @@ async def test_what_a_peer_is_still_to_be_told_of_stays(storage: Storage) -> Non
 async def test_what_no_rule_was_asked_about_stays(storage: Storage) -> None:
     await storage.handle(storage.receive(ct(1)))
     await storage.rows("update storage.receipt set rule_set = 1")
-    with pytest.raises(Uncommitted, match="not routed yet"):
+    with pytest.raises(Needed, match="not routed yet"):
         await storage.delete(UID)
 
 
@@ -136,5 +153,11 @@ async def test_a_request_to_delete_is_carried_out_once_or_refused_with_the_reaso
     assert refused is not None
     assert "not yet committed by ARCHIVE" in str(refused["error"])
     assert await ask("send") is None
-    assert await ask(even_uncommitted=True) == {"instances": 1}
+    await deliver(storage, ct(1), "WS", "PENDING")
+    assert "1 to WS" in str(await ask(even_uncommitted=True))
+    assert await ask(even_uncommitted=True, force=True, why="WS is gone") == {"instances": 1}
+    [told] = await storage.rows("select actor, after from audit.entry where action = 'studies.delete'")
+    assert told["actor"] == "anna"
+    assert told["after"]["why"] == "WS is gone"
+    assert told["after"]["given_up"] == [{"destination": "WS", "deliveries": 1}]
     assert await requests.reconcile() == 0

@@ -2,6 +2,7 @@
 
 import io
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_a_folder_is_walked_without_following_links_or_opening_what_blocks(tmp_p
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "round").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "fifo")
-    assert told(sources([tmp_path], LARGEST)) == {
+    assert told(sources([tmp_path], LARGEST, tmp_path)) == {
         "one.dcm": ct(1).sop_instance_uid,
         "two": ct(2).sop_instance_uid,
         "notes.txt": "not DICOM",
@@ -105,9 +106,26 @@ def zipped(path: Path, **members: bytes) -> Path:
 
 def test_members_of_a_zip_are_read_and_their_names_lead_nowhere(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", **{"../../evil.dcm": part_10(ct(1)), "sub/": b"", "x.txt": b"no image" * 50})
-    found = list(sources([path], LARGEST))
+    found = list(sources([path], LARGEST, tmp_path))
     assert told(found) == {"evil.dcm": ct(1).sop_instance_uid, "a.zip:x.txt": "not DICOM"}
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.zip"]
+
+
+def test_a_large_member_is_unpacked_in_the_folder_that_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where the system keeps temporary files, which has room for little; nothing of it has a name."""
+    monkeypatch.setattr(archive, "_IN_MEMORY_BYTES", 1000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    path = zipped(tmp_path / "a.zip", large=part_10(ct(1)))
+    (found,) = sources([path], LARGEST, tmp_path / "home" / "importing")
+    assert isinstance(found, Candidate)
+    with found.open() as copy:
+        assert read_instance(copy).sop_instance_uid == ct(1).sop_instance_uid
+        assert list((tmp_path / "home" / "importing").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="let GATEWAY_HOME be a folder that may be written to"):
+        list(sources([path], LARGEST, tmp_path / "file" / "importing"))
 
 
 def test_a_member_that_is_damaged_encrypted_or_too_large_is_a_fault(tmp_path: Path) -> None:
@@ -117,7 +135,7 @@ def test_a_member_that_is_damaged_encrypted_or_too_large_is_a_fault(tmp_path: Pa
     entry = data.rfind(b"locked") - 46
     data[entry + 8] |= 1
     path.write_bytes(data)
-    outcomes = told(sources([path], 100_000))
+    outcomes = told(sources([path], 100_000, tmp_path))
     assert outcomes["a.zip:damaged"].startswith("!cannot be unpacked: ")
     assert outcomes["a.zip:large"] == "!unpacks to more than 100000 bytes (GATEWAY_MAX_OBJECT_BYTES)"
     assert outcomes["a.zip:locked"] == "!encrypted in the ZIP"
@@ -136,10 +154,10 @@ def test_a_bomb_is_refused_before_anything_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, words: str
 ) -> None:
     path = zipped(tmp_path / "bomb.zip", a=bytes(1 << 20), b=b"", c=b"")
-    assert len(list(sources([path], 4 << 20))) == 3
+    assert len(list(sources([path], 4 << 20, tmp_path))) == 3
     monkeypatch.setattr(archive, limit, value)
     with pytest.raises(UsageError, match=f"bomb.zip: {words}.*; unpack it yourself and import the folder"):
-        list(sources([path], 4 << 20))
+        list(sources([path], 4 << 20, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +176,7 @@ def test_a_source_that_cannot_be_read_is_named_with_the_cure(
     if data is not None:
         path.write_bytes(data)
     with pytest.raises(UsageError, match=f"{path}: {words}"):
-        told(sources([path], LARGEST))
+        told(sources([path], LARGEST, tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,12 @@ CASES = [
     ("{do: charset, value: ISO_IR 19}", "value", "ISO_IR 19", "did you mean"),
     ("{do: charset, value: [ISO_IR 192, ISO_IR 100]}", "value", "ISO_IR 192, ISO_IR 100", "stands alone"),
     ("{do: transfer_syntax, prefer: [JPEG]}", "prefer", "JPEG", "write received, Explicit"),
+    (
+        "{do: transfer_syntax, prefer: [JPEG 2000 Lossless]}",
+        "prefer",
+        "JPEG 2000 Lossless",
+        "nothing is compressed here",
+    ),
     ("{tag: A}", "", "", "write a step {do, …}"),
     ("7", "", "7", "not allowed here"),
 ]

@@ -39,7 +39,9 @@ def arrival(sha256: str, **values: object) -> Arrival:
         ),
         (arrival(B, facts=FACTS), [known(A)], Decision("REVISION", 2, "insert", ("revision",))),
         (arrival(B, transfer_syntax_uid=IMPLICIT), [known(A)], Decision("REVISION", 2, "insert", ("revision",))),
+        # Known under another UID, of which this one is the copy that we sent.
         (arrival(A, delivered_to_sender=True), [], Decision("RETURNED", 1, "insert")),
+        (arrival(A, delivered_to_sender=True), [known(A, state="DELETED")], Decision("RETURNED", 1, "revive")),
         (arrival(B, delivered_to_sender=True), [known(A)], Decision("RETURNED", 2, "insert", ("revision",))),
         (
             arrival(B, corrected=True, policy="hold", delivered_to_sender=True),

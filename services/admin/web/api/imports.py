@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from services.admin.importing import spool, uploaded
-from services.admin.importing.beginning import DEFAULT_TITLE, local_address
+from services.admin.importing.beginning import DEFAULT_TITLE
 from services.admin.importing.ending import until_stopped
+from services.admin.importing.place import place
 from services.admin.importing.uploaded import Port
 from services.admin.web.asking import Operator
 from services.admin.web.desk import Desk, OfDesk
@@ -80,14 +81,12 @@ async def bring_in(
         ):
             done = await uploaded.bring_in(
                 desk.database, supervisor, principal.actor, calling_aet, _port(desk), file, size,
-                settings.max_object_bytes,
+                settings.max_object_bytes, spool.unpacking(settings.home),
             )  # fmt: skip
     return Imported(**done)
 
 
 def _port(desk: Desk) -> Port:
     settings = desk.runtime.settings
-    host, _, port = desk.settings.import_at.rpartition(":")
-    if not host:
-        host, port = local_address(settings.dicom_host), str(settings.dicom_port)
-    return Port(host, int(port), settings.aet, desk.profile.xeleris)
+    host, port = place(desk.settings.import_at, settings.dicom_host, settings.dicom_port)
+    return Port(host, port, settings.aet, desk.profile.xeleris)

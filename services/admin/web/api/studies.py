@@ -130,9 +130,12 @@ class Sending(Chosen):
 
 
 class Deleting(Chosen):
-    """``even_uncommitted``: also what is to be committed and is not yet."""
+    """``even_uncommitted``: also what is to be committed and is not yet; ``force``: also what is to be delivered and is
+    not yet, which is given up: ``why`` has to say why."""
 
     even_uncommitted: bool = False
+    force: bool = False
+    why: Annotated[str, Field(max_length=requests.LONGEST_WHY, examples=["the workstation is gone"])] = ""
 
 
 class Correcting(Chosen):
@@ -232,9 +235,9 @@ async def route(desk: OfDesk, principal: Operator, wanted: Chosen) -> Asked:
 
 @router.post("/delete")
 async def delete(desk: OfDesk, principal: Operator, wanted: Deleting) -> Asked:
-    """Delete them, all revisions. Nothing is deleted if one instance has to stay."""
-    even = wanted.even_uncommitted
-    return _asked(await requests.delete(desk.database, principal.actor, wanted.uids, even_uncommitted=even))
+    """Delete them, all revisions. Nothing is deleted if one instance has to stay, or one delivery has not ended."""
+    how = wanted.model_dump(exclude={"uids"})
+    return _asked(await requests.delete(desk.database, principal.actor, wanted.uids, **how))
 
 
 @router.post("/correct")

@@ -1,6 +1,6 @@
 """What is done to chosen studies, series and instances."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
@@ -60,10 +60,12 @@ async def route(request: Request, desk: OfDesk, principal: Operator, marked: Mar
 @router.post("/delete")
 async def delete(
     request: Request, desk: OfDesk, principal: Operator, marked: Marked,
-    even_uncommitted: Annotated[bool, Form()] = False, study: Field = "",
+    even_uncommitted: Annotated[bool, Form()] = False, force: Annotated[bool, Form()] = False, why: Field = "",
+    study: Field = "",
 ) -> Response:  # fmt: skip
     """Delete them; away from the page of a study that goes as a whole."""
-    done = await requests.delete(desk.database, principal.actor, marked, even_uncommitted=even_uncommitted)
+    how: dict[str, Any] = {"even_uncommitted": even_uncommitted, "force": force, "why": why}
+    done = await requests.delete(desk.database, principal.actor, marked, **how)
     if marked == [study] and done.result is not None:
         return elsewhere(request, "/patients", _sentence(done, "Deleted"))
     return _told(request, done, "Deleted")
