@@ -27,7 +27,7 @@ from services.runtime.supervise import Supervisor
 TASK_SECONDS = 5.0  # for tasks to end after the services have drained
 KERNEL_SECONDS = 2.0  # after which the kernel does what our own timer could not
 SETTLE_SECONDS = 3.0  # after the drain limit, before the process is ended whatever still runs
-FLAGS = {"STANDS_ALONE": False, "PLANS_ONCE": False, "RELAYS": True, "REPLAYS": False}
+FLAGS = {"STANDS_ALONE": False, "NEEDS_OBJECTS": True, "PLANS_ONCE": False, "RELAYS": True, "REPLAYS": False}
 """What a service's module may say, and what holds without it; in the order of ``Resolved``."""
 
 log = structlog.get_logger(__name__)
@@ -57,21 +57,22 @@ Service = Callable[[Runtime], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True)
 class Resolved:
-    """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest). ``plans_once``:
-    what it asks the database needs no plan of its own for each value. ``relays``: it enqueues events. ``replays``: it
-    may send a dead letter to its queue again."""
+    """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest). ``needs_objects``:
+    it is not ready while the object store is unusable. ``plans_once``: what it asks the database needs no plan of its
+    own for each value. ``relays``: it enqueues events. ``replays``: it may send a dead letter to its queue again."""
 
     name: str
     enter: Service
     stands_alone: bool
+    needs_objects: bool
     plans_once: bool
     relays: bool
     replays: bool
 
 
 def resolve(target: str) -> Resolved:
-    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``, ``PLANS_ONCE = True``,
-    ``RELAYS = False`` and ``REPLAYS = True``. Raises ``UsageError``."""
+    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``, ``NEEDS_OBJECTS = False``,
+    ``PLANS_ONCE = True``, ``RELAYS = False`` and ``REPLAYS = True``. Raises ``UsageError``."""
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -174,7 +175,8 @@ class _Process:
 
     def _add_checks(self, runtime: Runtime) -> None:
         BUILD.info({"version": _version(), "services": " ".join(resolved.name for resolved in self.services)})
-        runtime.health.add_readiness("objects", runtime.objects.usable)
+        if any(resolved.needs_objects for resolved in self.services):
+            runtime.health.add_readiness("objects", runtime.objects.usable)
         if not all(resolved.stands_alone for resolved in self.services):
             db, bus = runtime.db, runtime.bus
             runtime.health.add_readiness("database", lambda: None if db.available else db.reason)
