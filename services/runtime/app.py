@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
+from starlette.types import ASGIApp
 
 from services.runtime import health, logs, traces
 from services.runtime.bus import Bus
@@ -113,6 +115,7 @@ class _Process:
         self.settings, self.service, self.services = settings, service, services
         self.supervisor = Supervisor()
         self.stack = AsyncExitStack()
+        self.servers: list[HealthServer] = []
 
     async def main(self) -> int:
         """Enter, wait, drain; the exit status."""
@@ -149,29 +152,36 @@ class _Process:
         bus = Bus(settings.amqp_of(names), supervisor)
         outbox = Outbox(db, bus, supervisor, replays=any(resolved.replays for resolved in self.services))
         runtime = Runtime(
-            settings=settings, db=db, bus=bus, outbox=outbox, objects=open_store(settings), health=Health(supervisor),
+            settings=settings, db=db, bus=bus, outbox=outbox, objects=open_store(settings),
+            health=Health(supervisor, apart=settings.health_port not in (None, settings.http_port)),
             supervisor=supervisor, service=self.service, loop=asyncio.get_running_loop(),
         )  # fmt: skip
-        server = self._serve_health(runtime.health)
+        self._serve_health(runtime.health)
         self._add_checks(runtime)
         await db.open()
         self.stack.push_async_callback(db.close)
         await bus.open()
         self.stack.push_async_callback(bus.close)
-        self.stack.push_async_callback(self._end_tasks, server)
+        self.stack.push_async_callback(self._end_tasks)
         if relays:
             supervisor.spawn("outbox relay", outbox.relay)
         return runtime
 
-    def _serve_health(self, checks: Health) -> HealthServer:
+    def _serve_health(self, checks: Health) -> None:
         settings = self.settings
         port = settings.http_port if settings.health_port is None else settings.health_port
         sock = self.stack.enter_context(health.listen(settings.http_host, port))
         self.stack.enter_context(health.announced(settings.home, self.service, health.url_of(sock)))
-        server = HealthServer.of(checks.app())
         self.supervisor.spawn("heartbeat", checks.heartbeat)
-        self.supervisor.spawn("http", lambda: server.serve([sock]), restart=False)
-        return server
+        self._serve("http", checks.app(), sock)
+
+    def _serve_site(self, site: ASGIApp) -> None:
+        self._serve("site", site, health.listen(self.settings.http_host, self.settings.http_port))
+
+    def _serve(self, name: str, app: ASGIApp, sock: socket.socket) -> None:
+        server = HealthServer.of(app)
+        self.servers.append(server)
+        self.supervisor.spawn(name, lambda: server.serve([sock]), restart=False)
 
     def _add_checks(self, runtime: Runtime) -> None:
         BUILD.info({"version": _version(), "services": " ".join(resolved.name for resolved in self.services)})
@@ -191,6 +201,8 @@ class _Process:
                     log.info("service_started", name=resolved.name)
         for begin in runtime.on_started:
             begin()
+        if (site := runtime.health.site()) is not None:
+            self._serve_site(site)
         runtime.health.started()
 
     async def _drained(self) -> bool:
@@ -209,8 +221,9 @@ class _Process:
             return False
         return True
 
-    async def _end_tasks(self, server: HealthServer) -> None:
-        server.should_exit = True
+    async def _end_tasks(self) -> None:
+        for server in self.servers:
+            server.should_exit = True
         late = await self.supervisor.drain(TASK_SECONDS)
         if late:
             log.warning("tasks_canceled", tasks=late)

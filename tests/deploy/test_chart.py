@@ -81,7 +81,7 @@ def test_services_are_probed_and_may_end_their_associations(values: str) -> None
     for workload in workloads(rendered(values)).values():
         service, pod = container(workload), workload["spec"]["template"]["spec"]
         for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
-            assert service[probe]["httpGet"] == {"path": path, "port": "http"}
+            assert service[probe]["httpGet"] == {"path": path, "port": "health"}
         program, seconds = service["lifecycle"]["preStop"]["exec"]["command"]
         assert program == "sleep"
         drain = float(environment(service)["GATEWAY_DRAIN_SECONDS"])

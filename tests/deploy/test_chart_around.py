@@ -111,8 +111,20 @@ def test_nothing_comes_in_or_goes_out_but_what_is_named(values: str) -> None:
     assert incoming["ports"] == [{"protocol": "TCP", "port": port} for port in ports]
 
 
+def reaching(objects: list[dict[str, Any]], labels: dict[str, str], port: str) -> list[dict[str, Any]]:
+    """The peers that policies let in to a port of the pods with these labels: policies add up."""
+    return [
+        peer
+        for policy in of_kind(objects, "NetworkPolicy").values()
+        if takes(policy["spec"]["podSelector"], labels)
+        for rule in policy["spec"].get("ingress", [])
+        if {"protocol": "TCP", "port": port} in rule["ports"]
+        for peer in rule["from"]
+    ]
+
+
 def test_who_reaches_the_desk_is_whom_the_values_name() -> None:
-    """Metrics are on the same port, and policies add up: those of the other pods leave the desk's out."""
+    """Whom the metrics are for has their port alone."""
     everybody = [{"namespaceSelector": {}}]
     browsers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}]
     prometheus = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
@@ -120,19 +132,13 @@ def test_who_reaches_the_desk_is_whom_the_values_name() -> None:
     for values, more, admitted in (
         ("s3", [], everybody),
         ("apart", [], browsers),
-        ("apart", narrow, browsers + prometheus),
+        ("apart", narrow, browsers),
     ):
         objects = rendered(values, *more)
         labels = workloads(objects)["admin"]["spec"]["template"]["metadata"]["labels"]
-        found = [
-            peer
-            for policy in of_kind(objects, "NetworkPolicy").values()
-            if takes(policy["spec"]["podSelector"], labels)
-            for rule in policy["spec"].get("ingress", [])
-            if {"protocol": "TCP", "port": "http"} in rule["ports"]
-            for peer in rule["from"]
-        ]
-        assert found == admitted
+        assert reaching(objects, labels, "http") == admitted
+    for labels in (each["spec"]["template"]["metadata"]["labels"] for each in workloads(objects).values()):
+        assert reaching(objects, labels, "health") == prometheus
 
 
 def test_prometheus_finds_every_service_and_calls_it_as_alerts_and_dashboards_do() -> None:
@@ -184,7 +190,14 @@ def test_the_desk_is_reached_by_tls_with_a_certificate_that_may_come_from_cert_m
     assert ingress["spec"]["tls"] == [{"hosts": ["dicom.example"], "secretName": "gateway-desk-tls"}]
     (rule,) = ingress["spec"]["rules"]
     service = rule["http"]["paths"][0]["backend"]["service"]
-    assert of_kind(objects, "Service")[service["name"]]["spec"]["selector"][COMPONENT] == "admin"
+    led_to = of_kind(objects, "Service")[service["name"]]["spec"]
+    assert led_to["selector"][COMPONENT] == "admin"
+    desk = container(workloads(objects)["admin"])
+    led = {each["name"]: each["targetPort"] for each in led_to["ports"]}[service["port"]["name"]]
+    ports = {each["name"]: str(each["containerPort"]) for each in desk["ports"]}
+    known = environment(desk)
+    assert (known["GATEWAY_HTTP_PORT"], known["GATEWAY_HEALTH_PORT"]) == (ports[led], ports["health"])
+    assert led != "health"  # metrics and health ask nobody to log in: they stay inside
     assert "10.0.0.0/8" in environment(container(workloads(objects)["admin"]))["FORWARDED_ALLOW_IPS"]
 
 

@@ -4,8 +4,8 @@
 {{- $service := index . 1 -}}
 {{- $most := int (default (index . 2).replicas (index . 2).autoscaling.maxReplicas) -}}
 GATEWAY_HTTP_HOST: 0.0.0.0
-GATEWAY_HTTP_PORT: "8080"
-GATEWAY_HEALTH_PORT: "8080"
+GATEWAY_HTTP_PORT: "8080" # the desk's, which the Ingress leads to
+GATEWAY_HEALTH_PORT: "8081"
 {{- if has $service (list "ingest" "query") }}
 GATEWAY_DICOM_HOST: 0.0.0.0
 GATEWAY_DICOM_PORT: "11112"

@@ -315,7 +315,7 @@ def test_the_desk_is_reached_when_people_need_it(start: Start, postgresql: Priva
     """Neither broker nor object store, nor a database that goes away, takes it from who looks why; one that it cannot
     work with does, so that nobody is led to it in a desk's place that can."""
     with fresh_database(postgresql, "template1") as url:
-        one = start("desk", desk=DESK, GATEWAY_DATABASE_URL=url, **AWAY)
+        one = start("desk", desk=DESK, GATEWAY_DATABASE_URL=url, GATEWAY_HTTP_PORT="0", **AWAY)
         until(lambda: "run 'gateway migrate'" in one.get("/readyz")[1], limit=40, what="the cure")
         migrate(url)
         until(one.ready, limit=20, what="readiness without broker and object store")
@@ -332,6 +332,27 @@ def test_the_desk_is_reached_when_people_need_it(start: Start, postgresql: Priva
         assert (status, "gateway check" in text) == (503, True), text
         one.process.kill()
         one.process.wait()
+
+
+def test_the_desk_may_have_a_port_for_itself(start: Start, database_url: str) -> None:
+    """Whoever reaches it, through a proxy that leads everything there, reads neither metrics nor health."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    one = start("desk", desk=DESK, GATEWAY_DATABASE_URL=database_url, GATEWAY_HTTP_PORT=str(port))
+    until(one.ready, limit=40, what="readiness")
+    assert one.get("/login")[0] == 404
+    site = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    found = {}
+    for path in ("/login", "/metrics", "/readyz", "/livez"):
+        site.request("GET", path)
+        answer = site.getresponse()
+        answer.read()
+        found[path] = (answer.status, answer.getheader("Location"))
+    site.close()
+    no_page = {path: (303, f"/login?next={path}") for path in ("/metrics", "/readyz", "/livez")}
+    assert found == {"/login": (200, None), **no_page}
+    one.process.terminate()
+    assert one.process.wait(20) == 0
 
 
 def test_a_readiness_check_decides_and_a_broken_one_is_a_reason(start: Start) -> None:
