@@ -47,7 +47,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     supervisor.spawn("audit partitions", lambda: partitions.maintain(runtime, "audit"))
     if (days := settings.audit_days) is not None:
         supervisor.spawn("audit retention", lambda: audit_retention.nightly(runtime, days))
-    supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds))
+    supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds, backups=settings.backup_expected))
     supervisor.spawn("first account", lambda: first_account(runtime), restart=False)
     supervisor.spawn("audit messages", lambda: sender.sending(runtime))
     supervisor.spawn("live view", live.watching)

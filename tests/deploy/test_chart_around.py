@@ -221,8 +221,8 @@ def test_stations_and_rules_of_the_values_are_applied_by_a_job() -> None:
     }
     for values, told in (("apart", "true"), ("s3", None)):
         known = environment(container(workloads(rendered(values))["admin"]))
-        for name in ("GATEWAY_ADMIN_STATIONS_IN_FILES", "GATEWAY_ADMIN_RULES_IN_FILES"):
-            assert known.get(name) == told
+        for name in ("STATIONS_IN_FILES", "RULES_IN_FILES", "BACKUP_EXPECTED"):
+            assert known.get(f"GATEWAY_ADMIN_{name}") == told
     assert of_kind(rendered("s3"), "Job").keys() == {"release-gateway-migrate-1"}
 
 

@@ -19,6 +19,9 @@ GATEWAY_INCOMING_ASSOCIATIONS: {{ max 1 (div $root.Values.dicom.associations (ma
 {{- if eq $service "admin" }}
 GATEWAY_ADMIN_IMPORT_AT: "{{ include "gateway.fullname" $root }}-dicom:{{ $root.Values.dicom.port }}"
 GATEWAY_ADMIN_MAX_IMPORT_BYTES: "536870912"
+{{- if $root.Values.backup.enabled }}
+GATEWAY_ADMIN_BACKUP_EXPECTED: "true"
+{{- end }}
 {{- with $root.Values.configuration.stations }}
 GATEWAY_ADMIN_STATIONS_IN_FILES: "true"
 {{- end }}
