@@ -74,6 +74,14 @@ def test_autoscaling_is_by_processor_time_or_by_what_waits(tmp_path: Path) -> No
     rules = [{"record": "asked", "expr": query} for all_of_one in queries.values() for query in all_of_one]
     (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "keda", "rules": rules}]}))
     promtool("check", "rules", tmp_path / "rules.yml")
+    for scaled in by_keda.values():
+        down = scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
+        assert down == by_cpu["spec"]["behavior"]["scaleDown"] == {"stabilizationWindowSeconds": 300}
+        assert "cooldownPeriod" not in scaled["spec"]  # is for who scales to zero
+    login = ["--set=autoscaling.keda.authenticationRef.name=thanos", "--set=autoscaling.keda.authModes=bearer"]
+    for scaled in of_kind(rendered("operators", *login), "ScaledObject").values():
+        for trigger in scaled["spec"]["triggers"]:
+            assert (trigger["authenticationRef"], trigger["metadata"]["authModes"]) == ({"name": "thanos"}, "bearer")
     for name, (of_queues, *_) in queries.items():
         (pattern,) = re.findall('queue=~"(.*)"', of_queues)
         service = name.rpartition("-")[2]
@@ -100,8 +108,8 @@ def test_nothing_comes_in_or_goes_out_but_what_is_named(values: str) -> None:
         desk = policies["release-gateway-desk"]["spec"]
         assert takes(desk["podSelector"], labels) == (labels[COMPONENT] == "admin")
     reached = {each["port"] for rule in deny["egress"] for each in rule["ports"]}
-    more = {"apart": {9000, 4318}, "restoring": {80}}.get(values, set())
-    assert reached == {53, 5432, 5671, 5672, 443, 587, 6514} | more
+    more = {"apart": {9000, 4318, 465}, "restoring": {80}}.get(values, set())
+    assert reached == {53, 5353, 5432, 5671, 5672, 443, 587, 6514} | more
     (incoming,) = policies["release-gateway-dicom"]["spec"]["ingress"]
     networks = [ipaddress.ip_network(peer["ipBlock"]["cidr"]) for peer in incoming["from"] if "ipBlock" in peer]
     assert [str(network) for network in networks] == (
@@ -186,7 +194,13 @@ def test_alerts_and_dashboards_are_those_of_deploy() -> None:
 def test_the_desk_is_reached_by_tls_with_a_certificate_that_may_come_from_cert_manager() -> None:
     objects = rendered("apart")
     (ingress,) = of_kind(objects, "Ingress").values()
-    assert ingress["metadata"]["annotations"] == {"cert-manager.io/cluster-issuer": "internal"}
+    told = ingress["metadata"]["annotations"]
+    assert told["cert-manager.io/cluster-issuer"] == "internal"
+    (room,) = re.findall(r"^([0-9]+)m$", told["nginx.ingress.kubernetes.io/proxy-body-size"])
+    desk = environment(container(workloads(objects)["admin"]))
+    assert int(room) << 20 > int(desk["GATEWAY_ADMIN_MAX_IMPORT_BYTES"])  # nginx answers 413 to more
+    # An upload is answered once its instances were sent, and /events for as long as a page is open.
+    assert int(told["nginx.ingress.kubernetes.io/proxy-read-timeout"]) >= 600
     assert ingress["spec"]["tls"] == [{"hosts": ["dicom.example"], "secretName": "gateway-desk-tls"}]
     (rule,) = ingress["spec"]["rules"]
     service = rule["http"]["paths"][0]["backend"]["service"]
@@ -202,10 +216,10 @@ def test_the_desk_is_reached_by_tls_with_a_certificate_that_may_come_from_cert_m
 
 
 def test_stations_and_rules_of_the_values_are_applied_by_a_job() -> None:
-    """Stations first, which rules name; after each install and upgrade."""
+    """Stations first, which rules name; after each install, upgrade and rollback, which brings the older ones back."""
     objects = rendered("apart")
     job = of_kind(objects, "Job")["release-gateway-configure-1"]
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade,post-rollback"
     pod = job["spec"]["template"]["spec"]
     commands = [each["args"][:3] for each in containers(pod)]
     assert commands == [
