@@ -147,11 +147,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def announced(home: Path, service: str, url: str) -> Iterator[None]:
-    """``run/<service>-<pid>.json`` in the home folder while the block runs: who finds this process, where."""
+    """``run/<service>-<pid>.json`` in the home folder while the block runs: who finds this process, where.
+
+    ``host`` of it is for who shares the folder and not the machine, as containers do (services.runtime.cards).
+    """
     path = home / "run" / f"{service}-{os.getpid()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps({"service": service, "pid": os.getpid(), "http": url}), encoding="utf-8")
+    card = {"service": service, "pid": os.getpid(), "http": url, "host": socket.gethostname()}
+    part.write_text(json.dumps(card), encoding="utf-8")
     part.replace(path)
     try:
         yield

@@ -129,7 +129,8 @@ def test_a_small_answer_on_a_connection_that_is_kept_waits_for_no_acknowledgemen
 def test_a_process_says_where_it_is_serves_and_drains(start: Start) -> None:
     one = start("steady")
     found = one.found()
-    assert found == {"service": "steady", "pid": one.process.pid, "http": found["http"]}
+    place = {"http": found["http"], "host": socket.gethostname()}
+    assert found == {"service": "steady", "pid": one.process.pid, **place}
     until(one.ready, what="readiness")
     assert json.loads(one.get("/readyz")[1]) == {"ready": True, "checks": {"process": None, "objects": None}}
     assert one.get("/livez")[0] == 200
