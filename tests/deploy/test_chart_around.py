@@ -199,6 +199,8 @@ def test_the_desk_is_reached_by_tls_with_a_certificate_that_may_come_from_cert_m
     (room,) = re.findall(r"^([0-9]+)m$", told["nginx.ingress.kubernetes.io/proxy-body-size"])
     desk = environment(container(workloads(objects)["admin"]))
     assert int(room) << 20 > int(desk["GATEWAY_ADMIN_MAX_IMPORT_BYTES"])  # nginx answers 413 to more
+    # Addresses of searches hold what was searched for: patients' data.
+    assert told["nginx.ingress.kubernetes.io/enable-access-log"] == "false"
     # An upload is answered once its instances were sent, and /events for as long as a page is open.
     assert int(told["nginx.ingress.kubernetes.io/proxy-read-timeout"]) >= 600
     assert ingress["spec"]["tls"] == [{"hosts": ["dicom.example"], "secretName": "gateway-desk-tls"}]
