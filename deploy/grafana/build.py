@@ -9,6 +9,7 @@ A panel has a title, what it is ``about``, a ``unit`` (as Grafana names it) and 
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import yaml
 FOLDER = Path(__file__).resolve().parent
 SOURCE = FOLDER / "source"
 DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+SERIES = re.compile(r"\b((?:gateway|process)_\w+|ALERTS)(?:\{([^}]*)\})?")
+HERE = 'namespace=~"$namespace"'
 COLUMNS = 24
 VALUE, LINES = (4, 4), (8, 8)
 """Width and height."""
@@ -41,7 +44,12 @@ def dashboard(source: dict[str, Any]) -> dict[str, Any]:
         "links": [
             {"title": "", "type": "dashboards", "tags": ["dicom-gateway"], "includeVars": False, "keepTime": True}
         ],
-        "templating": {"list": [data_source_variable(), *map(variable, source.get("variable", {}).items())]},
+        "templating": {
+            "list": [
+                data_source_variable(),
+                *map(variable, [("namespace", "gateway_build_info"), *source.get("variable", {}).items()]),
+            ]
+        },
         "panels": placed(source["rows"]),
     }
 
@@ -57,7 +65,7 @@ def data_source_variable() -> dict[str, Any]:
 def variable(of: tuple[str, str]) -> dict[str, Any]:
     """A choice among the values of a label that a metric has (pure)."""
     label, metric = of
-    query = f"label_values({metric}, {label})"
+    query = f"label_values({metric if label == 'namespace' else of_namespace(metric)}, {label})"
     return {
         "name": label, "label": label.capitalize(), "type": "query", "datasource": DATA_SOURCE,
         "query": {"query": query, "refId": label}, "definition": query, "refresh": 2, "sort": 1, "multi": True,
@@ -144,7 +152,17 @@ def quantiles(source: dict[str, Any]) -> dict[str, str]:
 
 def target(place: int, legend: str, expression: str) -> dict[str, Any]:
     """A query (pure)."""
-    return {"refId": chr(ord("A") + place), "datasource": DATA_SOURCE, "expr": expression, "legendFormat": legend}
+    return {
+        "refId": chr(ord("A") + place),
+        "datasource": DATA_SOURCE,
+        "expr": of_namespace(expression),
+        "legendFormat": legend,
+    }
+
+
+def of_namespace(expression: str) -> str:
+    """The expression over what the chosen namespaces have; all of them takes what has none, too (pure)."""
+    return SERIES.sub(lambda found: f"{found[1]}{{{', '.join(filter(None, (found[2], HERE)))}}}", expression)
 
 
 def text(source: Path) -> str:

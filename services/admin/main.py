@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from services.admin.access.oidc.provider import Provider
 
 
+STANDS_ALONE = True
+NEEDS_OBJECTS = False
+"""What is away is what people come to the desk for: it tells them, as far as it can, and says what it cannot."""
 REPLAYS = True
 """It is people who have dead letters sent again."""
 
@@ -44,7 +47,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     supervisor.spawn("audit partitions", lambda: partitions.maintain(runtime, "audit"))
     if (days := settings.audit_days) is not None:
         supervisor.spawn("audit retention", lambda: audit_retention.nightly(runtime, days))
-    supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds))
+    supervisor.spawn("overview", lambda: observe(runtime, settings.observe_seconds, backups=settings.backup_expected))
     supervisor.spawn("first account", lambda: first_account(runtime), restart=False)
     supervisor.spawn("audit messages", lambda: sender.sending(runtime))
     supervisor.spawn("live view", live.watching)
@@ -57,6 +60,7 @@ async def service(runtime: Runtime) -> AsyncIterator[None]:
     desk = Desk(runtime, settings, profile, provider)
     supervisor.spawn("erasures", Erasing(runtime, desk.pictures.forget).run)
     notify(runtime, desk.notices)
+    runtime.health.add_readiness("schema", lambda: runtime.db.unfit)
     runtime.health.serve(site(desk, live))
     yield
     await desk.imports.ended()

@@ -36,7 +36,10 @@ NOTICES_WAITING = Gauge("gateway_admin_notices_pending", "Notices that wait to b
 OLDEST_NOTICE = Gauge(
     "gateway_admin_oldest_notice_seconds", "Age of the oldest notice that waits to be sent, 0 if none"
 )
-BACKUP_AGE = Gauge("gateway_admin_backup_age_seconds", "How long ago a backup was made whole, 0 before the first")
+BACKUP_AGE = Gauge(
+    "gateway_admin_backup_age_seconds",
+    "How long ago a backup was made whole; before the first 0, or since the installation where backups are expected",
+)
 VOLUME_FREE = Gauge(
     "gateway_admin_volume_free_bytes", "Room on the volume of a server whose data lie in the home folder", ["volume"]
 )

@@ -19,7 +19,7 @@ class AdminSettings(Settings):
     ``max_import_bytes``; its instances are sent to ``import_at`` (HOST:PORT), where the gateway is reached from here,
     else to its own port on this machine, and so are those of ``gateway import``. ``stations_in_files``,
     ``rules_in_files``: they are applied from files, as a chart does, and people and programs change nothing of them at
-    the desk.
+    the desk. ``backup_expected``: something makes backups, so that it is told when there never was one.
     """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_ADMIN_")
@@ -33,4 +33,5 @@ class AdminSettings(Settings):
     max_import_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
     stations_in_files: bool = False
     rules_in_files: bool = False
+    backup_expected: bool = False
     import_at: Annotated[str, Field(pattern=r"^(\S+:[0-9]{1,5})?$")] = ""

@@ -1,6 +1,7 @@
 """``gateway status``: the whole gateway at a glance."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,6 +13,7 @@ from services.admin import overview
 from services.admin.status_text import held
 from services.cli.output import Json, cell, print_fields, print_json, print_table
 from services.cli.session import with_database
+from services.runtime.cards import reached_at
 from services.runtime.settings import RuntimeSettings
 
 PROBE_SECONDS = 2.0
@@ -48,9 +50,8 @@ def processes(folder: Path) -> list[dict[str, Any]]:
         except FileNotFoundError:  # it ended while we looked
             continue
         if known["http"]:
-            found.append(
-                {"service": known["service"], "pid": known["pid"], "http": known["http"]} | _ready(known["http"])
-            )
+            url = reached_at(known, socket.gethostname())
+            found.append({"service": known["service"], "pid": known["pid"], "http": url} | _ready(url))
     return found
 
 

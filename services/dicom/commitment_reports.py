@@ -22,6 +22,9 @@ from services.runtime.objects import ObjectStore, new_key
 
 SUCCESS: Final = 0x0000
 
+for _status in (SUCCESS, PROCESSING_FAILURE, NO_SUCH_EVENT_TYPE, CLASS_INSTANCE_CONFLICT):
+    metrics.REPORTS.labels(f"{_status:04X}")  # counts from 0
+
 log = structlog.get_logger(__name__)
 
 

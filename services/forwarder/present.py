@@ -81,6 +81,10 @@ class Presence:
     """Why it is not asked at the moment; read together with ``silent``."""
     _silent_until: float = 0.0
 
+    def __post_init__(self) -> None:
+        for outcome in ("told", "not told"):
+            metrics.PRESENCE_QUERIES.labels(self.title, outcome)  # counts from 0
+
     @property
     def silent(self) -> bool:
         """Whether it could not be asked just now."""

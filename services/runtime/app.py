@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
+from starlette.types import ASGIApp
 
 from services.runtime import health, logs, traces
 from services.runtime.bus import Bus
@@ -27,7 +29,7 @@ from services.runtime.supervise import Supervisor
 TASK_SECONDS = 5.0  # for tasks to end after the services have drained
 KERNEL_SECONDS = 2.0  # after which the kernel does what our own timer could not
 SETTLE_SECONDS = 3.0  # after the drain limit, before the process is ended whatever still runs
-FLAGS = {"STANDS_ALONE": False, "PLANS_ONCE": False, "RELAYS": True, "REPLAYS": False}
+FLAGS = {"STANDS_ALONE": False, "NEEDS_OBJECTS": True, "PLANS_ONCE": False, "RELAYS": True, "REPLAYS": False}
 """What a service's module may say, and what holds without it; in the order of ``Resolved``."""
 
 log = structlog.get_logger(__name__)
@@ -57,21 +59,22 @@ Service = Callable[[Runtime], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True)
 class Resolved:
-    """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest). ``plans_once``:
-    what it asks the database needs no plan of its own for each value. ``relays``: it enqueues events. ``replays``: it
-    may send a dead letter to its queue again."""
+    """A service's context manager. ``stands_alone``: its readiness is its own checks only (ingest). ``needs_objects``:
+    it is not ready while the object store is unusable. ``plans_once``: what it asks the database needs no plan of its
+    own for each value. ``relays``: it enqueues events. ``replays``: it may send a dead letter to its queue again."""
 
     name: str
     enter: Service
     stands_alone: bool
+    needs_objects: bool
     plans_once: bool
     relays: bool
     replays: bool
 
 
 def resolve(target: str) -> Resolved:
-    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``, ``PLANS_ONCE = True``,
-    ``RELAYS = False`` and ``REPLAYS = True``. Raises ``UsageError``."""
+    """Import ``services.<name>.main:service``. Its module may say ``STANDS_ALONE = True``, ``NEEDS_OBJECTS = False``,
+    ``PLANS_ONCE = True``, ``RELAYS = False`` and ``REPLAYS = True``. Raises ``UsageError``."""
     module_name, _, attribute = target.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -112,6 +115,7 @@ class _Process:
         self.settings, self.service, self.services = settings, service, services
         self.supervisor = Supervisor()
         self.stack = AsyncExitStack()
+        self.servers: list[HealthServer] = []
 
     async def main(self) -> int:
         """Enter, wait, drain; the exit status."""
@@ -148,33 +152,41 @@ class _Process:
         bus = Bus(settings.amqp_of(names), supervisor)
         outbox = Outbox(db, bus, supervisor, replays=any(resolved.replays for resolved in self.services))
         runtime = Runtime(
-            settings=settings, db=db, bus=bus, outbox=outbox, objects=open_store(settings), health=Health(supervisor),
+            settings=settings, db=db, bus=bus, outbox=outbox, objects=open_store(settings),
+            health=Health(supervisor, apart=settings.health_port not in (None, settings.http_port)),
             supervisor=supervisor, service=self.service, loop=asyncio.get_running_loop(),
         )  # fmt: skip
-        server = self._serve_health(runtime.health)
+        self._serve_health(runtime.health)
         self._add_checks(runtime)
         await db.open()
         self.stack.push_async_callback(db.close)
         await bus.open()
         self.stack.push_async_callback(bus.close)
-        self.stack.push_async_callback(self._end_tasks, server)
+        self.stack.push_async_callback(self._end_tasks)
         if relays:
             supervisor.spawn("outbox relay", outbox.relay)
         return runtime
 
-    def _serve_health(self, checks: Health) -> HealthServer:
+    def _serve_health(self, checks: Health) -> None:
         settings = self.settings
         port = settings.http_port if settings.health_port is None else settings.health_port
         sock = self.stack.enter_context(health.listen(settings.http_host, port))
         self.stack.enter_context(health.announced(settings.home, self.service, health.url_of(sock)))
-        server = HealthServer.of(checks.app())
         self.supervisor.spawn("heartbeat", checks.heartbeat)
-        self.supervisor.spawn("http", lambda: server.serve([sock]), restart=False)
-        return server
+        self._serve("http", checks.app(), sock)
+
+    def _serve_site(self, site: ASGIApp) -> None:
+        self._serve("site", site, health.listen(self.settings.http_host, self.settings.http_port))
+
+    def _serve(self, name: str, app: ASGIApp, sock: socket.socket) -> None:
+        server = HealthServer.of(app)
+        self.servers.append(server)
+        self.supervisor.spawn(name, lambda: server.serve([sock]), restart=False)
 
     def _add_checks(self, runtime: Runtime) -> None:
         BUILD.info({"version": _version(), "services": " ".join(resolved.name for resolved in self.services)})
-        runtime.health.add_readiness("objects", runtime.objects.usable)
+        if any(resolved.needs_objects for resolved in self.services):
+            runtime.health.add_readiness("objects", runtime.objects.usable)
         if not all(resolved.stands_alone for resolved in self.services):
             db, bus = runtime.db, runtime.bus
             runtime.health.add_readiness("database", lambda: None if db.available else db.reason)
@@ -189,6 +201,8 @@ class _Process:
                     log.info("service_started", name=resolved.name)
         for begin in runtime.on_started:
             begin()
+        if (site := runtime.health.site()) is not None:
+            self._serve_site(site)
         runtime.health.started()
 
     async def _drained(self) -> bool:
@@ -207,8 +221,9 @@ class _Process:
             return False
         return True
 
-    async def _end_tasks(self, server: HealthServer) -> None:
-        server.should_exit = True
+    async def _end_tasks(self) -> None:
+        for server in self.servers:
+            server.should_exit = True
         late = await self.supervisor.drain(TASK_SECONDS)
         if late:
             log.warning("tasks_canceled", tasks=late)

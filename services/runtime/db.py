@@ -149,6 +149,11 @@ class Database:
         """Whether the database answered when it was last asked, and its schema fits this code."""
         return self._up.is_set()
 
+    @property
+    def unfit(self) -> str | None:
+        """None from its first answer on, even while it is away; before that, and while its schema does not fit, why."""
+        return self._misfit if self._schema_asked.is_set() else self.reason
+
     async def wait_available(self) -> None:
         """Return when the database answers and its schema fits."""
         await self._up.wait()

@@ -33,8 +33,9 @@ Check = Callable[[], str | None]
 class Health:
     """Readiness checks of this process and the endpoints that tell them. Checks must not block."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, supervisor: Supervisor, *, apart: bool = False) -> None:
+        """``apart``: what is served beside them has a port of its own, where nobody is told of the process."""
+        self._supervisor, self.apart = supervisor, apart
         self._checks: dict[str, Check] = {}
         self._site: ASGIApp | None = None
         self._started = False
@@ -47,6 +48,10 @@ class Health:
     def serve(self, site: ASGIApp) -> None:
         """Have another application answer everything that is not about the health of the process."""
         self._site = site
+
+    def site(self) -> ASGIApp | None:
+        """That application, to be served by itself; None if nothing was given, or it is not to be apart."""
+        return Measured(self._site) if self.apart and self._site is not None else None
 
     def started(self) -> None:
         """Every service has been entered: from here on the checks decide."""
@@ -86,7 +91,7 @@ class Health:
         return None if self._started else "starting"
 
     async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._site is not None:
+        if self._site is not None and not self.apart:
             await self._site(scope, receive, send)
             return
         known = scope["type"] == "http" and scope["path"] == "/"
@@ -142,11 +147,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def announced(home: Path, service: str, url: str) -> Iterator[None]:
-    """``run/<service>-<pid>.json`` in the home folder while the block runs: who finds this process, where."""
+    """``run/<service>-<pid>.json`` in the home folder while the block runs: who finds this process, where.
+
+    ``host`` of it is for who shares the folder and not the machine, as containers do (services.runtime.cards).
+    """
     path = home / "run" / f"{service}-{os.getpid()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps({"service": service, "pid": os.getpid(), "http": url}), encoding="utf-8")
+    card = {"service": service, "pid": os.getpid(), "http": url, "host": socket.gethostname()}
+    part.write_text(json.dumps(card), encoding="utf-8")
     part.replace(path)
     try:
         yield

@@ -258,7 +258,9 @@ class Processes:
 
     def _start(self, plan: Plan) -> Child:
         port = self._http_port if plan.http else 0
+        # Both the same: where they differ the desk would have a port for itself, beside one that others know it by.
         environment = {"GATEWAY_HOME": str(self.settings.home), "GATEWAY_HEALTH_PORT": str(port)}
+        environment |= {"GATEWAY_HTTP_PORT": str(port)} if plan.http else {}
         closed = [self._lock.fileno()]
         for use, sock in self.sockets.items():
             if plan.listens:

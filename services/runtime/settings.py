@@ -175,7 +175,8 @@ class RuntimeSettings(Settings):
     dicom_port: Port = 11112
     http_host: str = "127.0.0.1"
     http_port: Port = 8080
-    health_port: Port | None = None  # None: only the process that runs admin serves HTTP at http_host:http_port
+    health_port: Port | None = None
+    """Of /livez, /readyz and /metrics; None: http_port. Where it is another one, the desk has http_port for itself."""
     database_url: DatabaseAddress = Field("postgresql://gateway@127.0.0.1:5432/gateway", repr=False)
     ingest_database_url: DatabaseAddress = Field("", repr=False)
     query_database_url: DatabaseAddress = Field("", repr=False)

@@ -80,6 +80,7 @@ class Recorder:
         metrics.BATCH_SIZE.observe(len(arrivals))
         for entry in entries:
             metrics.RECORDED.labels(by, entry.decision.disposition).inc()
+            metrics.RECEIVED_TOO_OFTEN.labels(entry.receipt.calling_aet)  # counts from 0
             if TOO_OFTEN_FLAG in entry.decision.flags:
                 metrics.RECEIVED_TOO_OFTEN.labels(entry.receipt.calling_aet).inc()
                 log.warning(

@@ -21,7 +21,7 @@ RULES: Final[dict[str, dict[str, Any]]] = {
     for rule in group["rules"]
 }
 """The alerts by name."""
-LABELS_OF_TARGETS = frozenset({"job", "instance", "service"})
+LABELS_OF_TARGETS = frozenset({"job", "instance", "service", "namespace"})
 """What Prometheus and the scrape configurations add."""
 LABELS_OF_OTHERS: Final = {
     "up": LABELS_OF_TARGETS,
@@ -45,7 +45,7 @@ def expressions(dashboard: dict[str, Any]) -> Iterator[str]:
         yield from (target["expr"] for target in panel["targets"])
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
-            yield re.sub(r"label_values\((\w+), (\w+)\)", r"group by (\2) (\1)", variable["query"]["query"])
+            yield re.sub(r"label_values\((\w+(?:\{.*\})?), (\w+)\)", r"group by (\2) (\1)", variable["query"]["query"])
 
 
 def every_expression() -> list[str]:
@@ -56,4 +56,4 @@ def every_expression() -> list[str]:
 
 def filled_in(expression: str) -> str:
     """As Grafana asks: with its variables replaced (pure)."""
-    return expression.replace("$__rate_interval", "1m").replace("$destination", ".*")
+    return expression.replace("$__rate_interval", "1m").replace("$destination", ".*").replace("$namespace", ".*")

@@ -59,6 +59,7 @@ def settings(empty_database_url: str, amqp_url: str) -> dict[str, str]:
         "GATEWAY_MINIMUM_FREE_FRACTION": "0.001",
         "GATEWAY_DICOM_HOST": "127.0.0.1",
         "GATEWAY_DICOM_PORT": str(ports[0]),
+        "GATEWAY_HTTP_PORT": str(ports[1]),
         "GATEWAY_HEALTH_PORT": str(ports[1]),
     }
 

@@ -81,7 +81,7 @@ def test_services_are_probed_and_may_end_their_associations(values: str) -> None
     for workload in workloads(rendered(values)).values():
         service, pod = container(workload), workload["spec"]["template"]["spec"]
         for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
-            assert service[probe]["httpGet"] == {"path": path, "port": "http"}
+            assert service[probe]["httpGet"] == {"path": path, "port": "health"}
         program, seconds = service["lifecycle"]["preStop"]["exec"]["command"]
         assert program == "sleep"
         drain = float(environment(service)["GATEWAY_DRAIN_SECONDS"])
@@ -175,14 +175,18 @@ def test_servers_by_operators_are_clusters_of_the_versions_that_are_supported() 
 
 
 def test_the_schema_is_there_before_the_pods_unless_the_database_comes_with_them() -> None:
-    """A hook before install and upgrade; with a database of the release a Job beside the pods, which wait for it."""
+    """A hook before install and upgrade; with a database of the release a Job beside the pods, which wait for it, until
+    its Secret is there: also at the upgrade that first asks for one. To Argo CD that Job is a hook, made anew."""
     before = {"s3": "pre-install,pre-upgrade", "operators": None, "demo": None}
     for values, hook in before.items():
         (job,) = of_kind(rendered(values), "Job").values()
         assert job["metadata"].get("annotations", {}).get("helm.sh/hook") == hook
         assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["migrate"]
     (upgraded,) = of_kind(rendered("operators", "--is-upgrade"), "Job").values()
-    assert upgraded["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert upgraded["metadata"]["annotations"] == {
+        "argocd.argoproj.io/hook": "Sync",
+        "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+    }
 
 
 def test_dicom_services_keep_the_callers_address() -> None:

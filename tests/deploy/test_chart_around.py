@@ -74,6 +74,14 @@ def test_autoscaling_is_by_processor_time_or_by_what_waits(tmp_path: Path) -> No
     rules = [{"record": "asked", "expr": query} for all_of_one in queries.values() for query in all_of_one]
     (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "keda", "rules": rules}]}))
     promtool("check", "rules", tmp_path / "rules.yml")
+    for scaled in by_keda.values():
+        down = scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
+        assert down == by_cpu["spec"]["behavior"]["scaleDown"] == {"stabilizationWindowSeconds": 300}
+        assert "cooldownPeriod" not in scaled["spec"]  # is for who scales to zero
+    login = ["--set=autoscaling.keda.authenticationRef.name=thanos", "--set=autoscaling.keda.authModes=bearer"]
+    for scaled in of_kind(rendered("operators", *login), "ScaledObject").values():
+        for trigger in scaled["spec"]["triggers"]:
+            assert (trigger["authenticationRef"], trigger["metadata"]["authModes"]) == ({"name": "thanos"}, "bearer")
     for name, (of_queues, *_) in queries.items():
         (pattern,) = re.findall('queue=~"(.*)"', of_queues)
         service = name.rpartition("-")[2]
@@ -100,8 +108,8 @@ def test_nothing_comes_in_or_goes_out_but_what_is_named(values: str) -> None:
         desk = policies["release-gateway-desk"]["spec"]
         assert takes(desk["podSelector"], labels) == (labels[COMPONENT] == "admin")
     reached = {each["port"] for rule in deny["egress"] for each in rule["ports"]}
-    more = {"apart": {9000, 4318}, "restoring": {80}}.get(values, set())
-    assert reached == {53, 5432, 5671, 5672, 443, 587, 6514} | more
+    more = {"apart": {9000, 4318, 465}, "restoring": {80}}.get(values, set())
+    assert reached == {53, 5353, 5432, 5671, 5672, 443, 587, 6514} | more
     (incoming,) = policies["release-gateway-dicom"]["spec"]["ingress"]
     networks = [ipaddress.ip_network(peer["ipBlock"]["cidr"]) for peer in incoming["from"] if "ipBlock" in peer]
     assert [str(network) for network in networks] == (
@@ -111,8 +119,20 @@ def test_nothing_comes_in_or_goes_out_but_what_is_named(values: str) -> None:
     assert incoming["ports"] == [{"protocol": "TCP", "port": port} for port in ports]
 
 
+def reaching(objects: list[dict[str, Any]], labels: dict[str, str], port: str) -> list[dict[str, Any]]:
+    """The peers that policies let in to a port of the pods with these labels: policies add up."""
+    return [
+        peer
+        for policy in of_kind(objects, "NetworkPolicy").values()
+        if takes(policy["spec"]["podSelector"], labels)
+        for rule in policy["spec"].get("ingress", [])
+        if {"protocol": "TCP", "port": port} in rule["ports"]
+        for peer in rule["from"]
+    ]
+
+
 def test_who_reaches_the_desk_is_whom_the_values_name() -> None:
-    """Metrics are on the same port, and policies add up: those of the other pods leave the desk's out."""
+    """Whom the metrics are for has their port alone."""
     everybody = [{"namespaceSelector": {}}]
     browsers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}]
     prometheus = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
@@ -120,19 +140,13 @@ def test_who_reaches_the_desk_is_whom_the_values_name() -> None:
     for values, more, admitted in (
         ("s3", [], everybody),
         ("apart", [], browsers),
-        ("apart", narrow, browsers + prometheus),
+        ("apart", narrow, browsers),
     ):
         objects = rendered(values, *more)
         labels = workloads(objects)["admin"]["spec"]["template"]["metadata"]["labels"]
-        found = [
-            peer
-            for policy in of_kind(objects, "NetworkPolicy").values()
-            if takes(policy["spec"]["podSelector"], labels)
-            for rule in policy["spec"].get("ingress", [])
-            if {"protocol": "TCP", "port": "http"} in rule["ports"]
-            for peer in rule["from"]
-        ]
-        assert found == admitted
+        assert reaching(objects, labels, "http") == admitted
+    for labels in (each["spec"]["template"]["metadata"]["labels"] for each in workloads(objects).values()):
+        assert reaching(objects, labels, "health") == prometheus
 
 
 def test_prometheus_finds_every_service_and_calls_it_as_alerts_and_dashboards_do() -> None:
@@ -180,19 +194,34 @@ def test_alerts_and_dashboards_are_those_of_deploy() -> None:
 def test_the_desk_is_reached_by_tls_with_a_certificate_that_may_come_from_cert_manager() -> None:
     objects = rendered("apart")
     (ingress,) = of_kind(objects, "Ingress").values()
-    assert ingress["metadata"]["annotations"] == {"cert-manager.io/cluster-issuer": "internal"}
+    told = ingress["metadata"]["annotations"]
+    assert told["cert-manager.io/cluster-issuer"] == "internal"
+    (room,) = re.findall(r"^([0-9]+)m$", told["nginx.ingress.kubernetes.io/proxy-body-size"])
+    desk = environment(container(workloads(objects)["admin"]))
+    assert int(room) << 20 > int(desk["GATEWAY_ADMIN_MAX_IMPORT_BYTES"])  # nginx answers 413 to more
+    # Addresses of searches hold what was searched for: patients' data.
+    assert told["nginx.ingress.kubernetes.io/enable-access-log"] == "false"
+    # An upload is answered once its instances were sent, and /events for as long as a page is open.
+    assert int(told["nginx.ingress.kubernetes.io/proxy-read-timeout"]) >= 600
     assert ingress["spec"]["tls"] == [{"hosts": ["dicom.example"], "secretName": "gateway-desk-tls"}]
     (rule,) = ingress["spec"]["rules"]
     service = rule["http"]["paths"][0]["backend"]["service"]
-    assert of_kind(objects, "Service")[service["name"]]["spec"]["selector"][COMPONENT] == "admin"
+    led_to = of_kind(objects, "Service")[service["name"]]["spec"]
+    assert led_to["selector"][COMPONENT] == "admin"
+    desk = container(workloads(objects)["admin"])
+    led = {each["name"]: each["targetPort"] for each in led_to["ports"]}[service["port"]["name"]]
+    ports = {each["name"]: str(each["containerPort"]) for each in desk["ports"]}
+    known = environment(desk)
+    assert (known["GATEWAY_HTTP_PORT"], known["GATEWAY_HEALTH_PORT"]) == (ports[led], ports["health"])
+    assert led != "health"  # metrics and health ask nobody to log in: they stay inside
     assert "10.0.0.0/8" in environment(container(workloads(objects)["admin"]))["FORWARDED_ALLOW_IPS"]
 
 
 def test_stations_and_rules_of_the_values_are_applied_by_a_job() -> None:
-    """Stations first, which rules name; after each install and upgrade."""
+    """Stations first, which rules name; after each install, upgrade and rollback, which brings the older ones back."""
     objects = rendered("apart")
     job = of_kind(objects, "Job")["release-gateway-configure-1"]
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade,post-rollback"
     pod = job["spec"]["template"]["spec"]
     commands = [each["args"][:3] for each in containers(pod)]
     assert commands == [
@@ -208,8 +237,8 @@ def test_stations_and_rules_of_the_values_are_applied_by_a_job() -> None:
     }
     for values, told in (("apart", "true"), ("s3", None)):
         known = environment(container(workloads(rendered(values))["admin"]))
-        for name in ("GATEWAY_ADMIN_STATIONS_IN_FILES", "GATEWAY_ADMIN_RULES_IN_FILES"):
-            assert known.get(name) == told
+        for name in ("STATIONS_IN_FILES", "RULES_IN_FILES", "BACKUP_EXPECTED"):
+            assert known.get(f"GATEWAY_ADMIN_{name}") == told
     assert of_kind(rendered("s3"), "Job").keys() == {"release-gateway-migrate-1"}
 
 

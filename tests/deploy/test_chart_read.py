@@ -38,10 +38,12 @@ def made_by_kubectl(command: list[str]) -> dict[str, Any]:
 
 
 def test_the_readme_needs_five_commands_and_they_fit_each_other() -> None:
-    """The image is what the pods run, the Secrets have the names and keys they want, and Helm renders what is taken."""
+    """The image is what the pods run and is pushed, the Secrets have the names and keys they want, and Helm renders
+    what is taken."""
     assert len(commands()) <= 5
     build, *secrets, install = commands()
     assert (build[:2], install[:2]) == (["docker", "build"], ["helm", "install"])
+    assert "--push" in build  # a node pulls it: what only the building machine has is ImagePullBackOff everywhere
     assert (CHECKOUT / build[build.index("-f") + 1]).is_file()
     made = set()
     for secret in map(made_by_kubectl, secrets):

@@ -34,6 +34,8 @@ def test_every_service_runs_once_after_the_migrations() -> None:
         seconds = float(each["environment"]["GATEWAY_DRAIN_SECONDS"])
         assert float(each["stop_grace_period"].removesuffix("s")) > seconds
     assert compose()["services"]["migrate"]["command"] == ["migrate"]
+    # They share a home: by the name of its host one finds the other's address (gateway status).
+    assert {name: each["hostname"] for name, each in found.items()} == {name: name for name in found}
 
 
 def test_they_run_the_image_without_privilege_with_settings_that_exist() -> None:

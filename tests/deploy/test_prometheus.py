@@ -207,6 +207,21 @@ def test_metrics_tell_what_happened(gateway: RunningGateway) -> None:
     assert 0 < counted(told, "gateway_forwarder_received_to_delivered_seconds_sum", "HEALTHY") < 6 * 60
 
 
+def test_what_alerts_look_at_counts_from_zero(gateway: RunningGateway) -> None:
+    """Prometheus sees no increase in a series that begins with 1: an alert would miss the first of each process."""
+    told = {
+        (sample.name, label, sample.value)
+        for part in gateway.part_names
+        for sample in samples(gateway, part)
+        for label in sample.labels.values()
+    }
+    assert told >= {
+        *(("gateway_ingest_commitment_reports_total", status, 0) for status in ("0110", "0113", "0119")),
+        ("gateway_forwarder_presence_queries_total", "not told", 0),
+        ("gateway_storage_received_too_often_total", "SCANNER1", 0),
+    }
+
+
 def samples(gateway: RunningGateway, part: str) -> Iterator[Sample]:
     """What a process exports."""
     for family in text_string_to_metric_families(scrape(gateway, part)):

@@ -55,7 +55,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- toJson $services -}}
 {{- end -}}
 
-{{/* Whether PostgreSQL or RabbitMQ come with the release, and so are not there before it. */}}
-{{- define "gateway.bringsServers" -}}
-{{- if or .Values.demo.enabled .Values.database.cluster.enabled .Values.broker.cluster.enabled }}true{{ end -}}
+{{/* Whether PostgreSQL or RabbitMQ come with the release and are not there before it: the Secrets that tell of them are
+     made with them, at an install or at the upgrade that first asks for them. Without a cluster to ask, as in Argo CD, they
+     are taken for missing. */}}
+{{- define "gateway.awaitsServers" -}}
+{{- $made := list -}}
+{{- if .Values.demo.enabled }}{{ $made = list "demo" -}}
+{{- else -}}
+{{- if .Values.database.cluster.enabled }}{{ $made = append $made "postgresql-app" }}{{ end -}}
+{{- if .Values.broker.cluster.enabled }}{{ $made = append $made "rabbitmq-default-user" }}{{ end -}}
+{{- end -}}
+{{- $name := include "gateway.fullname" . -}}
+{{- $missing := false -}}
+{{- range $made }}{{ if not (lookup "v1" "Secret" $.Release.Namespace (printf "%s-%s" $name .)) }}{{ $missing = true }}{{ end }}{{ end -}}
+{{- if $missing }}true{{ end -}}
 {{- end -}}

@@ -4,8 +4,8 @@
 {{- $service := index . 1 -}}
 {{- $most := int (default (index . 2).replicas (index . 2).autoscaling.maxReplicas) -}}
 GATEWAY_HTTP_HOST: 0.0.0.0
-GATEWAY_HTTP_PORT: "8080"
-GATEWAY_HEALTH_PORT: "8080"
+GATEWAY_HTTP_PORT: "8080" # the desk's, which the Ingress leads to
+GATEWAY_HEALTH_PORT: "8081"
 {{- if has $service (list "ingest" "query") }}
 GATEWAY_DICOM_HOST: 0.0.0.0
 GATEWAY_DICOM_PORT: "11112"
@@ -19,6 +19,9 @@ GATEWAY_INCOMING_ASSOCIATIONS: {{ max 1 (div $root.Values.dicom.associations (ma
 {{- if eq $service "admin" }}
 GATEWAY_ADMIN_IMPORT_AT: "{{ include "gateway.fullname" $root }}-dicom:{{ $root.Values.dicom.port }}"
 GATEWAY_ADMIN_MAX_IMPORT_BYTES: "536870912"
+{{- if $root.Values.backup.enabled }}
+GATEWAY_ADMIN_BACKUP_EXPECTED: "true"
+{{- end }}
 {{- with $root.Values.configuration.stations }}
 GATEWAY_ADMIN_STATIONS_IN_FILES: "true"
 {{- end }}

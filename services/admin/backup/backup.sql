@@ -9,7 +9,10 @@ select pg_advisory_lock(hashtextextended('dicom-gateway backup', 0))
 select now() as at
 
 -- name: backup_age
-select coalesce(extract(epoch from now() - max(at)), 0) as seconds from audit.entry where action = 'backup.made'
+select coalesce(extract(epoch from now() - coalesce(
+    (select max(at) from audit.entry where action = 'backup.made'),
+    (select min(applied_at) from runtime.version where %(expected)s::boolean)
+)), 0) as seconds
 
 -- name: tables
 -- Generated columns are left out: they are made again.

@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 from private_servers.postgresql import PrivatePostgresql
 from prometheus_client.parser import text_string_to_metric_families
+from psycopg import sql
 
-from tests.conftest import fresh_database
+from tests.conftest import execute, fresh_database, migrate
 from tests.waiting import until
 
 RUN = "import sys; from services.runtime.app import run; sys.exit(run(sys.argv[1:]))"
@@ -59,10 +60,11 @@ class Process:
         assert isinstance(path, Path), self.log()
         return dict(json.loads(path.read_text()))
 
-    def get(self, path: str, *, timeout: float = 5) -> tuple[int, str]:
+    def get(self, path: str, *, timeout: float = 5, **headers: str) -> tuple[int, str]:
         """Status and text of one of its pages."""
         try:
-            with urllib.request.urlopen(self.found()["http"] + path, timeout=timeout) as response:  # noqa: S310
+            asked = urllib.request.Request(self.found()["http"] + path, headers=headers)  # noqa: S310
+            with urllib.request.urlopen(asked, timeout=timeout) as response:  # noqa: S310
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -127,7 +129,8 @@ def test_a_small_answer_on_a_connection_that_is_kept_waits_for_no_acknowledgemen
 def test_a_process_says_where_it_is_serves_and_drains(start: Start) -> None:
     one = start("steady")
     found = one.found()
-    assert found == {"service": "steady", "pid": one.process.pid, "http": found["http"]}
+    place = {"http": found["http"], "host": socket.gethostname()}
+    assert found == {"service": "steady", "pid": one.process.pid, **place}
     until(one.ready, what="readiness")
     assert json.loads(one.get("/readyz")[1]) == {"ready": True, "checks": {"process": None, "objects": None}}
     assert one.get("/livez")[0] == 200
@@ -300,6 +303,57 @@ def test_readiness_names_what_database_and_broker_lack_with_the_cure(
         assert checks["broker"] == "the broker does not answer"
         one.process.kill()
         one.process.wait()
+
+
+DESK = "from services.admin.main import *\n"
+AWAY = {
+    "GATEWAY_OBJECTS_URL": "s3://bucket/main", "GATEWAY_S3_ENDPOINT": "http://127.0.0.1:1",
+    "GATEWAY_S3_ACCESS_KEY_ID": "none", "GATEWAY_S3_SECRET_ACCESS_KEY": "none",
+}  # fmt: skip
+
+
+def test_the_desk_is_reached_when_people_need_it(start: Start, postgresql: PrivatePostgresql) -> None:
+    """Neither broker nor object store, nor a database that goes away, takes it from who looks why; one that it cannot
+    work with does, so that nobody is led to it in a desk's place that can."""
+    with fresh_database(postgresql, "template1") as url:
+        one = start("desk", desk=DESK, GATEWAY_DATABASE_URL=url, GATEWAY_HTTP_PORT="0", **AWAY)
+        until(lambda: "run 'gateway migrate'" in one.get("/readyz")[1], limit=40, what="the cure")
+        migrate(url)
+        until(one.ready, limit=20, what="readiness without broker and object store")
+        assert one.get("/login")[0] == 200
+        name = sql.Identifier(url.rpartition("/")[2].partition("?")[0])
+        execute(postgresql.url, sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        execute(postgresql.url, sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
+                .format(name.as_string().strip('"')))  # fmt: skip
+        until(
+            lambda: "gateway_database_available 0.0" in one.get("/metrics")[1], limit=20, what="the database to be away"
+        )
+        assert one.ready()
+        status, text = one.get("/stations", timeout=20, Cookie="gateway_session=" + 43 * "x")
+        assert (status, "gateway check" in text) == (503, True), text
+        one.process.kill()
+        one.process.wait()
+
+
+def test_the_desk_may_have_a_port_for_itself(start: Start, database_url: str) -> None:
+    """Whoever reaches it, through a proxy that leads everything there, reads neither metrics nor health."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    one = start("desk", desk=DESK, GATEWAY_DATABASE_URL=database_url, GATEWAY_HTTP_PORT=str(port))
+    until(one.ready, limit=40, what="readiness")
+    assert one.get("/login")[0] == 404
+    site = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    found = {}
+    for path in ("/login", "/metrics", "/readyz", "/livez"):
+        site.request("GET", path)
+        answer = site.getresponse()
+        answer.read()
+        found[path] = (answer.status, answer.getheader("Location"))
+    site.close()
+    no_page = {path: (303, f"/login?next={path}") for path in ("/metrics", "/readyz", "/livez")}
+    assert found == {"/login": (200, None), **no_page}
+    one.process.terminate()
+    assert one.process.wait(20) == 0
 
 
 def test_a_readiness_check_decides_and_a_broken_one_is_a_reason(start: Start) -> None:
