@@ -1190,9 +1190,12 @@ CREATE TABLE config.rule_draft (
     comment text DEFAULT ''::text NOT NULL,
     saved_by text NOT NULL,
     saved_at timestamp with time zone DEFAULT now() NOT NULL,
+    base integer,
+    CONSTRAINT rule_draft_base_check CHECK ((base >= 0)),
     CONSTRAINT rule_draft_name_check CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'::text))
 );
 COMMENT ON TABLE config.rule_draft IS 'Rule files that are worked on; they may have faults. Publishing one makes a rule set of it.';
+COMMENT ON COLUMN config.rule_draft.base IS 'Number of the rule set it was begun from, or was compared with since; 0: none was live; null: not known.';
 CREATE TABLE config.rule_set (
     number integer NOT NULL,
     source text NOT NULL,

@@ -122,16 +122,25 @@ select process, configuration, rule_set, heard_at, not runtime.lease_expired(hea
 from runtime.configuration_taken order by process
 
 -- name: list_drafts
-select name, comment, saved_by, saved_at, length(source) as characters from config.rule_draft order by name
+select name, comment, saved_by, saved_at, base, length(source) as characters from config.rule_draft order by name
 
 -- name: get_draft
-select name, source, comment, saved_by, saved_at from config.rule_draft where name = %(name)s for update
+select name, source, comment, saved_by, saved_at, base from config.rule_draft where name = %(name)s for update
 
 -- name: put_draft
-insert into config.rule_draft (name, source, comment, saved_by)
-values (%(name)s, %(source)s, %(comment)s, %(actor)s)
+-- Without a base, a new one is begun from what is live; that of one that is there stays.
+insert into config.rule_draft as d (name, source, comment, saved_by, base)
+select %(name)s, %(source)s, %(comment)s, %(actor)s, coalesce(%(base)s::int, g.rule_set) from config.generation_view g
 on conflict (name) do update set
-    source = excluded.source, comment = excluded.comment, saved_by = excluded.saved_by, saved_at = now()
+    source = excluded.source, comment = excluded.comment, saved_by = excluded.saved_by, saved_at = now(),
+    base = coalesce(%(base)s::int, d.base)
+
+-- name: put_draft_base
+update config.rule_draft set base = %(base)s where name = %(name)s
+
+-- name: live_number
+-- Of the live rule set; 0: none is.
+select rule_set as number from config.generation_view
 
 -- name: delete_draft
 delete from config.rule_draft where name = %(name)s

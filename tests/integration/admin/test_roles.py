@@ -103,6 +103,8 @@ operator  POST  /api/v1/rules/check
 admin     POST  /api/v1/rules/publish
 viewer    GET   /api/v1/rules/drafts
 viewer    GET   /api/v1/rules/drafts/{name}
+viewer    GET   /api/v1/rules/drafts/{name}/changes
+admin     PUT   /api/v1/rules/drafts/{name}/base
 admin     PUT   /api/v1/rules/drafts/{name}
 admin     DELETE /api/v1/rules/drafts/{name}
 operator  POST  /api/v1/rules/hold
@@ -130,6 +132,8 @@ operator  POST  /rules/dry-runs/{run}/cancel
 admin     POST  /rules/drafts
 operator  GET   /rules/drafts/{name}
 admin     POST  /rules/drafts/{name}
+operator  POST  /rules/drafts/{name}/changes
+admin     POST  /rules/drafts/{name}/base
 admin     POST  /rules/drafts/{name}/publish
 admin     POST  /rules/drafts/{name}/discard
 operator  POST  /rules/builder
