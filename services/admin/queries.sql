@@ -622,16 +622,22 @@ select now() as now
 
 -- name: list_unmatched
 -- Stored instances that were evaluated and of which nothing was ever to be sent, nor of a newer revision, or nothing
--- because they came late: by study, from whom and why. The same content again is spoken for by its first receipt.
+-- because they came late: by study, from whom and why. The same content again is spoken for by its first receipt. A row
+-- is discarded if all of it is.
 select r.study_instance_uid, r.calling_aet as source, count(distinct r.sop_instance_uid) as instances,
        min(r.received_at) as first_received_at, max(r.received_at) as last_received_at, nullif(e.rule_set, 0) as rule_set,
-       coalesce(nullif(e.note, ''), l.late, 'no rule matched') as why
+       coalesce(nullif(e.note, ''), l.late, 'no rule matched') as why,
+       case when bool_and(x.until is not null) then min(x.discarded_by) end as discarded_by,
+       case when bool_and(x.until is not null) then min(x.discarded_at) end as discarded_at,
+       case when bool_and(x.until is not null) then min(x.why) end as discarded_why
 from routing.evaluation_view e
 cross join lateral (
     select jsonb_path_query_first(e.matched, '$[*].not_sent.* ? (@ starts with "late: ")') #>> '{}' as late
 ) as l
 join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
+left join config.discarded_study x on x.study_instance_uid = r.study_instance_uid and e.evaluated_at <= x.until
 where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")')
+  and (%(discarded)s::boolean is null or (x.until is not null) = %(discarded)s)
   and e.received_at
       >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::double precision),
                   '-infinity')
@@ -648,13 +654,34 @@ order by max(r.received_at) desc,
                    coalesce(nullif(e.note, ''), l.late, 'no rule matched')) desc
 limit %(limit)s
 
+-- name: discard_unmatched
+-- What list_unmatched lists of a study until now: how many instances.
+with found as (
+    select count(distinct r.sop_instance_uid) as instances, max(e.evaluated_at) as until
+    from routing.evaluation_view e
+    join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
+    left join config.discarded_study x on x.study_instance_uid = r.study_instance_uid and e.evaluated_at <= x.until
+    where e.study_instance_uid = %(study)s and x.until is null
+      and (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")')
+      and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
+      and not exists (select from routing.delivery_view d
+                      where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
+), kept as (
+    insert into config.discarded_study (study_instance_uid, until, why, discarded_by)
+    select %(study)s, until, %(why)s, %(actor)s from found where instances > 0
+    on conflict (study_instance_uid) do update set
+        until = excluded.until, why = excluded.why, discarded_by = excluded.discarded_by, discarded_at = now()
+)
+select instances from found
+
 -- name: count_unmatched
 -- The studies of 24 hours that list_unmatched lists: of the first so many of their receipts, which a partial index finds.
 select count(distinct study_instance_uid) as studies from (
     select r.study_instance_uid
     from routing.evaluation_view e
     join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
-    where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")')
+    left join config.discarded_study x on x.study_instance_uid = r.study_instance_uid and e.evaluated_at <= x.until
+    where (e.matched = '[]' or e.matched @? '$[*].not_sent.* ? (@ starts with "late: ")') and x.until is null
       and e.received_at >= now() - interval '24 hours'
       and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
       and not exists (select from routing.delivery_view d

@@ -240,6 +240,15 @@ select id, why from config.hold
 -- name: blank_hold
 update config.hold set why = %(why)s where id = %(id)s
 
+-- name: discarded_studies
+select study_instance_uid, why from config.discarded_study
+
+-- name: delete_discarded_study
+delete from config.discarded_study where study_instance_uid = %(study)s
+
+-- name: blank_discarded_study
+update config.discarded_study set why = %(why)s where study_instance_uid = %(study)s
+
 -- name: rule_tests
 select name, subject, comment from config.rule_test
 

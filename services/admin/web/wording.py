@@ -12,7 +12,7 @@ PAGES: Final[Mapping[str, str]] = {
     "station list": "Stations", "studies list": "Patients", "jobs list": "Jobs", "commitments list": "Commitments",
     "rules show": "Rules", "rules history": "Rules", "rules apply": "Rules", "rules tests": "Test cases",
     "rules draft list": "Rules", "rules draft diff": "Publish…", "rules draft take-over": "Publish…",
-    "notices list": "Notices", "dead list": "Attention", "user list": "Users",
+    "notices list": "Notices", "dead list": "Attention", "studies unmatched": "Attention", "user list": "Users",
     "patients erasures list": "Erasures", "patients erasures show": "Erasures", "station add": "Stations",
     "station set": "Stations", "notices add": "Notices", "notices set": "Notices", "notices test": "Notices",
     "user keys": "Users", "user set-role": "Users", "holds list": "Now", "status": "Now", "title list": "Settings",

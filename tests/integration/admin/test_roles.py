@@ -167,6 +167,7 @@ operator  POST  /attention/letters/{number}/replay
 operator  POST  /attention/letters/{number}/discard
 operator  POST  /attention/studies/route
 operator  POST  /attention/studies/send
+operator  POST  /attention/studies/discard
 admin     GET   /audit
 admin     GET   /audit/export.{form}
 admin     GET   /users
@@ -211,6 +212,7 @@ operator  POST  /api/v1/dead-letters/{number}/discard
 viewer    GET   /api/v1/unmatched
 operator  POST  /api/v1/unmatched/{study}/route
 operator  POST  /api/v1/unmatched/{study}/send
+operator  POST  /api/v1/unmatched/{study}/discard
 viewer    GET   /api/v1/titles
 admin     POST  /api/v1/titles
 viewer    GET   /api/v1/titles/{title}

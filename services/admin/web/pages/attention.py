@@ -1,12 +1,13 @@
 """What fell out of the way: dead letters, and studies that no rule sent anywhere."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import Response
 
 from services.admin import dead_letters, requests, stations, studies
+from services.admin.counted import counted
 from services.admin.dead_letters import MOST_REASON
 from services.admin.notices import history
 from services.admin.patients.search import what_was_done
@@ -27,20 +28,23 @@ STATES: Final = ("PARKED", "REPLAYED", "DISCARDED")
 SPANS: Final = {"1d": "24 hours", "7d": "7 days", "30d": "30 days", "365d": "a year"}
 Text = Annotated[str, Query(max_length=500)]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Reason = Annotated[str, Form(max_length=MOST_REASON)]
 
 
 @router.get("")
 async def attention(
     request: Request, desk: OfDesk, principal: Viewer, state: Text = "PARKED", since: Text = "7d",
+    studies_state: Annotated[Literal["OPEN", "DISCARDED", "all"], Query(alias="studies")] = "OPEN",
     letters_after: Text = "", studies_after: Text = "",
 ) -> Response:  # fmt: skip
-    """Dead letters in one state (``all``: in any), and unmatched studies since then; the newest first."""
+    """Dead letters in one state (``all``: in any), and unmatched studies since then, without what was discarded, that
+    alone, or all; the newest first."""
     if state not in (*STATES, "all"):
         raise UsageError(f"state {state[:40]!r} of dead letters does not exist: choose one of {', '.join(STATES)}, all")
-    asked = {"state": state, "since": since}
+    asked = {"state": state, "since": since} | ({"studies": studies_state} if studies_state != "OPEN" else {})
     here = asked | {"letters_after": letters_after, "studies_after": studies_after}
     letters = await _letters(desk, None if state == "all" else state, letters_after)
-    unmatched = await _unmatched(desk, since, studies_after)
+    unmatched = await _unmatched(desk, since, studies_state, studies_after)
     async with desk.database.transaction() as conn:
         untold = await history.trouble(conn)
     return page(
@@ -52,6 +56,7 @@ async def attention(
         studies=await what_was_done(desk.database, (each["study_instance_uid"] for each in unmatched.items)),
         wanted=asked,
         states=STATES,
+        most_reason=MOST_REASON,
         spans=SPANS,
         here=_link({name: value for name, value in here.items() if value}),
         more_letters=letters.next and _link(asked | {"letters_after": letters.next}),
@@ -77,7 +82,7 @@ async def replay_letter(request: Request, desk: OfDesk, principal: Operator, num
 @router.post("/letters/{number}/discard")
 async def discard_letter(
     request: Request, desk: OfDesk, principal: Operator, number: Number,
-    reason: Annotated[str, Form(max_length=MOST_REASON)],
+    reason: Reason,
 ) -> Response:  # fmt: skip
     """Give it up."""
     if not reason.strip():
@@ -93,6 +98,15 @@ async def route_study(
     """Have the live rule set decide again."""
     requested = await requests.route(desk.database, principal.actor, [study])
     return _changed(message(request, sentence(requested, "The rules that are live decided again.")))
+
+
+@router.post("/studies/discard")
+async def discard_study(
+    request: Request, desk: OfDesk, principal: Operator, study: Annotated[str, Form(max_length=64)], reason: Reason
+) -> Response:
+    """List it no more, until something new of it is sent nowhere."""
+    instances = await studies.discard_unmatched(desk.database, principal.actor, study, reason)
+    return _changed(message(request, f"{counted(instances, 'instances')} of the study: listed no more."))
 
 
 @router.post("/studies/send")
@@ -111,9 +125,10 @@ async def _letters(desk: Desk, state: str | None, cursor: str) -> Listed[dict[st
     return cursors.page_of(rows, LISTED, lambda row: (row["died_at"], str(row["id"])))
 
 
-async def _unmatched(desk: Desk, since: str, cursor: str) -> Listed[dict[str, Any]]:
+async def _unmatched(desk: Desk, since: str, state: str, cursor: str) -> Listed[dict[str, Any]]:
     after = cursors.read(cursor or None, str)
-    rows = await studies.unmatched(desk.database, when_of(since), LISTED + 1, after)
+    discarded = None if state == "all" else state == "DISCARDED"
+    rows = await studies.unmatched(desk.database, when_of(since), LISTED + 1, after, discarded=discarded)
     return cursors.page_of(rows, LISTED, lambda row: (row["last_received_at"], unmatched_key(row)))
 
 
