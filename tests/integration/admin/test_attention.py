@@ -143,6 +143,44 @@ async def test_a_dead_letter_is_looked_at_replayed_or_given_up_with_a_reason(des
     assert "None: every message was handled." in (await desk.viewer.get("/attention")).text
 
 
+LETTERS = """
+insert into runtime.dead_letter (queue, reason, headers, body, fingerprint)
+select case when n < 4 then 'index.instance-stored' else 'storage.instance-received' end, 'no Such ' || n, '{}',
+    convert_to('{"calling_aet": "CT' || n || '", "destination":"PACS"}', 'UTF8') || decode('ff', 'hex'),
+    decode(lpad(n::text, 2, '0'), 'hex')
+from generate_series(1, 5) n
+"""
+
+
+async def test_dead_letters_are_filtered_and_several_replayed_or_given_up_at_once(desk: Desk) -> None:
+    await desk.rows(LETTERS)
+    for query, reasons in {
+        "queue=storage.instance-received": "54", "reason=SUCH+3": "3", "station=CT2": "2", "station=PACS": "54321",
+        "station=CT": "", "queue=index.instance-stored&station=CT5": "",
+    }.items():  # fmt: skip
+        items = (await desk.viewer.get(f"/api/v1/dead-letters?{query}")).json()["items"]
+        assert "".join(each["reason"][-1] for each in items) == reasons, query
+        page = (await desk.viewer.get(f"/attention?{query}")).text
+        assert {n for n in "12345" if f"no Such {n}" in page} == set(reasons), query
+        assert ("No dead letter fits." in page) == (not reasons)
+    numbers = [each["id"] for each in (await desk.viewer.get("/api/v1/dead-letters")).json()["items"]]
+    await desk.rows("update runtime.dead_letter set body = '{}'")
+    first, second, third, fourth, _ = numbers
+    told = await desk.operator.post("/attention/letters/replay", data={"letter": [str(first), str(second)]})
+    assert (told.status_code, "2 dead letters" in told.text) == (200, True)
+    mixed = await desk.operator.post("/api/v1/dead-letters/discard", json={"numbers": [second, third], "reason": "x"})
+    assert (mixed.status_code, "REPLAYED already" in mixed.json()["detail"]) == (409, True)
+    done = await desk.operator.post("/api/v1/dead-letters/replay", json={"numbers": [third]})
+    assert done.json() == [{"id": third, "state": "REPLAYED"}]
+    assert (await desk.operator.post("/attention/letters/discard", data={"reason": "x"})).status_code == 422
+    assert (await desk.operator.post("/attention/letters/discard", data={"letter": str(fourth)})).status_code == 422
+    await desk.operator.post("/attention/letters/discard", data={"letter": str(fourth), "reason": "sent by hand"})
+    rows = await desk.rows("select state from runtime.dead_letter order by id desc")
+    assert [each["state"] for each in rows] == ["REPLAYED", "REPLAYED", "REPLAYED", "DISCARDED", "PARKED"]
+    (entry,) = await desk.rows("select object, after from audit.entry where action = 'dead-letter.discard'")
+    assert entry == {"object": str(fourth), "after": {"reason": "sent by hand"}}
+
+
 async def test_what_waits_for_a_schedule_needs_nobody_until_it_is_held_too(desk: Desk) -> None:
     for statement in SCHEDULED.split(";"):
         await desk.rows(statement)

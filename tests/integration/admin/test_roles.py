@@ -163,6 +163,8 @@ operator  POST  /commitments/{commitment}/retry
 operator  POST  /commitments/{commitment}/cancel
 viewer    GET   /attention
 operator  GET   /attention/letters/{number}
+operator  POST  /attention/letters/replay
+operator  POST  /attention/letters/discard
 operator  POST  /attention/letters/{number}/replay
 operator  POST  /attention/letters/{number}/discard
 operator  POST  /attention/studies/route
@@ -207,6 +209,8 @@ operator  POST  /api/v1/commitments/{commitment}/retry
 operator  POST  /api/v1/commitments/{commitment}/cancel
 viewer    GET   /api/v1/dead-letters
 operator  GET   /api/v1/dead-letters/{number}
+operator  POST  /api/v1/dead-letters/replay
+operator  POST  /api/v1/dead-letters/discard
 operator  POST  /api/v1/dead-letters/{number}/replay
 operator  POST  /api/v1/dead-letters/{number}/discard
 viewer    GET   /api/v1/unmatched
