@@ -23,7 +23,8 @@ LABELS: Final[Mapping[str, str]] = {
     **STATION_LABELS,
     "address": STATION_LABELS["addresses"], "report-title": STATION_LABELS["report-titles"],
     "send-present": STATION_LABELS["skip-present"], "accession": "Accession number",
-    "force": "Give up what is still open", "even-uncommitted": "Also what is to be committed and is not yet",
+    "dicomdir": "For media, with a DICOMDIR", "force": "Give up what is still open",
+    "even-uncommitted": "Also what is to be committed and is not yet",
 }  # fmt: skip
 """By option; the fields of others are called as their options are."""
 HAPPENINGS: Final[Mapping[str, str]] = {

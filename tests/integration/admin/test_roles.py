@@ -58,6 +58,8 @@ viewer    GET   /patients/instances/{uid}/download
 operator  POST  /patients/send
 operator  POST  /patients/route
 operator  POST  /patients/delete
+viewer    POST  /patients/export/begin
+viewer    GET   /patients/export
 operator  POST  /patients/correct/begin
 operator  GET   /patients/correct
 operator  POST  /patients/correct/preview
@@ -76,6 +78,7 @@ viewer    GET   /api/v1/stations/{title}/outages
 operator  POST  /api/v1/imports
 viewer    GET   /api/v1/studies/{uid}/instances
 viewer    GET   /api/v1/studies/{uid}/journey
+viewer    GET   /api/v1/studies/export
 viewer    GET   /api/v1/studies/{uid}/download
 operator  POST  /api/v1/studies/send
 operator  POST  /api/v1/studies/route
