@@ -94,7 +94,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 // What is asked for in a menu and shown beside it is not covered by the menu.
 document.addEventListener("htmx:afterRequest", (event) => {
   const menu = event.detail.elt.closest("details.menu[open]");
-  if (!menu || !event.detail.successful || !event.detail.elt.hasAttribute("hx-target")) return;
+  if (!menu || !event.detail.successful || !event.detail.elt.hasAttribute("hx-target") || menu.contains(event.detail.target)) return;
   menu.open = false;
   menu.querySelector("summary").focus();
 });
