@@ -121,8 +121,8 @@ grant select, insert, update, delete on audit.destination to {role};
 grant select, delete on audit.outbox to {role};
 grant update (after) on audit.outbox to {role};
 grant select, insert, update, delete on
-    config.account, config.action, config.called_title, config.contact, config.notice_event, config.notice_line,
-    config.pulled, config.rule_draft, config.rule_test, config.session, config.station
+    config.account, config.action, config.called_title, config.contact, config.discarded_study, config.notice_event,
+    config.notice_line, config.pulled, config.rule_draft, config.rule_test, config.session, config.station
 to {role};
 grant select, insert, update on
     config.api_key, config.erasure, config.hold, config.notice, config.pull, config.reconciliation, config.request

@@ -944,6 +944,16 @@ COMMENT ON COLUMN config.contact.secret IS 'The key of the signature (HMAC-SHA25
 COMMENT ON COLUMN config.contact.everything_else IS 'It is told of what no contact is named for, too.';
 COMMENT ON COLUMN config.contact.digest_minutes IS 'How long notices are collected from the first one on; 0: not at all.';
 COMMENT ON COLUMN config.contact.quiet IS 'Windows of the week in which only notices of the urgent kinds are sent.';
+CREATE TABLE config.discarded_study (
+    study_instance_uid text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    why text NOT NULL,
+    discarded_by text NOT NULL,
+    discarded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT discarded_study_why_check CHECK ((why <> ''::text))
+);
+COMMENT ON TABLE config.discarded_study IS 'Studies that no rule sent anywhere and that a person gave up: nothing is deleted.';
+COMMENT ON COLUMN config.discarded_study.until IS 'What was evaluated until then is meant; what is evaluated later is listed again.';
 CREATE TABLE config.erasure (
     id uuid NOT NULL,
     state text DEFAULT 'ASKED'::text NOT NULL,
@@ -1192,9 +1202,12 @@ CREATE TABLE config.rule_draft (
     comment text DEFAULT ''::text NOT NULL,
     saved_by text NOT NULL,
     saved_at timestamp with time zone DEFAULT now() NOT NULL,
+    base integer,
+    CONSTRAINT rule_draft_base_check CHECK ((base >= 0)),
     CONSTRAINT rule_draft_name_check CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'::text))
 );
 COMMENT ON TABLE config.rule_draft IS 'Rule files that are worked on; they may have faults. Publishing one makes a rule set of it.';
+COMMENT ON COLUMN config.rule_draft.base IS 'Number of the rule set it was begun from, or was compared with since; 0: none was live; null: not known.';
 CREATE TABLE config.rule_set (
     number integer NOT NULL,
     source text NOT NULL,
@@ -2966,6 +2979,8 @@ ALTER TABLE ONLY config.called_title
     ADD CONSTRAINT called_title_pkey PRIMARY KEY (title);
 ALTER TABLE ONLY config.contact
     ADD CONSTRAINT contact_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY config.discarded_study
+    ADD CONSTRAINT discarded_study_pkey PRIMARY KEY (study_instance_uid);
 ALTER TABLE ONLY config.erasure_item
     ADD CONSTRAINT erasure_item_pkey PRIMARY KEY (erasure, sop_instance_uid, revision);
 ALTER TABLE ONLY config.erasure_key

@@ -7,18 +7,21 @@ from services.admin.changes import audit
 from services.admin.errors import NotFound, Refused
 from services.runtime import dead_letters as letters
 from services.runtime.db import Connection, Database
+from services.runtime.dead_letters import Like
 from services.runtime.errors import UsageError
 
 MOST_REASON: Final = 500
+MOST: Final = 1000
+"""Resolved by one order."""
 Resolve = Callable[[Connection, int, str], Awaitable[None]]
 
 
 async def list_letters(
-    database: Database, state: str | None, limit: int, before: int | None = None
+    database: Database, state: str | None, limit: int, before: int | None = None, like: Like = letters.ALL
 ) -> list[dict[str, Any]]:
     """The newest dead letters, without their bodies; ``before``: only those with a lower number."""
     async with database.transaction() as conn:
-        return await letters.listed(conn, state, limit, before)
+        return await letters.listed(conn, state, limit, before, like)
 
 
 async def seen(database: Database, actor: str, number: int) -> dict[str, Any]:

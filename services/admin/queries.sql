@@ -122,16 +122,25 @@ select process, configuration, rule_set, heard_at, not runtime.lease_expired(hea
 from runtime.configuration_taken order by process
 
 -- name: list_drafts
-select name, comment, saved_by, saved_at, length(source) as characters from config.rule_draft order by name
+select name, comment, saved_by, saved_at, base, length(source) as characters from config.rule_draft order by name
 
 -- name: get_draft
-select name, source, comment, saved_by, saved_at from config.rule_draft where name = %(name)s for update
+select name, source, comment, saved_by, saved_at, base from config.rule_draft where name = %(name)s for update
 
 -- name: put_draft
-insert into config.rule_draft (name, source, comment, saved_by)
-values (%(name)s, %(source)s, %(comment)s, %(actor)s)
+-- Without a base, a new one is begun from what is live; that of one that is there stays.
+insert into config.rule_draft as d (name, source, comment, saved_by, base)
+select %(name)s, %(source)s, %(comment)s, %(actor)s, coalesce(%(base)s::int, g.rule_set) from config.generation_view g
 on conflict (name) do update set
-    source = excluded.source, comment = excluded.comment, saved_by = excluded.saved_by, saved_at = now()
+    source = excluded.source, comment = excluded.comment, saved_by = excluded.saved_by, saved_at = now(),
+    base = coalesce(%(base)s::int, d.base)
+
+-- name: put_draft_base
+update config.rule_draft set base = %(base)s where name = %(name)s
+
+-- name: live_number
+-- Of the live rule set; 0: none is.
+select rule_set as number from config.generation_view
 
 -- name: delete_draft
 delete from config.rule_draft where name = %(name)s
@@ -634,16 +643,21 @@ select now() as now
 -- name: list_unmatched
 -- Stored instances that were evaluated and of which nothing was ever to be sent, nor of a newer revision, or nothing
 -- because they came late, or from where they would have gone: by study, from whom and why. The same content again is
--- spoken for by its first receipt.
+-- spoken for by its first receipt. A row is discarded if all of it is.
 select r.study_instance_uid, r.calling_aet as source, count(distinct r.sop_instance_uid) as instances,
        min(r.received_at) as first_received_at, max(r.received_at) as last_received_at, nullif(e.rule_set, 0) as rule_set,
-       coalesce(nullif(e.note, ''), l.reason, 'no rule matched') as why
+       coalesce(nullif(e.note, ''), l.reason, 'no rule matched') as why,
+       case when bool_and(x.until is not null) then min(x.discarded_by) end as discarded_by,
+       case when bool_and(x.until is not null) then min(x.discarded_at) end as discarded_at,
+       case when bool_and(x.until is not null) then min(x.why) end as discarded_why
 from routing.evaluation_view e
 cross join lateral (
     select jsonb_path_query_first(e.matched, '$[*].not_sent.*') #>> '{}' as reason
 ) as l
 join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
+left join config.discarded_study x on x.study_instance_uid = r.study_instance_uid and e.evaluated_at <= x.until
 where (e.matched = '[]' or e.matched @? '$[*].not_sent')
+  and (%(discarded)s::boolean is null or (x.until is not null) = %(discarded)s)
   and e.received_at
       >= coalesce(%(since_at)s::timestamptz, now() - make_interval(secs => %(since_seconds)s::double precision),
                   '-infinity')
@@ -660,13 +674,34 @@ order by max(r.received_at) desc,
                    coalesce(nullif(e.note, ''), l.reason, 'no rule matched')) desc
 limit %(limit)s
 
+-- name: discard_unmatched
+-- What list_unmatched lists of a study until now: how many instances.
+with found as (
+    select count(distinct r.sop_instance_uid) as instances, max(e.evaluated_at) as until
+    from routing.evaluation_view e
+    join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
+    left join config.discarded_study x on x.study_instance_uid = r.study_instance_uid and e.evaluated_at <= x.until
+    where e.study_instance_uid = %(study)s and x.until is null
+      and (e.matched = '[]' or e.matched @? '$[*].not_sent')
+      and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
+      and not exists (select from routing.delivery_view d
+                      where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
+), kept as (
+    insert into config.discarded_study (study_instance_uid, until, why, discarded_by)
+    select %(study)s, until, %(why)s, %(actor)s from found where instances > 0
+    on conflict (study_instance_uid) do update set
+        until = excluded.until, why = excluded.why, discarded_by = excluded.discarded_by, discarded_at = now()
+)
+select instances from found
+
 -- name: count_unmatched
 -- The studies of 24 hours that list_unmatched lists: of the first so many of their receipts, which a partial index finds.
 select count(distinct study_instance_uid) as studies from (
     select r.study_instance_uid
     from routing.evaluation_view e
     join storage.receipt_view r on r.received_at = e.received_at and r.object_key = e.object_key
-    where (e.matched = '[]' or e.matched @? '$[*].not_sent')
+    left join config.discarded_study x on x.study_instance_uid = r.study_instance_uid and e.evaluated_at <= x.until
+    where (e.matched = '[]' or e.matched @? '$[*].not_sent') and x.until is null
       and e.received_at >= now() - interval '24 hours'
       and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
       and not exists (select from routing.delivery_view d

@@ -5,11 +5,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from services.admin.changes import audit
+from services.admin.dead_letters import MOST_REASON
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
 from services.admin.uids import uid_of
 from services.admin.when import When
 from services.runtime.db import Connection, Database
+from services.runtime.errors import UsageError
 
 BEGINNING: Final[Mapping[str, Any]] = {"after_at": None, "after_key": None}
 
@@ -36,12 +39,33 @@ async def list_studies(database: Database, wanted: Filter, limit: int) -> list[d
 
 
 async def unmatched(
-    database: Database, since: When, limit: int, after: Mapping[str, Any] = BEGINNING
-) -> list[dict[str, Any]]:
-    """What is stored and was never to be sent anywhere: by study, from whom and why, the newest first."""
+    database: Database, since: When, limit: int, after: Mapping[str, Any] = BEGINNING, *,
+    discarded: bool | None = False,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What is stored and was never to be sent anywhere: by study, from whom and why, the newest first.
+    ``discarded``: what a person gave up, instead of what nobody did; None: both."""
+    values = since.parameters("since") | {"limit": limit, "discarded": discarded, **after}
     async with database.transaction() as conn:
-        cursor = await conn.execute(SQL.list_unmatched, since.parameters("since") | {"limit": limit, **after})
+        cursor = await conn.execute(SQL.list_unmatched, values)
         return await cursor.fetchall()
+
+
+async def discard_unmatched(database: Database, actor: str, text: str, reason: str) -> int:
+    """List a study no more among those sent nowhere, until something new of it is; of how many instances. Nothing is
+    deleted, and the audit keeps why. Raises ``NotFound``, and ``UsageError`` for what is no UID or no reason."""
+    study, why = uid_of(text), reason.strip()[:MOST_REASON]
+    if not why:
+        raise UsageError("reason: say why it is given up; the audit keeps it")
+
+    async def work(conn: Connection) -> int:
+        cursor = await conn.execute(SQL.discard_unmatched, {"study": study, "why": why, "actor": actor})
+        (row,) = await cursor.fetchall()
+        if not row["instances"]:
+            raise NotFound(f"study {study} has nothing that was sent nowhere; 'gateway studies unmatched' lists all")
+        await audit(conn, actor, "studies.discard", study, None, {"reason": why, "instances": row["instances"]})
+        return int(row["instances"])
+
+    return await database.retry(work)
 
 
 def unmatched_key(row: Mapping[str, Any]) -> str:

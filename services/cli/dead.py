@@ -7,6 +7,7 @@ import typer
 from services.admin import dead_letters
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
+from services.runtime.dead_letters import Like
 
 app = typer.Typer(help="Dead letters: list, show, replay, discard.", no_args_is_help=True)
 
@@ -24,12 +25,15 @@ def list_letters(
     state: Annotated[
         Literal["PARKED", "REPLAYED", "DISCARDED", "all"], typer.Option(case_sensitive=False, help="In this state.")
     ] = "PARKED",
+    queue: Annotated[str | None, typer.Option(help="That died in this queue.")] = None,
+    reason: Annotated[str | None, typer.Option(help="With this in the reason, in any case.")] = None,
+    station: Annotated[str | None, typer.Option(help="Whose body names this station.")] = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
     """The newest dead letters."""
-    wanted = None if state == "all" else state
-    rows = with_database(lambda database: dead_letters.list_letters(database, wanted, limit))
+    wanted, like = None if state == "all" else state, Like(queue, reason, station)
+    rows = with_database(lambda database: dead_letters.list_letters(database, wanted, limit, None, like))
     if as_json:
         print_json(rows)
         return

@@ -3,7 +3,7 @@
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from services.cli.output import Json, Limit, print_fields, print_json, print_tab
 from services.cli.session import actor, with_database
 
 app = typer.Typer(
-    help="Studies: list, show, unmatched, route, export, correct, delete, retention.", no_args_is_help=True
+    help="Studies: list, show, unmatched, discard, route, export, correct, delete, retention.", no_args_is_help=True
 )
 
 
@@ -108,16 +108,21 @@ def unmatched(
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="Received since then: 2d, 12h, or 2026-12-01T07:00 (UTC).")
     ] = None,
+    state: Annotated[
+        Literal["OPEN", "DISCARDED", "all"], typer.Option(case_sensitive=False, help="Which of them.")
+    ] = "OPEN",
     limit: Limit = 1000,
     as_json: Json = False,
 ) -> None:
     """What is stored and was never to be sent anywhere: no rule matched it, it would only have gone back
     to where it came from, or it was kept back.
 
-    'gateway studies route' evaluates it by the rules that are live now, 'gateway send' sends it by hand.
+    'gateway studies route' evaluates it by the rules that are live now, 'gateway send' sends it by hand, and 'gateway
+    studies discard' lists it no more.
     """
     beginning = NEVER if since is None else when_of(since)
-    rows = with_database(lambda database: studies.unmatched(database, beginning, limit))
+    discarded = None if state == "all" else state == "DISCARDED"
+    rows = with_database(lambda database: studies.unmatched(database, beginning, limit, discarded=discarded))
     if as_json:
         print_json(rows)
         return
@@ -128,6 +133,20 @@ def unmatched(
         ("STUDY", "INSTANCES", "FROM", "FIRST RECEIVED", "LAST RECEIVED", "RULE SET", "WHY"),
         [[row[column] for column in columns] for row in rows],
     )
+
+
+@app.command("discard")
+def discard(
+    study: Annotated[str, typer.Argument(metavar="UID", help="Study Instance UID.")],
+    reason: Annotated[str, typer.Option(help="Why; the audit keeps it.")],
+    as_json: Json = False,
+) -> None:
+    """List a study no more that was sent nowhere, until something new of it is. Nothing of it is deleted."""
+    instances = with_database(lambda database: studies.discard_unmatched(database, actor(), study, reason))
+    if as_json:
+        print_json({"discarded": study, "instances": instances})
+    else:
+        typer.echo(f"study {study} is listed no more: {instances} {'instance' if instances == 1 else 'instances'}")
 
 
 @app.command("route")

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -69,11 +70,27 @@ def fingerprint(queue: str, body: bytes) -> bytes:
     return hashlib.sha256(queue.encode() + b"\0" + body).digest()
 
 
+@dataclass(frozen=True)
+class Like:
+    """Which dead letters; None takes all. ``reason``: a part of it, in any case; ``station``: that the body names."""
+
+    queue: str | None = None
+    reason: str | None = None
+    station: str | None = None
+
+
+ALL: Final = Like()
+
+
 async def listed(
-    connection: AsyncConnection[DictRow], state: str | None = "PARKED", limit: int = 100, before: int | None = None
+    connection: AsyncConnection[DictRow],
+    state: str | None = "PARKED",
+    limit: int = 100,
+    before: int | None = None,
+    like: Like = ALL,
 ) -> list[DictRow]:
     """Newest first, without headers and body; ``before``: only those with a lower number."""
-    wanted = {"state": state, "limit": limit, "before": before}
+    wanted = {"state": state, "limit": limit, "before": before} | asdict(like)
     return await (await connection.execute(QUERIES.list_dead_letters, wanted)).fetchall()
 
 

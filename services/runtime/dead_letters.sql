@@ -7,14 +7,23 @@ from unnest(%(reasons)s::text[], %(event_ids)s::uuid[], %(types)s::text[], %(hea
 on conflict do nothing;
 
 -- name: list_dead_letters
-select id, died_at, queue, reason, event_id, message_type, state, resolved_at, resolved_by
-from runtime.dead_letter
+-- Its stations are those that its body names as sender or destination, whether it is a document or not.
+select id, died_at, queue, reason, event_id, message_type, state, resolved_at, resolved_by, stations
+from runtime.dead_letter cross join lateral (
+    select array(select distinct found[1] from regexp_matches(
+        encode(body, 'escape'), '"(?:calling_aet|destination|server)"\s*:\s*"([^"\\]+)"', 'g') as found) as stations
+) as named
 where (%(state)s::text is null or state = %(state)s) and (%(before)s::bigint is null or id < %(before)s)
+  and (%(queue)s::text is null or queue = %(queue)s)
+  and (%(reason)s::text is null or position(lower(%(reason)s) in lower(reason)) > 0)
+  and (%(station)s::text is null or %(station)s = any(stations))
 order by id desc
 limit %(limit)s;
 
 -- name: show_dead_letter
-select * from runtime.dead_letter where id = %(id)s;
+select d.*, array(select distinct found[1] from regexp_matches(
+    encode(d.body, 'escape'), '"(?:calling_aet|destination|server)"\s*:\s*"([^"\\]+)"', 'g') as found) as stations
+from runtime.dead_letter d where id = %(id)s;
 
 -- name: resolve
 update runtime.dead_letter set state = %(state)s, resolved_at = now(), resolved_by = %(actor)s

@@ -22,9 +22,9 @@ PARTS: Final = {
     "remote_matches": "remote", "series_part": "study", "trial": "station", "whereabouts_part": "study",
     "why_part": "study",
 } | dict.fromkeys(
-    ("rule_applied", "rule_builder", "rule_changed", "rule_dry_run", "rule_findings", "rule_form", "rule_item",
-     "rule_lines", "rule_names", "rule_parts",
-     "rule_published", "rule_saved", "rule_text", "rule_trial", "rule_values"), "rule_draft",
+    ("rule_applied", "rule_builder", "rule_changed", "rule_changes", "rule_dry_run", "rule_findings", "rule_form",
+     "rule_item", "rule_lines", "rule_names", "rule_parts",
+     "rule_published", "rule_saved", "rule_taken_over", "rule_text", "rule_trial", "rule_values"), "rule_draft",
 )  # fmt: skip
 """Templates of parts, with the page they are put into."""
 OF_ALL: Final = {"base", "rules_base", "rules_tabs", "parts", "patient_parts", "commitment_parts", "message"}

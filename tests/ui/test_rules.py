@@ -15,6 +15,7 @@ from schemas.rules import load
 from services.admin import stations
 from services.admin.notices import contacts
 from services.admin.notices.contact import build as contact
+from services.admin.rules import rule_sets
 from services.admin.station import build as station
 from tests.desk import PASSWORD, Desk
 from tests.ui.window import Window, browser, window
@@ -281,4 +282,37 @@ async def test_of_many_rules_only_those_that_changed_are_shown_again(desk: Desk)
         page.get_by_role("button", name="Undo").click()
         expect(lines).to_have_count(300)
 
+    await seen(desk, look)
+
+
+async def test_the_difference_is_shown_before_publishing_and_what_came_meanwhile_is_taken_over(desk: Desk) -> None:
+    await rule_sets.apply(desk.database, "cli:tests", RULES, "")
+
+    def look(found: Window) -> None:
+        page = found.page
+        found.open("/rules")
+        page.get_by_text("Change the rules…").click()
+        page.get_by_role("button", name="Begin").click()
+        expect(page.locator("#text")).to_have_value(RULES)
+        text = RULES.replace("name: rest", "name: others")
+        page.locator("#text").fill(text)
+        page.get_by_text("Publish…").click()
+        expect(page.locator("#base")).to_contain_text("From rule set 1, which is live")
+        expect(page.locator("#changes tr.added")).to_be_visible()
+        page.keyboard.press("Escape")
+
+        asyncio.run_coroutine_threadsafe(another(), loop).result(20)
+        page.get_by_text("Publish…").click()
+        expect(page.locator("#base")).to_contain_text("Begun from rule set 1, but 2 is live")
+        page.get_by_role("button", name="I have looked: take over 2").click()
+        expect(page.locator("#base")).to_contain_text("From rule set 2, which is live")
+        expect(page.locator("#text")).to_have_value(text)
+        page.get_by_text("Publish…").click()
+        page.get_by_role("button", name="Publish", exact=True).click()
+        expect(page.get_by_role("heading", name="Published")).to_be_visible()
+
+    async def another() -> None:
+        await rule_sets.apply(desk.database, "cli:tests", RULES.replace("[NM, PT]", "[NM, CT]"), "")
+
+    loop = asyncio.get_running_loop()
     await seen(desk, look)

@@ -239,6 +239,8 @@ def test_a_rule_is_built_tried_and_published(site: Site) -> None:
     expect(row).to_contain_text("3 of 3 studies")
     site.tell("A rule")
     page.get_by_text("Publish…").click()
+    expect(page.locator("#base")).to_contain_text("which is live")
+    expect(page.locator("#changes tr.added").first).to_be_visible()
     page.get_by_label("Why").fill("agreed with the reading room")
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.get_by_role("heading", name="Published")).to_be_visible()

@@ -1,6 +1,6 @@
 -- Of API keys that are not revoked no two have one name: the audit names who acted by it. Of those that had one already
 -- the first keeps it. Logins by the provider that are under way are counted by the address they come from.
--- oldest-code: 37
+-- oldest-code: 32
 
 update config.api_key k set name = k.name || '-' || k.id
 where revoked_at is null and exists (

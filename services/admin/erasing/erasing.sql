@@ -70,6 +70,8 @@ select id from config.erasure where patient_hmac = %(hmac)s and state in ('ASKED
 select id, state, patient_hmac, why, forced, asked_by, asked_at, started_at, finished_at, removed, remaining, proof_sha256
 from config.erasure
 where (%(hmac)s::text is null or patient_hmac = %(hmac)s)
+  and (select coalesce(bool_and(position(lower(word) in lower(concat_ws(' ', asked_by, why, state))) > 0), true)
+       from unnest(%(words)s::text[]) as word)
   and (%(after_at)s::timestamptz is null or (asked_at, id::text) < (%(after_at)s, %(after_key)s))
 order by asked_at desc, id::text desc limit %(limit)s
 
@@ -242,6 +244,15 @@ select id, why from config.hold
 
 -- name: blank_hold
 update config.hold set why = %(why)s where id = %(id)s
+
+-- name: discarded_studies
+select study_instance_uid, why from config.discarded_study
+
+-- name: delete_discarded_study
+delete from config.discarded_study where study_instance_uid = %(study)s
+
+-- name: blank_discarded_study
+update config.discarded_study set why = %(why)s where study_instance_uid = %(study)s
 
 -- name: rule_tests
 select name, subject, comment from config.rule_test

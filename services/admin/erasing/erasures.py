@@ -1,6 +1,6 @@
 """Erasures and their proofs, for who looks at them. None says who the patient is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,11 +15,13 @@ BEGINNING: Final[Mapping[str, datetime | str | None]] = {"after_at": None, "afte
 
 
 async def list_erasures(
-    database: Database, patient: Patient | None, limit: int, after: Mapping[str, Any] = BEGINNING
-) -> list[dict[str, Any]]:
-    """The newest first; those of ``patient``, or all. ``after``: asked for before that one."""
+    database: Database, patient: Patient | None, limit: int, after: Mapping[str, Any] = BEGINNING,
+    words: Sequence[str] = (),
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The newest first; those of ``patient``, or all. ``after``: asked for before that one; ``words``: that stand in
+    who asked, why, or the state, in any case."""
     async with database.transaction() as conn:
-        values = {"hmac": patient and await hmac_of(conn, patient), "limit": limit, **after}
+        values = {"hmac": patient and await hmac_of(conn, patient), "limit": limit, "words": list(words), **after}
         return await (await conn.execute(QUERIES.list_erasures, values)).fetchall()
 
 

@@ -136,6 +136,21 @@ class Holds(Place):
                 yield Change(QUERIES.blank_hold, {"id": row["id"], "why": ERASED})
 
 
+class DiscardedStudies(Place):
+    """Why a study that was sent nowhere was given up."""
+
+    name, what = "config.discarded_study", "reasons why studies were given up deleted or blanked"
+
+    async def find(self, conn: Connection, sought: Sought) -> AsyncIterator[Change]:
+        """Of the patient's studies, and those that name the patient."""
+        for row in await (await conn.execute(QUERIES.discarded_studies)).fetchall():
+            study = {"study": row["study_instance_uid"]}
+            if row["study_instance_uid"] in sought.studies:
+                yield Change(QUERIES.delete_discarded_study, study)
+            elif sought.named_in(row["why"]):
+                yield Change(QUERIES.blank_discarded_study, study | {"why": ERASED})
+
+
 class RuleTests(Place):
     """Tests of rules have a whole header; without its patient it would be another test."""
 
@@ -183,7 +198,8 @@ class Replayed(Place):
 
 
 PLACES: Final[Sequence[Place]] = (
-    AuditEntries(), AuditOutbox(), Requests(), Answers(), Holds(), RuleTests(), DeadLetters(), Replayed(),
+    AuditEntries(), AuditOutbox(), Requests(), Answers(), Holds(), DiscardedStudies(), RuleTests(), DeadLetters(),
+    Replayed(),
 )  # fmt: skip
 
 

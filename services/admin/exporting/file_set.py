@@ -36,11 +36,14 @@ def file_set(objects: ObjectStore, contents: Sequence[StoredContent]) -> Iterato
         raise UsageError(f"--dicomdir: {len(contents)} instances, {MOST_INSTANCES} at most; export fewer at a time")
     with tempfile.TemporaryDirectory(prefix="gateway-file-set-") as folder, warnings.catch_warnings(action="ignore"):
         made = FileSet()
-        for content in contents:
-            _add(made, _header(objects, content), content)
-        made.write(folder)
-        names = {str(each.SOPInstanceUID): each.FileID.replace("\\", "/") for each in made}
-        directory = (Path(folder) / "DICOMDIR").read_bytes()
+        try:
+            for content in contents:
+                _add(made, _header(objects, content), content)
+            made.write(folder)
+            names = {str(each.SOPInstanceUID): each.FileID.replace("\\", "/") for each in made}
+            directory = (Path(folder) / "DICOMDIR").read_bytes()
+        finally:
+            made._stage["t"].cleanup()  # a folder of its own, which it leaves to the collector of garbage
     yield directory, names
 
 

@@ -49,9 +49,20 @@ def named(contents: Sequence[StoredContent]) -> list[tuple[str, StoredContent]]:
     return [(content.path(with_revision=False), content) for content in contents]
 
 
-def zipped(objects: ObjectStore, files: Sequence[tuple[str, StoredContent]]) -> Iterator[bytes]:
-    """A ZIP in parts of about a chunk of a file; memory does not grow with it. Blocks. Raises as ``file_of``: what was
-    sent until then is no whole ZIP."""
+def as_file_set(
+    objects: ObjectStore, contents: Sequence[StoredContent]
+) -> tuple[list[tuple[str, StoredContent]], bytes]:
+    """The files of a ZIP that is a file-set, by name, and its DICOMDIR. Blocks. Raises ``UsageError``, ``Refused``."""
+    # Imported here: pydicom's file-sets are slow to load, and few downloads want one.
+    from services.admin.exporting.file_set import file_set
+
+    with file_set(objects, contents) as (directory, names):
+        return [(names[each.sop_instance_uid], each) for each in contents], directory
+
+
+def zipped(objects: ObjectStore, files: Sequence[tuple[str, StoredContent]], directory: bytes = b"") -> Iterator[bytes]:
+    """A ZIP in parts of about a chunk of a file; memory does not grow with it. ``directory``: its DICOMDIR, if it has
+    one. Blocks. Raises as ``file_of``: what was sent until then is no whole ZIP."""
     out = _Passing()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True, compresslevel=_QUICK) as made:  # type: ignore[call-overload]
         for name, content in files:
@@ -61,4 +72,6 @@ def zipped(objects: ObjectStore, files: Sequence[tuple[str, StoredContent]]) -> 
                     if part := out.taken():
                         yield part
             yield out.taken()
+        if directory:
+            made.writestr("DICOMDIR", directory)
     yield out.taken()

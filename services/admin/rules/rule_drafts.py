@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.admin.changes import audit
 from services.admin.errors import NotFound
+from services.admin.rules.draft_bases import refuse_unknown
 from services.admin.sql import SQL
 from services.runtime.db import Connection, Database
 from services.runtime.errors import UsageError
@@ -22,11 +23,21 @@ def whatever(draft: dict[str, Any] | None) -> None:
 
 
 async def save(
-    database: Database, actor: str, name: str, text: str, comment: str, seen: Seen = whatever
+    database: Database,
+    actor: str,
+    name: str,
+    text: str,
+    comment: str,
+    seen: Seen = whatever,
+    *,
+    base: int | None = None,
 ) -> dict[str, Any]:
     """Store a rule file as it is, faults and all; ``replaced`` is the draft of that name it takes the place of.
 
-    Raises ``UsageError``: no such name can be, or the text cannot be stored; and what ``seen`` raises.
+    ``base``: the number of the rule set it was begun from, 0: none; without it that of the draft there is stays, and a
+    new one is begun from what is live.
+
+    Raises ``UsageError``: no such name or base can be, or the text cannot be stored; and what ``seen`` raises.
     """
     valid_name("draft", name)
     if "\0" in text:
@@ -36,7 +47,9 @@ async def save(
         row = await (await conn.execute(SQL.get_draft, {"name": name})).fetchone()
         seen(row)
         before = _told(row)
-        await conn.execute(SQL.put_draft, {"name": name, "source": text, "comment": comment, "actor": actor})
+        refuse_unknown(base, await live_number(conn))
+        values = {"name": name, "source": text, "comment": comment, "actor": actor, "base": base}
+        await conn.execute(SQL.put_draft, values)
         cursor = await conn.execute(SQL.get_draft, {"name": name})
         after = _told(await cursor.fetchone())
         await audit(conn, actor, "rules.draft.save", name, _plain(before), _plain(after))
@@ -76,6 +89,12 @@ async def found(conn: Connection, name: str) -> dict[str, Any]:
     if row is None:
         raise NotFound(f"draft {name} does not exist; 'gateway rules draft list' shows those there are")
     return row
+
+
+async def live_number(conn: Connection) -> int:
+    """Of the live rule set; 0: none is."""
+    (row,) = await (await conn.execute(SQL.live_number)).fetchall()
+    return int(row["number"])
 
 
 def valid_name(what: str, name: str) -> None:

@@ -15,7 +15,7 @@ from schemas.rules import from_stored, to_stored
 from services.admin.changes import Change, change
 from services.admin.errors import NotFound
 from services.admin.notices import contacts
-from services.admin.rules import rule_drafts, rule_tests
+from services.admin.rules import draft_bases, rule_drafts, rule_tests
 from services.admin.rules.faults import FaultyRules
 from services.admin.sql import SQL
 from services.admin.station import Station
@@ -30,7 +30,7 @@ NO_CLASSES: Final = ByClass()
 @dataclass(frozen=True)
 class Version:
     """What is to be published: the text, what it means, where it comes from, and the classes that the profile tells
-    apart."""
+    apart; ``draft``: the row of the draft it is."""
 
     source: str
     document: RuleDocument
@@ -38,6 +38,7 @@ class Version:
     action: str
     by_class: ByClass
     copied_from: int | None = None
+    draft: Mapping[str, Any] | None = None
 
 
 async def check(
@@ -100,14 +101,15 @@ async def publish(
 ) -> dict[str, Any]:
     """Make a draft the live rule set, as ``apply`` does; the draft is gone then. Without a comment it has the draft's.
 
-    Raises ``NotFound``, ``FaultyRules``, ``FailedTests``, and what ``seen`` raises of the draft there is.
+    Raises ``NotFound``, ``FaultyRules``, ``FailedTests``; ``Refused``: it was begun from another rule set than is live;
+    and what ``seen`` raises of the draft there is.
     """
 
     async def work(opened: Change) -> dict[str, Any]:
         row = await rule_drafts.found(opened.conn, draft)
         seen(row)
         document = await _accepted(opened.conn, row["source"], commitment=commitment, transforming=transforming)
-        version = Version(row["source"], document, comment or row["comment"], "rules.publish", by_class)
+        version = Version(row["source"], document, comment or row["comment"], "rules.publish", by_class, draft=row)
         published = await _make_live(opened, version)
         if published["changed"]:
             await opened.conn.execute(SQL.delete_draft, {"name": draft})
@@ -160,12 +162,14 @@ async def history(database: Database) -> list[dict[str, Any]]:
 
 
 async def _make_live(opened: Change, version: Version) -> dict[str, Any]:
-    """Under the next number, unless the live rule set says the same. Raises ``FailedTests``."""
+    """Under the next number, unless the live rule set says the same. Raises ``FailedTests``, ``Refused``."""
     document, comment = version.document, version.comment
     cursor = await opened.conn.execute(SQL.get_live_rule_set)
     live = await cursor.fetchone()
     if live is not None and from_stored(live["document"]) == document:
         return _published(live["number"], document, live["comment"], live["copied_from"], changed=False)
+    if version.draft is not None:
+        draft_bases.refuse_if_behind(version.draft["name"], version.draft["base"], live)
     await rule_tests.require(opened.conn, document, version.by_class)
     values = {"source": version.source, "document": Jsonb(to_stored(document)), "comment": comment}
     cursor = await opened.conn.execute(

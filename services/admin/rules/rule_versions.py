@@ -27,10 +27,10 @@ class Line:
     after: int | None = None
 
 
-async def page(database: Database, before: int | None, limit: int) -> list[dict[str, Any]]:
-    """Rule sets, the newest first, those before a number."""
+async def page(database: Database, before: int | None, limit: int, words: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Rule sets, the newest first, those before a number; with all words in number, comment or who published it."""
     async with database.transaction() as conn:
-        rows = await conn.execute(QUERIES.rule_set_page, {"before": before, "limit": limit})
+        rows = await conn.execute(QUERIES.rule_set_page, {"before": before, "limit": limit, "words": list(words)})
         return await rows.fetchall()
 
 

@@ -11,7 +11,8 @@ from services.admin.web.station_fields import LABELS as STATION_LABELS
 PAGES: Final[Mapping[str, str]] = {
     "station list": "Stations", "studies list": "Patients", "jobs list": "Jobs", "commitments list": "Commitments",
     "rules show": "Rules", "rules history": "Rules", "rules apply": "Rules", "rules tests": "Test cases",
-    "rules draft list": "Rules", "notices list": "Notices", "dead list": "Attention", "user list": "Users",
+    "rules draft list": "Rules", "rules draft diff": "Publish…", "rules draft take-over": "Publish…",
+    "notices list": "Notices", "dead list": "Attention", "studies unmatched": "Attention", "user list": "Users",
     "patients erasures list": "Erasures", "patients erasures show": "Erasures", "station add": "Stations",
     "station set": "Stations", "notices add": "Notices", "notices set": "Notices", "notices test": "Notices",
     "user keys": "Users", "user set-role": "Users", "holds list": "Now", "status": "Now", "title list": "Settings",
@@ -22,7 +23,8 @@ LABELS: Final[Mapping[str, str]] = {
     **STATION_LABELS,
     "address": STATION_LABELS["addresses"], "report-title": STATION_LABELS["report-titles"],
     "send-present": STATION_LABELS["skip-present"], "accession": "Accession number",
-    "force": "Give up what is still open", "even-uncommitted": "Also what is to be committed and is not yet",
+    "dicomdir": "For media, with a DICOMDIR", "force": "Give up what is still open",
+    "even-uncommitted": "Also what is to be committed and is not yet",
 }  # fmt: skip
 """By option; the fields of others are called as their options are."""
 HAPPENINGS: Final[Mapping[str, str]] = {

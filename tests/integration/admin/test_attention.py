@@ -24,6 +24,22 @@ select received_at, object_key, sop_instance_uid, 1, study_instance_uid, 3, '[]'
 where object_key like 'objects/u%'
 """
 
+ONE_MORE = """
+insert into storage.receipt (received_at, object_key, sop_instance_uid, revision, disposition, sha256, size,
+    sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet,
+    association, configuration, rule_set, status, findings)
+select now(), 'objects/new', '1.9.99', 1, disposition, sha256, size, sop_class_uid, study_instance_uid,
+    series_instance_uid, transfer_syntax_uid, peer_address, calling_aet, called_aet, association, configuration,
+    rule_set, status, findings
+from storage.receipt where object_key = 'objects/u1';
+insert into storage.identity
+select sop_instance_uid, 1, sha256, received_at, object_key, 10, 100, sop_class_uid, study_instance_uid, '1.9',
+    transfer_syntax_uid from storage.receipt where object_key = 'objects/new';
+insert into routing.evaluation
+select received_at, object_key, sop_instance_uid, 1, study_instance_uid, 3, '[]' from storage.receipt
+where object_key = 'objects/new'
+"""
+
 SCHEDULED = """
 insert into config.station (title, host, port, store, schedule)
 values ('NIGHT', '127.0.0.1', 105, true, array[to_char(now() + interval '2 days', 'dy') || ' 12:00-13:00 UTC']);
@@ -127,6 +143,44 @@ async def test_a_dead_letter_is_looked_at_replayed_or_given_up_with_a_reason(des
     assert "None: every message was handled." in (await desk.viewer.get("/attention")).text
 
 
+LETTERS = """
+insert into runtime.dead_letter (queue, reason, headers, body, fingerprint)
+select case when n < 4 then 'index.instance-stored' else 'storage.instance-received' end, 'no Such ' || n, '{}',
+    convert_to('{"calling_aet": "CT' || n || '", "destination":"PACS"}', 'UTF8') || decode('ff', 'hex'),
+    decode(lpad(n::text, 2, '0'), 'hex')
+from generate_series(1, 5) n
+"""
+
+
+async def test_dead_letters_are_filtered_and_several_replayed_or_given_up_at_once(desk: Desk) -> None:
+    await desk.rows(LETTERS)
+    for query, reasons in {
+        "queue=storage.instance-received": "54", "reason=SUCH+3": "3", "station=CT2": "2", "station=PACS": "54321",
+        "station=CT": "", "queue=index.instance-stored&station=CT5": "",
+    }.items():  # fmt: skip
+        items = (await desk.viewer.get(f"/api/v1/dead-letters?{query}")).json()["items"]
+        assert "".join(each["reason"][-1] for each in items) == reasons, query
+        page = (await desk.viewer.get(f"/attention?{query}")).text
+        assert {n for n in "12345" if f"no Such {n}" in page} == set(reasons), query
+        assert ("No dead letter fits." in page) == (not reasons)
+    numbers = [each["id"] for each in (await desk.viewer.get("/api/v1/dead-letters")).json()["items"]]
+    await desk.rows("update runtime.dead_letter set body = '{}'")
+    first, second, third, fourth, _ = numbers
+    told = await desk.operator.post("/attention/letters/replay", data={"letter": [str(first), str(second)]})
+    assert (told.status_code, "2 dead letters" in told.text) == (200, True)
+    mixed = await desk.operator.post("/api/v1/dead-letters/discard", json={"numbers": [second, third], "reason": "x"})
+    assert (mixed.status_code, "REPLAYED already" in mixed.json()["detail"]) == (409, True)
+    done = await desk.operator.post("/api/v1/dead-letters/replay", json={"numbers": [third]})
+    assert done.json() == [{"id": third, "state": "REPLAYED"}]
+    assert (await desk.operator.post("/attention/letters/discard", data={"reason": "x"})).status_code == 422
+    assert (await desk.operator.post("/attention/letters/discard", data={"letter": str(fourth)})).status_code == 422
+    await desk.operator.post("/attention/letters/discard", data={"letter": str(fourth), "reason": "sent by hand"})
+    rows = await desk.rows("select state from runtime.dead_letter order by id desc")
+    assert [each["state"] for each in rows] == ["REPLAYED", "REPLAYED", "REPLAYED", "DISCARDED", "PARKED"]
+    (entry,) = await desk.rows("select object, after from audit.entry where action = 'dead-letter.discard'")
+    assert entry == {"object": str(fourth), "after": {"reason": "sent by hand"}}
+
+
 async def test_what_waits_for_a_schedule_needs_nobody_until_it_is_held_too(desk: Desk) -> None:
     for statement in SCHEDULED.split(";"):
         await desk.rows(statement)
@@ -162,3 +216,35 @@ async def test_unmatched_studies_are_walked_once_routed_and_sent(desk: Desk) -> 
     assert (answer.status_code, made["kind"], made["body"]) == (200, "send", {"uids": [seen[0]], "to": "ARCHIVE1"})
     nowhere = await desk.operator.post(f"/api/v1/unmatched/{seen[0]}/send", json={"to": "NOWHERE"})
     assert (nowhere.status_code, "NOWHERE" in nowhere.json()["detail"]) == (404, True)
+
+
+async def test_an_unmatched_study_is_discarded_until_something_new_of_it_comes(desk: Desk) -> None:
+    await stored_unmatched(desk)
+    one, other = "1.9.1.1", "1.9.2.1"
+    for silent in ({"study": one}, {"study": one, "reason": " "}):
+        assert (await desk.operator.post("/attention/studies/discard", data=silent)).status_code == 422
+    told = await desk.operator.post("/attention/studies/discard", data={"study": one, "reason": "<i>a test</i>"})
+    assert (told.status_code, told.headers["HX-Trigger"], "1 instance" in told.text) == (200, "attention-changed", True)
+    gone = await desk.operator.post(f"/api/v1/unmatched/{other}/discard", json={"reason": "a phantom"})
+    assert gone.json() == {"study_instance_uid": other, "instances": 1}
+    again = await desk.operator.post(f"/api/v1/unmatched/{one}/discard", json={"reason": "twice"})
+    assert (again.status_code, "nothing that was sent nowhere" in again.json()["detail"]) == (404, True)
+
+    async def listed(query: str) -> set[str]:
+        items = (await desk.viewer.get(f"/api/v1/unmatched?{query}")).json()["items"]
+        return {each["study_instance_uid"] for each in items}
+
+    assert (len(await listed("")), await listed("state=DISCARDED")) == (23, {one, other})
+    assert len(await listed("state=all")) == 25
+    assert "23 studies of 24 hours were sent nowhere" in (await desk.viewer.get("/now")).text
+    assert f"<code>{one}</code>" not in (await desk.viewer.get("/attention?since=1d")).text
+    shown = (await desk.viewer.get("/attention?since=1d&studies=DISCARDED")).text
+    assert ("discarded by user:operator" in shown, "&lt;i&gt;a test" in shown) == (True, True)
+    entries = await desk.rows("select object, after from audit.entry where action = 'studies.discard' order by id")
+    assert [(each["object"], each["after"]["reason"]) for each in entries] == [
+        (one, "<i>a test</i>"), (other, "a phantom"),
+    ]  # fmt: skip
+    for statement in ONE_MORE.split(";"):
+        await desk.rows(statement)
+    assert one in await listed("")
+    assert "24 studies of 24 hours were sent nowhere" in (await desk.viewer.get("/now")).text

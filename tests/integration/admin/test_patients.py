@@ -170,6 +170,38 @@ async def test_files_are_the_stored_data_sets_and_a_zip_has_each_of_them(desk: D
     assert missing.status_code == 404
 
 
+async def test_what_is_chosen_is_exported_as_one_zip(desk: Desk) -> None:
+    made = [ct(number, study=study) for number, study in ((1, 1), (2, 1), (3, 2))]
+    await stored(desk, *made)
+    chosen = [made[0].sop_instance_uid, made[2].study_instance_uid]
+    begun = await desk.operator.post("/patients/export/begin", data={"uid": chosen})
+    file = await desk.operator.get(begun.headers["HX-Redirect"])
+    assert (file.headers["Content-Type"], "chosen.zip" in file.headers["Content-Disposition"]) == (
+        "application/zip", True,
+    )  # fmt: skip
+    with zipfile.ZipFile(io.BytesIO(file.content)) as found:
+        assert {name.rpartition("/")[2] for name in found.namelist()} == {
+            f"{made[n].sop_instance_uid}.dcm" for n in (0, 2)
+        }
+    assert (await looks(desk))[-1] == ("user:operator", "studies.download", 2)
+
+    query = {"uid": chosen, "dicomdir": "true"}
+    media = await desk.viewer.get("/api/v1/studies/export", params=query)
+    with zipfile.ZipFile(io.BytesIO(media.content)) as found:
+        directory = pydicom.dcmread(io.BytesIO(found.read("DICOMDIR")))
+        records = [each for each in directory.DirectoryRecordSequence if "ReferencedFileID" in each]
+        names = {"/".join(each.ReferencedFileID) for each in records}
+        assert names == set(found.namelist()) - {"DICOMDIR"}
+        assert {pydicom.dcmread(io.BytesIO(found.read(name))).SOPInstanceUID for name in names} == {
+            made[n].sop_instance_uid for n in (0, 2)
+        }
+    none = await desk.operator.post("/patients/export/begin", data={})
+    many = await desk.operator.post("/patients/export/begin", data={"uid": [f"1.{n}" for n in range(101)]})
+    missing = await desk.viewer.get("/api/v1/studies/export?uid=1.2.3")
+    assert (none.status_code, many.status_code, missing.status_code) == (422, 422, 404)
+    assert "at most 100" in many.text
+
+
 async def test_what_is_chosen_is_sent_corrected_and_deleted_by_operators(desk: Desk) -> None:
     instance = named(8, NAME, "P1")
     await stored(desk, instance)

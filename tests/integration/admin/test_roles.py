@@ -58,6 +58,8 @@ viewer    GET   /patients/instances/{uid}/download
 operator  POST  /patients/send
 operator  POST  /patients/route
 operator  POST  /patients/delete
+viewer    POST  /patients/export/begin
+viewer    GET   /patients/export
 operator  POST  /patients/correct/begin
 operator  GET   /patients/correct
 operator  POST  /patients/correct/preview
@@ -76,6 +78,7 @@ viewer    GET   /api/v1/stations/{title}/outages
 operator  POST  /api/v1/imports
 viewer    GET   /api/v1/studies/{uid}/instances
 viewer    GET   /api/v1/studies/{uid}/journey
+viewer    GET   /api/v1/studies/export
 viewer    GET   /api/v1/studies/{uid}/download
 operator  POST  /api/v1/studies/send
 operator  POST  /api/v1/studies/route
@@ -103,6 +106,8 @@ operator  POST  /api/v1/rules/check
 admin     POST  /api/v1/rules/publish
 viewer    GET   /api/v1/rules/drafts
 viewer    GET   /api/v1/rules/drafts/{name}
+viewer    GET   /api/v1/rules/drafts/{name}/changes
+admin     PUT   /api/v1/rules/drafts/{name}/base
 admin     PUT   /api/v1/rules/drafts/{name}
 admin     DELETE /api/v1/rules/drafts/{name}
 operator  POST  /api/v1/rules/hold
@@ -130,6 +135,8 @@ operator  POST  /rules/dry-runs/{run}/cancel
 admin     POST  /rules/drafts
 operator  GET   /rules/drafts/{name}
 admin     POST  /rules/drafts/{name}
+operator  POST  /rules/drafts/{name}/changes
+admin     POST  /rules/drafts/{name}/base
 admin     POST  /rules/drafts/{name}/publish
 admin     POST  /rules/drafts/{name}/discard
 operator  POST  /rules/builder
@@ -159,10 +166,13 @@ operator  POST  /commitments/{commitment}/retry
 operator  POST  /commitments/{commitment}/cancel
 viewer    GET   /attention
 operator  GET   /attention/letters/{number}
+operator  POST  /attention/letters/replay
+operator  POST  /attention/letters/discard
 operator  POST  /attention/letters/{number}/replay
 operator  POST  /attention/letters/{number}/discard
 operator  POST  /attention/studies/route
 operator  POST  /attention/studies/send
+operator  POST  /attention/studies/discard
 admin     GET   /audit
 admin     GET   /audit/export.{form}
 admin     GET   /users
@@ -202,11 +212,14 @@ operator  POST  /api/v1/commitments/{commitment}/retry
 operator  POST  /api/v1/commitments/{commitment}/cancel
 viewer    GET   /api/v1/dead-letters
 operator  GET   /api/v1/dead-letters/{number}
+operator  POST  /api/v1/dead-letters/replay
+operator  POST  /api/v1/dead-letters/discard
 operator  POST  /api/v1/dead-letters/{number}/replay
 operator  POST  /api/v1/dead-letters/{number}/discard
 viewer    GET   /api/v1/unmatched
 operator  POST  /api/v1/unmatched/{study}/route
 operator  POST  /api/v1/unmatched/{study}/send
+operator  POST  /api/v1/unmatched/{study}/discard
 viewer    GET   /api/v1/titles
 admin     POST  /api/v1/titles
 viewer    GET   /api/v1/titles/{title}

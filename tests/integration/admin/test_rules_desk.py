@@ -6,7 +6,9 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from services.admin import stations
+from services.admin.rules import rule_drafts, rule_sets
 from services.admin.station import build
+from services.admin.web import preconditions
 from tests.desk import Desk
 
 RULES = """version: 1
@@ -87,6 +89,76 @@ async def test_drafts_are_edited_by_one_at_a_time(desk: Desk) -> None:
     fresh = await desk.admin.post("/api/v1/rules/publish", json=wanted, headers={"If-Match": changed.headers["ETag"]})
     assert (stale.status_code, fresh.status_code) == (412, 200)
     assert (await desk.viewer.get(path)).status_code == 404
+
+
+async def test_a_draft_does_not_undo_what_was_published_since_it_was_begun(desk: Desk) -> None:
+    path = "/api/v1/rules/drafts/next"
+    await publish(desk, RULES)
+    assert (await desk.admin.post("/rules/drafts", data={"name": "next"})).status_code == 200
+    await publish(desk, RULES.replace("PT", "CT"), "CT too")
+    mine = RULES.replace("name: nm", "name: gamma")
+    made = await desk.admin.get(path)
+    changed = await desk.admin.put(path, json={"source": mine}, headers={"If-Match": made.headers["ETag"]})
+    assert changed.json()["base"] == 1
+
+    tag = {"If-Match": changed.headers["ETag"]}
+    refused = await desk.admin.post("/api/v1/rules/publish", json={"draft": "next", "wait": 0}, headers=tag)
+    assert refused.status_code == 409
+    for told in ("begun from rule set 1", "rule set 2 is live", "by user:admin at ", "take-over next 2"):
+        assert told in refused.json()["detail"]
+    changes = (await desk.viewer.get(f"{path}/changes")).json()
+    assert (changes["base"], changes["live"], changes["published_by"], changes["comment"]) == (
+        1, 2, "user:admin", "CT too",
+    )  # fmt: skip
+    assert next(line["text"].strip() for line in changes["lines"] if line["kind"] == "removed") == "- name: nm"
+
+    assert (await desk.admin.put(f"{path}/base", json={"number": 1}, headers=tag)).status_code == 409
+    assert (await desk.admin.put(f"{path}/base", json={"number": 2})).status_code == 428
+    taken = await desk.admin.put(f"{path}/base", json={"number": 2}, headers=tag)
+    assert (taken.status_code, taken.json()["base"], taken.json()["source"]) == (200, 2, mine)
+    done = await desk.admin.post("/api/v1/rules/publish", json={"draft": "next", "wait": 0})
+    assert (done.status_code, done.json()["number"]) == (200, 3)
+
+
+async def test_the_editor_shows_the_difference_and_takes_over_what_came_meanwhile(desk: Desk) -> None:
+    await publish(desk, RULES)
+    await desk.admin.post("/rules/drafts", data={"name": "next"})
+    await publish(desk, RULES.replace("PT", "CT"), "<i>CT</i> too")
+    mine = RULES.replace("name: nm", "name: gamma")
+    tag = preconditions.tag_of(await rule_drafts.show(desk.database, "next"))
+    form = {"seen": tag, "text": mine, "comment": "mine"}
+
+    shown = (await desk.operator.post("/rules/drafts/next/changes", data={"text": mine})).text
+    assert "Begun from rule set 1, but 2 is live" in " ".join(shown.replace("<b>", "").replace("</b>", "").split())
+    assert ("&lt;i&gt;CT" in shown, "value: [NM, CT]" in shown, "take over 2" in shown) == (True, True, False)
+    assert "begun from rule set 1, which 2 has replaced" in (await desk.operator.get("/rules")).text
+    refused = await desk.admin.post("/rules/drafts/next/publish", data=form, headers={"HX-Request": "true"})
+    assert (refused.status_code, "take it over at Publish…" in refused.text) == (409, True)
+
+    taken = await desk.admin.post("/rules/drafts/next/base", data={"seen": tag, "number": "2"})
+    tag = preconditions.tag_of(await rule_drafts.show(desk.database, "next"))
+    assert tag.strip('"') in taken.text
+    assert "which is live" in (await desk.admin.post("/rules/drafts/next/changes", data={"text": mine})).text
+    done = await desk.admin.post("/rules/drafts/next/publish", data=form | {"seen": tag})
+    assert (done.status_code, (await rule_sets.show(desk.database, None))["source"]) == (200, mine)
+    (entry,) = await desk.rows("select before, after from audit.entry where action = 'rules.draft.take-over'")
+    assert entry == {"before": {"base": 1}, "after": {"base": 2}}
+
+
+async def test_a_draft_without_a_base_or_of_what_is_live_is_published(desk: Desk) -> None:
+    path, body = "/api/v1/rules/drafts/next", {"draft": "next", "wait": 0}
+    await publish(desk, RULES)
+    await desk.admin.put(path, json={"source": RULES.replace("PT", "CR")})
+    await desk.rows("update config.rule_draft set base = null")
+    await publish(desk, RULES.replace("PT", "CT"))
+    assert (await desk.admin.post("/api/v1/rules/publish", json=body)).status_code == 200
+    stale = await desk.admin.put(path, json={"source": RULES, "base": 2})
+    assert (stale.json()["base"], (await desk.admin.post("/api/v1/rules/publish", json=body)).status_code) == (2, 409)
+    same = RULES.replace("PT", "CR")
+    await desk.admin.put(path, json={"source": same}, headers={"If-Match": stale.headers["ETag"]})
+    assert (await desk.admin.post("/api/v1/rules/publish", json=body)).json()["changed"] is False
+    unknown = await desk.admin.put("/api/v1/rules/drafts/other", json={"source": RULES, "base": 9})
+    assert (unknown.status_code, "base: rule set 9 does not exist" in unknown.json()["detail"]) == (422, True)
 
 
 async def test_a_rule_is_held_and_resumed(desk: Desk) -> None:

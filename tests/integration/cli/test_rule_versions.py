@@ -60,6 +60,29 @@ def test_a_draft_becomes_a_rule_set_and_an_earlier_one_comes_back_as_a_copy(site
         ]  # fmt: skip
 
 
+def test_a_draft_that_others_overtook_is_compared_and_taken_over(site: Gateway) -> None:
+    site.done("rules", "apply", written(site, "first.yaml", FIRST), "--comment", "one")
+    mine = written(site, "mine.yaml", FIRST.replace("'first'", "'mine'"))
+    site.done("rules", "draft", "save", mine)
+    site.done("rules", "apply", written(site, "second.yaml", SECOND))
+    refused = site("rules", "publish", "mine")
+    assert (refused.status, "begun from rule set 1, but rule set 2 is live, published by cli:" in refused.err) == (
+        1,
+        True,
+    )
+    found = site.done("rules", "draft", "diff", "mine")
+    assert "begun from rule set 1; live is rule set 2" in found.err
+    assert ("-  - {name: second" in found.out, "+  - {send: [{to: ARCHIVE1}]" in found.out) == (True, True)
+    assert site("rules", "draft", "take-over", "mine", "1").status == 1
+    site.done("rules", "draft", "take-over", "mine", "2")
+    site.done("rules", "draft", "save", mine)
+    assert site.done("rules", "draft", "list", "--json").json()[0]["base"] == 2
+    assert "rule set 3 is live" in site.done("rules", "publish", "mine").out
+    site.done("rules", "draft", "save", mine, "--base", "1")
+    assert site.done("rules", "apply", written(site, "first.yaml", FIRST), "--json").json()["number"] == 4
+    assert site.done("rules", "rollback", "2", "--json").json()["number"] == 5
+
+
 def test_a_rollback_is_checked_against_the_stations_of_today(site: Gateway) -> None:
     site.done("rules", "apply", written(site, "second.yaml", SECOND))
     site.done("rules", "apply", written(site, "first.yaml", FIRST))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
 from services.admin import holds
-from services.admin.rules import publishing, rule_drafts, rule_findings, rule_sets, rule_versions
+from services.admin.rules import draft_changes, publishing, rule_drafts, rule_findings, rule_sets, rule_versions
 from services.admin.rules.rule_hits import RuleHits
 from services.admin.rules.rule_list import LiveRules, live_rules
 from services.admin.rules.rules_allowed import judged
@@ -78,13 +78,14 @@ class Line(BaseModel):
 
 
 class ListedDraft(BaseModel):
-    """A rule file that is worked on."""
+    """A rule file that is worked on. ``base``: the rule set it was begun from, 0: none was live, null: not known."""
 
     name: str
     comment: str
     saved_by: str
     saved_at: datetime
     characters: int
+    base: int | None
 
 
 class Draft(BaseModel):
@@ -95,13 +96,34 @@ class Draft(BaseModel):
     comment: str
     saved_by: str
     saved_at: datetime
+    base: int | None
+
+
+class DraftChanges(BaseModel):
+    """From the live rules to a draft. ``base``: what it was begun from; ``live``: what is live, 0: nothing. Where they
+    differ, publishing is refused until the base is the live one."""
+
+    base: int | None
+    live: int
+    published_by: str | None
+    published_at: datetime | None
+    comment: str
+    lines: list[Line]
 
 
 class Edited(Sent):
-    """What a draft is to hold, faults and all."""
+    """What a draft is to hold, faults and all. ``base``: the number of the rule set it was begun from; without it that
+    of the draft there is stays, and a new one is begun from what is live."""
 
     source: Text
     comment: Comment = ""
+    base: Annotated[int | None, Field(ge=0, le=2_147_483_647)] = None
+
+
+class TakenOver(Sent):
+    """The number of the live rule set, whose difference was looked at."""
+
+    number: Annotated[int, Field(ge=0, le=2_147_483_647)]
 
 
 class Checked(Sent):
@@ -227,7 +249,7 @@ async def check(desk: OfDesk, principal: Operator, wanted: Checked) -> Sound:
 @router.post("/publish")
 async def publish(desk: OfDesk, principal: ChangesRules, wanted: Publish, if_match: IfMatch = None) -> Published:
     """Make it the live rule set at once, and wait until ingest has taken it. A draft has to be the one whose ETag is
-    sent as If-Match, if one is sent."""
+    sent as If-Match, if one is sent; one that was begun from another rule set than is live is refused with 409."""
     settings = judged(desk.profile)
     if (wanted.draft is None) is (wanted.source is None):
         raise UsageError("draft, source: name a draft or send a text, one of them")
@@ -261,9 +283,27 @@ async def put_draft(
 ) -> Draft:
     """Store a text under that name. If there is a draft of the name already, its ETag is needed as If-Match."""
     await rule_drafts.save(
-        desk.database, principal.actor, name, wanted.source, wanted.comment, _seen(if_match)
-    )  # fmt: skip
+        desk.database, principal.actor, name, wanted.source, wanted.comment, _seen(if_match), base=wanted.base
+    )
     return _tagged(response, await rule_drafts.show(desk.database, name))
+
+
+@router.get("/drafts/{name}/changes")
+async def show_draft_changes(desk: OfDesk, principal: Viewer, name: Name) -> DraftChanges:
+    """What its text changes of that of the live rules, line by line."""
+    found = await draft_changes.changes(desk.database, name, hide_names=hides(desk, principal))
+    return DraftChanges(**asdict(found))
+
+
+@router.put("/drafts/{name}/base")
+async def take_over(
+    desk: OfDesk, principal: Admin, name: Name, wanted: TakenOver, response: Response, if_match: IfMatch = None
+) -> Draft:
+    """Say that the difference from the live rule set was looked at: the draft goes on from it and may be published."""
+    seen = _seen(if_match)
+    return _tagged(
+        response, await draft_changes.take_over(desk.database, principal.actor, name, wanted.number, seen)
+    )  # fmt: skip
 
 
 @router.delete("/drafts/{name}", status_code=HTTPStatus.NO_CONTENT)

@@ -18,7 +18,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
-from services.admin.web.files import whole_zip
+from services.admin.web.files import MOST_CHOSEN, chosen_zip, whole_zip
 from services.admin.web.names import refuse_names, seen_by
 from services.admin.web.sent import Sent
 from services.runtime.errors import UsageError
@@ -174,6 +174,16 @@ async def list_studies(
     found = cursors.page_of(shown, limit, lambda each: (each.updated_at, each.study_instance_uid))
     await looked(desk.database, principal.actor, "studies.search", [each.study_instance_uid for each in found.items])
     return found
+
+
+@router.get("/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+async def export_chosen(
+    desk: OfDesk, principal: Viewer,
+    uid: Annotated[list[str], Query(min_length=1, max_length=MOST_CHOSEN, description="Studies, series, instances.")],
+    dicomdir: Annotated[bool, Query(description="As a file-set with a DICOMDIR; of 2000 instances at most.")] = False,
+) -> Response:  # fmt: skip
+    """Studies, series and instances as one ZIP of Part 10 files; their data sets are bit for bit as received."""
+    return await chosen_zip(desk, principal, uid, dicomdir=dicomdir)
 
 
 @router.get("/{uid}")

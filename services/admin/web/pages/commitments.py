@@ -1,6 +1,7 @@
 """Storage commitment: what we asked of others, and what others asked of us."""
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from services.admin.commitments import RECEIVED_STATES, STATES
 from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.finding import Find, fitting
 from services.admin.web.names import seen_by
 from services.admin.web.rendering import message, page
 from services.admin.web.told import sentence
@@ -53,12 +55,22 @@ async def list_commitments(
 
 
 @router.get("/{commitment}")
-async def show_commitment(request: Request, desk: OfDesk, principal: Viewer, commitment: UUID) -> Response:
-    """One, of either kind, with its instances."""
+async def show_commitment(
+    request: Request, desk: OfDesk, principal: Viewer, commitment: UUID, find: Find = ""
+) -> Response:
+    """One, of either kind, with its instances, or those that a text fits."""
     found = seen_by(desk, principal, await commitments.show(desk.database, commitment, MOST_PARTS))
     received = "from" in found
     may = {kind: not received and not commitment_requests.refusal(kind, found) for kind in KINDS}
-    return page(request, "commitment.html", found=found, received=received, may=may, most=MOST_PARTS)
+    return page(
+        request, "commitment.html", found=found, received=received, may=may, most=MOST_PARTS, find=find,
+        instances=fitting(found["instances"], find, _told),
+    )  # fmt: skip
+
+
+def _told(instance: Mapping[str, Any]) -> list[Any]:
+    shown = ("state", "instance", "failure", "failure_reason")
+    return [instance[name] for name in shown if instance.get(name) is not None]
 
 
 KINDS: Final[tuple[commitment_requests.Kind, ...]] = ("retry-commitment", "cancel-commitment")

@@ -1,6 +1,7 @@
 """Erasing a patient, and the proofs of that."""
 
 from typing import Annotated, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
@@ -16,6 +17,7 @@ from services.admin.web import cursors
 from services.admin.web.api.erasures import download_proof
 from services.admin.web.asking import Admin
 from services.admin.web.desk import OfDesk
+from services.admin.web.finding import Find
 from services.admin.web.rendering import page
 from services.runtime.errors import UsageError
 
@@ -54,14 +56,16 @@ async def erase(
 
 @router.get("/erasures")
 async def list_erasures(
-    request: Request, desk: OfDesk, principal: Admin, cursor: Annotated[str, Query(max_length=256)] = ""
-) -> Response:
-    """All of them, the newest first."""
-    rows = await erasures.list_erasures(desk.database, None, LISTED + 1, cursors.read(cursor or None, str))
+    request: Request, desk: OfDesk, principal: Admin, find: Find = "",
+    cursor: Annotated[str, Query(max_length=256)] = "",
+) -> Response:  # fmt: skip
+    """All of them, or those that a text fits, the newest first."""
+    after = cursors.read(cursor or None, str)
+    rows = await erasures.list_erasures(desk.database, None, LISTED + 1, after, find.split())
     found = cursors.page_of(rows, LISTED, lambda row: (row["asked_at"], str(row["id"])))
     return page(
-        request, "erasures.html", rows=found.items, here=f"/patients/erasures?cursor={cursor}",
-        next=found.next and f"/patients/erasures?cursor={found.next}",
+        request, "erasures.html", rows=found.items, find=find, here=_link(find, cursor),
+        next=found.next and _link(find, found.next),
     )  # fmt: skip
 
 
@@ -69,3 +73,8 @@ async def list_erasures(
 async def proof(desk: OfDesk, principal: Admin, number: UUID) -> Response:
     """The proof as a file."""
     return await download_proof(desk, principal, number)
+
+
+def _link(find: str, cursor: str) -> str:
+    query = {name: value for name, value in (("find", find), ("cursor", cursor)) if value}
+    return f"/patients/erasures?{urlencode(query)}" if query else "/patients/erasures"

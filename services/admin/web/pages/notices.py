@@ -18,6 +18,7 @@ from services.admin.web import cursors
 from services.admin.web.asking import Admin
 from services.admin.web.contact_form import LABELS, given
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.finding import Find, fitting
 from services.admin.web.labelled import labelled
 from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import message, page
@@ -32,9 +33,9 @@ Text = Annotated[str, Query(max_length=500)]
 @router.get("")
 async def show_notices(
     request: Request, desk: OfDesk, principal: Admin, contact: Text = "", state: Text = "", kind: Text = "",
-    cursor: Text = "",
+    find: Find = "", cursor: Text = "",
 ) -> Response:  # fmt: skip
-    """Contacts, and the notices that the filter in the address fits, the newest first."""
+    """Contacts, or those that a text fits, and the notices that the filter in the address fits, the newest first."""
     wanted = _wanted(contact, state, kind)
     after = cursors.read(cursor or None, str)
     rows = await history.list_notices(desk.database, wanted, LISTED + 1, after)
@@ -42,10 +43,14 @@ async def show_notices(
     async with desk.database.transaction() as conn:
         trouble = await history.trouble(conn)
         of_rules = await contacts.contacts_of_rules(conn)
+    known = await contacts.list_all(desk.database)
+    kept = wanted | ({"find": find} if find else {})
     return page(
         request,
         "notices.html",
-        contacts=await contacts.list_all(desk.database),
+        contacts=known,
+        listed=fitting(known, find, lambda each: _told(each, of_rules)),
+        find=find,
         trouble=trouble,
         of_rules=of_rules,
         mail=bool(desk.notices.smtp_host),
@@ -54,8 +59,8 @@ async def show_notices(
         filtered=bool(wanted),
         kinds=HAPPENING,
         states=STATES,
-        here=_link(wanted | ({"cursor": cursor} if cursor else {})),
-        next=found.next and _link(wanted | {"cursor": found.next}),
+        here=_link(kept | ({"cursor": cursor} if cursor else {})),
+        next=found.next and _link(kept | {"cursor": found.next}),
     )
 
 
@@ -145,6 +150,11 @@ def _wanted(contact: str, state: str, kind: str) -> dict[str, str]:
             raise UsageError(f"{name} {value[:40]!r} of notices does not exist: choose one of {', '.join(known)}")
     name = contacts.name_of(contact) if contact.strip() else ""
     return {key: value for key, value in (("contact", name), ("state", state), ("kind", kind)) if value}
+
+
+def _told(contact: Contact, of_rules: Mapping[str, str]) -> list[str]:
+    rules = [rule for rule, name in of_rules.items() if name == contact.name]
+    return [contact.name, *contact.mails, *contact.stations, *contact.rules, *contact.kinds, *rules]
 
 
 def _link(query: Mapping[str, Any]) -> str:

@@ -15,8 +15,9 @@ from services.admin.looks import looked_again
 from services.admin.not_in_profile import refuse_query_by_itself
 from services.admin.patients import search
 from services.admin.requests import Requested
-from services.admin.web.asking import Operator
+from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.files import MOST_CHOSEN, chosen_zip, require_files
 from services.admin.web.rendering import elsewhere, message, page
 from services.admin.web.told import sentence
 from services.runtime.errors import UsageError
@@ -69,6 +70,27 @@ async def delete(
     if marked == [study] and done.result is not None:
         return elsewhere(request, "/patients", _sentence(done, "Deleted"))
     return _told(request, done, "Deleted")
+
+
+@router.post("/export/begin")
+async def begin_export(
+    request: Request, desk: OfDesk, principal: Viewer, marked: Marked, dicomdir: Annotated[bool, Form()] = False
+) -> Response:
+    """To the file, with what was chosen."""
+    if len(marked) > MOST_CHOSEN:
+        raise UsageError(f"{len(marked)} chosen: export at most {MOST_CHOSEN} at a time, studies or series as a whole")
+    await require_files(desk, principal, marked)
+    query = [("uid", each) for each in marked] + ([("dicomdir", "true")] if dicomdir else [])
+    return Response(headers={"HX-Redirect": f"/patients/export?{urlencode(query)}"})
+
+
+@router.get("/export")
+async def export(
+    desk: OfDesk, principal: Viewer, uid: Annotated[list[str], Query(min_length=1, max_length=MOST_CHOSEN)],
+    dicomdir: bool = False,
+) -> Response:  # fmt: skip
+    """What was chosen as a ZIP."""
+    return await chosen_zip(desk, principal, uid, dicomdir=dicomdir)
 
 
 @router.post("/correct/begin")

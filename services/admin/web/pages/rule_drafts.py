@@ -11,7 +11,15 @@ from starlette.responses import Response
 from schemas.rules.places import Places
 from services.admin import stations
 from services.admin.errors import NotFound, Refused
-from services.admin.rules import publishing, rule_drafts, rule_findings, rule_sets, rule_trials, rule_values
+from services.admin.rules import (
+    draft_changes,
+    publishing,
+    rule_drafts,
+    rule_findings,
+    rule_sets,
+    rule_trials,
+    rule_values,
+)
 from services.admin.rules.faults import FaultyRules
 from services.admin.rules.rule_tests import FailedTests
 from services.admin.rules.rules_allowed import allowed, by_class, judged
@@ -41,18 +49,20 @@ async def begin(
 ) -> Response:  # fmt: skip
     """A new one: a copy of the live rules, or of the version of that number."""
     try:
-        text = (await rule_sets.show(desk.database, number))["source"]
+        copied = await rule_sets.show(desk.database, number)
     except NotFound:
         if number is not None:
             raise
-        text = EMPTY
+        copied = {"source": EMPTY, "number": 0}
     wanted = name.strip()
 
     def seen(draft: dict[str, Any] | None) -> None:
         if draft is not None:
             raise Refused(f"there is a draft {wanted} already: open it, or choose another name")
 
-    await rule_drafts.save(desk.database, principal.actor, wanted, text, "", seen)
+    await rule_drafts.save(
+        desk.database, principal.actor, wanted, copied["source"], "", seen, base=copied["number"]
+    )  # fmt: skip
     return Response(headers={"HX-Redirect": f"/rules/drafts/{quote(wanted)}"})
 
 
@@ -76,6 +86,23 @@ async def save(
     return page(request, "rule_saved.html", tag=tag_of(await rule_drafts.show(desk.database, name)), name=name)
 
 
+@router.post("/drafts/{name}/changes")
+async def changes(request: Request, desk: OfDesk, principal: Operator, name: Name, text: Text = "") -> Response:
+    """What the text as it stands changes of the live rules, and whether they are what the draft was begun from."""
+    found = await draft_changes.changes(desk.database, name, _lines(text))
+    return page(request, "rule_changes.html", changes=found, name=name)
+
+
+@router.post("/drafts/{name}/base")
+async def take_over(
+    request: Request, desk: OfDesk, principal: Admin, name: Name, seen: Seen,
+    number: Annotated[int, Form(ge=0, le=2_147_483_647)],
+) -> Response:  # fmt: skip
+    """Go on from the live rules, whose difference was looked at."""
+    row = await draft_changes.take_over(desk.database, principal.actor, name, number, _unchanged(seen))
+    return page(request, "rule_taken_over.html", tag=tag_of(row), name=name, number=number)
+
+
 @router.post("/drafts/{name}/publish")
 async def publish(
     request: Request, desk: OfDesk, principal: ChangesRules, name: Name, seen: Seen, text: Text = "",
@@ -83,6 +110,7 @@ async def publish(
 ) -> Response:  # fmt: skip
     """Save it and make it live."""
     await rule_sets.check(desk.database, _lines(text), **judged(desk.profile))
+    await draft_changes.require_base(desk.database, name)
     await _save(desk, principal.actor, name, text, comment, seen)
     saved = tag_of(await rule_drafts.show(desk.database, name))
     work = rule_sets.publish(

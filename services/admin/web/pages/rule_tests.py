@@ -1,5 +1,6 @@
 """Test cases of the rules: the list with how each goes, one more, one less."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Path, Query, Request
@@ -14,6 +15,7 @@ from services.admin.rules.rules_allowed import by_class
 from services.admin.web import uploads
 from services.admin.web.asking import Admin, Viewer
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.finding import Find, fitting
 from services.admin.web.names import hides
 from services.admin.web.preconditions import as_seen_or_new, tag_of
 from services.admin.web.rendering import page
@@ -27,13 +29,14 @@ Name = Annotated[str, Path(max_length=64, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 @router.get("")
-async def list_tests(request: Request, desk: OfDesk, principal: Viewer) -> Response:
-    """All of them, run on the live rules."""
-    rows = [row | {"tag": tag_of(row)} for row in await rule_tests.list_all(desk.database)]
+async def list_tests(request: Request, desk: OfDesk, principal: Viewer, find: Find = "") -> Response:
+    """All of them, or those that a text fits, run on the live rules."""
+    kept = fitting(await rule_tests.list_all(desk.database), find, _told)
+    rows = [row | {"tag": tag_of(row)} for row in kept]
     told = {"why": [HIDDEN]} if hides(desk, principal) else {}  # it quotes conditions, which may name patients
     outcomes = {each["case"]: each | told for each in await _outcomes(desk)} if rows else {}
     titles = [station.title for station in await stations.list_all(desk.database) if station.store]
-    return page(request, "rule_tests.html", rows=rows, outcomes=outcomes, titles=titles, example=EXAMPLE)
+    return page(request, "rule_tests.html", rows=rows, outcomes=outcomes, titles=titles, example=EXAMPLE, find=find)
 
 
 @router.post("")
@@ -85,6 +88,10 @@ async def _outcomes(desk: Desk) -> list[dict[str, Any]]:
     except NotFound:
         return []
     return await rule_tests.run(desk.database, from_stored(live["document"]), by_class(desk.profile))
+
+
+def _told(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return row["name"], *(row["expected"] or ["nowhere"]), row["comment"], row["saved_by"]
 
 
 def _titles(text: str) -> list[str]:

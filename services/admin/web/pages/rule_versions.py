@@ -1,6 +1,7 @@
 """Versions of the rules: the list, the lines that differ between any two, and back to one."""
 
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import Response
@@ -9,6 +10,7 @@ from services.admin.rules import publishing, rule_sets, rule_versions
 from services.admin.rules.rules_allowed import judged
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import OfDesk
+from services.admin.web.finding import Find
 from services.admin.web.kept_in_files import ChangesRules, note
 from services.admin.web.names import hides, rules_seen_by
 from services.admin.web.rendering import message, page
@@ -20,12 +22,21 @@ Number = Annotated[int | None, Query(ge=1, le=2_147_483_647)]
 
 
 @router.get("")
-async def list_versions(request: Request, desk: OfDesk, principal: Viewer, before: Number = None) -> Response:
-    """The newest first."""
-    rows = await rule_versions.page(desk.database, before, LISTED + 1)
+async def list_versions(
+    request: Request, desk: OfDesk, principal: Viewer, before: Number = None, find: Find = ""
+) -> Response:
+    """The newest first, or those that a text fits."""
+    rows = await rule_versions.page(desk.database, before, LISTED + 1, find.split())
     older = rows[LISTED - 1]["number"] if len(rows) > LISTED else None
-    here = "/rules/versions" + (f"?before={before}" if before else "")
-    return page(request, "rule_versions.html", rows=rows[:LISTED], older=older, here=here)
+    return page(
+        request, "rule_versions.html", rows=rows[:LISTED], older=older and _link(older, find), find=find,
+        here=_link(before, find),
+    )  # fmt: skip
+
+
+def _link(before: int | None, find: str) -> str:
+    query = {name: value for name, value in (("before", before), ("find", find)) if value}
+    return f"/rules/versions?{urlencode(query)}" if query else "/rules/versions"
 
 
 @router.get("/compare")

@@ -14,17 +14,21 @@ from services.admin.reachability import word
 from services.admin.station import Station, build
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.finding import Find, fitting
 from services.admin.web.kept_in_files import ChangesStations, note
 from services.admin.web.labelled import labelled
 from services.admin.web.names import seen_by
 from services.admin.web.preconditions import as_seen, tag_of
 from services.admin.web.rendering import elsewhere, message, page
+from services.admin.web.shown import time
 from services.admin.web.slashes import TITLE, segment
 from services.admin.web.station_fields import LABELS, given, groups
 from services.admin.when import NEVER, when_of
 
 router: Final = APIRouter(prefix="/stations")
 SHOWN_OUTAGES: Final = 50
+SOUGHT_OUTAGES: Final = 5000
+"""The newest, among which a text is looked for."""
 NOT_SENT_TO: Final = {"waiting": 0, "last_success_at": None, "word": "may call", "tone": "off", "schedule": ""}
 
 
@@ -40,18 +44,21 @@ async def list_stations(request: Request, desk: OfDesk, principal: Viewer, q: st
 @router.get("/new/form")
 async def new_station(request: Request, desk: OfDesk, principal: ChangesStations) -> Response:
     """The form of a new one."""
-    return page(request, "station.html", station=None, groups=groups(None), tag="", hold=None, outages=[], in_files="")
+    return page(
+        request, "station.html", station=None, groups=groups(None), tag="", hold=None, outages=[], find="", in_files=""
+    )
 
 
 @router.get(f"/{TITLE}")
-async def show_station(request: Request, desk: OfDesk, principal: Viewer, title: str) -> Response:
-    """One with its form."""
+async def show_station(request: Request, desk: OfDesk, principal: Viewer, title: str, find: Find = "") -> Response:
+    """One with its form, and its outages, or those that a text fits."""
     station = await stations.show(desk.database, title)
     hold = await _hold(desk, station.title)
-    found = await outages.outages(desk.database, station.title, SHOWN_OUTAGES)
+    most = SOUGHT_OUTAGES if find.strip() else SHOWN_OUTAGES
+    found = fitting(await outages.outages(desk.database, station.title, most), find, _of_outage)[:SHOWN_OUTAGES]
     return page(
         request, "station.html", station=station, groups=groups(station), tag=tag_of(station.model_dump()), hold=hold,
-        outages=seen_by(desk, principal, found), in_files=note(desk, "stations"),
+        outages=seen_by(desk, principal, found), find=find, in_files=note(desk, "stations"),
     )  # fmt: skip
 
 
@@ -130,6 +137,10 @@ def _row(station: Station, destinations: Mapping[str, Mapping[str, Any]]) -> dic
     if destination is None:
         return {"station": station} | NOT_SENT_TO | ({} if station.enabled else {"word": "disabled"})
     return {"station": station, **destination, **word(destination)._asdict()}
+
+
+def _of_outage(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (time(row["began_at"]), time(row["ended_at"]) if row["ended_at"] else "still failing", row["reason"])
 
 
 def _fits(station: Station, text: str) -> bool:

@@ -11,6 +11,7 @@ from services.admin.access.api_keys import NewApiKey
 from services.admin.access.role import Role
 from services.admin.web.asking import Admin
 from services.admin.web.desk import Desk, OfDesk
+from services.admin.web.finding import Find, find_shown, fitting
 from services.admin.web.preconditions import require, tag_of
 from services.admin.web.rendering import page
 from services.admin.web.told import Once
@@ -28,9 +29,9 @@ Password = Annotated[str, Form(max_length=1000)]
 
 
 @router.get("")
-async def list_users(request: Request, desk: OfDesk, principal: Admin) -> Response:
-    """All of them, people and keys."""
-    return await _page(request, desk)
+async def list_users(request: Request, desk: OfDesk, principal: Admin, find: Find = "") -> Response:
+    """All of them, people and keys, or those that a text fits."""
+    return await _page(request, desk, find=find)
 
 
 @router.post("")
@@ -87,12 +88,18 @@ async def revoke_key(request: Request, desk: OfDesk, principal: Admin, key_id: s
     return await _page(request, desk)
 
 
-async def _page(request: Request, desk: Desk, once: Once | None = None) -> Response:
-    rows = await accounts.list_all(desk.database)
+async def _page(request: Request, desk: Desk, once: Once | None = None, find: str | None = None) -> Response:
+    find = find_shown(request) if find is None else find
+    rows = fitting(await accounts.list_all(desk.database), find, lambda user: (user["name"], user["role"]))
     users = [row | {"tag": tag_of(accounts.editable(row))} for row in rows]
-    keys = await api_keys.list_all(desk.database)
+    keys = fitting(
+        await api_keys.list_all(desk.database), find, lambda key: (key.name, key.role, key.id, key.created_by)
+    )
     provider = None if desk.provider is None else desk.provider.settings.name
-    return page(request, "users.html", users=users, keys=keys, roles=MEANINGS, once=once, now=now(), provider=provider)
+    return page(
+        request, "users.html", users=users, keys=keys, roles=MEANINGS, once=once, now=now(), find=find,
+        provider=provider,
+    )  # fmt: skip
 
 
 def _name(text: str) -> str:

@@ -9,7 +9,7 @@
   const parts = (topic) => document.querySelectorAll(`[hx-trigger*="live:${topic}"]`);
   const firstTopic = (part) => part.getAttribute("hx-trigger").match(/live:(\w+)/)[1];
   // A part in which somebody writes, has a menu open or waits for the answer of a button, is not taken away from under him.
-  const inUse = (part) => document.querySelector("dialog[open]") !== null || part.querySelector(".htmx-request, details.menu[open], input[name=job]:checked, #asked > *") !== null
+  const inUse = (part) => document.querySelector("dialog[open]") !== null || part.querySelector(".htmx-request, details.menu[open], input[name=job]:checked, input[name=letter]:checked, #asked > *") !== null
     || (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
   const ask = (part, topic) => {
     if (inUse(part)) part.dataset.stale = topic;
@@ -81,6 +81,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
 });
+// One box ticks all of a list.
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset?.allOf;
+  if (name) for (const box of document.querySelectorAll(`input[name="${name}"]`)) box.checked = event.target.checked;
+});
 // The address names what is looked for, and nothing else: it is kept and handed on.
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.verb !== "get" || !event.detail.elt.matches("form[role=search]")) return;
@@ -89,7 +94,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 // What is asked for in a menu and shown beside it is not covered by the menu.
 document.addEventListener("htmx:afterRequest", (event) => {
   const menu = event.detail.elt.closest("details.menu[open]");
-  if (!menu || !event.detail.successful || !event.detail.elt.hasAttribute("hx-target")) return;
+  if (!menu || !event.detail.successful || !event.detail.elt.hasAttribute("hx-target") || menu.contains(event.detail.target)) return;
   menu.open = false;
   menu.querySelector("summary").focus();
 });
