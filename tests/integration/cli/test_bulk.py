@@ -65,7 +65,7 @@ def test_what_is_listed_is_what_is_requested(failed: Gateway, database_url: str)
     [
         (["retry"], 2, "name what is meant: a JOB, or one of --destination"),
         (["retry", "00000000-0000-0000-0000-000000000001", "--rule", "all"], 2, "not both"),
-        (["cancel", "--state", "FAILED"], 2, "what is FAILED cannot be cancelled; name one of PENDING, UNKNOWN"),
+        (["cancel", "--state", "FAILED"], 2, "cannot be cancelled; name one of PENDING, SENDING, UNKNOWN"),
         (["cancel", "--since", "yesterday"], 2, "'yesterday' is no time"),
         (["reroute", "--destination", "WS1", "--to", "PACS3"], 1, "station PACS3 is not defined"),
         (["reroute", "--destination", "WS1"], 2, "--to"),
