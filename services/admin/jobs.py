@@ -1,6 +1,6 @@
 """The job browser: what is sent where and how far it is."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from services.admin.errors import NotFound
 from services.admin.sql import SQL
 from services.admin.status_text import collecting, complete, held, hexadecimal, shut, waiting
+from services.admin.when import NEVER, When
 from services.dicom.status import name
 from services.runtime.db import Database
 
@@ -16,21 +17,28 @@ STATES: Final = ("QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED")
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs; None takes all. ``after_at`` and ``after_key``: made before that job, which is listed already."""
+    """Which jobs; None takes all. ``ended``: ended since then; ``after_at`` and ``after_key``: made before that job,
+    which is listed already."""
 
     state: str | None = None
     destination: str | None = None
     kind: str | None = None
     study: str | None = None
+    ended: When = NEVER
     after_at: datetime | None = None
     after_key: UUID | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """For SQL."""
+        plain = {name: value for name, value in vars(self).items() if name != "ended"}
+        return plain | self.ended.parameters("ended")
 
 
 async def list_jobs(database: Database, wanted: Filter, limit: int) -> list[dict[str, Any]]:
     """The newest jobs."""
     async with database.transaction() as conn:
         # Planned for these very values: a plan for any values would read all jobs for a few.
-        cursor = await conn.execute(SQL.list_jobs, asdict(wanted) | {"limit": limit}, prepare=False)
+        cursor = await conn.execute(SQL.list_jobs, wanted.parameters() | {"limit": limit}, prepare=False)
         return [_listed(row) for row in await cursor.fetchall()]
 
 

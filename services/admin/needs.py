@@ -51,7 +51,7 @@ def _destinations(destinations: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
 
 def _counts(status: Mapping[str, Any]) -> Iterator[Need]:
     if failed := status["jobs"].get("FAILED", 0):
-        yield Need("bad", f"{counted(failed, 'jobs')} failed within 24 hours", "/jobs?state=FAILED")
+        yield Need("bad", f"{counted(failed, 'jobs')} failed within 24 hours", "/jobs?state=FAILED&ended=1d")
     if dead := status["dead_letters"]:
         waits = "waits as a dead letter" if dead == 1 else "wait as dead letters"
         yield Need("bad", f"{counted(dead, 'messages')} could not be handled and {waits}", "/attention")

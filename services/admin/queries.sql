@@ -223,6 +223,8 @@ where (%(state)s::text is null or state = %(state)s)
   and (%(destination)s::text is null or destination = %(destination)s)
   and (%(kind)s::text is null or kind = %(kind)s)
   and (%(study)s::text is null or study_instance_uid = %(study)s)
+  and (%(ended_at)s::timestamptz is null or finished_at >= %(ended_at)s)
+  and (%(ended_seconds)s::int is null or finished_at >= now() - make_interval(secs => %(ended_seconds)s))
   and (%(after_at)s::timestamptz is null or (created_at, id) < (%(after_at)s, %(after_key)s::uuid))
 order by created_at desc, id desc limit %(limit)s
 
@@ -471,15 +473,21 @@ select case when recorded_through > '-infinity' then recorded_through end as rec
 from storage.watermark_view
 
 -- name: count_jobs
-select state, count(*) as jobs from routing.job_view
-where finished_at is null or created_at > now() - interval '24 hours' group by state
+-- Those that have not ended, and those that ended within 24 hours: what is given up was made days before. Each part
+-- is found by an index of its own.
+select state, count(*) as jobs from (
+    select state from routing.job_view where state in ('QUEUED', 'ACTIVE')
+    union all
+    select state from routing.job_view
+    where state in ('COMPLETED', 'FAILED', 'CANCELED') and finished_at > now() - interval '24 hours'
+) as lately group by state
 
 -- name: destinations
--- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter. What a
--- process that died was sending is in doubt, and its associations are taken, until its leases end: the first one does
--- at lease_until. held: what waits for the end of a hold; shut: for a schedule alone, and schedules says for which.
--- unanswered: the last C-ECHO by hand was in vain, and nothing was taken there since. tried: it is known how it is, by
--- what was sent there or by a C-ECHO by hand of the last seven days.
+-- failed: given up within 24 hours, whenever they came. What a process that died was sending is in doubt, and its
+-- associations are taken, until its leases end: the first one does at lease_until. held: what waits for the end of a
+-- hold; shut: for a schedule alone, and schedules says for which. unanswered: the last C-ECHO by hand was in vain, and
+-- nothing was taken there since. tried: it is known how it is, by what was sent there or by a C-ECHO by hand of the last
+-- seven days. What waits and what is under way stand apart, so that each is found by its index.
 select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
        case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at,
        coalesce(e.at, d.last_failure_at) as last_failure_at, coalesce(e.text, d.last_failure, '') as last_failure,
@@ -502,12 +510,17 @@ cross join lateral (
            count(*) filter (where v.hold is null and v.shut is not null and v.state <> 'SENDING') as shut,
            count(*) filter (where v.state = 'SENDING') as sending,
            min(v.lease_until) filter (where v.state = 'SENDING') as lease_until
-    from routing.delivery_view v
-    where v.destination = s.title and v.state in ('PENDING', 'SENDING', 'UNKNOWN')
+    from (
+        select state, created_at, hold, shut, lease_until from routing.delivery_view
+        where destination = s.title and state in ('PENDING', 'UNKNOWN')
+        union all
+        select state, created_at, hold, shut, lease_until from routing.delivery_view
+        where destination = s.title and state = 'SENDING'
+    ) v
 ) w
 cross join lateral (
     select count(*) as failed from routing.delivery_view v
-    where v.destination = s.title and v.state = 'FAILED' and v.received_at > now() - interval '24 hours'
+    where v.destination = s.title and v.state = 'FAILED' and v.finished_at > now() - interval '24 hours'
 ) f
 cross join lateral (
     select coalesce(jsonb_agg(to_jsonb(each)), '[]') as schedules from (
@@ -600,6 +613,8 @@ where state = any(%(states)s::text[]) and kind = any(%(kinds)s::text[])
   and (%(destination)s::text is null or destination = %(destination)s)
   and (%(kind)s::text is null or kind = %(kind)s)
   and (%(study)s::text is null or study_instance_uid = %(study)s)
+  and (%(ended_at)s::timestamptz is null or finished_at >= %(ended_at)s)
+  and (%(ended_seconds)s::int is null or finished_at >= now() - make_interval(secs => %(ended_seconds)s))
   and (%(until)s::timestamptz is null or created_at <= %(until)s)
 order by created_at desc, id desc limit %(limit)s
 

@@ -110,3 +110,43 @@ async def test_programs_act_on_many_jobs_once(desk: Desk) -> None:
     assert (put.json()["jobs"], put.json()["touched"]) == (1, 3)
     everything = await program.post("/api/v1/jobs/act", json={"action": "cancel"})
     assert (everything.status_code, "name them, or filter" in everything.json()["detail"]) == (422, True)
+
+
+async def test_now_counts_what_was_given_up_after_days_and_leads_to_just_that(desk: Desk) -> None:
+    """What failed long ago is not told, what a filter of the address finds is all that an action is done to."""
+    await filled(desk)
+    await desk.rows(
+        "update routing.job set created_at = now() - interval '74 hours', finished_at = now() where id = %s", FAILED
+    )
+    await desk.rows(
+        "update routing.job set state = 'FAILED', finished_at = now() - interval '25 hours' where id = %s", DONE
+    )
+    await desk.rows(
+        "update routing.delivery set state = 'FAILED', received_at = received_at - interval '74 hours', finished_at ="
+        " case when job = %s then now() else now() - interval '25 hours' end where job in (%s, %s)",
+        FAILED, FAILED, DONE,
+    )  # fmt: skip
+    now = (await desk.viewer.get("/now")).text
+    (need,) = re.findall(r'<a href="([^"]+)">1 job failed within 24 hours</a>', now)
+    status = (await desk.viewer.get("/api/v1/status")).json()
+    told = {each["title"]: each["failed"] for each in status["destinations"]}
+    assert (status["jobs"], told) == ({"QUEUED": 2, "FAILED": 1}, {"A": 3, "B": 0})
+    page = (await desk.operator.get(need.replace("&amp;", "&"))).text
+    assert (str(FAILED) in page, str(DONE) in page) == (True, False)
+    assert re.search('<option value="1d" selected>ended within 24 hours', page)
+    asked = await desk.operator.post("/jobs/ask", data=fields_of(page) | {"everything": "true", "action": "retry"})
+    assert "Retry 1 job with 3 instances?" in " ".join(asked.text.split())
+    program = await desk.program()
+    for ended, jobs in (("1d", [FAILED]), ("2026-01-01T00:00", [DONE, FAILED]), (None, [DONE, FAILED])):
+        query = {"state": "FAILED"} | ({"ended": ended} if ended else {})
+        listed = (await program.get("/api/v1/jobs", params=query)).json()["items"]
+        assert [each["id"] for each in listed] == [str(job) for job in jobs], ended
+    dry = await program.post("/api/v1/jobs/act", json={"action": "retry", "ended": "1d", "dry_run": True})
+    assert dry.json()["deliveries"] == 3
+    assert (await program.get("/api/v1/jobs?ended=soon")).status_code == 422
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """What the buttons above the list send along."""
+    bar = page[page.index('id="bulk"') : page.index("data-count")]
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', bar))

@@ -18,23 +18,26 @@ from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
 from services.admin.web.names import seen_by
 from services.admin.web.rendering import message, page
+from services.admin.when import beginning
 
 router: Final = APIRouter(prefix="/jobs")
 LISTED: Final = 50
 MOST_PARTS: Final = 1000
+SPANS: Final = {"1h": "an hour", "1d": "24 hours", "7d": "7 days", "30d": "30 days"}
 Text = Annotated[str, Query(max_length=500)]
 
 
 @router.get("")
 async def list_jobs(
     request: Request, desk: OfDesk, principal: Viewer, state: Text = "", kind: Text = "", destination: Text = "",
-    study: Text = "", cursor: Text = "",
+    study: Text = "", ended: Text = "", cursor: Text = "",
 ) -> Response:  # fmt: skip
     """The newest first, those that the filter in the address fits."""
-    asked = {"state": state, "kind": kind, "destination": destination.strip(), "study": study.strip()}
+    destination, study = destination.strip(), study.strip()
+    asked = {"state": state, "kind": kind, "destination": destination, "study": study, "ended": ended}
     chosen = {name: value for name, value in asked.items() if value}
     after = cursors.read(cursor or None, UUID)
-    wanted = Filter(state or None, chosen.get("destination"), kind or None, chosen.get("study"), **after)
+    wanted = Filter(state or None, destination or None, kind or None, study or None, beginning(ended), **after)
     rows = seen_by(desk, principal, await jobs.list_jobs(desk.database, wanted, LISTED + 1))
     found = cursors.page_of(rows, LISTED, lambda job: (job["created_at"], str(job["id"])))
     known = await stations.list_all(desk.database)
@@ -43,9 +46,10 @@ async def list_jobs(
         "jobs.html",
         rows=found.items,
         studies=await what_was_done(desk.database, (job["study_instance_uid"] for job in found.items)),
-        wanted=wanted,
+        wanted=asked,
         filtered=bool(chosen),
         states=STATES,
+        spans=SPANS,
         titles=[station.title for station in known],
         targets=_targets(known),
         here=f"/jobs?{urlencode(chosen | ({'cursor': cursor} if cursor else {}))}",
