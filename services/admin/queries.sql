@@ -486,24 +486,33 @@ select state, count(*) as jobs from (
 -- failed: given up within 24 hours, whenever they came. What a process that died was sending is in doubt, and its
 -- associations are taken, until its leases end: the first one does at lease_until. held: what waits for the end of a
 -- hold; shut: for a schedule alone, and schedules says for which. unanswered: the last C-ECHO by hand was in vain, and
--- nothing was taken there since. tried: it is known how it is, by what was sent there or by a C-ECHO by hand of the last
--- seven days. What waits and what is under way stand apart, so that each is found by its index.
+-- nothing was taken there since. failing_since: when its outage began, or the first such C-ECHO was. tried: it is known
+-- how it is, by what was sent there or by a C-ECHO by hand of the last seven days. What waits and what is under way stand
+-- apart, so that each is found by its index.
 select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
        case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at,
        coalesce(e.at, d.last_failure_at) as last_failure_at, coalesce(e.text, d.last_failure, '') as last_failure,
-       e.at is not null as unanswered,
+       e.at is not null as unanswered, coalesce(u.began_at, e.since) as failing_since,
        h.at is not null or d.last_success_at is not null or d.last_failure_at is not null as tried,
        w.waiting, w.held, w.shut, w.oldest_waiting_at, w.sending, w.lease_until, f.failed, o.schedules
 from config.station s
 left join routing.destination_view d on d.title = s.title
 left join lateral (
-    select at, after from audit.entry_view
+    select at, after, max(at) filter (where after -> 'ok' = 'true') over () as answered_at from audit.entry_view
     where action = 'station.echo' and object = s.title and at > now() - interval '7 days' order by at desc limit 1
 ) h on true
 left join lateral (
-    select h.at, h.after ->> 'text' as text
+    select h.at, h.after ->> 'text' as text, (
+               select min(at) from audit.entry_view
+               where action = 'station.echo' and object = s.title
+                 and at > greatest(h.answered_at, d.last_success_at, d.answering_since, now() - interval '7 days')
+           ) as since
     where h.after -> 'ok' = 'false' and h.at > greatest(d.last_success_at, d.answering_since, '-infinity')
 ) e on true
+left join lateral (
+    select began_at from routing.outage_view
+    where destination = s.title and ended_at is null order by began_at desc limit 1
+) u on true
 cross join lateral (
     select count(*) as waiting, min(v.created_at) as oldest_waiting_at,
            count(*) filter (where v.hold is not null and v.state <> 'SENDING') as held,
