@@ -250,9 +250,9 @@ select id, kind, state, source, destination, total, done, failed, remaining, war
 from routing.job_view where id = %(id)s
 
 -- name: deliveries_of_job
--- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited, held, shut: as in
--- deliveries_at.
-select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.attempts, v.status,
+-- What failed first, each by its receipt. While the circuit of the destination is open nothing goes there before the
+-- circuit's own time. awaited, held, shut: as in deliveries_at.
+select v.received_at, v.id, v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.attempts, v.status,
        concat_ws('; ', 'instead of ' || v.instead_of, coalesce(nullif(v.reason, ''), case
            when v.state in ('PENDING', 'UNKNOWN') and d.circuit <> 'CLOSED'
            then 'waits until ' || d.title || ' answers: ' || d.last_failure end)) as reason, v.finished_at,
@@ -268,7 +268,14 @@ select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.att
        case when v.state in ('PENDING', 'UNKNOWN') and v.next_attempt_at < 'infinity'
             then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
 from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
-where v.job = %(id)s order by v.received_at, v.id limit %(limit)s
+where v.job = %(id)s and (%(state)s::text is null or v.state = %(state)s)
+  and (%(after_at)s::timestamptz is null
+       or (v.state <> 'FAILED', v.received_at, v.id) > (%(after_rest)s::boolean, %(after_at)s, %(after_id)s::bigint))
+order by v.state <> 'FAILED', v.received_at, v.id limit %(limit)s
+
+-- name: delivery_states_of_job
+select state, count(*) as deliveries from routing.delivery_view where job = %(id)s
+group by state order by state <> 'FAILED', state
 
 -- name: states_of_jobs
 select id, kind, state from routing.job_view where id = any(%(jobs)s::uuid[])
@@ -280,10 +287,10 @@ where s.patient_id = %(patient_id)s and d.state in ('PENDING', 'SENDING', 'UNKNO
 order by d.job limit %(limit)s
 
 -- name: moves_of_job
--- The C-MOVEs of a retrieve job.
+-- The C-MOVEs of a retrieve job, what failed first.
 select level, coalesce(nullif(sop_instance_uid, ''), nullif(series_instance_uid, ''), study_instance_uid) as uid, state,
        remaining, completed, failed, warned, status, reason, asked_at, finished_at
-from routing.retrieval_move_view where job = %(id)s order by position limit %(limit)s
+from routing.retrieval_move_view where job = %(id)s order by state <> 'FAILED', position limit %(limit)s
 
 -- name: commitments_of_job
 -- What was asked about the job's deliveries (notes A14: the job keeps its own state).

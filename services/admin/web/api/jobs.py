@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from schemas.api.jobs import Asked, Job, JobState, ListedJob
+from schemas.api.jobs import Asked, DeliveryState, Job, JobDelivery, JobState, ListedJob
 from services.admin import job_actions, jobs, precedence, requests
-from services.admin.jobs import Filter
+from services.admin.jobs import Filter, Part, place, place_of
 from services.admin.requests import Requested
 from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
@@ -86,8 +86,19 @@ async def list_jobs(
 
 @router.get("/{job}")
 async def show_job(desk: OfDesk, principal: Viewer, job: UUID) -> Job:
-    """A job with its deliveries, commitments and C-MOVEs."""
+    """A job with its deliveries, commitments and C-MOVEs, what failed first."""
     return Job(**seen_by(desk, principal, await jobs.show(desk.database, job, MOST_PARTS)))
+
+
+@router.get("/{job}/deliveries")
+async def list_deliveries(
+    desk: OfDesk, principal: Viewer, job: UUID, state: DeliveryState | None = None, limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Listed[JobDelivery]:  # fmt: skip
+    """All its deliveries: what failed first, each by its receipt."""
+    part = Part(limit + 1, state, **cursors.read(cursor, place_of))
+    found = cursors.page_of(await jobs.list_deliveries(desk.database, job, part), limit, place)
+    return Listed(items=[JobDelivery(**row) for row in seen_by(desk, principal, found.items)], next=found.next)
 
 
 @router.post("/act")
