@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 JobState = Literal["QUEUED", "ACTIVE", "COMPLETED", "FAILED", "CANCELED"]
+DeliveryState = Literal["PENDING", "SENDING", "DELIVERED", "WARNED", "FAILED", "CANCELED", "SUPERSEDED", "UNKNOWN"]
 
 
 class ListedJob(BaseModel):
@@ -41,7 +42,7 @@ class JobDelivery(BaseModel):
 
 
 class Job(ListedJob):
-    """A job with what it consists of, at most 1000 of each."""
+    """A job with what it consists of, at most 1000 of each, what failed first; ``/deliveries`` lists all of those."""
 
     source: str
     rule_set: int | None

@@ -5,7 +5,7 @@ was made after a person was told how many it finds.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -75,8 +75,7 @@ async def choose(database: Database, action: Action, wanted: Wanted) -> ChosenJo
     if wanted.named is not None and len(wanted.named) > MOST:
         raise UsageError(f"{len(wanted.named)} jobs: at most {MOST} at a time; filter them instead")
     states, kinds = _JOBS[action]
-    told = {name: value for name, value in asdict(wanted.filter).items() if not name.startswith("after")}
-    asked = told | {
+    asked = wanted.filter.parameters() | {
         "states": list(states), "kinds": list(kinds), "until": wanted.until, "limit": MOST + 1,
         "jobs": None if wanted.named is None else list(wanted.named),
     }  # fmt: skip

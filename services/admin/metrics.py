@@ -5,7 +5,7 @@ from prometheus_client import Counter, Gauge
 STATIONS = Gauge("gateway_admin_stations", "Stations that are defined")
 LIVE_RULE_SET = Gauge("gateway_admin_live_rule_set", "Number of the live rule set, 0 before the first is applied")
 CONFIGURATION = Gauge("gateway_admin_configuration", "Number of the configuration; every change adds one")
-JOBS = Gauge("gateway_admin_jobs", "Jobs that are open or were made within 24 hours", ["state"])
+JOBS = Gauge("gateway_admin_jobs", "Jobs that are open or ended within 24 hours", ["state"])
 RECONCILE_MISSING = Gauge(
     "gateway_admin_reconcile_missing", "Instances that a station had not got in its last night", ["station"]
 )

@@ -30,6 +30,7 @@ def needs(status: Mapping[str, Any], systems: Mapping[str, str], *, disk_low: bo
         *(Need("bad", f"{name}: {fault}", "/") for name, fault in systems.items() if fault),
         *([Need("bad", "the disk of the objects is nearly full: what comes is refused", "/")] if disk_low else []),
         *_destinations(status["destinations"]),
+        *_silent(status["silent"]),
         *_counts(status),
         *_notices(status["notices"]),
     ]
@@ -42,16 +43,25 @@ def _destinations(destinations: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
         if found.word == "failing":
             waiting = f"; {_wait(each['waiting'])}" if each["waiting"] else ""
             text = f"{each['title']} cannot be sent to: {each['last_failure']}{waiting}"
-            yield Need("bad", text, link, each["last_success_at"])
+            yield Need("bad", text, link, each["failing_since"])
         elif found.word == "slow":
             yield Need("warn", f"{each['title']} is slow: {_wait(each['waiting'])}", link, each["oldest_waiting_at"])
         elif found.word == "held":
-            yield Need("warn", f"{each['title']} is held: {_wait(each['held'])}", link, each["oldest_waiting_at"])
+            waits = _wait(each["held"]) if each["held"] else "nothing waits"
+            since = each["held_since"] or each["oldest_waiting_at"]
+            yield Need("warn", f"{each['title']} is held: {waits}", link, since)
+
+
+def _silent(silent: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
+    for each in silent:
+        came = f"nothing came for its {each['hours']} h" if each["heard_at"] else "nothing ever came"
+        link = f"/stations/{quote(each['title'], safe='')}"
+        yield Need("warn", f"{each['title']} is silent: {came}", link, each["since"])
 
 
 def _counts(status: Mapping[str, Any]) -> Iterator[Need]:
     if failed := status["jobs"].get("FAILED", 0):
-        yield Need("bad", f"{counted(failed, 'jobs')} failed within 24 hours", "/jobs?state=FAILED")
+        yield Need("bad", f"{counted(failed, 'jobs')} failed within 24 hours", "/jobs?state=FAILED&ended=1d")
     if dead := status["dead_letters"]:
         waits = "waits as a dead letter" if dead == 1 else "wait as dead letters"
         yield Need("bad", f"{counted(dead, 'messages')} could not be handled and {waits}", "/attention")

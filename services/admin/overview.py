@@ -1,10 +1,12 @@
 """How the gateway is: one look at configuration, receipts, jobs, destinations, outbox and dead letters."""
 
+from collections.abc import Sequence
 from typing import Any, Final, LiteralString
 
 from services.admin.audit_messages.outbox import QUERIES as OUTBOX
 from services.admin.notices.history import trouble
 from services.admin.rules import taken
+from services.admin.silence import silent_stations
 from services.admin.sql import SQL
 from services.admin.status_text import shut
 from services.runtime.db import Connection, Database
@@ -20,14 +22,17 @@ async def status(database: Database) -> dict[str, Any]:
     async with database.transaction() as conn:
         jobs = await (await conn.execute(SQL.count_jobs)).fetchall()
         received = await _one(conn, SQL.received_lately)
+        destinations = await (await conn.execute(SQL.destinations)).fetchall()
+        holds = await (await conn.execute(SQL.list_holds, {"ended": False, "limit": SHOWN_HOLDS})).fetchall()
         return {
             "configuration": await _one(conn, SQL.configuration),
             "receiving": receiving,
             "received": received | await _one(conn, SQL.recorded_through),
             "received_too_often": await _one(conn, SQL.received_too_often),
             "jobs": {row["state"]: row["jobs"] for row in jobs},
-            "destinations": [_destination(row) for row in await (await conn.execute(SQL.destinations)).fetchall()],
-            "holds": await (await conn.execute(SQL.list_holds, {"ended": False, "limit": SHOWN_HOLDS})).fetchall(),
+            "destinations": [_destination(row, holds) for row in destinations],
+            "silent": await silent_stations(conn),
+            "holds": holds,
             "pulls": await (await conn.execute(SQL.pulls)).fetchall(),
             "commitments": await _commitments(conn),
             "audit_messages": await _one(conn, OUTBOX.unsent),
@@ -38,9 +43,12 @@ async def status(database: Database) -> dict[str, Any]:
         }
 
 
-def _destination(row: dict[str, Any]) -> dict[str, Any]:
-    """``schedule``: for whose schedule something waits, and until when; "" if nothing does."""
-    return row | {"schedule": "; ".join(sorted({shut(each) for each in row.pop("schedules")}))}
+def _destination(row: dict[str, Any], holds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """``schedule``: for whose schedule something waits, and until when; "" if nothing does. ``held_since``: of the hold
+    of the station itself, whether anything waits for it or not; None without one."""
+    own = [each["held_at"] for each in holds if each["kind"] == "station" and each["name"] == row["title"]]
+    schedule = "; ".join(sorted({shut(each) for each in row.pop("schedules")}))
+    return row | {"schedule": schedule, "held_since": own[0] if own else None}
 
 
 async def _notices(conn: Connection) -> dict[str, Any]:

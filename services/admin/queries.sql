@@ -252,6 +252,8 @@ where (%(state)s::text is null or state = %(state)s)
   and (%(destination)s::text is null or destination = %(destination)s)
   and (%(kind)s::text is null or kind = %(kind)s)
   and (%(study)s::text is null or study_instance_uid = %(study)s)
+  and (%(ended_at)s::timestamptz is null or finished_at >= %(ended_at)s)
+  and (%(ended_seconds)s::int is null or finished_at >= now() - make_interval(secs => %(ended_seconds)s))
   and (%(after_at)s::timestamptz is null or (created_at, id) < (%(after_at)s, %(after_key)s::uuid))
 order by created_at desc, id desc limit %(limit)s
 
@@ -277,9 +279,9 @@ select id, kind, state, source, destination, total, done, failed, remaining, war
 from routing.job_view where id = %(id)s
 
 -- name: deliveries_of_job
--- While the circuit of the destination is open nothing goes there before the circuit's own time. awaited, held, shut: as in
--- deliveries_at.
-select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.attempts, v.status,
+-- What failed first, each by its receipt. While the circuit of the destination is open nothing goes there before the
+-- circuit's own time. awaited, held, shut: as in deliveries_at.
+select v.received_at, v.id, v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.attempts, v.status,
        concat_ws('; ', 'instead of ' || v.instead_of, coalesce(nullif(v.reason, ''), case
            when v.state in ('PENDING', 'UNKNOWN') and d.circuit <> 'CLOSED'
            then 'waits until ' || d.title || ' answers: ' || d.last_failure end)) as reason, v.finished_at,
@@ -295,7 +297,14 @@ select v.sop_instance_uid as instance, v.revision, v.destination, v.state, v.att
        case when v.state in ('PENDING', 'UNKNOWN') and v.next_attempt_at < 'infinity'
             then greatest(v.next_attempt_at, case when d.circuit = 'OPEN' then d.retry_at end) end as next_attempt_at
 from routing.delivery_view v left join routing.destination_view d on d.title = v.destination
-where v.job = %(id)s order by v.received_at, v.id limit %(limit)s
+where v.job = %(id)s and (%(state)s::text is null or v.state = %(state)s)
+  and (%(after_at)s::timestamptz is null
+       or (v.state <> 'FAILED', v.received_at, v.id) > (%(after_rest)s::boolean, %(after_at)s, %(after_id)s::bigint))
+order by v.state <> 'FAILED', v.received_at, v.id limit %(limit)s
+
+-- name: delivery_states_of_job
+select state, count(*) as deliveries from routing.delivery_view where job = %(id)s
+group by state order by state <> 'FAILED', state
 
 -- name: states_of_jobs
 select id, kind, state from routing.job_view where id = any(%(jobs)s::uuid[])
@@ -307,10 +316,10 @@ where s.patient_id = %(patient_id)s and d.state in ('PENDING', 'SENDING', 'UNKNO
 order by d.job limit %(limit)s
 
 -- name: moves_of_job
--- The C-MOVEs of a retrieve job.
+-- The C-MOVEs of a retrieve job, what failed first.
 select level, coalesce(nullif(sop_instance_uid, ''), nullif(series_instance_uid, ''), study_instance_uid) as uid, state,
        remaining, completed, failed, warned, status, reason, asked_at, finished_at
-from routing.retrieval_move_view where job = %(id)s order by position limit %(limit)s
+from routing.retrieval_move_view where job = %(id)s order by state <> 'FAILED', position limit %(limit)s
 
 -- name: commitments_of_job
 -- What was asked about the job's deliveries (notes A14: the job keeps its own state).
@@ -500,43 +509,63 @@ select case when recorded_through > '-infinity' then recorded_through end as rec
 from storage.watermark_view
 
 -- name: count_jobs
-select state, count(*) as jobs from routing.job_view
-where finished_at is null or created_at > now() - interval '24 hours' group by state
+-- Those that have not ended, and those that ended within 24 hours: what is given up was made days before. Each part
+-- is found by an index of its own.
+select state, count(*) as jobs from (
+    select state from routing.job_view where state in ('QUEUED', 'ACTIVE')
+    union all
+    select state from routing.job_view
+    where state in ('COMPLETED', 'FAILED', 'CANCELED') and finished_at > now() - interval '24 hours'
+) as lately group by state
 
 -- name: destinations
--- Failed ones are counted for what was received within 24 hours, so that the ledger's size does not matter. What a
--- process that died was sending is in doubt, and its associations are taken, until its leases end: the first one does
--- at lease_until. held: what waits for the end of a hold; shut: for a schedule alone, and schedules says for which.
--- unanswered: the last C-ECHO by hand was in vain, and nothing was taken there since. tried: it is known how it is, by
--- what was sent there or by a C-ECHO by hand of the last seven days.
+-- failed: given up within 24 hours, whenever they came. What a process that died was sending is in doubt, and its
+-- associations are taken, until its leases end: the first one does at lease_until. held: what waits for the end of a
+-- hold; shut: for a schedule alone, and schedules says for which. unanswered: the last C-ECHO by hand was in vain, and
+-- nothing was taken there since. failing_since: when its outage began, or the first such C-ECHO was. tried: it is known
+-- how it is, by what was sent there or by a C-ECHO by hand of the last seven days. What waits and what is under way stand
+-- apart, so that each is found by its index.
 select s.title, s.enabled, coalesce(d.circuit, 'CLOSED') as circuit,
        case when d.circuit = 'OPEN' then d.retry_at end as retry_at, d.last_success_at,
        coalesce(e.at, d.last_failure_at) as last_failure_at, coalesce(e.text, d.last_failure, '') as last_failure,
-       e.at is not null as unanswered,
+       e.at is not null as unanswered, coalesce(u.began_at, e.since) as failing_since,
        h.at is not null or d.last_success_at is not null or d.last_failure_at is not null as tried,
        w.waiting, w.held, w.shut, w.oldest_waiting_at, w.sending, w.lease_until, f.failed, o.schedules
 from config.station s
 left join routing.destination_view d on d.title = s.title
 left join lateral (
-    select at, after from audit.entry_view
+    select at, after, max(at) filter (where after -> 'ok' = 'true') over () as answered_at from audit.entry_view
     where action = 'station.echo' and object = s.title and at > now() - interval '7 days' order by at desc limit 1
 ) h on true
 left join lateral (
-    select h.at, h.after ->> 'text' as text
+    select h.at, h.after ->> 'text' as text, (
+               select min(at) from audit.entry_view
+               where action = 'station.echo' and object = s.title
+                 and at > greatest(h.answered_at, d.last_success_at, d.answering_since, now() - interval '7 days')
+           ) as since
     where h.after -> 'ok' = 'false' and h.at > greatest(d.last_success_at, d.answering_since, '-infinity')
 ) e on true
+left join lateral (
+    select began_at from routing.outage_view
+    where destination = s.title and ended_at is null order by began_at desc limit 1
+) u on true
 cross join lateral (
     select count(*) as waiting, min(v.created_at) as oldest_waiting_at,
            count(*) filter (where v.hold is not null and v.state <> 'SENDING') as held,
            count(*) filter (where v.hold is null and v.shut is not null and v.state <> 'SENDING') as shut,
            count(*) filter (where v.state = 'SENDING') as sending,
            min(v.lease_until) filter (where v.state = 'SENDING') as lease_until
-    from routing.delivery_view v
-    where v.destination = s.title and v.state in ('PENDING', 'SENDING', 'UNKNOWN')
+    from (
+        select state, created_at, hold, shut, lease_until from routing.delivery_view
+        where destination = s.title and state in ('PENDING', 'UNKNOWN')
+        union all
+        select state, created_at, hold, shut, lease_until from routing.delivery_view
+        where destination = s.title and state = 'SENDING'
+    ) v
 ) w
 cross join lateral (
     select count(*) as failed from routing.delivery_view v
-    where v.destination = s.title and v.state = 'FAILED' and v.received_at > now() - interval '24 hours'
+    where v.destination = s.title and v.state = 'FAILED' and v.finished_at > now() - interval '24 hours'
 ) f
 cross join lateral (
     select coalesce(jsonb_agg(to_jsonb(each)), '[]') as schedules from (
@@ -629,6 +658,8 @@ where state = any(%(states)s::text[]) and kind = any(%(kinds)s::text[])
   and (%(destination)s::text is null or destination = %(destination)s)
   and (%(kind)s::text is null or kind = %(kind)s)
   and (%(study)s::text is null or study_instance_uid = %(study)s)
+  and (%(ended_at)s::timestamptz is null or finished_at >= %(ended_at)s)
+  and (%(ended_seconds)s::int is null or finished_at >= now() - make_interval(secs => %(ended_seconds)s))
   and (%(until)s::timestamptz is null or created_at <= %(until)s)
 order by created_at desc, id desc limit %(limit)s
 

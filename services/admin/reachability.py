@@ -21,7 +21,7 @@ def word(destination: Mapping[str, Any], now: datetime | None = None) -> Word:
         return Word("disabled", "off")
     held, shut = destination["held"], destination["shut"]
     all_wait = held + shut == destination["waiting"] - destination["sending"]
-    if held and all_wait:
+    if destination["held_since"] is not None or (held and all_wait):
         return Word("held", "warn")
     if destination["circuit"] != "CLOSED" or destination["unanswered"]:
         return Word("failing", "bad")

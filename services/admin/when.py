@@ -46,3 +46,8 @@ def when_of(text: str) -> When:
 
 NEVER: Final = When(None, None)
 """No time at all: without a beginning, or without an end."""
+
+
+def beginning(text: str | None) -> When:
+    """A beginning that a person may leave out. Raises ``UsageError``."""
+    return when_of(text) if text and text.strip() else NEVER

@@ -6,6 +6,7 @@ from uuid import UUID
 import typer
 
 from services.admin import jobs
+from services.admin.when import beginning
 from services.cli import bulk
 from services.cli.output import Json, Limit, print_fields, print_json, print_table
 from services.cli.session import actor, with_database
@@ -39,11 +40,16 @@ COLUMNS = ("id", "kind", "state", "destination", "total", "done", "failed", "rea
 def list_jobs(
     state: State = None,
     destination: Annotated[str | None, typer.Option(help="Only jobs to this station.")] = None,
+    ended: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Only jobs that ended since then: 1d, 12h, or 2026-12-01T07:00 (UTC)."),
+    ] = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
     """The newest jobs."""
-    rows = with_database(lambda database: jobs.list_jobs(database, jobs.Filter(state, destination), limit))
+    wanted = jobs.Filter(state, destination, ended=beginning(ended))
+    rows = with_database(lambda database: jobs.list_jobs(database, wanted, limit))
     if as_json:
         print_json([{name: value for name, value in row.items() if name != "study_instance_uid"} for row in rows])
     else:

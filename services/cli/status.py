@@ -83,6 +83,7 @@ def _print(report: dict[str, Any]) -> None:
             "received": f"{received['last_hour']} in the last hour, {received['last_day']} in 24 hours",
             "last received": received["last_received_at"],
             "recorded through": received["recorded_through"],
+            "silent": [f"{each['title']} since {cell(each['since'])}" for each in report["silent"]],
             "received too often": _too_often(report["received_too_often"]),
             "jobs": _counted(report["jobs"]),
             "held": [held(hold) for hold in report["holds"]],

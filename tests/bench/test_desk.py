@@ -1,4 +1,4 @@
-"""Patients and Jobs over 200,000 studies and as many jobs, by HTTP from the process of ``gateway run admin``."""
+"""Patients, Jobs and Now over 200,000 studies and as many jobs, by HTTP from the process of ``gateway run admin``."""
 
 import re
 import time
@@ -60,6 +60,7 @@ JOBS: Final[Mapping[str, Mapping[str, str]]] = {
     "active": {"state": "ACTIVE"},
     "canceled": {"state": "CANCELED"},
     "to a station": {"destination": "ARCHIVE3"},
+    "failed, ended within 24 hours": {"state": "FAILED", "ended": "1d"},
     "failed to a station": {"state": "FAILED", "destination": "ARCHIVE2"},
     "to nobody": {"destination": "NOWHERE"},
     "retrieve jobs": {"kind": "retrieve"},
@@ -99,7 +100,7 @@ def _fill(url: str) -> None:
 @pytest.mark.bench("desk")
 @pytest.mark.timeout(3600)
 def test_200_000_studies_and_jobs(desk: httpx.Client, measured: Measured) -> None:
-    figures = [Figure("studies", STUDIES, ""), Figure("jobs", STUDIES, "")]
+    figures = [Figure("studies", STUDIES, ""), Figure("jobs", STUDIES, ""), *_page(desk, "now", "/now")]
     for page, searches in (("/patients", PATIENTS), ("/jobs", JOBS)):
         for name, query in searches.items():
             figures += _page(desk, f"{page[1:]}, {name}", f"{page}?{urlencode(query)}")

@@ -5,6 +5,7 @@ from typing import Final
 from services.admin.notices.contact import addressed
 from services.admin.notices.contacts import addressees, contacts_of_rules
 from services.admin.notices.kinds import Channel, Event, Kind
+from services.admin.silence import silent_stations
 from services.runtime.db import Connection, Database, load_queries
 
 QUERIES: Final = load_queries(__package__, "finding.sql")
@@ -14,7 +15,6 @@ FINDING: Final = (
     QUERIES.find_failed_jobs,
     QUERIES.find_dead_letters,
     QUERIES.find_overdue_commitments,
-    QUERIES.find_silent_stations,
 )
 
 
@@ -27,6 +27,8 @@ async def find(database: Database) -> None:
     for query in FINDING:
         async with database.transaction() as conn:
             await conn.execute(query, {"since": row["since"]})
+    async with database.transaction() as conn:
+        await _find_silences(conn)
     while await database.retry(_address) == MOST_EVENTS:
         pass
 
@@ -35,6 +37,12 @@ async def forget_old(database: Database) -> None:
     """Delete what is kept no longer, with its notices."""
     async with database.transaction() as conn:
         await conn.execute(QUERIES.forget_old_events, {"days": KEPT_DAYS})
+
+
+async def _find_silences(conn: Connection) -> None:
+    silent = await silent_stations(conn)
+    columns = {name: [each[name] for each in silent] for name in ("title", "hours", "heard_at")}
+    await conn.execute(QUERIES.insert_silences, columns)
 
 
 async def _address(conn: Connection) -> int:

@@ -39,18 +39,15 @@ where c.state = 'FAILURE' and c.finished_at >= %(since)s and c.finished_at >= c.
   and not exists (select from config.notice_event e where e.kind = 'commitment-overdue' and e.subject = c.id::text)
 on conflict (kind, subject) do nothing
 
--- name: find_silent_stations
--- Once for each silence: until something comes again. What never sent is silent since it was defined.
+-- name: insert_silences
+-- Once for each silence: until something comes again.
 insert into config.notice_event (kind, subject, stations, facts)
 select 'modality-silent', t.subject, array[s.title],
-       jsonb_build_object('station', s.title, 'hours', s.silent_hours,
-                          'heard', to_char(h.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
-from config.station s
-left join lateral (select max(received_at) as at from storage.sender_view v where v.calling_aet = s.title) h on true
-cross join lateral (select s.title || ' ' || coalesce(extract(epoch from h.at)::text, 'never') as subject) t
-where s.enabled and s.silent_hours is not null
-  and coalesce(h.at, s.created_at) < now() - make_interval(hours => s.silent_hours)
-  and not exists (select from config.notice_event e where e.kind = 'modality-silent' and e.subject = t.subject)
+       jsonb_build_object('station', s.title, 'hours', s.hours,
+                          'heard', to_char(s.heard_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+from unnest(%(title)s::text[], %(hours)s::int[], %(heard_at)s::timestamptz[]) as s (title, hours, heard_at)
+cross join lateral (select s.title || ' ' || coalesce(extract(epoch from s.heard_at)::text, 'never') as subject) t
+where not exists (select from config.notice_event e where e.kind = 'modality-silent' and e.subject = t.subject)
 on conflict (kind, subject) do nothing
 
 -- name: take_new_events

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from services.admin import removals
+from services.admin.counted import counted
 from services.admin.patients.commitment_journey import asked_of_others, asked_of_us
 from services.admin.patients.journey_event import Event, Kind, Tone, joined, listed
+from services.dicom.iods.findings import count
 from services.dicom.status import name
 
 _TONES: Final[Mapping[str, Tone]] = {
@@ -76,17 +78,17 @@ def _event(
 
 
 def _received(instance: Mapping[str, Any]) -> Iterator[Event]:
-    """Every time its content came."""
+    """Every time its content came. Findings are counted: each instance tells them as sentences."""
     receipts: Sequence[Mapping[str, Any]] = instance["receipts"] or [
         {
             "received_at": instance["received_at"], "source": instance["source"], "disposition": "NEW", "job": None,
             "gone": None,
         }
     ]  # fmt: skip
-    gone: Mapping[str, Any] | None = None
+    findings, gone = instance["findings"], None
     for each in receipts:
         again = each["disposition"] == "DUPLICATE"
-        remarks = listed(instance["findings"])
+        remarks = counted(count(findings), "findings") if findings else ""
         if instance["corrected_by"] and not again:
             text, detail = _correction(instance), remarks
         else:
@@ -95,7 +97,7 @@ def _received(instance: Mapping[str, Any]) -> Iterator[Event]:
             text += f", after it was {gone['how']}" if gone and not again else ""
             detail = joined(f"answered {_status(instance['status'])}", remarks)
         link = f"/jobs/{each['job']}" if each["job"] and not instance["corrected_by"] else ""
-        tone: Tone = "warn" if instance["findings"] else "good"
+        tone: Tone = "warn" if findings else "good"
         yield _event("received", instance["uid"], each["received_at"], text, tone, detail=detail, link=link)
         if each["gone"]:
             gone = each["gone"]

@@ -79,10 +79,15 @@ def pixel_data_fault(findings: Iterable[Finding]) -> str | None:
     return next((f.rule for f in findings if f.rule in PIXEL_DATA_FAULTS), None)
 
 
+def count(texts: Iterable[str]) -> int:
+    """How many findings there were of those stored, with those that are not."""
+    return sum(_not_stored(text) or 1 for text in texts)
+
+
 def explained(text: str) -> str:
     """A stored finding as a sentence; what is not of that form comes back as it is."""
-    if text.startswith(_CUT) and text[1:].isdigit():
-        return f"{text[1:]} more findings are not stored."
+    if others := _not_stored(text):
+        return f"{others} more findings are not stored."
     letter, rule, path, reference = (text.split(" ") + [""] * 4)[:4]
     if letter not in _CHECKS or rule not in RULES or text.count(" ") != 3:
         return text
@@ -90,6 +95,11 @@ def explained(text: str) -> str:
     names = " / ".join(_name(key) for key in keys)
     source = reference if reference.startswith("PS3") else f"{_SOURCES[_CHECKS[letter]]} {reference}"
     return f"{names} {_printed(keys[-1])} {RULES[rule]} ({source})."
+
+
+def _not_stored(text: str) -> int:
+    """How many others the entry stands for; 0: it is a finding itself."""
+    return int(text[1:]) if text.startswith(_CUT) and text[1:].isdigit() else 0
 
 
 def _name(key: str) -> str:

@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
 
+from services.admin.web import cursors
 from tests.desk import Desk
 
 FAILED, WAITING, DONE, RETRIEVING = (UUID(int=number) for number in range(1, 5))
@@ -113,3 +115,86 @@ async def test_programs_act_on_many_jobs_once(desk: Desk) -> None:
     assert (sending.json()["jobs"], sending.json()["deliveries"]) == (1, 3), "all of it is being sent"
     everything = await program.post("/api/v1/jobs/act", json={"action": "cancel"})
     assert (everything.status_code, "name them, or filter" in everything.json()["detail"]) == (422, True)
+
+
+async def test_now_counts_what_was_given_up_after_days_and_leads_to_just_that(desk: Desk) -> None:
+    """What failed long ago is not told, what a filter of the address finds is all that an action is done to."""
+    await filled(desk)
+    await desk.rows(
+        "update routing.job set created_at = now() - interval '74 hours', finished_at = now() where id = %s", FAILED
+    )
+    await desk.rows(
+        "update routing.job set state = 'FAILED', finished_at = now() - interval '25 hours' where id = %s", DONE
+    )
+    await desk.rows(
+        "update routing.delivery set state = 'FAILED', received_at = received_at - interval '74 hours', finished_at ="
+        " case when job = %s then now() else now() - interval '25 hours' end where job in (%s, %s)",
+        FAILED, FAILED, DONE,
+    )  # fmt: skip
+    now = (await desk.viewer.get("/now")).text
+    (need,) = re.findall(r'<a href="([^"]+)">1 job failed within 24 hours</a>', now)
+    status = (await desk.viewer.get("/api/v1/status")).json()
+    told = {each["title"]: each["failed"] for each in status["destinations"]}
+    assert (status["jobs"], told) == ({"QUEUED": 2, "FAILED": 1}, {"A": 3, "B": 0})
+    page = (await desk.operator.get(need.replace("&amp;", "&"))).text
+    assert (str(FAILED) in page, str(DONE) in page) == (True, False)
+    assert re.search('<option value="1d" selected>ended within 24 hours', page)
+    asked = await desk.operator.post("/jobs/ask", data=fields_of(page) | {"everything": "true", "action": "retry"})
+    assert "Retry 1 job with 3 instances?" in " ".join(asked.text.split())
+    program = await desk.program()
+    for ended, jobs in (("1d", [FAILED]), ("2026-01-01T00:00", [DONE, FAILED]), (None, [DONE, FAILED])):
+        query = {"state": "FAILED"} | ({"ended": ended} if ended else {})
+        listed = (await program.get("/api/v1/jobs", params=query)).json()["items"]
+        assert [each["id"] for each in listed] == [str(job) for job in jobs], ended
+    dry = await program.post("/api/v1/jobs/act", json={"action": "retry", "ended": "1d", "dry_run": True})
+    assert dry.json()["deliveries"] == 3
+    assert (await program.get("/api/v1/jobs?ended=soon")).status_code == 422
+
+
+async def test_a_job_tells_what_failed_first_and_all_of_it_page_by_page(
+    desk: Desk,
+) -> None:
+    """However many instances it has: one that failed came after more than a page of others."""
+    await filled(desk)
+    await desk.rows("delete from routing.delivery where job = %s", FAILED)
+    await desk.rows(
+        "insert into routing.delivery (received_at, sop_instance_uid, revision, destination, job, study_instance_uid,"
+        " object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, state, finished_at)"
+        " select now() + make_interval(secs => n), '1.1.' || n, 1, 'A', %s, '1.1', 'o', 1, 1, '0', '1', '2',"
+        " case when n > 1100 then 'FAILED' else 'DELIVERED' end, now() from generate_series(1, 1101) n",
+        FAILED,
+    )  # fmt: skip
+    shown = (await desk.viewer.get(f"/api/v1/jobs/{FAILED}")).json()["deliveries"]
+    assert [each["instance"] for each in shown[:2]] == ["1.1.1101", "1.1.1"]
+    listed = await everything(desk.viewer, f"/api/v1/jobs/{FAILED}/deliveries", limit=500)
+    assert listed == ["1.1.1101", *(f"1.1.{n}" for n in range(1, 1101))]
+    assert await everything(desk.viewer, f"/api/v1/jobs/{FAILED}/deliveries", state="FAILED") == ["1.1.1101"]
+    address, instances = f"/jobs/{FAILED}", list[str]()
+    while address:
+        page = (await desk.viewer.get(address)).text
+        instances += re.findall(r"<code>(1\.1\.\d+)</code></a>", page)
+        address = next((each.replace("&amp;", "&") for each in re.findall(r'href="([^"]+)">More', page)), "")
+    assert instances == listed
+    first = (await desk.viewer.get(f"/jobs/{FAILED}")).text
+    (failed,) = re.findall(r'href="([^"]+)">FAILED <small>1<', first)
+    page = (await desk.viewer.get(failed)).text
+    assert re.findall(r"<code>(1\.1\.\d+)</code></a>", page) == ["1.1.1101"]
+    assert f'hx-get="{failed}"' in page  # what is shown stays so while it changes
+    for key in ("", "0", "2 1", "0 -1", f"1 {2**63}"):
+        cursor = cursors.written(datetime.now(UTC), key)
+        refused = await desk.viewer.get(f"/api/v1/jobs/{FAILED}/deliveries", params={"cursor": cursor})
+        assert refused.status_code == 422, key
+    assert (await desk.viewer.get(f"/api/v1/jobs/{UUID(int=9)}/deliveries")).status_code == 404
+
+
+async def everything(browser: httpx.AsyncClient, path: str, **query: str | int) -> list[str]:
+    """The instances of all pages of a list."""
+    answer = (await browser.get(path, params=query)).json()
+    found = [each["instance"] for each in answer["items"]]
+    return found + (await everything(browser, path, **query | {"cursor": answer["next"]}) if answer["next"] else [])
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """What the buttons above the list send along."""
+    bar = page[page.index('id="bulk"') : page.index("data-count")]
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', bar))

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -207,6 +208,39 @@ async def test_each_kind_arrives_once_by_mail_and_webhook_however_many_look(desk
     assert (bodies.count("UTC: "), "DOE" in bodies) == (5, False)
     assert all(recipients == ["it@example.org", "ct@example.org"] for recipients, _ in post.received)
     assert all(message["Auto-Submitted"] == "auto-generated" for message in post.messages)
+
+
+async def test_now_says_who_is_silent_and_since_when_by_the_same_decision(desk: Desk) -> None:
+    await stations(desk)
+    await desk.rows(
+        "insert into config.station (title, host, port, silent_hours, created_at) values"
+        " ('CT6', '127.0.0.1', 104, 24, now() - interval '9 d'), ('CT7', '127.0.0.1', 104, null, now())"
+    )
+    await heard(desk, "CT6", 50)
+    await heard(desk, "CT7", 0.2)
+    await heard(desk, "CT3", 5)
+    await desk.rows(
+        "insert into storage.identity (sop_instance_uid, revision, sha256, received_at, object_key, size,"
+        " data_set_offset, sop_class_uid, study_instance_uid, series_instance_uid, transfer_syntax_uid)"
+        " select '1', 1, repeat('0', 64), now(), 'o', 1, 1, '1', '1', '1', '1'"
+    )
+    await desk.rows("insert into config.hold (kind, name, why, held_by) values ('source', 'CT2', 'scans', 'cli:it')")
+    page = (await desk.viewer.get("/now")).text
+    table = page[page.index('id="in"') : page.index('id="out"')]
+    assert dict(re.findall(r'>(CT\d)</a></td><td><span class="state \w+">(\w+)<', table)) == {
+        "CT1": "silent", "CT2": "held", "CT3": "quiet", "CT4": "silent", "CT6": "silent", "CT7": "sends",
+    }  # fmt: skip
+    for title, came, since in (
+        ("CT1", "came for its 1 h", "2 h"),
+        ("CT4", "ever came", "2 h"),
+        ("CT6", "came for", "2 d"),
+    ):
+        need = rf'href="/stations/{title}">{title} is silent: nothing {came}.*</a> <small>for {since}</small>'
+        assert re.search(need, page), title
+    told = (await desk.viewer.get("/api/v1/status")).json()["silent"]
+    assert [each["title"] for each in told] == ["CT6", "CT4", "CT1"]  # the longest first
+    await heard(desk, "CT1", 0)
+    assert "CT1 is silent" not in (await desk.viewer.get("/now")).text
 
 
 async def test_a_station_that_is_silent_again_is_told_again(desk: Desk) -> None:

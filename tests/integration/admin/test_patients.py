@@ -140,6 +140,17 @@ async def test_pages_lead_from_the_patient_to_the_header_and_never_render_what_d
     assert "PatientName" not in filtered
 
 
+async def test_findings_are_counted_in_the_journey_and_told_by_each_instance(desk: Desk) -> None:
+    instance = named(5, "MUELLER^ERIKA", "P5")
+    await stored(desk, instance)
+    findings = ["S type-1-missing 00080060 C.7.3.1", "S type-2-missing 00080020 C.7.2.1"]
+    await desk.rows("update storage.receipt set findings = to_jsonb(%s::text[])", findings)
+    path = f"/patients/studies/{instance.study_instance_uid}"
+    journey = texts(await desk.viewer.get(path))
+    assert ("2 findings" in journey, "00080060" in journey) == (True, False)
+    assert "Modality (0008,0060) is missing" in texts(await desk.viewer.get(f"{path}/instances"))
+
+
 async def test_the_header_names_private_elements_and_tells_what_codes_mean(desk: Desk) -> None:
     instance = nm_gated_tomo(4)
     await stored(desk, instance)

@@ -197,6 +197,7 @@ operator  PUT   /api/v1/stations/{title}/hold
 operator  DELETE /api/v1/stations/{title}/hold
 viewer    GET   /api/v1/jobs
 viewer    GET   /api/v1/jobs/{job}
+viewer    GET   /api/v1/jobs/{job}/deliveries
 operator  POST  /api/v1/jobs/{job}/cancel
 operator  POST  /api/v1/jobs/{job}/retry
 operator  POST  /api/v1/jobs/{job}/complete

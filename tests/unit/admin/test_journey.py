@@ -54,6 +54,21 @@ def test_one_revision_is_told_without_its_number_and_what_waits_comes_last() -> 
     assert (last.text, last.at) == ("Waits to be sent to PACS1", None)
 
 
+def test_findings_are_counted_and_what_has_as_many_is_told_together() -> None:
+    """Their codes tell a radiographer nothing; each instance has them as sentences."""
+    length, representation, value = "S length 00100020 PS3.5", "S vr 00080060 PS3.3", "S value 00080020 PS3.3"
+    instances = [
+        received(1, 0, uid="1.2.3", findings=[length, representation]),
+        received(1, 0, uid="1.2.4", findings=[value, "+1"]),
+        received(2, 5, uid="1.2.5", findings=[representation, "+11"], corrected_by="user:ann", corrected_why=""),
+    ]
+    found = {"instances": instances, "deliveries": [], "retrievals": [], "asked_of_others": [], "asked_of_us": []}
+    sent, corrected = [each for each in events(found) if each.kind == "received"]
+    assert (sent.detail.split(", ")[-1], sent.tone, sent.instances) == ("2 findings", "warn", ["1.2.3", "1.2.4"])
+    assert (corrected.detail, corrected.tone) == ("12 findings", "warn")
+    assert "00080060" not in str([sent, corrected])
+
+
 def test_what_was_erased_and_came_again_is_told_in_the_order_of_time() -> None:
     """The same content has the same revision: its first receipt, its end and its second receipt are three things."""
     gone = {"how": "erased", "at": AT + timedelta(minutes=30), "by": "user:admin"}

@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from schemas.api.jobs import Asked, Job, JobState, ListedJob
+from schemas.api.jobs import Asked, DeliveryState, Job, JobDelivery, JobState, ListedJob
 from services.admin import job_actions, jobs, precedence, requests
-from services.admin.jobs import Filter
+from services.admin.jobs import Filter, Part, place, place_of
 from services.admin.requests import Requested
 from services.admin.web import cursors
 from services.admin.web.asking import Operator, Viewer
@@ -17,15 +17,17 @@ from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
 from services.admin.web.names import seen_by
 from services.admin.web.sent import Sent
+from services.admin.when import beginning
 from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/jobs", tags=["jobs"])
 MOST_PARTS: Final = 1000
+ENDED: Final = "Ended since then: a span such as 1d, or a time."
 Why = Annotated[str, Field(max_length=job_actions.LONGEST_WHY, examples=["the workstation is being repaired"])]
 
 
 class Acting(Sent):
-    """``jobs``: by name; null: all that state, destination, kind and study find, none made later than ``until``.
+    """``jobs``: by name; null: all that state, destination, kind, study and ended find, none made later than ``until``.
     ``to``, ``why``: of a reroute."""
 
     action: job_actions.Action
@@ -34,6 +36,7 @@ class Acting(Sent):
     destination: Annotated[str | None, Field(max_length=16)] = None
     kind: Literal["send", "retrieve"] | None = None
     study: Annotated[str | None, Field(max_length=64)] = None
+    ended: Annotated[str | None, Field(max_length=64, description=ENDED, examples=["1d"])] = None
     until: AwareDatetime | None = None
     to: Annotated[str | None, Field(max_length=16, examples=["ARCHIVE2"])] = None
     why: Why = ""
@@ -70,11 +73,12 @@ async def list_jobs(
     destination: Annotated[str | None, Query(max_length=16)] = None,
     kind: Annotated[str | None, Query(pattern="^(send|retrieve)$")] = None,
     study: Annotated[str | None, Query(max_length=64)] = None,
+    ended: Annotated[str | None, Query(max_length=64, description=ENDED, examples=["1d"])] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Listed[ListedJob]:
     """The newest first."""
-    wanted = Filter(state, destination, kind, study, **cursors.read(cursor, UUID))
+    wanted = Filter(state, destination, kind, study, beginning(ended), **cursors.read(cursor, UUID))
     found = seen_by(desk, principal, await jobs.list_jobs(desk.database, wanted, limit + 1))
     rows = [ListedJob(**row) for row in found]
     return cursors.page_of(rows, limit, lambda job: (job.created_at, str(job.id)))
@@ -82,17 +86,28 @@ async def list_jobs(
 
 @router.get("/{job}")
 async def show_job(desk: OfDesk, principal: Viewer, job: UUID) -> Job:
-    """A job with its deliveries, commitments and C-MOVEs."""
+    """A job with its deliveries, commitments and C-MOVEs, what failed first."""
     return Job(**seen_by(desk, principal, await jobs.show(desk.database, job, MOST_PARTS)))
+
+
+@router.get("/{job}/deliveries")
+async def list_deliveries(
+    desk: OfDesk, principal: Viewer, job: UUID, state: DeliveryState | None = None, limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Listed[JobDelivery]:  # fmt: skip
+    """All its deliveries: what failed first, each by its receipt."""
+    part = Part(limit + 1, state, **cursors.read(cursor, place_of))
+    found = cursors.page_of(await jobs.list_deliveries(desk.database, job, part), limit, place)
+    return Listed(items=[JobDelivery(**row) for row in seen_by(desk, principal, found.items)], next=found.next)
 
 
 @router.post("/act")
 async def act(desk: OfDesk, principal: Operator, wanted: Acting) -> Acted:
     """Cancel, retry, reroute or put first jobs by name, or all that a filter finds; ``dry_run`` only counts them. What
     is sent elsewhere is what a job has not delivered."""
-    found = Filter(wanted.state, wanted.destination, wanted.kind, wanted.study)
+    found = Filter(wanted.state, wanted.destination, wanted.kind, wanted.study, beginning(wanted.ended))
     if wanted.jobs is None and found == Filter():
-        raise UsageError("jobs: name them, or filter by state, destination, kind or study")
+        raise UsageError("jobs: name them, or filter by state, destination, kind, study or ended")
     asked = job_actions.Wanted(wanted.jobs, found, wanted.until)
     chosen = await job_actions.choose(desk.database, wanted.action, asked)
     counted = {"jobs": chosen.count, "deliveries": len(chosen.deliveries), "more": chosen.more, "at": chosen.at}

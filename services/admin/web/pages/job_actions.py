@@ -14,6 +14,7 @@ from services.admin.jobs import Filter
 from services.admin.web.asking import Operator
 from services.admin.web.desk import OfDesk
 from services.admin.web.rendering import message, page
+from services.admin.when import beginning
 from services.runtime.errors import UsageError
 
 router: Final = APIRouter(prefix="/jobs")
@@ -34,13 +35,14 @@ class Asked:
 async def _asked(
     job: Annotated[list[UUID] | None, Form(max_length=job_actions.MOST)] = None,
     everything: Annotated[bool, Form()] = False, state: Text = "", kind: Text = "", destination: Text = "",
-    study: Text = "", until: Annotated[datetime | None, Form()] = None,
+    study: Text = "", ended: Text = "", until: Annotated[datetime | None, Form()] = None,
 ) -> Asked:  # fmt: skip
     if not job and not everything:
         raise UsageError("no job is chosen: tick some, or all that the filter finds")
-    fields = {"state": state, "kind": kind, "destination": destination.strip(), "study": study.strip()}
+    destination, study = destination.strip(), study.strip()
+    fields = {"state": state, "kind": kind, "destination": destination, "study": study, "ended": ended}
     filtered = (
-        Filter(state or None, fields["destination"] or None, kind or None, fields["study"] or None)
+        Filter(state or None, destination or None, kind or None, study or None, beginning(ended))
         if everything
         else Filter()
     )

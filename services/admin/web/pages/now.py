@@ -9,6 +9,7 @@ from starlette.responses import Response
 from services.admin import overview
 from services.admin.needs import needs
 from services.admin.reachability import word
+from services.admin.senders import senders
 from services.admin.sql import SQL
 from services.admin.web.asking import Viewer
 from services.admin.web.desk import Desk, OfDesk
@@ -34,14 +35,15 @@ async def now(request: Request, desk: OfDesk, principal: Viewer) -> Response:
     """The page, or what of it changes."""
     status = seen_by(desk, principal, await overview.status(desk.database))
     async with desk.database.transaction() as conn:
-        senders = await (await conn.execute(SQL.senders)).fetchall()
+        heard = await (await conn.execute(SQL.senders)).fetchall()
     disk, systems = _disk(desk), _systems(desk)
+    held = {each["name"] for each in status["holds"] if each["kind"] == "source"}
     return page(
         request,
         "now_part.html" if in_part(request) else "now.html",
         status=status,
-        senders=senders,
-        rates=_rates(status, senders),
+        senders=senders(heard, status["silent"], held),
+        rates=_rates(status, heard),
         destinations=[each | word(each)._asdict() for each in status["destinations"]],
         disk=disk,
         systems=systems,
@@ -49,12 +51,12 @@ async def now(request: Request, desk: OfDesk, principal: Viewer) -> Response:
     )
 
 
-def _rates(status: dict[str, Any], senders: list[dict[str, Any]]) -> dict[str, Any]:
+def _rates(status: dict[str, Any], heard: list[dict[str, Any]]) -> dict[str, Any]:
     waiting = [each["oldest_waiting_at"] for each in status["destinations"] if each["oldest_waiting_at"]]
     return {
-        "last_minute": sum(each["last_minute"] for each in senders),
-        "last_hour": sum(each["last_hour"] for each in senders),
-        "bytes_last_hour": sum(each["bytes_last_hour"] or 0 for each in senders),
+        "last_minute": sum(each["last_minute"] for each in heard),
+        "last_hour": sum(each["last_hour"] for each in heard),
+        "bytes_last_hour": sum(each["bytes_last_hour"] or 0 for each in heard),
         "waiting": sum(each["waiting"] for each in status["destinations"]),
         "oldest": min(waiting, default=None),
     }
