@@ -60,9 +60,12 @@ class AskedArchive:
         return _count(found[0], _INSTANCES_OF_STUDY)
 
     def series(self, study: str) -> Mapping[str, int | None]:
-        """Instances that it has of each series of a study; None: it does not count them."""
+        """Instances that it has of each series of a study; None: it does not count them. Matches that name no series
+        are none."""
         matches = self._find("SERIES", {_STUDY: study, _SERIES: "", _INSTANCES_OF_SERIES: ""})
-        return {match.keys.get(_SERIES, ""): _count(match, _INSTANCES_OF_SERIES) for match in matches}
+        return {
+            match.keys[_SERIES]: _count(match, _INSTANCES_OF_SERIES) for match in matches if match.keys.get(_SERIES)
+        }
 
     def instances(self, study: str, series: str) -> frozenset[str]:
         """SOP Instance UIDs that it has of a series. Matches of which it says itself that they are of another one are

@@ -90,9 +90,9 @@ def compare(archive: Archive, study: str, sent: Sequence[Sent], level: Level) ->
     try:
         theirs = archive.series(study)
     except NotTold as fault:
-        found = _by_count(study, sent, counted)
-        told = f"it does not answer at series level: {fault}"
-        return replace(found, note=f"{told}; {found.note}" if found.by_count else told)
+        return _without_series(study, sent, counted, str(fault))
+    if not theirs:
+        return _without_series(study, sent, counted, "no series of a study that it has")
     told_of = [
         _series(archive, study, series, each, theirs, counted == ours) for series, each in _by_series(sent).items()
     ]
@@ -101,6 +101,12 @@ def compare(archive: Archive, study: str, sent: Sequence[Sent], level: Level) ->
     verdict: Verdict = "INCOMPLETE" if missing else "UNKNOWN" if unknown else "COMPLETE"
     note = "; ".join(dict.fromkeys(series.note for series in told_of if series.note))
     return Compared(study, verdict, ours, counted, missing, note, by_count and verdict == "COMPLETE")
+
+
+def _without_series(study: str, sent: Sequence[Sent], counted: int | None, why: str) -> Compared:
+    found = _by_count(study, sent, counted)
+    told = f"it does not answer at series level: {why}"
+    return replace(found, note=f"{told}; {found.note}" if found.by_count else told)
 
 
 def _by_count(study: str, sent: Sequence[Sent], counted: int | None) -> Compared:

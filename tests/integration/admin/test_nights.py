@@ -158,4 +158,7 @@ async def test_a_night_that_failed_is_said_and_tried_again_when_its_lease_ends(
     assert await night(database, at(1))
     (row,) = await rows(database, "select fault, missing, finished_at is not null as done from config.reconciliation")
     assert row == {"fault": "", "missing": 0, "done": True}
+    # It has told nothing of series: what is believed is its count, and that is said.
+    (row,) = await rows(database, "select result -> 'by_count' as by_count from config.reconciliation")
+    assert row == {"by_count": 1}
     assert await asked_again(database) == []

@@ -124,7 +124,9 @@ def test_at_study_level_only_counts_speak(counted: Count, verdict: str, missing:
     assert note in found.note
 
 
-@pytest.mark.parametrize("told", [Told(3, REFUSED), Told(3, {"1": 2, "2": 1}, REFUSED), Told(3, {"1": 2, "2": 1})])
+@pytest.mark.parametrize(
+    "told", [Told(3, REFUSED), Told(3), Told(3, {"1": 2, "2": 1}, REFUSED), Told(3, {"1": 2, "2": 1})]
+)
 def test_where_only_counts_are_told_it_is_said_that_they_alone_are_alike(told: Told) -> None:
     found = compare(told, "1", SENT, "instance")
     assert (found.verdict, found.by_count) == ("COMPLETE", True)
