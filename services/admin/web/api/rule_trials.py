@@ -1,7 +1,7 @@
 """Trying rules: on what is stored, on what was received, on a file, on test cases."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -70,6 +70,39 @@ class NewTest(Sent):
     header: Annotated[str, Field(max_length=MOST_CHARACTERS, examples=["elements: {Modality: CT}"])]
     expected: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=100)]
     comment: Comment = ""
+
+
+class ListedTest(BaseModel):
+    """A test case; ``expected``: the titles it has to go to, none: nowhere."""
+
+    name: str
+    expected: list[str]
+    comment: str
+    saved_by: str
+    saved_at: datetime
+
+
+class StoredTest(ListedTest):
+    """With its header facts."""
+
+    subject: dict[str, Any]
+
+
+class KeptTest(BaseModel):
+    """``replaced``: there was one of that name."""
+
+    name: str
+    replaced: bool
+
+
+class Outcome(BaseModel):
+    """How a test case goes: where it has to go (``expected``), where it goes (``got``), and which rules decided."""
+
+    case: str
+    passed: bool
+    expected: list[str]
+    got: list[str]
+    why: list[str]
 
 
 class Tried(Sent):
@@ -146,31 +179,31 @@ async def values(
 
 
 @router.get("/tests")
-async def list_tests(desk: OfDesk, principal: Viewer) -> list[dict[str, Any]]:
+async def list_tests(desk: OfDesk, principal: Viewer) -> list[ListedTest]:
     """By name, without their headers."""
-    return await rule_tests.list_all(desk.database)
+    return [ListedTest(**row) for row in await rule_tests.list_all(desk.database)]
 
 
 @router.get("/tests/{name}")
-async def show_test(desk: OfDesk, principal: Operator, name: Name, response: Response) -> dict[str, Any]:
+async def show_test(desk: OfDesk, principal: Operator, name: Name, response: Response) -> StoredTest:
     """One with its header, which may be patient data: the look is audited."""
     found = await rule_tests.show(desk.database, name)
     response.headers["ETag"] = tag_of(rule_tests.listed(found))
     await looked(desk.database, principal.actor, "rules.test", [])
-    return found
+    return StoredTest(**found)
 
 
 @router.put("/tests/{name}")
 async def put_test(
     desk: OfDesk, principal: Admin, name: Name, wanted: NewTest, response: Response, if_match: IfMatch = None
-) -> dict[str, Any]:
+) -> KeptTest:
     """Store a test case, which need not pass today. If there is one of the name, its ETag is needed as If-Match."""
     subject = rule_subjects.of_header(wanted.header, {}, _defaults(desk))
     added = await rule_tests.add(
         desk.database, principal.actor, name, subject, wanted.expected, wanted.comment, _seen(if_match)
     )  # fmt: skip
     response.headers["ETag"] = await _tag(desk, name)
-    return {"name": name, "replaced": added}
+    return KeptTest(name=name, replaced=added)
 
 
 @router.put("/tests/{name}/file", openapi_extra=FILE)
@@ -178,7 +211,7 @@ async def put_test_file(
     request: Request, desk: OfDesk, principal: Admin, name: Name, response: Response,
     expect: Annotated[list[str] | None, Query(max_length=100)] = None, nowhere: bool = False, calling_aet: Fact = "",
     comment: Annotated[str, Query(max_length=1000)] = "", if_match: IfMatch = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> KeptTest:  # fmt: skip
     """The same from a DICOM file, of which the header facts are kept and nothing else."""
     if bool(expect) is nowhere:
         raise UsageError(f"test {name}: say where it has to go: expect=TITLE, once for each, or nowhere=true")
@@ -187,7 +220,7 @@ async def put_test_file(
         desk.database, principal.actor, name, upload.subject, expect or [], comment, _seen(if_match)
     )  # fmt: skip
     response.headers["ETag"] = await _tag(desk, name)
-    return {"name": name, "replaced": added}
+    return KeptTest(name=name, replaced=added)
 
 
 @router.delete("/tests/{name}", status_code=HTTPStatus.NO_CONTENT)
@@ -197,13 +230,14 @@ async def remove_test(desk: OfDesk, principal: Admin, name: Name, if_match: IfMa
 
 
 @router.post("/tests/run")
-async def run_tests(desk: OfDesk, principal: Operator, wanted: Tried) -> list[dict[str, Any]]:
+async def run_tests(desk: OfDesk, principal: Operator, wanted: Tried) -> list[Outcome]:
     """How every test case goes with a rule file, or with the live rules."""
     if wanted.source is None:
         document = from_stored((await rule_sets.show(desk.database, None))["document"])
     else:
         document = await rule_sets.accepted(desk.database, wanted.source, **allowed(desk.profile))
-    return await rule_tests.run(desk.database, document, by_class(desk.profile))
+    outcomes = await rule_tests.run(desk.database, document, by_class(desk.profile))
+    return [Outcome(**each) for each in outcomes]
 
 
 def _seen(if_match: str | None) -> Callable[[dict[str, Any] | None], None]:

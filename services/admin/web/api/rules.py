@@ -15,6 +15,7 @@ from services.admin.rules import draft_changes, publishing, rule_drafts, rule_fi
 from services.admin.rules.rule_hits import RuleHits
 from services.admin.rules.rule_list import LiveRules, live_rules
 from services.admin.rules.rules_allowed import judged
+from services.admin.web.api.told_holds import Held, Resumed
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.cursors import Limit
 from services.admin.web.desk import OfDesk
@@ -313,16 +314,16 @@ async def remove_draft(desk: OfDesk, principal: Admin, name: Name, if_match: IfM
 
 
 @router.post("/hold")
-async def hold_rule(desk: OfDesk, principal: Operator, wanted: Hold) -> dict[str, Any]:
+async def hold_rule(desk: OfDesk, principal: Operator, wanted: Hold) -> Held:
     """Have what a rule sends wait."""
     until = NEVER if wanted.until is None else when_of(wanted.until)
-    return await holds.hold(desk.database, principal.actor, "rule", wanted.rule, wanted.why, until)
+    return Held(**await holds.hold(desk.database, principal.actor, "rule", wanted.rule, wanted.why, until))
 
 
 @router.post("/resume")
-async def resume_rule(desk: OfDesk, principal: Operator, wanted: Resume) -> dict[str, Any]:
+async def resume_rule(desk: OfDesk, principal: Operator, wanted: Resume) -> Resumed:
     """Let it go."""
-    return await holds.resume(desk.database, principal.actor, "rule", wanted.rule)
+    return Resumed(**await holds.resume(desk.database, principal.actor, "rule", wanted.rule))
 
 
 def _seen(if_match: str | None) -> Callable[[dict[str, Any] | None], None]:

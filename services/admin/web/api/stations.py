@@ -14,6 +14,7 @@ from services.admin.commissioning.trial import trial
 from services.admin.echo import by_hand
 from services.admin.station import Station, build
 from services.admin.web import cursors
+from services.admin.web.api.told_holds import Held, Resumed
 from services.admin.web.asking import Admin, Operator, Viewer
 from services.admin.web.cursors import Cursor, Limit, Listed
 from services.admin.web.desk import OfDesk
@@ -150,13 +151,13 @@ async def list_outages(
 
 
 @router.put(f"/{TITLE}/hold")
-async def hold_station(desk: OfDesk, principal: Operator, title: str, hold: Hold) -> dict[str, Any]:
+async def hold_station(desk: OfDesk, principal: Operator, title: str, hold: Hold) -> Held:
     """Have what is sent there wait."""
     until = NEVER if hold.until is None else when_of(hold.until)
-    return await holds.hold(desk.database, principal.actor, "station", title, hold.why, until)
+    return Held(**await holds.hold(desk.database, principal.actor, "station", title, hold.why, until))
 
 
 @router.delete(f"/{TITLE}/hold")
-async def resume_station(desk: OfDesk, principal: Operator, title: str) -> dict[str, Any]:
+async def resume_station(desk: OfDesk, principal: Operator, title: str) -> Resumed:
     """Let it go."""
-    return await holds.resume(desk.database, principal.actor, "station", title)
+    return Resumed(**await holds.resume(desk.database, principal.actor, "station", title))
