@@ -1,7 +1,7 @@
 """The database schema's version that this code was written for."""
 
-SCHEMA_VERSION = 41
+SCHEMA_VERSION = 42
 """Number of the newest migration."""
 
-SCHEMA_COMPATIBLE_FROM = 41
+SCHEMA_COMPATIBLE_FROM = 42
 """The oldest schema version this code still works on (rolling upgrades run old and new code side by side)."""
