@@ -3302,7 +3302,7 @@ CREATE INDEX evaluation_default_sop_instance_uid_idx ON routing.evaluation_defau
 CREATE UNIQUE INDEX job_collecting ON routing.job USING btree (rule, level, destination, group_uid) WHERE ((released_at IS NULL) AND (request IS NULL) AND (level <> 'instance'::text));
 CREATE INDEX job_counted ON routing.job USING btree (counted_at) WHERE ((released_at IS NULL) AND (counted_at <> ''::text));
 CREATE INDEX job_created ON routing.job USING btree (created_at DESC);
-CREATE INDEX job_failed ON routing.job USING btree (finished_at) WHERE (state = 'FAILED'::text);
+CREATE INDEX job_ended ON routing.job USING btree (state, finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX job_of_state ON routing.job USING btree (state, created_at DESC, id DESC);
 CREATE INDEX job_retrieves ON routing.job USING btree (created_at DESC, id DESC) WHERE (kind = 'retrieve'::text);
 CREATE INDEX job_retrieving ON routing.job USING btree (created_at) WHERE ((kind = 'retrieve'::text) AND (finished_at IS NULL));

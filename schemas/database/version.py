@@ -1,6 +1,6 @@
 """The database schema's version that this code was written for."""
 
-SCHEMA_VERSION = 37
+SCHEMA_VERSION = 40
 """Number of the newest migration."""
 
 SCHEMA_COMPATIBLE_FROM = 37
