@@ -191,7 +191,7 @@ async def test_an_edit_changes_nothing_but_what_it_names(desk: Desk) -> None:
     cancel = {"action": "cancel", "state": "FAILED", "destnation": "CT1"}
     assert "body.destnation" in problem(await desk.admin.post("/api/v1/jobs/act", json=cancel), 422)
     lost = problem(await desk.admin.get("/api/v1/jobs?stat=FAILED"), 422)
-    assert lost == "there is no parameter 'stat'; there are cursor, destination, kind, limit, state, study"
+    assert lost == "there is no parameter 'stat'; there are cursor, destination, ended, kind, limit, state, study"
 
 
 async def test_a_title_is_edited_as_it_was_seen(desk: Desk) -> None:

@@ -1,5 +1,8 @@
 """The filter of small tables: a text in the address."""
 
+import html
+import re
+
 import pytest
 
 from services.admin import stations
@@ -73,7 +76,12 @@ async def test_small_tables_are_filtered_by_the_address(filled: Desk) -> None:
 
 
 async def test_the_list_of_users_stays_filtered_while_one_is_changed(filled: Desk) -> None:
-    form, headers = {"name": "operator", "role": "viewer"}, {"HX-Current-URL": "http://desk.test/users?find=operator"}
+    shown = (await filled.admin.get("/users?find=operator")).text
+    (seen,) = re.findall(r'name="seen" value="([^"]*)"', shown)
+    form, headers = (
+        {"name": "operator", "role": "viewer", "seen": html.unescape(seen)},
+        {"HX-Current-URL": "http://desk.test/users?find=operator"},
+    )
     changed = (await filled.admin.post("/users/role", data=form, headers=headers)).text
     assert ("<b>operator</b>" in changed, "<b>admin</b>" in changed) == (True, False)
 
