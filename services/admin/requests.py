@@ -73,6 +73,12 @@ class Requested:
     result: dict[str, Any] | None
 
 
+def given_up(result: Mapping[str, Any]) -> str:
+    """What a deletion gave up, to be said after its numbers: ", given up: 3 to PACS1, 1 to WS"; or nothing (pure)."""
+    stations = ", ".join(f"{each['deliveries']} to {each['destination']}" for each in result.get("given_up", ()))
+    return f", given up what was not sent yet: {stations}" if stations else ""
+
+
 async def send(
     database: Database, actor: str, uids: Sequence[str], title: str, *, skip_present: bool | None = None
 ) -> Requested:

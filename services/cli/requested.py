@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from services.admin.requests import CARRIED_OUT_BY, Kind, Requested
+from services.admin.requests import CARRIED_OUT_BY, Kind, Requested, given_up
 from services.cli.output import print_json
 
 
@@ -19,7 +19,7 @@ def print_requested(kind: Kind, requested: Requested, as_json: bool) -> None:
         typer.echo(f"{kind} {requested.id} is queued: {service} did not answer yet and will do it when it runs")
     else:
         about = next((f"{what} {result[what]}, " for what in ("job", "commitment") if what in result), "")
-        typer.echo(f"{kind}: {about}{_counted(result)}{_routed(result)}")
+        typer.echo(f"{kind}: {about}{_counted(result)}{_routed(result)}{given_up(result)}")
         for reason in result.get("refused", ()):
             typer.echo(reason, err=True)
 

@@ -126,13 +126,14 @@ def unmatched(
     if as_json:
         print_json(rows)
         return
-    columns = (
-        "study_instance_uid", "instances", "source", "first_received_at", "last_received_at", "rule_set", "why",
-    )  # fmt: skip
-    print_table(
-        ("STUDY", "INSTANCES", "FROM", "FIRST RECEIVED", "LAST RECEIVED", "RULE SET", "WHY"),
-        [[row[column] for column in columns] for row in rows],
-    )
+    columns = {
+        "STUDY": "study_instance_uid", "INSTANCES": "instances", "FROM": "source",
+        "FIRST RECEIVED": "first_received_at", "LAST RECEIVED": "last_received_at", "RULE SET": "rule_set",
+        "WHY": "why",
+    }  # fmt: skip
+    if state != "OPEN":
+        columns |= {"DISCARDED": "discarded_at", "BY": "discarded_by", "BECAUSE": "discarded_why"}
+    print_table(tuple(columns), [[row[column] for column in columns.values()] for row in rows])
 
 
 @app.command("discard")

@@ -53,11 +53,12 @@ class Requests(CarryOut):
         except Needed as refused:
             raise Refused(str(refused)) from refused
         after: dict[str, Any] = {"instances": deleted.hidden, "uids": row["body"]["uids"]} | override
+        given_up = {"given_up": [asdict(each) for each in deleted.given_up]} if override["force"] else {}
         if override["force"]:
-            after |= {"why": row["body"].get("why", ""), "given_up": [asdict(each) for each in deleted.given_up]}
+            after |= {"why": row["body"].get("why", "")} | given_up
         entry = {"actor": row["requested_by"], "request": str(row["id"]), "after": json.dumps(after)}
         await connection.execute(QUERIES.record_deletion, entry)
-        return {"instances": deleted.hidden}
+        return {"instances": deleted.hidden} | given_up
 
     async def _retention(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         """The oldest studies and what would become of each, by the policy in force or for other days."""

@@ -61,7 +61,10 @@ async def test_a_study_is_deleted_by_storage_or_kept_with_the_reason(
     unsaid = process("studies", "delete", study, "--force")
     assert unsaid.status == 2
     assert "--why" in unsaid.err
-    assert await delete("--even-uncommitted", "--force", "--why", "WS is gone") == (0, "delete: 2 instances\n")
+    assert await delete("--even-uncommitted", "--force", "--why", "WS is gone") == (
+        0,
+        "delete: 2 instances, given up what was not sent yet: 1 to WS\n",
+    )
     with psycopg.connect(database_url) as connection:
         states = connection.execute("select distinct state from storage.identity").fetchall()
         told = connection.execute(

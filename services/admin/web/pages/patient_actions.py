@@ -14,7 +14,7 @@ from services.admin.errors import NotFound
 from services.admin.looks import looked_again
 from services.admin.not_in_profile import refuse_query_by_itself
 from services.admin.patients import search
-from services.admin.requests import Requested
+from services.admin.requests import Requested, given_up
 from services.admin.web.asking import Operator, Viewer
 from services.admin.web.desk import OfDesk
 from services.admin.web.files import MOST_CHOSEN, chosen_zip, require_files
@@ -164,4 +164,5 @@ def _told(request: Request, requested: Requested, done: str) -> Response:
 
 def _sentence(requested: Requested, done: str) -> str:
     counts = [counted(count, name) for name, count in (requested.result or {}).items() if isinstance(count, int)]
-    return sentence(requested, f"{done}: {', '.join(counts)}" if counts else f"{done}.")
+    gone = given_up(requested.result or {})
+    return sentence(requested, f"{done}: {', '.join(counts)}{gone}" if counts else f"{done}.")
