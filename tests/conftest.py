@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+import structlog
 from private_servers.postgresql import PrivatePostgresql
 from private_servers.rabbitmq import PrivateRabbitmq
 from psycopg import sql
@@ -119,6 +120,9 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     os.environ["TZ"] = "UTC"
+    # Of a fault that is logged in a test itself. Its values, which are shown else, take a minute to be written out.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], console])
     if not hasattr(config, "workerinput"):
         canary.begin()
     # pynetdicom brings programs of DCMTK's names; the tests mean DCMTK's.

@@ -1,7 +1,7 @@
 """Storage commitment: what we asked of others, and what others asked of us."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -56,6 +56,96 @@ class ReceivedCommitment(BaseModel):
     reason: str
 
 
+class Instance(BaseModel):
+    """An instance of a commitment. ``failure_reason``: hexadecimal (PS3.3 C.14.1.1), ``failure``: its name."""
+
+    instance: str
+    revision: int | None
+    sop_class: str
+    state: str
+    failure_reason: str | None
+    failure: str | None
+
+
+class AskedInstance(Instance):
+    """One that we asked for; ``job`` sent it."""
+
+    reported_at: datetime | None
+    job: UUID | None
+
+
+class Attempt(BaseModel):
+    """An N-ACTION request. ``status``: hexadecimal, ``meaning``: its name; null without an answer."""
+
+    transaction: str
+    at: datetime
+    finished_at: datetime | None
+    outcome: str
+    status: str | None
+    meaning: str | None
+    reason: str
+    association: str
+    milliseconds: int | None
+
+
+class Report(BaseModel):
+    """An N-EVENT-REPORT that is about it, or says so (``verdict``); ``object`` is what came."""
+
+    received_at: datetime
+    source: str
+    transaction: str
+    event_type: int
+    committed: int
+    failed: int
+    verdict: str
+    remark: str
+    object: str
+
+
+class Archived(BaseModel):
+    """When a server committed an instance."""
+
+    at: datetime
+    instance: str
+    revision: int
+    server: str
+    transaction: str
+
+
+class ShownCommitment(Commitment):
+    """What we asked a server for, with all that happened. ``hint``: what to look at first."""
+
+    status: str | None
+    meaning: str | None
+    repeats: UUID | None
+    repeated_by: UUID | None
+    requested_by: str
+    accepted_at: datetime | None
+    closed_at: datetime | None
+    next_attempt_at: datetime | None
+    hint: str | None
+    attempts: list[Attempt]
+    instances: list[AskedInstance]
+    reports: list[Report]
+    history: list[Archived]
+
+
+class ShownReceivedCommitment(ReceivedCommitment):
+    """What a peer asked us to commit, with what was found of it."""
+
+    called: str
+    peer_address: str
+    association: str
+    duplicate: bool
+    decided_at: datetime | None
+    attempts: int
+    status: str | None
+    meaning: str | None
+    next_attempt_at: datetime | None
+    give_up_at: datetime | None
+    instances: list[Instance]
+
+
 @router.get("")
 async def list_commitments(
     desk: OfDesk, principal: Viewer, state: State = None, station: Station = None, study: Uid = None,
@@ -82,9 +172,14 @@ async def list_received(
 
 
 @router.get("/{commitment}")
-async def show_commitment(desk: OfDesk, principal: Viewer, commitment: UUID) -> dict[str, Any]:
+async def show_commitment(
+    desk: OfDesk, principal: Viewer, commitment: UUID
+) -> ShownCommitment | ShownReceivedCommitment:
     """One, of either kind, with at most 1000 of its instances and their failure reasons by name."""
-    return seen_by(desk, principal, await commitments.show(desk.database, commitment, MOST_PARTS))
+    found = seen_by(desk, principal, await commitments.show(desk.database, commitment, MOST_PARTS))
+    if "server" not in found:
+        return ShownReceivedCommitment(**found | {"source": found["from"]})
+    return ShownCommitment(**found | {"reports": [each | {"source": each["from"]} for each in found["reports"]]})
 
 
 @router.post("/{commitment}/retry")

@@ -111,15 +111,53 @@ class Tried(Sent):
     source: OptionalText = None
 
 
+class Node(BaseModel):
+    """A condition, or several (``nodes``). ``found``: some of the values seen, ``more``: how many others."""
+
+    node: str
+    outcome: bool
+    found: list[str] = []
+    more: int = 0
+    nodes: list["Node"] = []
+
+
+class Explained(BaseModel):
+    """What a rule says. ``required``: what has to be there before a study or series is complete."""
+
+    rule: str
+    matched: bool
+    reason: str
+    when: Node
+    required: list[Node] = []
+
+
+class Explanation(BaseModel):
+    """Instances of which every condition says the same; ``rule_set``: null for a draft."""
+
+    rule_set: int | None
+    instances: list[str]
+    notes: list[str]
+    rules: list[Explained]
+
+
+class Explanations(BaseModel):
+    """``instances``: how many are told; there are more if ``cut_at`` says so."""
+
+    uid: str
+    instances: int
+    cut_at: int | None = None
+    explanations: list[Explanation]
+
+
 @router.post("/explanations")
-async def explain(desk: OfDesk, principal: Operator, wanted: Asked) -> dict[str, Any]:
+async def explain(desk: OfDesk, principal: Operator, wanted: Asked) -> Explanations:
     """By condition of each rule the value seen and the verdict. The values are patient data: the look is audited."""
     asked = rule_explanations.Asked(wanted.source, wanted.rule_set, **allowed(desk.profile))
     found = await rule_explanations.explain(
         desk.database, lambda: desk.runtime.objects, wanted.uid, asked, wanted.limit
     )  # fmt: skip
     await looked(desk.database, principal.actor, "rules.explain", [found["uid"]])
-    return found
+    return Explanations(**found)
 
 
 @router.post("/try", openapi_extra=FILE)

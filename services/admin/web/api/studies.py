@@ -153,6 +153,36 @@ class Correcting(Chosen):
         return corrections.Correction(self.patient_id, self.patient_name, self.accession, self.charset)
 
 
+class BeforeAfter(BaseModel):
+    """As it is stored, and as it would be."""
+
+    before: str
+    after: str
+
+
+class ChangedElement(BaseModel):
+    """By its path, items counted from 1; null where the element is not there."""
+
+    element: str
+    name: str
+    vr: str
+    before: str | None
+    after: str | None
+
+
+class CorrectionPreview(BaseModel):
+    """What would become of one instance. ``uids``: those that would be new, by the old ones."""
+
+    instance: str
+    revision: int
+    transformation: str
+    steps: list[dict[str, Any]]
+    transfer_syntax: BeforeAfter
+    sha256: BeforeAfter
+    uids: dict[str, str]
+    elements: list[ChangedElement]
+
+
 @router.get("")
 async def list_studies(
     desk: OfDesk, principal: Viewer, patient_name: Text = None, patient_id: Text = None, issuer: Text = None,
@@ -262,14 +292,14 @@ async def correct(desk: OfDesk, principal: Operator, wanted: Correcting) -> Aske
 @router.post("/correct/preview")
 async def preview_correction(
     desk: OfDesk, principal: Operator, wanted: Annotated[Correcting, Body()]
-) -> dict[str, Any]:
+) -> CorrectionPreview:
     """What a correction would change in the first instance of what is named first. Changes nothing."""
     largest = desk.runtime.settings.max_object_bytes
     found = await corrections.preview(
         desk.database, desk.runtime.objects, wanted.uids[0], wanted.correction(), largest
     )  # fmt: skip
     await looked(desk.database, principal.actor, "studies.header", [found["instance"]])
-    return found
+    return CorrectionPreview(**found)
 
 
 def _asked(requested: Requested) -> Asked:
