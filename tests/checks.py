@@ -1,7 +1,7 @@
 """Run the static checks and, beside them, pytest with the given arguments; exit 0 only if all of them are content.
 
 pytest runs even when a check fails, so that one run tells everything; its summary, which names failed checks, comes
-last. Three processes share the tests, since most of the time is waiting for servers to start, stop and come back. What
+last. Three processes share the tests, since much of the time is waiting for servers to start, stop and come back. What
 fails while the others load the machine is named and run again alone, once: a limit on a time is then judged fairly, a
 fault of the code fails again. Measurements have the machine to themselves: the checks come before them, one test after
 the other runs, and none is given a second chance.

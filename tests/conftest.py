@@ -127,7 +127,9 @@ def pytest_configure(config: pytest.Config) -> None:
         canary.begin()
     # pynetdicom brings programs of DCMTK's names; the tests mean DCMTK's.
     ours = str(Path(sys.executable).parent)
-    others = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
+    active = str(Path(os.environ.get("VIRTUAL_ENV", ours)) / "bin")
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    others = [folder for folder in folders if folder not in (ours, active)]
     os.environ["PATH"] = os.pathsep.join([*others, ours])
 
 

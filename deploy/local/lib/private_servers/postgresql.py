@@ -74,7 +74,6 @@ class PrivatePostgresql(PrivateServer):
             privileges=prefix,
             end_signal=signal.SIGQUIT,
             keep_open=[lock],
-            niceness=self.niceness,
         )
 
     def _settings(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO
@@ -16,6 +17,8 @@ from private_servers.errors import PrivateServerError
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="private-servers")
 _SHIM = Path(__file__).with_name("end_with_parent.py")
 _POLL_SECONDS = 0.02
+# The kernel lets all users together write a session's value every 100 ms (kernel/sched/autogroup.c).
+_AUTOGROUP_ATTEMPTS, _AUTOGROUP_SECONDS = 10, 0.1
 
 
 def start_with_us(
@@ -28,15 +31,13 @@ def start_with_us(
     privileges: Sequence[str] = (),
     end_signal: signal.Signals = signal.SIGKILL,
     keep_open: Sequence[int] = (),
-    niceness: int = 0,
 ) -> "subprocess.Popen[bytes]":
     """Start ``command`` in ``folder`` in its own session, stdin empty.
 
     ``privileges`` is a command prefix that drops privileges and executes the rest. ``end_signal`` is what the kernel
-    sends when this process ends. ``keep_open`` are file descriptors the child inherits. With a ``niceness`` above 0 it
-    runs behind others.
+    sends when this process ends. ``keep_open`` are file descriptors the child inherits.
     """
-    shim = [interpreter(), "-I", "-S", str(_SHIM), str(os.getpid()), str(int(end_signal)), str(niceness)]
+    shim = [interpreter(), "-I", "-S", str(_SHIM), str(os.getpid()), str(int(end_signal))]
 
     def start() -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
@@ -51,6 +52,34 @@ def start_with_us(
         )
 
     return _starter.submit(start).result()
+
+
+def give_way(process: "subprocess.Popen[bytes]", niceness: int) -> None:
+    """Have the process, all its descendants and its session run behind others from now on.
+
+    Where the kernel does not share among sessions (sched(7), "The autogroup feature"), or lets nobody say so, the values
+    of the processes are all there is.
+    """
+    _renice(process.pid, niceness)  # first: what it starts from now on is as nice
+    for pid in descendants(process.pid):
+        _renice(pid, niceness)
+    for _ in range(_AUTOGROUP_ATTEMPTS):
+        try:
+            Path(f"/proc/{process.pid}/autogroup").write_text(str(niceness), encoding="ascii")
+        except BlockingIOError:
+            sleep(_AUTOGROUP_SECONDS)
+        except OSError:
+            return
+        else:
+            return
+
+
+def _renice(pid: int, niceness: int) -> None:
+    """Every thread: each has a value of its own."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), os.getpriority(os.PRIO_PROCESS, 0) + niceness)
 
 
 def interpreter() -> str:

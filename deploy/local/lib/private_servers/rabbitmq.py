@@ -123,7 +123,6 @@ class PrivateRabbitmq(PrivateServer):
             stdout=log,
             environment=self._environment(),
             keep_open=[lock],
-            niceness=self.niceness,
         )
 
     def _start_port_mapper(self, lock: int, log: IO[bytes]) -> None:

@@ -37,7 +37,7 @@ class PrivateServer(ABC):
         self.port = 0
         self.password = ""
         self.niceness = 0
-        """How far behind others it runs; for the next start."""
+        """How far behind others it runs, once it takes connections: nobody is served while it starts."""
 
     @property
     @abstractmethod
@@ -85,6 +85,8 @@ class PrivateServer(ABC):
             if not self.running:
                 raise PrivateServerError(f"{self.name} ended while starting{self._tail()}")
             self._serving = True
+            if self.niceness and self._process is not None:
+                processes.give_way(self._process, self.niceness)
         except BaseException:
             self.kill()
             raise
