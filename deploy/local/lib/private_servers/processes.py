@@ -57,8 +57,8 @@ def start_with_us(
 def give_way(process: "subprocess.Popen[bytes]", niceness: int) -> None:
     """Have the process, all its descendants and its session run behind others from now on.
 
-    Where the kernel does not share among sessions (sched(7), "The autogroup feature"), or lets nobody say so, the values
-    of the processes are all there is.
+    Where the kernel does not share among sessions (sched(7), "The autogroup feature"), or lets nobody say so, the
+    values of the processes are all there is.
     """
     _renice(process.pid, niceness)  # first: what it starts from now on is as nice
     for pid in descendants(process.pid):
