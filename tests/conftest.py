@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -229,7 +230,8 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivatePost
     forgetful = {"fsync": "off", "full_page_writes": "off"}
     server = PrivatePostgresql(tmp_path_factory.mktemp("postgresql"), forgetful)
     server.start()
-    yield server
+    with kept_connection(server.url):
+        yield server
     server.kill()
 
 
@@ -334,11 +336,17 @@ def fresh_database(server: PrivatePostgresql, template: str) -> Iterator[str]:
     identifier = sql.Identifier(name)
     # By files: half the processor time of PostgreSQL's default, which writes every block of a small database as a log.
     copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
-    execute(server.url, copy.format(identifier, sql.Identifier(template)))
+    kept_connection(server.url).execute(copy.format(identifier, sql.Identifier(template)))
     try:
         yield server.database_url(name)
     finally:
-        execute(server.url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+        kept_connection(server.url).execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+@cache
+def kept_connection(url: str) -> psycopg.Connection:
+    """One for all databases that are made and dropped: a process of PostgreSQL for each costs more than they do."""
+    return psycopg.connect(url, autocommit=True)
 
 
 def execute(url: str, statement: sql.Composed) -> None:
