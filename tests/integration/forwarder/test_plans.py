@@ -73,8 +73,10 @@ def filled(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(
         module_database_url, autocommit=True, options=options, cursor_factory=ClientCursor
     ) as connection:
+        connection.execute("set statement_timeout = '100s'")  # filling is no statement of the service's
         connection.execute(FILL.encode())
         connection.execute(SCHEDULED.encode())
+        connection.execute("reset statement_timeout")
         yield connection
 
 
