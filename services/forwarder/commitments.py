@@ -59,11 +59,11 @@ class Commitments:
         priority = PRIORITIES["normal"]
         job = {"request": request, "destination": destination, "study": study, "priority": priority}
         await connection.execute(QUERIES.insert_job, job | {"rule": SEND_AGAIN_RULE})
-        key = JobKey(0, "", destination, study, study, "instance")
         refusal = self._configuration.refusal(destination) or ""
         planned = [
             Planned(
-                instance(row), key, priority, 0, refusal=refusal, commit=row["commit"],
+                instance(row), JobKey(0, row["rule"], destination, study, study, "instance"), priority, 0,
+                refusal=refusal, commit=row["commit"], source=row["source"], back=row["back"],
                 sent_as=SentAs(row["transformation"], row["sent_sop_instance_uid"]),
                 schedule=tuple(row["schedule"] or ()),
             )

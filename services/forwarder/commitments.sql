@@ -64,9 +64,10 @@ returning d.job
 
 -- name: select_send_again
 -- Instances refused with 0112 whose commitment says that they be sent again, once each: what was sent because of that
--- is not sent a third time. They are changed as they were, never the original in their place, and go when they might have gone.
+-- is not sent a third time. They are changed as they were, never the original in their place, go when they might have gone,
+-- and are held, given over and kept from where they came as they were.
 select i.commitment, md5('send again: ' || i.commitment::text)::uuid as request, o.destination, o.commit,
-       o.schedule, o.transformation, o.sent_sop_instance_uid,
+       o.schedule, o.transformation, o.sent_sop_instance_uid, o.rule, o.source, o.back,
        s.received_at, s.object_key, s.sop_instance_uid, s.revision, s.study_instance_uid, s.series_instance_uid,
        s.sop_class_uid, s.transfer_syntax_uid, s.data_set_offset, s.size, s.sha256
 from commitment.item_view i

@@ -20,6 +20,7 @@ from services.dicom.rules import CompiledRules, Match, Subject
 from services.dicom.status import OTHER_WARNINGS
 from services.forwarder import jobs, latecomers, metrics, plans
 from services.forwarder.configuration import Configuration
+from services.forwarder.delivery import GONE
 from services.forwarder.planning import Planned, correction_match, instance, matched, plan, share
 from services.forwarder.plans import QUERIES
 from services.forwarder.transformations import for_sender
@@ -211,6 +212,7 @@ class Evaluator:
             "revisions": [receipt["revision"] for receipt in duplicates],
             "destinations": self._configuration.enabled(),
             "warnings": sorted(OTHER_WARNINGS),
+            "gone": GONE,
         }
         rows = await (await connection.execute(QUERIES.wake_duplicates, parameters)).fetchall()
         await jobs.recompute(connection, {row["job"] for row in rows})

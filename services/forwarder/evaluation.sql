@@ -90,7 +90,8 @@ returning d.job
 -- The same instance came again: what waits or failed is tried at once (P5); a collecting job goes on collecting, and
 -- what waits for a commitment goes on waiting. What is held, or beyond its schedule, is parked again. A warning (Bxxx and
 -- others) says that the station has it: in profile xeleris it has FAILED, and is tried again by people only. What a person
--- cancelled stays so, with all of its job.
+-- cancelled stays so, with all of its job, and what was told to end while it was being sent; so does what was given up
+-- because the instance was deleted (gone): what came after that is new, and has deliveries of its own.
 update routing.delivery d set
     state = case when d.state = 'FAILED' then 'PENDING' else d.state end,
     next_attempt_at = case when d.awaits is null then now() else 'infinity' end, waiting_since = now(),
@@ -100,6 +101,7 @@ from unnest(%(uids)s::text[], %(revisions)s::int[]) as u(uid, revision)
 where d.sop_instance_uid = u.uid and d.revision = u.revision and d.destination = any(%(destinations)s::text[])
   and (d.state in ('FAILED', 'UNKNOWN') or (d.state = 'PENDING' and d.next_attempt_at < 'infinity'))
   and not (d.state = 'FAILED' and coalesce(d.status between 45056 and 49151 or d.status = any(%(warnings)s::int[]), false))
+  and d.withdrawn is null and not (d.state = 'FAILED' and d.reason = %(gone)s)
   and not exists (select from routing.job j where j.id = d.job and j.state = 'CANCELED')
   and exists (select from storage.identity_view i
               where i.sop_instance_uid = u.uid and i.revision = u.revision and i.state in ('STORED', 'DAMAGED'))

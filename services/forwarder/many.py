@@ -1,6 +1,7 @@
 """What people ask for of many deliveries at once; each request names a bounded batch of them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -59,12 +60,14 @@ class Many:
         return {"deliveries": len(chosen)}
 
     async def reroute(self, connection: Connection, row: DictRow) -> dict[str, Any]:
-        """Give them up, and send the same to another station in jobs of their own."""
+        """Give them up, and send the same to another station in jobs of their own; what others cancelled or rerouted
+        since it was asked for stays as it is."""
         to = str(row["body"]["to"])
         refusal = self._configuration.refusal(to)
         if refusal is not None:
             raise Refused(refusal)
         chosen = await _chosen(connection, row["body"], sources(Event.REROUTE))
+        chosen = [each for each in chosen if not _canceled_since(each, row["requested_at"])]
         elsewhere = [each for each in chosen if each["destination"] != to]
         chosen = [each for each in elsewhere if each["kept"]]
         why = f": {row['body']['why']}" if row["body"].get("why") else ""
@@ -76,6 +79,10 @@ class Many:
         await jobs.recompute(connection, {each["job"] for each in sent})
         await jobs.notify(connection, {to})
         return _told(len(chosen), _gone(len(elsewhere) - len(chosen))) | {"sent": len(sent)}
+
+
+def _canceled_since(chosen: Mapping[str, Any], requested_at: datetime) -> bool:
+    return chosen["state"] == State.CANCELED.value and bool(chosen["finished_at"] > requested_at)
 
 
 def _told(deliveries: int, refused: Sequence[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ join routing.delivery d on d.received_at = k.received_at and d.id = k.id
 
 -- name: lock_chosen
 -- Those of the named deliveries that are in one of these states, with their jobs. kept: what is to be sent is stored.
-select d.received_at, d.id, d.job, d.destination,
+select d.received_at, d.id, d.job, d.destination, d.state, d.finished_at,
        exists (select from storage.identity_view i
                where i.sop_instance_uid = d.sop_instance_uid and i.revision = d.revision
                  and i.state in ('STORED', 'DAMAGED')) as kept
@@ -80,13 +80,13 @@ from (select distinct d.study_instance_uid as study
 -- The same instances to another station, each once, changed as they would have been: never the original in their place.
 insert into routing.delivery (received_at, sop_instance_uid, revision, destination, request, job, study_instance_uid,
                               object_key, data_set_offset, size, sha256, sop_class_uid, transfer_syntax_uid, priority,
-                              state, reason, finished_at, transformation, sent_sop_instance_uid)
+                              state, reason, finished_at, transformation, sent_sop_instance_uid, source, back)
 select distinct on (d.received_at, d.sop_instance_uid, d.revision)
        d.received_at, d.sop_instance_uid, d.revision, %(to)s, %(request)s, j.id, d.study_instance_uid, d.object_key,
        d.data_set_offset, d.size, d.sha256, d.sop_class_uid, d.transfer_syntax_uid, %(priority)s::int,
        case when c.unsendable then 'FAILED' else 'PENDING' end,
        case when c.unsendable then %(unsendable_reason)s::text else '' end,
-       case when c.unsendable then now() end, d.transformation, d.sent_sop_instance_uid
+       case when c.unsendable then now() end, d.transformation, d.sent_sop_instance_uid, d.source, d.back
 from unnest(%(received_at)s::timestamptz[], %(id)s::bigint[]) as k(received_at, id)
 join routing.delivery d on d.received_at = k.received_at and d.id = k.id
 join routing.job j on j.request = %(request)s and j.study_instance_uid = d.study_instance_uid

@@ -6,6 +6,7 @@ A row in DELETING or DELETED is never taken for a lost object by the sweep, so a
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -33,10 +34,15 @@ class Needed(GatewayError):
 
 @dataclass(frozen=True)
 class Deleted:
-    """``hidden`` contents, and the deliveries of them that were given up."""
+    """``hidden`` contents, and the deliveries of them that had not ended."""
 
     hidden: int
-    given_up: list[Waiting]
+    undelivered: list[Waiting]
+
+    def given_up(self) -> list[dict[str, Any]]:
+        """``destination`` and ``deliveries`` of those that end FAILED; what is being sent may arrive yet."""
+        counts = {each.destination: each.deliveries - each.sending for each in self.undelivered}
+        return [{"destination": title, "deliveries": count} for title, count in counts.items() if count]
 
 
 async def delete_instances(

@@ -34,10 +34,12 @@ def kept(contents: Iterable[Held], *, even_uncommitted: bool) -> list[Held]:
 
 @dataclass(frozen=True)
 class Waiting:
-    """So many deliveries to one station have not ended: they wait, are held, are being sent, or are in doubt."""
+    """So many deliveries to one station have not ended: they wait, are held, are being sent (``sending``), or are in
+    doubt."""
 
     destination: str
     deliveries: int
+    sending: int = 0
 
 
 def refusal(contents: Sequence[Held], waiting: Sequence[Waiting] = ()) -> str:

@@ -358,7 +358,7 @@ for update
 
 -- name: select_waiting
 -- Deliveries of the live contents of these UIDs that have not ended, by station.
-select d.destination, count(*) as deliveries
+select d.destination, count(*) as deliveries, count(*) filter (where d.state = 'SENDING') as sending
 from storage.identity i
 join routing.delivery_view d on d.sop_instance_uid = i.sop_instance_uid and d.revision = i.revision
 where i.sop_instance_uid = any(%(sop_instance_uid)s::text[]) and i.state in ('STORED', 'DAMAGED')

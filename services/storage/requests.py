@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
@@ -53,7 +52,7 @@ class Requests(CarryOut):
         except Needed as refused:
             raise Refused(str(refused)) from refused
         after: dict[str, Any] = {"instances": deleted.hidden, "uids": row["body"]["uids"]} | override
-        given_up = {"given_up": [asdict(each) for each in deleted.given_up]} if override["force"] else {}
+        given_up = {"given_up": deleted.given_up()} if override["force"] else {}
         if override["force"]:
             after |= {"why": row["body"].get("why", "")} | given_up
         entry = {"actor": row["requested_by"], "request": str(row["id"]), "after": json.dumps(after)}

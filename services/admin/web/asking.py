@@ -79,8 +79,16 @@ async def require_own_page(request: Request, expected: str) -> None:
 def require_same_site(request: Request) -> None:
     """Raises ``NotAllowed`` if a browser says that another site made it send this."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+    if origin is not None and host_of(origin) != request.headers.get("Host"):
         raise NotAllowed("the request comes from another site")
+
+
+def host_of(address: str) -> str | None:
+    """Host and port of a URL; None if it is none (pure)."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return None
 
 
 async def principal_of(request: Request, desk: Desk) -> Principal:

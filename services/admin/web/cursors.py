@@ -15,7 +15,7 @@ from services.runtime.errors import UsageError
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before.")]
+Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
 
 
 class Listed(BaseModel, Generic[T]):
@@ -27,7 +27,7 @@ class Listed(BaseModel, Generic[T]):
 
 def written(at: datetime, key: str) -> str:
     """The cursor behind a row (pure)."""
-    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), key]).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), key], ensure_ascii=False).encode()).decode().rstrip("=")
 
 
 def read(cursor: str | None, key_of: Callable[[str], Any]) -> dict[str, Any]:

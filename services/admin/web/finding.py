@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from fastapi import Query, Request
+
+from services.admin.web.current_page import current_page
 
 Row = TypeVar("Row")
 Find = Annotated[str, Query(max_length=200, description="Rows in which each of these words stands, in any case.")]
@@ -18,7 +20,7 @@ def fitting(rows: Iterable[Row], find: str, told: Callable[[Row], Iterable[Any]]
 
 def find_shown(request: Request) -> str:
     """The filter of the page that is shown around what is asked for: its list stays as it is filtered."""
-    shown = parse_qs(urlsplit(request.headers.get("HX-Current-URL", "")).query)
+    shown = parse_qs(current_page(request).query)
     return shown.get("find", [""])[0][:200]
 
 

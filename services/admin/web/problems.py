@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +17,7 @@ from services.admin.errors import NotFound, Refused
 from services.admin.rules.faults import FaultyRules
 from services.admin.rules.rule_tests import FailedTests
 from services.admin.web.asking import COOKIE, AnsweredBefore, NotAllowed, NotLoggedIn
+from services.admin.web.current_page import current_page
 from services.admin.web.preconditions import Changed, NoPrecondition
 from services.admin.web.rendering import in_part, message, page
 from services.admin.web.wording import here
@@ -136,7 +137,7 @@ def _to_login(request: Request) -> Response:
     """To the login page and back again; a part of a page cannot follow, so its browser is told."""
     ended = "&ended=true" if COOKIE in request.cookies else ""
     if in_part(request):
-        shown = urlsplit(request.headers.get("HX-Current-URL", "/"))
+        shown = current_page(request)
         headers = {"HX-Redirect": f"/login?next={quote(_address(shown.path or '/', shown.query))}{ended}"}
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers=headers)
     path = request.scope.get("raw_path", b"").decode("ascii", "replace") or request.url.path

@@ -138,6 +138,9 @@ async def test_what_another_site_makes_a_browser_send_is_refused(desk: Desk) -> 
     token = desk.operator.headers["X-CSRF-Token"]
     path = "/stations/CT1/resume"
     evil = {"Origin": "https://evil.test"}
+    told = {"name": "viewer", "password": PASSWORD}
+    assert (await browser.post("/login", data=told, headers={"Origin": "http://["})).status_code == 403
+    assert (await browser.get("/patients", headers={"HX-Request": "true", "HX-Current-URL": "http://["})).is_success
     refused = [
         await browser.post(path),
         await browser.post(path, headers={"X-CSRF-Token": "guessed", "Origin": URL}),

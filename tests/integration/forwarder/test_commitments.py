@@ -190,13 +190,14 @@ async def test_what_was_refused_with_0112_is_sent_again_once(recorder: Recorder,
         await running.commitments.send_again()
         again = ledger.rows("select 1 from routing.job where rule = 'refused with 0112'")
         changed = ledger.rows(
-            "select distinct transformation is null as nothing, sent_sop_instance_uid like '2.25.%' as renamed "
-            "from routing.delivery where destination = 'ARCHIVE1'"
+            "select distinct transformation is null as nothing, sent_sop_instance_uid like '2.25.%' as renamed, "
+            "source, back, rule <> '' as of_a_rule from routing.delivery where destination = 'ARCHIVE1'"
         )
         sent = ledger.rows(
             "select job from routing.delivery where destination = 'ARCHIVE1' and request::text !~ '^0+-'"
         )
-    assert changed == [{"nothing": False, "renamed": True}]
+    kept = {"source": "SCANNER1", "back": False, "of_a_rule": True}
+    assert changed == [{"nothing": False, "renamed": True, **kept}]
     assert len(again) == len({row["job"] for row in sent})
 
 

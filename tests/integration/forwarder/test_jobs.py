@@ -7,6 +7,7 @@ import pytest
 
 from schemas.rules import RuleDocument
 from services.dicom.rules import CompiledRules, compile_rules
+from services.forwarder.delivery import GONE
 from tests.factories import ct, mr, small_instances
 from tests.integration.forwarder.bench import Ledger, forwarder
 from tests.recorded import Recorder, add_rule_set, add_station
@@ -261,6 +262,24 @@ async def test_the_same_instance_again_wakes_neither_warnings_nor_what_a_person_
         await running.evaluate(recorder.record(ct(1), disposition="DUPLICATE"))
     assert ledger.states() == {expected: 1}
     assert [each["state"] for each in ledger.jobs()] == [job if expected == "FAILED" else "QUEUED"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "withdrawn", "state"),
+    [("status A700", None, "PENDING"), (GONE, None, "FAILED"), ("status A700", "cancelled", "FAILED")],
+)
+async def test_the_same_instance_again_wakes_nothing_that_was_given_up(
+    recorder: Recorder, ledger: Ledger, reason: str, withdrawn: str | None, state: str
+) -> None:
+    """What was deleted and came back has deliveries of its own; what was told to end while it was sent is cancelled."""
+    add_station(recorder.database_url, "ARCHIVE1", 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "ARCHIVE1"}]}])
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(ct(1)))
+        failed = "update routing.delivery set state = 'FAILED', finished_at = now(), reason = %s, withdrawn = %s"
+        ledger.execute(failed, reason, withdrawn)
+        await running.evaluate(recorder.record(ct(1), disposition="DUPLICATE"))
+    assert ledger.states() == {state: 1}
 
 
 async def test_a_duplicate_does_not_hurry_a_collecting_job(recorder: Recorder, ledger: Ledger) -> None:

@@ -80,6 +80,29 @@ async def test_what_a_filter_finds_is_retried_cancelled_and_rerouted(
     assert {job["state"] for job in ledger.jobs()} == {"COMPLETED"}
 
 
+async def test_what_two_people_reroute_goes_to_one_station_and_not_back_to_where_it_came_from(
+    recorder: Recorder, ledger: Ledger
+) -> None:
+    """The second is told that nothing is left; what was cancelled before goes. A stand-in asks where it came from."""
+    for title in ("A", "C", "D"):
+        add_station(recorder.database_url, title, 104)
+    add_rule_set(recorder.database_url, 1, [{"name": "all", "send": [{"to": "A"}]}])
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(*(ct(number, study=1) for number in range(3))))
+        chosen = (await deliveries.choose(running.database, "reroute", Filter(destination="A"))).deliveries
+        first, second = (
+            ledger.request("reroute-deliveries", {"deliveries": chosen, "to": title}) for title in ("C", "D")
+        )
+        await running.requests.carry_out(first)
+        await running.requests.carry_out(second)
+        assert [ledger.result(each)["deliveries"] for each in (first, second)] == [3, 0]
+        assert {row["destination"] for row in ledger.deliveries()} == {"A", "C"}
+        assert {row["reason"] for row in ledger.deliveries("A")} == {"rerouted to C by operator"}
+        again = Filter(destination="A", state="CANCELED")
+        assert (await do(running, ledger, "reroute", again, to="D"))[1]["deliveries"] == 3
+    assert ledger.rows("select distinct source from routing.delivery") == [{"source": "SCANNER1"}]
+
+
 async def test_a_job_says_what_of_it_was_cancelled_and_rerouted(recorder: Recorder, ledger: Ledger) -> None:
     """R41 to R43: only a job of which all was sent is COMPLETED, and what failed is not forgotten for what was not."""
     with StationReceiver("A") as a, StationReceiver("C") as c:
