@@ -2,14 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from services.runtime.errors import UsageError
 
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_LONGEST: Final = timedelta(days=36_525)
+_LONGEST_SECONDS: Final = 36_525 * 86_400
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def when_of(text: str) -> When:
     text = text.strip()
     if span := _SPAN.fullmatch(text):
         seconds = int(span[1]) * _UNITS[span[2]]
-        if timedelta(seconds=seconds) <= _LONGEST:
+        if seconds <= _LONGEST_SECONDS:
             return When(seconds, None)
     try:
         at = datetime.fromisoformat(text)

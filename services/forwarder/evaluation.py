@@ -175,6 +175,7 @@ class Evaluator:
         await _tell_withheld(connection, mine, sifted.withheld)
         await plans.write(connection, sifted.planned, self._reopen_seconds)
         await latecomers.send_again(connection, sifted.again)
+        await _end_former(connection, [each.receipt for each in mine if each.receipt["disposition"] in ROUTED])
         await self._wake(connection, [each.receipt for each in mine if each.receipt["disposition"] == "DUPLICATE"])
         return mine
 
@@ -217,6 +218,20 @@ class Evaluator:
         rows = await (await connection.execute(QUERIES.wake_duplicates, parameters)).fetchall()
         await jobs.recompute(connection, {row["job"] for row in rows})
         await jobs.notify(connection, {row["destination"] for row in rows})
+
+
+async def _end_former(connection: Connection, routed: Sequence[Mapping[str, Any]]) -> None:
+    if not routed:
+        return
+    await connection.execute(QUERIES.lock_ledger)
+    parameters = {
+        "uids": [receipt["sop_instance_uid"] for receipt in routed],
+        "revisions": [receipt["revision"] for receipt in routed],
+        "received_at": [receipt["received_at"] for receipt in routed],
+        "gone": GONE,
+    }
+    rows = await (await connection.execute(QUERIES.end_former, parameters)).fetchall()
+    await jobs.recompute(connection, {row["job"] for row in rows})
 
 
 def _span(evaluated: Evaluated, by: str) -> traces.Span:

@@ -107,6 +107,15 @@ where d.sop_instance_uid = u.uid and d.revision = u.revision and d.destination =
               where i.sop_instance_uid = u.uid and i.revision = u.revision and i.state in ('STORED', 'DAMAGED'))
 returning d.job, d.destination
 
+-- name: end_former
+-- What waits for an instance that was deleted before it came anew: it was given up, and the new one has deliveries of its
+-- own. A receipt that is routed found nothing stored under its UID and revision: what is older was of what is gone.
+update routing.delivery d set state = 'FAILED', finished_at = now(), lease_until = null, reason = %(gone)s
+from unnest(%(uids)s::text[], %(revisions)s::int[], %(received_at)s::timestamptz[]) as n(uid, revision, received_at)
+where d.sop_instance_uid = n.uid and d.revision = n.revision and d.received_at < n.received_at
+  and d.state in ('PENDING', 'UNKNOWN')
+returning d.job
+
 -- name: begin_reconcile
 select greatest(through - make_interval(secs => %(overlap)s), '2000-01-01 00:00+00') as lower,
        now() - make_interval(secs => %(age)s) as upper

@@ -60,15 +60,17 @@ class Many:
         return {"deliveries": len(chosen)}
 
     async def reroute(self, connection: Connection, row: DictRow) -> dict[str, Any]:
-        """Give them up, and send the same to another station in jobs of their own; what others cancelled or rerouted
-        since it was asked for stays as it is."""
+        """Give them up, and send the same to another station in jobs of their own. What others cancelled or rerouted
+        since it was asked for stays as it is, and so does what is being sent, or goes there already."""
         to = str(row["body"]["to"])
         refusal = self._configuration.refusal(to)
         if refusal is not None:
             raise Refused(refusal)
-        chosen = await _chosen(connection, row["body"], sources(Event.REROUTE))
-        chosen = [each for each in chosen if not _canceled_since(each, row["requested_at"])]
+        named = await _chosen(connection, row["body"], sources(Event.REROUTE) | {State.SENDING})
+        sending = [each for each in named if each["state"] == State.SENDING.value]
+        chosen = [each for each in named if each not in sending and not _canceled_since(each, row["requested_at"])]
         elsewhere = [each for each in chosen if each["destination"] != to]
+        there = [each for each in named if each["destination"] == to]
         chosen = [each for each in elsewhere if each["kept"]]
         why = f": {row['body']['why']}" if row["body"].get("why") else ""
         await _cancel(connection, chosen, f"rerouted to {to} by {row['requested_by']}{why}")
@@ -78,7 +80,8 @@ class Many:
         sent = await (await connection.execute(QUERIES.insert_rerouted, parameters | unsendable)).fetchall()
         await jobs.recompute(connection, {each["job"] for each in sent})
         await jobs.notify(connection, {to})
-        return _told(len(chosen), _gone(len(elsewhere) - len(chosen))) | {"sent": len(sent)}
+        refused = _gone(len(elsewhere) - len(chosen)) + _left(to, len(sending), len(there))
+        return _told(len(chosen), refused) | {"sent": len(sent)}
 
 
 def _canceled_since(chosen: Mapping[str, Any], requested_at: datetime) -> bool:
@@ -98,6 +101,17 @@ def _gone(count: int) -> list[str]:
         f"{are} deleted or erased, there is nothing to send: have it sent to the gateway again, or fetch it with "
         "'gateway retrieve STUDY --from STATION --to GATEWAY'"
     ]
+
+
+def _left(to: str, sending: int, there: int) -> list[str]:
+    """Why so many deliveries are not rerouted to a station, with the cure (pure)."""
+    told = []
+    if sending:
+        are = "1 delivery is" if sending == 1 else f"{sending} deliveries are"
+        told.append(f"{are} being sent and let be: look at what became of them, and reroute what fails")
+    if there:
+        told.append(f"{there} of the chosen deliveries {'goes' if there == 1 else 'go'} to {to} already")
+    return told
 
 
 async def _reopen(connection: Connection, again: Sequence[DictRow], concerned: set[UUID]) -> int:

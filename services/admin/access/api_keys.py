@@ -9,7 +9,7 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.admin.access.accounts import QUERIES
 from services.admin.access.principal import Principal
@@ -22,12 +22,19 @@ MOST_DAYS: Final = 3660
 _KEY: Final = re.compile(r"gw_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
+def _plain_name(name: str) -> str:
+    """A name that the audit tells from others at a glance. Raises ValueError."""
+    if not name.isprintable() or name != " ".join(name.split()):
+        raise ValueError("no control characters, and no spaces around it or several in a row")
+    return name
+
+
 class NewApiKey(BaseModel):
     """What is said of a key when it is made; ``days``: for how long it is good, None: until it is revoked."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=100, examples=["ris-interface"])]
+    name: Annotated[str, AfterValidator(_plain_name), Field(min_length=1, max_length=100, examples=["ris-interface"])]
     role: Role = Role.VIEWER
     days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = None
 

@@ -58,6 +58,9 @@ async def test_of_keys_that_are_not_revoked_each_has_its_own_name(desk: Desk) ->
     assert sorted(each.status_code for each in at_once) == [201, 409, 409, 409]
     await desk.rows("update config.api_key set expires_at = now() where id = %s", first["id"])
     assert (await desk.admin.post("/api/v1/keys", json={"name": "ris"})).status_code == 409, "its entries name it too"
+    for alike in (" ris ", "ris\u200b", "r\nis"):
+        told = await desk.admin.post("/api/v1/keys", json={"name": alike})
+        assert (told.status_code, "no control characters" in told.text) == (422, True), alike
     assert f"/users/keys/{first['id']}/revoke" in (await desk.admin.get("/users")).text
     assert (await desk.admin.post(f"/users/keys/{first['id']}/revoke")).status_code == 200
     assert (await desk.admin.post("/api/v1/keys", json={"name": "ris"})).status_code == 201

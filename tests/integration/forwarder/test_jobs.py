@@ -282,6 +282,24 @@ async def test_the_same_instance_again_wakes_nothing_that_was_given_up(
     assert ledger.states() == {state: 1}
 
 
+@pytest.mark.parametrize("waits", ["PENDING", "UNKNOWN"])
+async def test_what_waited_when_it_was_deleted_is_not_sent_beside_what_came_anew(
+    recorder: Recorder, ledger: Ledger, waits: str
+) -> None:
+    """Whoever had it deleted gave that up; held or not, it would be sent twice."""
+    add_station(recorder.database_url, "ARCHIVE1", 104)
+    add_rule_set(recorder.database_url, 1, [{"send": [{"to": "ARCHIVE1"}]}])
+    async with forwarder(recorder, sending=False) as running:
+        await running.evaluate(recorder.record(ct(1), ct(2)))
+        ledger.execute("update routing.delivery set state = %s", waits)
+        ledger.execute("delete from storage.identity where sop_instance_uid = %s", ct(1).sop_instance_uid)
+        await running.evaluate(recorder.record(ct(1)))
+    former, other, anew = ledger.deliveries()
+    assert (former["state"], former["reason"]) == ("FAILED", GONE)
+    assert (other["state"], anew["state"]) == (waits, "PENDING")
+    assert former["sop_instance_uid"] == anew["sop_instance_uid"]
+
+
 async def test_a_duplicate_does_not_hurry_a_collecting_job(recorder: Recorder, ledger: Ledger) -> None:
     add_station(recorder.database_url, "ARCHIVE1", 104)
     add_rule_set(recorder.database_url, 1, study_rule())

@@ -80,6 +80,12 @@ async def test_what_a_filter_finds_is_retried_cancelled_and_rerouted(
     assert {job["state"] for job in ledger.jobs()} == {"COMPLETED"}
 
 
+def moved(ledger: Ledger, destination: str) -> list[list[object]]:
+    """The keys of all deliveries to a station, as requests name them."""
+    rows = ledger.rows("select received_at::text as at, id from routing.delivery where destination = %s", destination)
+    return [[row["at"], row["id"]] for row in rows]
+
+
 async def test_what_two_people_reroute_goes_to_one_station_and_not_back_to_where_it_came_from(
     recorder: Recorder, ledger: Ledger
 ) -> None:
@@ -98,6 +104,13 @@ async def test_what_two_people_reroute_goes_to_one_station_and_not_back_to_where
         assert [ledger.result(each)["deliveries"] for each in (first, second)] == [3, 0]
         assert {row["destination"] for row in ledger.deliveries()} == {"A", "C"}
         assert {row["reason"] for row in ledger.deliveries("A")} == {"rerouted to C by operator"}
+        ledger.execute("update routing.delivery set state = 'SENDING' where destination = 'C' and id % 3 = 0")
+        there = ledger.request("reroute-deliveries", {"deliveries": moved(ledger, "C"), "to": "C"})
+        await running.requests.carry_out(there)
+        assert ledger.result(there)["refused"] == [
+            "1 delivery is being sent and let be: look at what became of them, and reroute what fails",
+            "3 of the chosen deliveries go to C already",
+        ]
         again = Filter(destination="A", state="CANCELED")
         assert (await do(running, ledger, "reroute", again, to="D"))[1]["deliveries"] == 3
     assert ledger.rows("select distinct source from routing.delivery") == [{"source": "SCANNER1"}]

@@ -28,7 +28,20 @@ def test_spans_and_times(text: str, expected: When) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2", "0h", "-2h", "2 h", "1h30m", "tomorrow", "2026-13-01", "0001-01-01T00:00+14:00", "99999999w", "07:00"],
+    [
+        "",
+        "2",
+        "0h",
+        "-2h",
+        "2 h",
+        "1h30m",
+        "tomorrow",
+        "2026-13-01",
+        "0001-01-01T00:00+14:00",
+        "99999999w",
+        "999999999w",
+        "07:00",
+    ],
 )
 def test_what_is_no_time_is_named_with_the_cure(text: str) -> None:
     with pytest.raises(UsageError, match="is no time; write a span such as 30m, 2h or 7d, or a time such as 2026"):
