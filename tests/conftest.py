@@ -121,7 +121,7 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     os.environ["TZ"] = "UTC"
-    # Of a fault that is logged in a test itself. Its values, which are shown else, take a minute to be written out.
+    # Faults that the tests' own process logs: with the values of all variables, as usual, each takes up to a minute.
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], console])
     if not hasattr(config, "workerinput"):

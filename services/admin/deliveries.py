@@ -1,7 +1,7 @@
 """Deliveries by a filter: those that many at once are tried again, given up or sent elsewhere (``bulk.py``)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -43,11 +43,15 @@ class Filter:
         return self == Filter()
 
 
+Named = tuple[str, int, str]
+"""How a request names a delivery: when its instance was received, its number, and its state when it was chosen."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The deliveries a filter found, at most ``MOST``; ``more``: there are others."""
 
-    deliveries: Sequence[tuple[str, int]]
+    deliveries: Sequence[Named]
     groups: Sequence[dict[str, Any]]
     more: bool
 
@@ -65,7 +69,12 @@ async def choose(database: Database, action: Action, wanted: Filter, job: UUID |
     counted = Counter((row["destination"], row["state"], row["rule"], row["reason"]) for row in chosen)
     names = ("destination", "state", "rule", "reason")
     groups = [dict(zip(names, group, strict=True), deliveries=count) for group, count in counted.most_common()]
-    return Chosen([(row["received_at"].isoformat(), row["id"]) for row in chosen], groups, len(rows) > MOST)
+    return Chosen([named(row) for row in chosen], groups, len(rows) > MOST)
+
+
+def named(row: Mapping[str, Any]) -> Named:
+    """A delivery, for a request (pure)."""
+    return row["received_at"].isoformat(), row["id"], row["state"]
 
 
 def _parameters(action: Action, wanted: Filter, job: UUID | None) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class ChosenJobs:
 
     sending: Sequence[UUID]
     retrieving: Sequence[UUID]
-    deliveries: Sequence[tuple[str, int]]
+    deliveries: Sequence[deliveries.Named]
     more: bool
     at: datetime
 
@@ -88,7 +88,7 @@ async def choose(database: Database, action: Action, wanted: Wanted) -> ChosenJo
         found = await (await conn.execute(SQL.choose_deliveries_of, named)).fetchall()
     concerned_jobs = {row["job"] for row in found}
     sending = [job for job in sending if action == "first" or job in concerned_jobs]
-    parts = [(row["received_at"].isoformat(), row["id"]) for row in found[: deliveries.MOST]]
+    parts = [deliveries.named(row) for row in found[: deliveries.MOST]]
     retrieving = [row["id"] for row in rows[:MOST] if row["kind"] == "retrieve"]
     more = len(rows) > MOST or len(found) > deliveries.MOST
     return ChosenJobs(sending, retrieving, parts, more, clock["now"])

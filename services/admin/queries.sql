@@ -664,7 +664,7 @@ where state = any(%(states)s::text[]) and kind = any(%(kinds)s::text[])
 order by created_at desc, id desc limit %(limit)s
 
 -- name: choose_deliveries_of
-select d.received_at, d.id, d.job from routing.delivery_view d
+select d.received_at, d.id, d.job, d.state from routing.delivery_view d
 where d.job = any(%(jobs)s::uuid[]) and d.state = any(%(states)s::text[])
 order by d.received_at, d.id limit %(limit)s
 
@@ -674,7 +674,8 @@ select now() as now
 -- name: list_unmatched
 -- Stored instances that were evaluated and of which nothing was ever to be sent, nor of a newer revision, or nothing
 -- because they came late, or from where they would have gone: by study, from whom and why. The same content again is
--- spoken for by its first receipt. A row is discarded if all of it is.
+-- spoken for by its first receipt; what was sent of it before it was deleted does not speak for what came anew. A row is
+-- discarded if all of it is.
 select r.study_instance_uid, r.calling_aet as source, count(distinct r.sop_instance_uid) as instances,
        min(r.received_at) as first_received_at, max(r.received_at) as last_received_at, nullif(e.rule_set, 0) as rule_set,
        coalesce(nullif(e.note, ''), l.reason, 'no rule matched') as why,
@@ -694,7 +695,8 @@ where (e.matched = '[]' or e.matched @? '$[*].not_sent')
                   '-infinity')
   and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
   and not exists (select from routing.delivery_view d
-                  where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
+                  where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision
+                    and d.received_at >= r.received_at)
 group by r.study_instance_uid, r.calling_aet, e.rule_set, e.note, l.reason
 having %(after_at)s::timestamptz is null
     or (max(r.received_at), concat_ws(' ', r.study_instance_uid, r.calling_aet, nullif(e.rule_set, 0),
@@ -716,7 +718,8 @@ with found as (
       and (e.matched = '[]' or e.matched @? '$[*].not_sent')
       and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
       and not exists (select from routing.delivery_view d
-                      where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
+                      where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision
+                        and d.received_at >= r.received_at)
 ), kept as (
     insert into config.discarded_study (study_instance_uid, until, why, discarded_by)
     select %(study)s, until, %(why)s, %(actor)s from found where instances > 0
@@ -736,7 +739,8 @@ select count(distinct study_instance_uid) as studies from (
       and e.received_at >= now() - interval '24 hours'
       and r.disposition <> 'DUPLICATE' and r.identity_state in ('STORED', 'DAMAGED')
       and not exists (select from routing.delivery_view d
-                      where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision)
+                      where d.sop_instance_uid = r.sop_instance_uid and d.revision >= r.revision
+                        and d.received_at >= r.received_at)
     limit 10000
 ) as unmatched
 

@@ -74,7 +74,7 @@ class Requested:
 
 
 def given_up(result: Mapping[str, Any]) -> str:
-    """What a deletion gave up, to be said after its numbers: ", given up: 3 to PACS1, 1 to WS"; or nothing (pure)."""
+    """What a deletion gave up, by station, to be said after its numbers; nothing if that is nothing (pure)."""
     stations = ", ".join(f"{each['deliveries']} to {each['destination']}" for each in result.get("given_up", ()))
     return f", given up what was not sent yet: {stations}" if stations else ""
 

@@ -58,7 +58,7 @@ def _print(found: dict[str, Any]) -> None:
         f"compared with rule set {number}, which is live" if number else "compared with nothing: no rule set is live"
     )
     if found["deleted"]:
-        typer.echo(f"not evaluated: {counted(found['deleted'], 'instance')} deleted, nothing is known of them")
+        typer.echo(f"not evaluated: {counted(found['deleted'], 'instance')} erased, only their receipts are left")
     _print_tally(found)
     read = found["from_objects"]
     if not read["read"] and not read["left_out"]:

@@ -208,9 +208,7 @@ class Evaluator:
         if not duplicates:
             return
         await connection.execute(QUERIES.lock_ledger)
-        parameters = {
-            "uids": [receipt["sop_instance_uid"] for receipt in duplicates],
-            "revisions": [receipt["revision"] for receipt in duplicates],
+        parameters = _contents(duplicates) | {
             "destinations": self._configuration.enabled(),
             "warnings": sorted(OTHER_WARNINGS),
             "gone": GONE,
@@ -221,17 +219,21 @@ class Evaluator:
 
 
 async def _end_former(connection: Connection, routed: Sequence[Mapping[str, Any]]) -> None:
+    """Ends what waits of instances that were deleted before they came anew."""
     if not routed:
         return
     await connection.execute(QUERIES.lock_ledger)
-    parameters = {
-        "uids": [receipt["sop_instance_uid"] for receipt in routed],
-        "revisions": [receipt["revision"] for receipt in routed],
-        "received_at": [receipt["received_at"] for receipt in routed],
-        "gone": GONE,
-    }
+    parameters = _contents(routed) | {"received_at": [receipt["received_at"] for receipt in routed], "gone": GONE}
     rows = await (await connection.execute(QUERIES.end_former, parameters)).fetchall()
     await jobs.recompute(connection, {row["job"] for row in rows})
+
+
+def _contents(receipts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """UID and revision of each, for SQL."""
+    return {
+        "uids": [receipt["sop_instance_uid"] for receipt in receipts],
+        "revisions": [receipt["revision"] for receipt in receipts],
+    }
 
 
 def _span(evaluated: Evaluated, by: str) -> traces.Span:

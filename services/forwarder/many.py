@@ -1,7 +1,6 @@
 """What people ask for of many deliveries at once; each request names a bounded batch of them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -61,17 +60,17 @@ class Many:
 
     async def reroute(self, connection: Connection, row: DictRow) -> dict[str, Any]:
         """Give them up, and send the same to another station in jobs of their own. What others cancelled or rerouted
-        since it was asked for stays as it is, and so does what is being sent, or goes there already."""
+        since these were chosen stays as it is, and so does what is being sent, or goes there already."""
         to = str(row["body"]["to"])
         refusal = self._configuration.refusal(to)
         if refusal is not None:
             raise Refused(refusal)
         named = await _chosen(connection, row["body"], sources(Event.REROUTE) | {State.SENDING})
-        sending = [each for each in named if each["state"] == State.SENDING.value]
-        chosen = [each for each in named if each not in sending and not _canceled_since(each, row["requested_at"])]
-        elsewhere = [each for each in chosen if each["destination"] != to]
-        there = [each for each in named if each["destination"] == to]
-        chosen = [each for each in elsewhere if each["kept"]]
+        given_up = _given_up_since(named, row["body"]["deliveries"])
+        known = [each for each in named if each["id"] not in given_up]
+        elsewhere = [each for each in known if each["destination"] != to]
+        still = [each for each in elsewhere if each["state"] != State.SENDING.value]
+        chosen = [each for each in still if each["kept"]]
         why = f": {row['body']['why']}" if row["body"].get("why") else ""
         await _cancel(connection, chosen, f"rerouted to {to} by {row['requested_by']}{why}")
         parameters = _keys(chosen) | {"to": to, "request": row["id"], "priority": PRIORITIES["high"]}
@@ -80,12 +79,15 @@ class Many:
         sent = await (await connection.execute(QUERIES.insert_rerouted, parameters | unsendable)).fetchall()
         await jobs.recompute(connection, {each["job"] for each in sent})
         await jobs.notify(connection, {to})
-        refused = _gone(len(elsewhere) - len(chosen)) + _left(to, len(sending), len(there))
+        refused = _gone(len(still) - len(chosen)) + _left(to, len(elsewhere) - len(still), len(known) - len(elsewhere))
         return _told(len(chosen), refused) | {"sent": len(sent)}
 
 
-def _canceled_since(chosen: Mapping[str, Any], requested_at: datetime) -> bool:
-    return chosen["state"] == State.CANCELED.value and bool(chosen["finished_at"] > requested_at)
+def _given_up_since(found: Sequence[Mapping[str, Any]], named: Sequence[Sequence[Any]]) -> set[int]:
+    """Of the deliveries of a request those that are CANCELED and were not when they were chosen (pure)."""
+    canceled = State.CANCELED.value
+    then = {each[1]: each[2] for each in named if len(each) > 2}  # an admin of the version before does not say it
+    return {each["id"] for each in found if each["state"] == canceled != then.get(each["id"], canceled)}
 
 
 def _told(deliveries: int, refused: Sequence[str]) -> dict[str, Any]:
@@ -107,8 +109,8 @@ def _left(to: str, sending: int, there: int) -> list[str]:
     """Why so many deliveries are not rerouted to a station, with the cure (pure)."""
     told = []
     if sending:
-        are = "1 delivery is" if sending == 1 else f"{sending} deliveries are"
-        told.append(f"{are} being sent and let be: look at what became of them, and reroute what fails")
+        are, them = ("1 delivery is", "it") if sending == 1 else (f"{sending} deliveries are", "them")
+        told.append(f"{are} being sent and let be: see what becomes of {them}, and reroute what fails")
     if there:
         told.append(f"{there} of the chosen deliveries {'goes' if there == 1 else 'go'} to {to} already")
     return told

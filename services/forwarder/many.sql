@@ -5,7 +5,7 @@ join routing.delivery d on d.received_at = k.received_at and d.id = k.id
 
 -- name: lock_chosen
 -- Those of the named deliveries that are in one of these states, with their jobs. kept: what is to be sent is stored.
-select d.received_at, d.id, d.job, d.destination, d.state, d.finished_at,
+select d.received_at, d.id, d.job, d.destination, d.state,
        exists (select from storage.identity_view i
                where i.sop_instance_uid = d.sop_instance_uid and i.revision = d.revision
                  and i.state in ('STORED', 'DAMAGED')) as kept

@@ -2,7 +2,7 @@
 select pg_advisory_xact_lock(hashtextextended('routing.request:' || %(request)s::text, 0))
 
 -- name: select_request
-select r.id, r.kind, r.body, r.requested_by, r.requested_at
+select r.id, r.kind, r.body, r.requested_by
 from config.request_view r
 where r.id = %(request)s and r.kind = any(%(kinds)s::text[])
   and not exists (select from routing.request_done d where d.request = r.id)

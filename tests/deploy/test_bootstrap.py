@@ -29,11 +29,13 @@ def copied() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def by_nobody(copied: Path, needed: str, home: str | None = None) -> "subprocess.CompletedProcess[str]":
-    """Ask for packages as a user who may not install any."""
+def by_nobody(
+    copied: Path, needed: str, home: str | None = None, first: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Ask for packages as a user who may not install any, with a folder that comes ``first`` on the PATH."""
     privilege = [] if os.geteuid() == 0 else ["sudo", "-n"]
     drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    bare = ["env", "-i", f"PATH={os.environ['PATH']}", f"HOME={home or copied}"]
+    bare = ["env", "-i", f"PATH={first}{os.environ['PATH']}", f"HOME={home or copied}"]
     return subprocess.run(
         [*privilege, *drop, *bare, "sh", "-c", SCRIPT.format(needed=needed), str(copied)],
         stdin=subprocess.DEVNULL,
@@ -59,3 +61,17 @@ def test_what_is_there_is_not_installed(copied: Path) -> None:
 def test_a_home_that_cannot_be_used_is_replaced(copied: Path) -> None:
     done = by_nobody(copied, 'printf "%s " "$HOME"', home="/nowhere")
     assert done.stdout == f"{copied}/.venv-bootstrap/home installed\n", done.stderr
+
+
+def test_the_distributions_python_goes_before_others_on_the_path(copied: Path) -> None:
+    """ADR 0053. Another is taken where the distribution has none that is new enough."""
+    another = copied / "another" / "python3"
+    another.parent.mkdir()
+    another.write_text("#!/bin/sh\nexit 0\n")
+    another.chmod(0o755)
+    done = by_nobody(copied, 'printf "%s " "$python"', first=f"{another.parent}:")
+    too_old = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], check=False
+    )
+    expected = str(another) if too_old.returncode else "/usr/bin/python3"
+    assert done.stdout == f"{expected} installed\n", done.stderr

@@ -21,8 +21,7 @@ if [ -z "${HOME:-}" ] || [ ! -d "$HOME" ] || [ ! -w "$HOME" ]; then
 fi
 export HOME
 
-# The distribution's goes first: it is mended with the system, and built with its optimisations, which what is compiled by
-# hand often is not; that takes half as long again for everything.
+# The distribution's goes first: it is mended with the system, and built with optimisations (docs/decisions/0053).
 python=
 for candidate in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then

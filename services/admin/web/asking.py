@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
@@ -11,6 +10,7 @@ from services.admin.access import api_keys, sessions
 from services.admin.access.principal import Principal
 from services.admin.access.role import Role
 from services.admin.repeated import Answer
+from services.admin.web.addresses import parts
 from services.admin.web.desk import Desk, OfDesk
 from services.runtime.errors import GatewayError
 
@@ -79,16 +79,8 @@ async def require_own_page(request: Request, expected: str) -> None:
 def require_same_site(request: Request) -> None:
     """Raises ``NotAllowed`` if a browser says that another site made it send this."""
     origin = request.headers.get("Origin")
-    if origin is not None and host_of(origin) != request.headers.get("Host"):
+    if origin is not None and parts(origin).netloc != request.headers.get("Host"):
         raise NotAllowed("the request comes from another site")
-
-
-def host_of(address: str) -> str | None:
-    """Host and port of a URL; None if it is none (pure)."""
-    try:
-        return urlsplit(address).netloc
-    except ValueError:
-        return None
 
 
 async def principal_of(request: Request, desk: Desk) -> Principal:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 from fastapi import Query, Request
 
-from services.admin.web.current_page import current_page
+from services.admin.web.addresses import current_page
 
 Row = TypeVar("Row")
 Find = Annotated[str, Query(max_length=200, description="Rows in which each of these words stands, in any case.")]

@@ -16,8 +16,8 @@ from services.admin.access.sessions import LoginFailed
 from services.admin.errors import NotFound, Refused
 from services.admin.rules.faults import FaultyRules
 from services.admin.rules.rule_tests import FailedTests
+from services.admin.web.addresses import current_page
 from services.admin.web.asking import COOKIE, AnsweredBefore, NotAllowed, NotLoggedIn
-from services.admin.web.current_page import current_page
 from services.admin.web.preconditions import Changed, NoPrecondition
 from services.admin.web.rendering import in_part, message, page
 from services.admin.web.wording import here

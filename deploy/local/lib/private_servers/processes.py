@@ -58,7 +58,8 @@ def give_way(process: "subprocess.Popen[bytes]", niceness: int) -> None:
     """Have the process, all its descendants and its session run behind others from now on.
 
     Where the kernel does not share among sessions (sched(7), "The autogroup feature"), or lets nobody say so, the
-    values of the processes are all there is.
+    values of the processes are all there is. A server of another account stays as it is where root may not say so
+    (a container without CAP_SYS_NICE).
     """
     _renice(process.pid, niceness)  # first: what it starts from now on is as nice
     for pid in descendants(process.pid):
@@ -78,7 +79,7 @@ def _renice(pid: int, niceness: int) -> None:
     """Every thread: each has a value of its own."""
     with suppress(FileNotFoundError, ProcessLookupError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.setpriority(os.PRIO_PROCESS, int(thread.name), os.getpriority(os.PRIO_PROCESS, 0) + niceness)
 
 

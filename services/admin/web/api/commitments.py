@@ -56,7 +56,7 @@ class ReceivedCommitment(BaseModel):
     reason: str
 
 
-class Instance(BaseModel):
+class CommitmentInstance(BaseModel):
     """An instance of a commitment. ``failure_reason``: hexadecimal (PS3.3 C.14.1.1), ``failure``: its name."""
 
     instance: str
@@ -67,11 +67,11 @@ class Instance(BaseModel):
     failure: str | None
 
 
-class AskedInstance(Instance):
+class AskedInstance(CommitmentInstance):
     """One that we asked for; ``job`` sent it."""
 
     reported_at: datetime | None
-    job: UUID | None
+    job: UUID
 
 
 class Attempt(BaseModel):
@@ -143,7 +143,7 @@ class ShownReceivedCommitment(ReceivedCommitment):
     meaning: str | None
     next_attempt_at: datetime | None
     give_up_at: datetime | None
-    instances: list[Instance]
+    instances: list[CommitmentInstance]
 
 
 @router.get("")
